@@ -1,0 +1,23 @@
+/**
+ * Pairfold: sums, soft minima, nearest neighbours and their gradients over all pairs of points,
+ * without the matrix.
+ *
+ * ```ts
+ * import { Vi, Vj } from "pairfold";
+ * const points = Float32Array.from({ length: 3 * 1000 }, () => Math.random());
+ * const x = Vi(points, 3), y = Vj(points, 3);
+ * const density = x.sqDist(y).mul(-1 / (2 * 0.1 ** 2)).exp().sum("j"); // deferred
+ * console.log((await density.data()).length); // 1000
+ * ```
+ *
+ * @module
+ */
+export { type ErrorCode, PairfoldError } from "./src/error.ts";
+export type { DType, NestedNumbers, ReadOptions, TensorLike } from "./src/tensor/mod.ts";
+export { Tensor, tensor } from "./src/tensor/mod.ts";
+export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
+export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";
+export type { FoldChoices } from "./src/program/mod.ts";
+export type { ReductionName, SumScheme } from "./src/reduction/mod.ts";
+export type { Device, Engine, NumberArray, Progress, WasmOptions } from "./src/engine/mod.ts";
+export { doctor, wasm, WasmEngine } from "./src/engine/mod.ts";

@@ -1,0 +1,548 @@
+// Spells regions of the loop IR as WebAssembly SIMD instructions.
+
+import { PairfoldError } from "../../error.ts";
+import {
+  bytesOf,
+  type Cell,
+  type Counter,
+  isFloat,
+  type Kernel,
+  type LocalArray,
+  type Memory,
+  type Operation,
+  type Place,
+  type Region,
+  type Statement,
+  type Type,
+  type Value,
+  visit,
+} from "../../loop/mod.ts";
+import type { WasmSchedule } from "../../tiling/mod.ts";
+import type { FunctionBody, Instruction } from "./assembler.ts";
+import {
+  CONSTANTS_ADDRESS,
+  CONSTANTS_END,
+  registersOf,
+  type Scratch,
+  VECTOR_BYTES,
+} from "./layout.ts";
+
+/** What the host's WebAssembly offers beyond plain SIMD. */
+export interface WasmFeatures {
+  /** Fused multiply-add and lane selection (relaxed SIMD). */
+  readonly relaxed: boolean;
+  /** Shared memory, hence threads. */
+  readonly shared: boolean;
+}
+
+const PREFIX = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2", mask: "v128" } as const;
+
+/** Vector constants that functions load from memory, each once. */
+export class ConstantPool {
+  readonly #indices = new Map<string, number>();
+  readonly entries: { readonly type: Type; readonly value: number }[] = [];
+
+  indexOf(type: Type, value: number): number {
+    const key = `${type}:${Object.is(value, -0) ? "-0" : value}`;
+    let index = this.#indices.get(key);
+    if (index === undefined) {
+      index = this.entries.length;
+      this.#indices.set(key, index);
+      this.entries.push({ type, value });
+    }
+    return index;
+  }
+}
+
+/** A vector constant's bytes. */
+export function vectorOf(type: Type, value: number): Uint8Array {
+  switch (type) {
+    case "f32":
+      return new Uint8Array(new Float32Array(4).fill(value).buffer);
+    case "f64":
+      return new Uint8Array(new Float64Array(2).fill(value).buffer);
+    case "i32":
+      return new Uint8Array(new Int32Array(4).fill(value).buffer);
+    case "i64":
+      return new Uint8Array(new BigInt64Array(2).fill(BigInt(value)).buffer);
+    case "mask":
+      return new Uint8Array(VECTOR_BYTES).fill(value === 0 ? 0 : 255);
+  }
+}
+
+/** The spelling of operations that are one instruction after their arguments. */
+const PLAIN: Partial<Record<Operation, string>> = {
+  add: "add",
+  sub: "sub",
+  mul: "mul",
+  div: "div",
+  neg: "neg",
+  abs: "abs",
+  sqrt: "sqrt",
+  floor: "floor",
+  pmin: "pmin",
+  pmax: "pmax",
+  lt: "lt",
+  le: "le",
+  eq: "eq",
+};
+const BITWISE: Partial<Record<Operation, Instruction>> = {
+  and: "v128.and",
+  or: "v128.or",
+  maskAnd: "v128.and",
+  maskOr: "v128.or",
+  maskNot: "v128.not",
+};
+
+/** The locals that regions of one function work with. */
+export interface Frame {
+  /** Base addresses. */
+  readonly uniforms: number;
+  readonly scratch: number;
+  /** The packed record at hand (pair), or where to pack to (column). */
+  readonly record: number;
+  /** Per input and output: address of the first row (or column) at hand. */
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  /** Global index of the first row at hand, of the column at hand, and number of columns. */
+  readonly rowIndex: number;
+  readonly columnIndex: number;
+  readonly count: number;
+}
+
+/** Names a fixed place of a row's or the uniform record; null for other values. */
+function recordKey(value: Value): string | null {
+  if (value.kind !== "load" || value.memory.kind !== "record") return null;
+  const { section } = value.memory;
+  if (section === "column" || value.place.counter !== null) return null;
+  return `${section}:${value.place.offset}:${section === "row" ? value.row : 0}`;
+}
+
+/** Emits regions into one function. */
+export class CodeWriter {
+  readonly #f: FunctionBody;
+  readonly #kernel: Kernel;
+  readonly #features: WasmFeatures;
+  readonly #schedule: WasmSchedule;
+  readonly #pool: ConstantPool;
+  readonly #scratch: Scratch;
+  readonly #frame: Frame;
+  readonly #values = new Map<Value, readonly number[]>();
+  readonly #cells = new Map<Cell, readonly number[]>();
+  readonly #counters = new Map<Counter, number>();
+  /** Row and uniform values that were loaded into locals before the inner loop. */
+  readonly #hoisted = new Map<string, readonly number[]>();
+  /** Bytes of a lane, lanes of a vector. */
+  readonly #size: number;
+  readonly #lanes: number;
+
+  constructor(
+    f: FunctionBody,
+    kernel: Kernel,
+    features: WasmFeatures,
+    schedule: WasmSchedule,
+    pool: ConstantPool,
+    scratch: Scratch,
+    frame: Frame,
+  ) {
+    this.#f = f;
+    this.#kernel = kernel;
+    this.#features = features;
+    this.#schedule = schedule;
+    this.#pool = pool;
+    this.#scratch = scratch;
+    this.#frame = frame;
+    this.#size = bytesOf(kernel.float, kernel.float);
+    this.#lanes = VECTOR_BYTES / this.#size;
+  }
+
+  /** The local with the address of the thread's scratch. */
+  get scratch(): number {
+    return this.#frame.scratch;
+  }
+
+  /** The locals of a cell. */
+  cell(cell: Cell): readonly number[] {
+    let locals = this.#cells.get(cell);
+    if (locals === undefined) {
+      locals = this.#newLocals(cell.type);
+      this.#cells.set(cell, locals);
+    }
+    return locals;
+  }
+
+  #newLocals(type: Type): readonly number[] {
+    const count = registersOf(type, this.#kernel);
+    return Array.from({ length: count }, () => this.#f.local("v128"));
+  }
+
+  /** Emits a region's statements. */
+  region(region: Region): void {
+    for (const s of region.statements) this.#statement(s);
+  }
+
+  #statement(s: Statement): void {
+    const f = this.#f;
+    switch (s.kind) {
+      case "let":
+        this.#define(s.value);
+        return;
+      case "set": {
+        const locals = this.cell(s.cell);
+        locals.forEach((local, half) => {
+          this.#push(s.value, half);
+          f.set(local);
+        });
+        return;
+      }
+      case "store":
+        this.#store(s.memory, s.place, s.value, s.row);
+        return;
+      case "for": {
+        const counter = f.local("i32");
+        this.#counters.set(s.counter, counter);
+        f.i32(0).set(counter).op("loop");
+        this.region(s.body);
+        f.get(counter).i32(1).op("i32.add").op("local.tee", counter).i32(s.count);
+        f.op("i32.lt_u").op("br_if", 0).op("end");
+        return;
+      }
+      case "when": {
+        this.#push(s.mask);
+        if (s.test === "any") f.op("v128.any_true");
+        else f.op(this.#size === 4 ? "i32x4.all_true" : "i64x2.all_true").op("i32.eqz");
+        f.op("if");
+        this.region(s.body);
+        f.op("end");
+        return;
+      }
+    }
+    s satisfies never;
+  }
+
+  /** Whether each use loads the value again, instead of keeping it in a local. */
+  #reloads(value: Value): boolean {
+    if (value.kind === "constant") return true;
+    if (this.#schedule.operands === "locals") return false;
+    return recordKey(value) !== null;
+  }
+
+  /** Loads what the inner loop reads of rows and parameters into locals, where so scheduled. */
+  hoist(inner: Region): void {
+    if (this.#schedule.operands !== "locals") return;
+    visit(inner, (s) => {
+      const key = s.kind === "let" ? recordKey(s.value) : null;
+      if (s.kind !== "let" || key === null || this.#hoisted.has(key)) return;
+      const locals = this.#newLocals(s.value.type);
+      this.#compute(s.value, 0);
+      this.#f.set(locals[0]);
+      this.#hoisted.set(key, locals);
+    });
+  }
+
+  #define(value: Value): void {
+    if (this.#reloads(value)) return;
+    const hoisted = this.#hoisted.get(recordKey(value) ?? "");
+    if (hoisted !== undefined) {
+      this.#values.set(value, hoisted);
+      return;
+    }
+    const locals = this.#newLocals(value.type);
+    if (value.kind === "load" && value.memory.kind === "input") {
+      this.#gather(value, value.memory.slot, locals[0]);
+    } else {
+      locals.forEach((local, half) => {
+        this.#compute(value, half);
+        this.#f.set(local);
+      });
+    }
+    this.#values.set(value, locals);
+  }
+
+  /** Leaves a value (or one half of a wide one) on the stack. */
+  #push(value: Value, half = 0): void {
+    const locals = this.#values.get(value);
+    if (locals !== undefined) this.#f.get(locals[half]);
+    else this.#compute(value, half);
+  }
+
+  #compute(value: Value, half: number): void {
+    const f = this.#f;
+    switch (value.kind) {
+      case "constant":
+        this.#constant(value.type, value.value);
+        return;
+      case "index":
+        this.#index(value);
+        return;
+      case "count":
+        f.get(this.#frame.count);
+        this.#splatInteger();
+        return;
+      case "get":
+        f.get(this.cell(value.cell)[half]);
+        return;
+      case "load":
+        this.#load(value.memory, value.place, value, half);
+        return;
+      case "operation":
+        this.#operation(value, half);
+        return;
+    }
+    value satisfies never;
+  }
+
+  #constant(type: Type, number: number): void {
+    const index = this.#pool.indexOf(type, number);
+    const address = CONSTANTS_ADDRESS + index * VECTOR_BYTES;
+    if (address < CONSTANTS_END) this.#f.i32(address).op("v128.load", 0);
+    else this.#f.op("v128.const", ...vectorOf(type, number));
+  }
+
+  #splatInteger(): void {
+    if (this.#size === 4) this.#f.op("i32x4.splat");
+    else this.#f.op("i64.extend_i32_s").op("i64x2.splat");
+  }
+
+  /** The global index: the same for all lanes of a column, counting up over rows. In the pack pass
+   * lanes are columns. */
+  #index(value: Value & { kind: "index" }): void {
+    const f = this.#f;
+    const ofLanes = value.axis === "row" || this.#frame.columnIndex === this.#frame.rowIndex;
+    f.get(value.axis === "row" ? this.#frame.rowIndex : this.#frame.columnIndex);
+    this.#splatInteger();
+    if (!ofLanes) return;
+    const bytes = new Uint8Array(VECTOR_BYTES);
+    const view = new DataView(bytes.buffer);
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      view.setInt32(lane * this.#size, value.row * this.#lanes + lane, true);
+    }
+    f.op("v128.const", ...bytes).op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
+  }
+
+  /** Leaves an address on the stack: a base local plus a counter's share; returns the offset. */
+  #address(base: number, place: Place, stride: number): number {
+    const f = this.#f;
+    f.get(base);
+    if (place.counter !== null) {
+      const counter = this.#counters.get(place.counter);
+      if (counter === undefined) throw new PairfoldError("internal", "a counter has no local");
+      f.get(counter).i32(stride).op("i32.mul").op("i32.add");
+    }
+    return place.offset * stride;
+  }
+
+  #arrayPlace(array: LocalArray, half: number): { start: number; stride: number } {
+    const start = this.#scratch.offsetOf(array) + half * VECTOR_BYTES;
+    return { start, stride: registersOf(array.type, this.#kernel) * VECTOR_BYTES };
+  }
+
+  #load(memory: Memory, place: Place, value: Value, half: number): void {
+    const f = this.#f;
+    if (memory.kind === "array") {
+      const { start, stride } = this.#arrayPlace(memory.array, half);
+      const offset = this.#address(this.#frame.scratch, place, stride);
+      f.op("v128.load", start + offset);
+      return;
+    }
+    if (memory.kind !== "record") {
+      throw new PairfoldError("internal", `a kernel may not load from ${memory.kind} here`);
+    }
+    switch (memory.section) {
+      case "uniform": {
+        const offset = this.#address(this.#frame.uniforms, place, VECTOR_BYTES);
+        f.op("v128.load", offset);
+        return;
+      }
+      case "row": {
+        const stride = this.#schedule.rowVectors * VECTOR_BYTES;
+        const offset = this.#address(this.#frame.scratch, place, stride);
+        f.op("v128.load", offset + value.row * VECTOR_BYTES);
+        return;
+      }
+      case "column": {
+        const offset = this.#address(this.#frame.record, place, this.#size);
+        f.op(this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat", offset);
+        return;
+      }
+    }
+    memory.section satisfies never;
+  }
+
+  /** Loads one element of an input for each lane's row (in the pack pass: column). */
+  #gather(value: Value & { kind: "load" }, slot: number, local: number): void {
+    const f = this.#f;
+    const { dim } = this.#kernel.inputs[slot];
+    const isNarrow = !isFloat(value.type) && this.#size === 8; // int32 in float64 kernels
+    const size = isNarrow ? 4 : this.#size;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      const start = (value.row * this.#lanes + lane) * dim * size;
+      const address = (): number =>
+        start + this.#address(this.#frame.inputs[slot], value.place, size);
+      if (isNarrow) {
+        if (lane > 0) f.get(local);
+        f.op("i64.load32_s", address());
+        if (lane === 0) f.op("i64x2.splat");
+        else f.op("i64x2.replace_lane", lane);
+      } else if (lane === 0) {
+        f.op(size === 4 ? "v128.load32_splat" : "v128.load64_splat", address());
+      } else {
+        const offset = address();
+        f.get(local).op(size === 4 ? "v128.load32_lane" : "v128.load64_lane", offset, lane);
+      }
+      f.set(local);
+    }
+  }
+
+  #store(memory: Memory, place: Place, value: Value, row: number): void {
+    const f = this.#f;
+    if (memory.kind === "array") {
+      for (let half = 0; half < registersOf(value.type, this.#kernel); half++) {
+        const { start, stride } = this.#arrayPlace(memory.array, half);
+        const offset = this.#address(this.#frame.scratch, place, stride);
+        this.#push(value, half);
+        f.op("v128.store", start + offset);
+      }
+      return;
+    }
+    if (memory.kind === "record" && memory.section === "row") {
+      const stride = this.#schedule.rowVectors * VECTOR_BYTES;
+      const offset = this.#address(this.#frame.scratch, place, stride);
+      this.#push(value);
+      f.op("v128.store", offset + row * VECTOR_BYTES);
+      return;
+    }
+    if (memory.kind === "record" && memory.section === "column") {
+      const recordBytes = this.#kernel.records.column.length * this.#size;
+      this.#scatter(value, this.#frame.record, place, this.#size, recordBytes, 0);
+      return;
+    }
+    if (memory.kind === "output") {
+      const { dim, number } = this.#kernel.outputs[memory.slot];
+      const size = number === "index" ? 4 : this.#size;
+      const first = row * this.#lanes * dim * size;
+      this.#scatter(value, this.#frame.outputs[memory.slot], place, size, dim * size, first);
+      return;
+    }
+    throw new PairfoldError("internal", `a kernel may not store to ${memory.kind} here`);
+  }
+
+  /** Stores each lane to its own row: `first + lane · rowBytes`. */
+  #scatter(
+    value: Value,
+    base: number,
+    place: Place,
+    size: number,
+    rowBytes: number,
+    first: number,
+  ): void {
+    const f = this.#f;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      const offset = first + lane * rowBytes + this.#address(base, place, size);
+      this.#push(value);
+      const lane32 = lane * (this.#size / 4); // the low half of a 64-bit lane
+      if (size === 4) f.op("v128.store32_lane", offset, lane32);
+      else f.op("v128.store64_lane", offset, lane);
+    }
+  }
+
+  #operation(value: Value & { kind: "operation" }, half: number): void {
+    const f = this.#f;
+    const { operation, args } = value;
+    const [first] = args;
+    const prefix = PREFIX[first.type];
+    const pushAll = (): void => args.forEach((a) => this.#push(a, half));
+    const plain = PLAIN[operation];
+    if (plain !== undefined) {
+      pushAll();
+      const signed = !isFloat(first.type) && (operation === "lt" || operation === "le") ? "_s" : "";
+      f.op(`${prefix}.${plain}${signed}` as Instruction);
+      return;
+    }
+    const bitwise = BITWISE[operation];
+    if (bitwise !== undefined) {
+      pushAll();
+      f.op(bitwise);
+      return;
+    }
+    switch (operation) {
+      case "madd":
+      case "nmadd":
+        this.#fused(operation, args, half);
+        return;
+      case "select":
+        if (registersOf(value.type, this.#kernel) === 2) {
+          throw new PairfoldError("internal", "select of wide values");
+        }
+        this.#push(args[1]);
+        this.#push(args[2]);
+        this.#push(args[0]);
+        if (!this.#features.relaxed) f.op("v128.bitselect");
+        else if (this.#size === 4) f.op("i32x4.relaxed_laneselect");
+        else f.op("i64x2.relaxed_laneselect");
+        return;
+      case "shl":
+      case "shr":
+        pushAll();
+        f.i32(value.attribute);
+        f.op(`${prefix}.${operation === "shl" ? "shl" : "shr_s"}` as Instruction);
+        return;
+      case "bits":
+      case "float":
+        pushAll();
+        return;
+      case "convert":
+        this.#convert(first);
+        return;
+      case "promote":
+        this.#push(first);
+        if (half === 1) {
+          this.#push(first);
+          f.op("i8x16.shuffle", ...[8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]);
+        }
+        f.op("f64x2.promote_low_f32x4");
+        return;
+      case "demote":
+        this.#push(first, 0);
+        f.op("f32x4.demote_f64x2_zero");
+        this.#push(first, 1);
+        f.op("f32x4.demote_f64x2_zero");
+        f.op("i8x16.shuffle", ...[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
+        return;
+      default:
+        throw new PairfoldError("internal", `WebAssembly has no ${operation}`);
+    }
+  }
+
+  #fused(operation: "madd" | "nmadd", args: readonly Value[], half: number): void {
+    const f = this.#f;
+    const [a, b, c] = args;
+    const prefix = a.type === "f32" ? "f32x4" : "f64x2";
+    if (this.#features.relaxed) {
+      for (const x of args) this.#push(x, half);
+      f.op(`${prefix}.relaxed_${operation}`);
+      return;
+    }
+    if (operation === "nmadd") this.#push(c, half);
+    this.#push(a, half);
+    this.#push(b, half);
+    f.op(`${prefix}.mul`);
+    if (operation === "nmadd") f.op(`${prefix}.sub`);
+    else {
+      this.#push(c, half);
+      f.op(`${prefix}.add`);
+    }
+  }
+
+  /** Integer to float. 64-bit lanes have no instruction: add to the bits of 1.5 · 2^52. */
+  #convert(x: Value): void {
+    const f = this.#f;
+    this.#push(x);
+    if (this.#size === 4) {
+      f.op("f32x4.convert_i32x4_s");
+      return;
+    }
+    const magic = new Uint8Array(new Float64Array(2).fill(1.5 * 2 ** 52).buffer);
+    f.op("v128.const", ...magic).op("i64x2.add").op("v128.const", ...magic).op("f64x2.sub");
+  }
+}

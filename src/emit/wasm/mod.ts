@@ -1,0 +1,342 @@
+// Kernel and schedule to a WebAssembly module: bytes for the engine, text for people. Pure.
+//
+// Three functions are exported. `pack` writes column records; `fold` runs groups of rows over packed
+// columns, by calls of `tile`, one group each, so that V8's optimising tier takes over between calls;
+// `combine` joins the states of column splits and finishes.
+
+import {
+  type Cell,
+  type Kernel,
+  type LocalArray,
+  type Region,
+  replicate,
+  RowCopies,
+  type StateItem,
+  type Type,
+  visit,
+} from "../../loop/mod.ts";
+import { checkSchedule, type WasmSchedule } from "../../tiling/mod.ts";
+import { assemble, FunctionBody } from "./assembler.ts";
+import { CodeWriter, ConstantPool, type Frame, type WasmFeatures } from "./code.ts";
+import {
+  FLAGS,
+  JOB,
+  type Layout,
+  MINIMUM_PAGES,
+  PARAMETERS,
+  registersOf,
+  Scratch,
+  sizesOf,
+  VECTOR_BYTES,
+} from "./layout.ts";
+
+export { vectorOf, type WasmFeatures } from "./code.ts";
+export {
+  CONSTANTS_ADDRESS,
+  CONSTANTS_END,
+  FLAGS,
+  JOB,
+  type Layout,
+  MINIMUM_PAGES,
+  PARAMETERS,
+  VECTOR_BYTES,
+} from "./layout.ts";
+
+/** Pages of 64 KiB that a module's memory may have at most. */
+export const MAXIMUM_PAGES = 65536;
+
+/** An emitted kernel. */
+export interface WasmModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly layout: Layout;
+  /** Vector constants, to stand from CONSTANTS_ADDRESS on. */
+  readonly constants: readonly { readonly type: Type; readonly value: number }[];
+  /** The functions as text; made when asked for. */
+  readonly text: () => string;
+}
+
+/** The regions of a kernel for a group of row vectors. */
+class Rows {
+  readonly copies: RowCopies;
+  readonly row: Region;
+  readonly init: Region;
+  readonly pair: Region;
+  readonly close: Region | null;
+  readonly combine: Region;
+  readonly finish: Region;
+
+  constructor(kernel: Kernel, { rowVectors, interleave }: WasmSchedule) {
+    this.copies = new RowCopies(rowVectors);
+    const copy = (region: Region): Region => replicate(region, this.copies);
+    this.row = copy(kernel.row);
+    this.init = copy(kernel.init);
+    this.pair = replicate(kernel.pair, this.copies, interleave);
+    this.close = kernel.close === null ? null : copy(kernel.close);
+    this.combine = copy(kernel.combine);
+    this.finish = copy(kernel.finish);
+  }
+}
+
+class ModuleEmitter {
+  readonly #kernel: Kernel;
+  readonly #schedule: WasmSchedule;
+  readonly #features: WasmFeatures;
+  readonly #pool = new ConstantPool();
+  readonly #scratch: Scratch;
+  readonly #rows: Rows;
+  readonly #sizes: Omit<Layout, "scratchBytes">;
+
+  constructor(kernel: Kernel, schedule: WasmSchedule, features: WasmFeatures) {
+    this.#kernel = kernel;
+    this.#schedule = schedule;
+    this.#features = features;
+    this.#scratch = new Scratch(kernel, schedule.rowVectors);
+    this.#rows = new Rows(kernel, schedule);
+    this.#sizes = sizesOf(kernel, schedule.rowVectors);
+  }
+
+  /** A new local with a field of the job block. */
+  #field(f: FunctionBody, offset: number): number {
+    const local = f.local("i32");
+    f.get(0).op("i32.load", offset).set(local);
+    return local;
+  }
+
+  /** Addresses of an axis's inputs at a first row; inputs of other axes get none. */
+  #inputs(f: FunctionBody, axis: "row" | "column", first: number | null): number[] {
+    const size = VECTOR_BYTES / this.#sizes.lanes;
+    return this.#kernel.inputs.map((input, slot) => {
+      if (input.axis !== axis) return -1;
+      const local = this.#field(f, JOB.inputs + 4 * slot);
+      const bytes = input.dim * (input.number === "index" ? 4 : size);
+      if (first !== null) this.#advance(f, local, first, bytes);
+      return local;
+    });
+  }
+
+  #outputs(f: FunctionBody, first: number): number[] {
+    const size = VECTOR_BYTES / this.#sizes.lanes;
+    return this.#kernel.outputs.map(({ dim, number }, slot) => {
+      const offset = JOB.inputs + 4 * (this.#kernel.inputs.length + slot);
+      const local = this.#field(f, offset);
+      this.#advance(f, local, first, dim * (number === "index" ? 4 : size));
+      return local;
+    });
+  }
+
+  /** local += rows · bytes */
+  #advance(f: FunctionBody, local: number, rows: number, bytes: number): void {
+    f.get(local).get(rows).i32(bytes).op("i32.mul").op("i32.add").set(local);
+  }
+
+  #writer(f: FunctionBody, frame: Frame, scratch = this.#scratch): CodeWriter {
+    return new CodeWriter(
+      f,
+      this.#kernel,
+      this.#features,
+      this.#schedule,
+      this.#pool,
+      scratch,
+      frame,
+    );
+  }
+
+  /** Packs columns, one vector of them at a time; lanes are columns. */
+  #pack(): FunctionBody {
+    const f = new FunctionBody("pack", PARAMETERS.pack.map(() => "i32"));
+    const [count, index, record] = [1, 2, 3];
+    const { lanes, recordBytes } = this.#sizes;
+    const size = VECTOR_BYTES / lanes;
+    const inputs = this.#inputs(f, "column", null);
+    const frame: Frame = {
+      uniforms: this.#field(f, JOB.uniforms),
+      scratch: record,
+      record,
+      inputs,
+      outputs: [],
+      rowIndex: index,
+      columnIndex: index,
+      count,
+    };
+    f.op("block").get(count).op("i32.eqz").op("br_if", 0).op("loop");
+    this.#writer(f, frame).region(this.#kernel.column);
+    this.#kernel.inputs.forEach((input, slot) => {
+      if (input.axis !== "column") return;
+      const bytes = lanes * input.dim * (input.number === "index" ? 4 : size);
+      f.get(inputs[slot]).i32(bytes).op("i32.add").set(inputs[slot]);
+    });
+    f.get(record).i32(lanes * recordBytes).op("i32.add").set(record);
+    f.get(index).i32(lanes).op("i32.add").set(index);
+    f.get(count).i32(lanes).op("i32.sub").op("local.tee", count);
+    f.i32(0).op("i32.gt_s").op("br_if", 0).op("end").op("end");
+    return f;
+  }
+
+  #rowFrame(f: FunctionBody, columns: Pick<Frame, "record" | "columnIndex" | "scratch">): Frame {
+    const row = 1;
+    const rowIndex = this.#field(f, JOB.rowIndex);
+    f.get(rowIndex).get(row).op("i32.add").set(rowIndex);
+    return {
+      ...columns,
+      uniforms: this.#field(f, JOB.uniforms),
+      inputs: this.#inputs(f, "row", row),
+      outputs: this.#outputs(f, row),
+      rowIndex,
+      count: this.#field(f, JOB.columnCount),
+    };
+  }
+
+  /** Folds columns into one group of rows. */
+  #tile(): FunctionBody {
+    const f = new FunctionBody("tile", PARAMETERS.fold.map(() => "i32"));
+    const [record, count, index, state, flags, scratch] = [3, 4, 5, 6, 7, 8];
+    const { recordBytes } = this.#sizes;
+    const { state: items, block } = this.#kernel;
+    const rows = this.#rows;
+    const w = this.#writer(f, this.#rowFrame(f, { record, columnIndex: index, scratch }));
+    w.region(rows.row);
+    f.get(flags).i32(FLAGS.resume).op("i32.and").op("if");
+    this.#moveState("load", f, w, items, state);
+    f.op("else");
+    w.region(rows.init);
+    f.op("end");
+
+    w.hoist(rows.pair);
+    f.op("block").get(count).op("i32.eqz").op("br_if", 0);
+    const usesIndex = readsColumnIndex(rows.pair);
+    const last = f.local("i32");
+    f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
+    const columnsUpTo = (end: number): void => {
+      f.op("loop");
+      w.region(rows.pair);
+      if (usesIndex) f.get(index).i32(1).op("i32.add").set(index);
+      f.get(record).i32(recordBytes).op("i32.add").op("local.tee", record);
+      f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
+    };
+    if (rows.close === null) {
+      columnsUpTo(last);
+    } else {
+      const end = f.local("i32");
+      f.op("loop");
+      f.get(record).i32(block * recordBytes).op("i32.add").op("local.tee", end).get(last);
+      f.get(end).get(last).op("i32.lt_u").op("select").set(end);
+      columnsUpTo(end);
+      w.region(rows.close);
+      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
+    }
+    f.op("end");
+
+    f.get(flags).i32(FLAGS.save).op("i32.and").op("if");
+    this.#moveState("save", f, w, items, state);
+    f.op("else");
+    w.region(rows.finish);
+    f.op("end");
+    return f;
+  }
+
+  /** Joins the states of all splits of one group of rows, and finishes it. */
+  #join(): FunctionBody {
+    const f = new FunctionBody("join", PARAMETERS.combine.map(() => "i32"));
+    const [row, state, splitStride, splits, scratch] = [1, 3, 4, 5, 6];
+    const w = this.#writer(f, this.#rowFrame(f, { record: row, columnIndex: row, scratch }));
+    w.region(this.#rows.row);
+    this.#moveState("load", f, w, this.#kernel.state, state);
+    f.op("block").op("loop");
+    f.get(splits).i32(1).op("i32.sub").op("local.tee", splits).op("i32.eqz").op("br_if", 1);
+    f.get(state).get(splitStride).op("i32.add").set(state);
+    this.#moveState("load", f, w, this.#kernel.incoming, state);
+    w.region(this.#rows.combine);
+    f.op("br", 0).op("end").op("end");
+    w.region(this.#rows.finish);
+    return f;
+  }
+
+  /** A loop over groups of rows that calls a function of one group with the same parameters. */
+  #groups(name: string, parameters: readonly string[], callee: number): FunctionBody {
+    const f = new FunctionBody(name, parameters.map(() => "i32"));
+    const [row, rowEnd] = [1, 2];
+    const state = parameters.indexOf("state");
+    const { groupRows, stateBytes } = this.#sizes;
+    f.op("loop");
+    parameters.forEach((_, k) => f.get(k));
+    f.op("call", callee);
+    f.get(state).i32(stateBytes).op("i32.add").set(state);
+    f.get(row).i32(groupRows).op("i32.add").op("local.tee", row).get(rowEnd);
+    f.op("i32.lt_u").op("br_if", 0).op("end");
+    return f;
+  }
+
+  /** Moves the state of a group between its place in memory and the tile's cells and arrays. */
+  #moveState(
+    direction: "load" | "save",
+    f: FunctionBody,
+    w: CodeWriter,
+    items: readonly StateItem[],
+    state: number,
+  ): void {
+    let offset = 0;
+    const move = (inTile: Cell | LocalArray, length: number | null): void => {
+      const registers = registersOf(inTile.type, this.#kernel);
+      if (length === null) {
+        for (const local of w.cell(inTile)) {
+          if (direction === "load") f.get(state).op("v128.load", offset).set(local);
+          else f.get(state).get(local).op("v128.store", offset);
+          offset += VECTOR_BYTES;
+        }
+        return;
+      }
+      const start = this.#scratch.offsetOf(inTile as LocalArray);
+      const scratch = w.scratch;
+      for (let k = 0; k < length * registers; k++) {
+        const here = start + k * VECTOR_BYTES;
+        if (direction === "load") {
+          f.get(scratch).get(state).op("v128.load", offset).op("v128.store", here);
+        } else f.get(state).get(scratch).op("v128.load", here).op("v128.store", offset);
+        offset += VECTOR_BYTES;
+      }
+    };
+    for (const item of items) {
+      for (let row = 0; row < this.#schedule.rowVectors; row++) {
+        if (item.kind === "cell") move(this.#rows.copies.of(item.cell, row), null);
+        else move(this.#rows.copies.of(item.array, row), item.array.length);
+      }
+    }
+  }
+
+  emit(): WasmModule {
+    const functions = [
+      this.#tile(),
+      this.#join(),
+      this.#groups("fold", PARAMETERS.fold, 0),
+      this.#groups("combine", PARAMETERS.combine, 1),
+      this.#pack(),
+    ];
+    const { shared } = this.#features;
+    const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
+    return {
+      bytes: assemble(functions, memory),
+      layout: { ...this.#sizes, scratchBytes: this.#scratch.bytes },
+      constants: this.#pool.entries,
+      text: () => functions.map((f) => f.text()).join("\n"),
+    };
+  }
+}
+
+/** Whether a region reads the global index of its column. */
+function readsColumnIndex(region: Region): boolean {
+  let reads = false;
+  visit(region, (s) => {
+    if (s.kind === "let" && s.value.kind === "index" && s.value.axis === "column") reads = true;
+  });
+  return reads;
+}
+
+/** Emits a kernel. Throws `PairfoldError` (compile) for a schedule that it cannot have. */
+export function emitWasm(
+  kernel: Kernel,
+  schedule: WasmSchedule,
+  features: WasmFeatures,
+): WasmModule {
+  checkSchedule(schedule);
+  return new ModuleEmitter(kernel, schedule, features).emit();
+}

@@ -1,0 +1,460 @@
+// The WebAssembly engine: compiles kernels, keeps programs and one linear memory, and runs launches
+// one after another, on workers where it pays and on the calling thread where not.
+
+import { PairfoldError } from "../../error.ts";
+import { emitWasm, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
+import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
+import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
+import { detectFeatures } from "./features.ts";
+import { LinearMemory } from "./memory.ts";
+import { planWaves, type Task, type Wave } from "./plan.ts";
+import { WorkerPool } from "./pool.ts";
+import { WasmProgram } from "./program.ts";
+import {
+  CONTROL,
+  instantiate,
+  ITEM_COMBINE,
+  ITEM_FOLD,
+  type KernelExports,
+  MAX_WORKERS,
+  runItem,
+} from "./protocol.ts";
+import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
+
+/** Choices of a WebAssembly engine; all have defaults. */
+export interface WasmOptions {
+  /** Threads at most; default one per core. */
+  readonly threads?: number;
+  /** Use relaxed SIMD (fused multiply-add); default where the host has it. */
+  readonly relaxedSimd?: boolean;
+  /** Use shared memory and workers; default where the host has them. */
+  readonly sharedMemory?: boolean;
+  /** Bytes of linear memory that a launch may use at most; default 1 GiB. */
+  readonly memoryLimit?: number;
+  /** How loops are cut; default by the cost model. */
+  readonly schedule?: WasmSchedule | "untiled" | "auto";
+  /** Pairs from which a launch goes to the workers. */
+  readonly threadedPairs?: number;
+}
+
+/** Programs that are kept compiled. */
+const MAX_PROGRAMS = 256;
+/** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
+const THREADED_PAIRS = 400_000;
+/** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
+const ITEM_PAIRS = 1_000_000;
+/** Milliseconds for which the calling thread works before it lets others. */
+const SLICE = 12;
+const PROGRESS_INTERVAL = 50;
+
+/** A list of work items in memory, and the pairs folded once each is done. */
+interface Items {
+  readonly address: number;
+  readonly pairs: Float64Array;
+}
+
+/** What is known about a run while it goes. */
+interface Run {
+  readonly control: RunControl;
+  readonly total: number;
+  /** Pairs of finished waves. */
+  before: number;
+  threads: number;
+}
+
+export class WasmEngine implements Engine {
+  readonly name = "wasm";
+  readonly #features: WasmFeatures;
+  readonly #threads: number;
+  readonly #memoryLimit: number;
+  readonly #schedule: WasmOptions["schedule"];
+  readonly #threadedPairs: number;
+  readonly #byKernel = new WeakMap<Kernel, Map<string, WasmProgram>>();
+  /** Programs by their bytes; the oldest leave first. */
+  readonly #programs = new Map<string, WasmProgram>();
+  readonly #instances = new Map<number, KernelExports>();
+  /** Programs that every worker knows. */
+  readonly #sent = new Set<number>();
+  #memory: LinearMemory | null = null;
+  #pool: WorkerPool | null = null;
+  #queue: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #compiled = 0;
+
+  constructor(options: WasmOptions = {}) {
+    const found = detectFeatures();
+    this.#features = {
+      relaxed: options.relaxedSimd ?? found.relaxed,
+      shared: options.sharedMemory ?? found.shared,
+    };
+    const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
+    const threads = options.threads ?? cores;
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
+    }
+    this.#threads = Math.min(threads, MAX_WORKERS);
+    this.#memoryLimit = options.memoryLimit ?? 2 ** 30;
+    this.#schedule = options.schedule ?? "auto";
+    this.#threadedPairs = options.threadedPairs ?? THREADED_PAIRS;
+  }
+
+  /** Programs compiled so far (not found in the cache). */
+  get compiledPrograms(): number {
+    return this.#compiled;
+  }
+
+  describe(): string[] {
+    const { relaxed, shared } = this.#features;
+    return [
+      `relaxed SIMD (fused multiply-add): ${relaxed ? "yes" : "no, plain mul and add"}`,
+      shared
+        ? `shared memory: yes, up to ${this.#threads} threads`
+        : "shared memory: no, one thread",
+      `linear memory: at most ${this.#memoryLimit} bytes, larger folds run in chunks`,
+    ];
+  }
+
+  compile(kernel: Kernel, rows: number): WasmProgram {
+    const chosen = this.#schedule === "untiled"
+      ? UNTILED
+      : this.#schedule === undefined || this.#schedule === "auto"
+      ? chooseSchedule(kernel, rows)
+      : this.#schedule;
+    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.operands}`;
+    let programs = this.#byKernel.get(kernel);
+    if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
+    const known = programs.get(key);
+    if (known !== undefined && this.#programs.get(known.key) === known) return known;
+    const program = this.#compile(kernel, chosen);
+    programs.set(key, program);
+    return program;
+  }
+
+  #compile(kernel: Kernel, schedule: WasmSchedule): WasmProgram {
+    const emitted = emitWasm(kernel, schedule, this.#features);
+    const key = latin1.decode(emitted.bytes);
+    const known = this.#programs.get(key);
+    if (known !== undefined) {
+      this.#programs.delete(key);
+      this.#programs.set(key, known); // youngest again
+      return known;
+    }
+    const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
+      (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
+    const program = new WasmProgram(this.#compiled++, key, kernel, schedule, emitted, target);
+    this.#programs.set(key, program);
+    if (this.#programs.size > MAX_PROGRAMS) this.#forgetOldest();
+    return program;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#programs;
+    const [key, program] = oldest;
+    this.#programs.delete(key);
+    this.#instances.delete(program.id);
+    if (this.#sent.delete(program.id)) this.#pool?.tell({ kind: "forget", program: program.id });
+  }
+
+  launch(
+    program: Program,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
+    if (!(program instanceof WasmProgram)) {
+      throw new PairfoldError("internal", "launch: the program is of another engine");
+    }
+    const work = (): Promise<void> => this.#run(program, inputs, outputs, segments, control);
+    // nothing waits: start at once, small launches end before this returns
+    const isIdle = this.#waiting++ === 0;
+    const result = isIdle ? work() : this.#queue.then(work);
+    const done = (): void => void this.#waiting--;
+    this.#queue = result.then(done, done);
+    return result;
+  }
+
+  async #run(
+    program: WasmProgram,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
+    throwIfAborted(control);
+    const { kernel, layout } = program;
+    const waves = planWaves(segments, kernel, layout, this.#memoryLimit);
+    const total = segments.reduce((t, s) => t + pairsOf(s), 0);
+    const run: Run = { control, total, before: 0, threads: 0 };
+    control.onProgress?.({ done: 0, total, threads: 0 });
+    this.#memory ??= new LinearMemory(this.#features.shared);
+    const stage = new Stage(this.#memory, program, inputs, outputs);
+    stage.constants();
+    try {
+      let open: { block: RowBlock; mark: number } | null = null;
+      for (const wave of waves) {
+        const memory: LinearMemory = this.#memory;
+        memory.reset(wave[0].first || open === null ? undefined : open.mark);
+        const blocks: RowBlock[] = wave.map((task) =>
+          task.first || open === null ? stage.rows(task) : open.block
+        );
+        open = { block: blocks[0], mark: memory.mark };
+        const running = this.#wave(program, stage, wave, blocks, run);
+        if (running !== null) await running;
+        run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
+        wave.forEach((task, k) => {
+          if (task.last) stage.finish(task, blocks[k]);
+        });
+      }
+    } finally {
+      if (this.#memory.isLarge) this.#giveMemoryBack();
+    }
+    control.onProgress?.({ done: total, total, threads: run.threads });
+  }
+
+  /** Runs the tasks of one wave; null when it was done at once. */
+  #wave(
+    program: WasmProgram,
+    stage: Stage,
+    wave: Wave,
+    blocks: readonly RowBlock[],
+    run: Run,
+  ): Promise<void> | null {
+    const exports = this.#instanceOf(program);
+    const columns = wave.map((task, k) => stage.columns(task, blocks[k], exports));
+    const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
+    const threads = this.#features.shared && pairs >= this.#threadedPairs ? this.#threads : 1;
+    const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
+    const combines = this.#combineItems(wave, blocks);
+    const first = this.#dispatch(program, exports, folds, threads, run);
+    if (combines === null) return first;
+    const second = (): Promise<void> | null =>
+      this.#dispatch(program, exports, combines, 1, { ...run, control: {} });
+    return first === null ? second() : first.then(() => second() ?? undefined);
+  }
+
+  #foldItems(
+    program: WasmProgram,
+    wave: Wave,
+    blocks: readonly RowBlock[],
+    columns: readonly ColumnBlock[],
+    pairs: number,
+    threads: number,
+  ): Items {
+    const { groupRows, recordBytes, stateBytes } = program.layout;
+    const wanted = Math.max(1, Math.min(ITEM_PAIRS, pairs / (8 * threads)));
+    const words: number[] = [];
+    const weights: number[] = [];
+    wave.forEach((task, t) => {
+      const { job, state, splitStride } = blocks[t];
+      for (const { split, start, count, resumes } of piecesOf(task)) {
+        const flags = (task.keepsState ? FLAGS.save : 0) | (resumes ? FLAGS.resume : 0);
+        const groups = Math.max(1, Math.round(wanted / Math.max(1, count) / groupRows));
+        const rows = task.i1 - task.i0;
+        for (let row = 0; row < rows; row += groups * groupRows) {
+          const rowEnd = Math.min(rows, row + groups * groupRows);
+          const stateAt = state + split * splitStride + (row / groupRows) * stateBytes;
+          const record = columns[t].record + (start - task.j0) * recordBytes;
+          words.push(ITEM_FOLD, job, row, rowEnd, record, count, start, stateAt, flags, 0);
+          weights.push((rowEnd - row) * count);
+        }
+      }
+    });
+    return this.#place(words, weights);
+  }
+
+  /** Items that join the states of finished tasks; null where there are none. */
+  #combineItems(
+    wave: Wave,
+    blocks: readonly RowBlock[],
+  ): Items | null {
+    const words: number[] = [];
+    const weights: number[] = [];
+    wave.forEach((task, t) => {
+      if (!task.last || !task.keepsState) return;
+      const { job, state, splitStride } = blocks[t];
+      const { count } = task.splits;
+      words.push(ITEM_COMBINE, job, 0, task.i1 - task.i0, state, splitStride, count, 0, 0, 0);
+      weights.push(0);
+    });
+    return words.length === 0 ? null : this.#place(words, weights);
+  }
+
+  #place(words: readonly number[], weights: readonly number[]): Items {
+    const memory = this.#live();
+    const address = memory.alloc(words.length * 4);
+    memory.view("i32").set(words, address / 4);
+    let sum = 0;
+    return { address, pairs: Float64Array.from(weights, (w) => sum += w) };
+  }
+
+  #live(): LinearMemory {
+    return this.#memory ??= new LinearMemory(this.#features.shared);
+  }
+
+  #instanceOf(program: WasmProgram): KernelExports {
+    let exports = this.#instances.get(program.id);
+    if (exports === undefined) {
+      exports = instantiate(program.module, this.#live().memory);
+      this.#instances.set(program.id, exports);
+    }
+    return exports;
+  }
+
+  /** Runs items on workers, or here; null when that was done at once. */
+  #dispatch(
+    program: WasmProgram,
+    exports: KernelExports,
+    items: Items,
+    threads: number,
+    run: Run,
+  ): Promise<void> | null {
+    const memory = this.#live();
+    const scratchBytes = Math.ceil(program.layout.scratchBytes / 64 + 1) * 64;
+    const scratch = Math.ceil(memory.alloc(scratchBytes * threads + 64) / 64) * 64;
+    if (threads > 1) {
+      return this.#runThreaded(
+        program,
+        items,
+        run,
+        threads,
+        (worker) => scratch + worker * scratchBytes,
+      );
+    }
+    return this.#runHere(exports, items, run, scratch);
+  }
+
+  #runHere(
+    exports: KernelExports,
+    items: Items,
+    run: Run,
+    scratch: number,
+  ): Promise<void> | null {
+    const words = this.#live().view("i32");
+    const { length } = items.pairs;
+    run.threads = Math.max(run.threads, 1);
+    let next = 0;
+    /** Works for a slice of time; true when all is done. */
+    const slice = (): boolean => {
+      const end = performance.now() + SLICE;
+      while (next < length) {
+        runItem(exports, words, items.address, next++, scratch);
+        if (performance.now() > end) break;
+      }
+      return next >= length;
+    };
+    if (slice()) return null;
+    return (async () => {
+      do {
+        this.#report(run, items, next, 1);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        throwIfAborted(run.control);
+      } while (!slice());
+    })();
+  }
+
+  async #runThreaded(
+    program: WasmProgram,
+    items: Items,
+    run: Run,
+    threads: number,
+    scratchOf: (worker: number) => number,
+  ): Promise<void> {
+    if (this.#pool === null || this.#pool.failed) {
+      this.#sent.clear();
+      this.#pool = await WorkerPool.start(this.#threads);
+    }
+    const memory = this.#live();
+    const words = memory.view("i32");
+    words.fill(0, 0, CONTROL.perWorker + threads);
+    const setup = this.#sent.has(program.id)
+      ? null
+      : { module: program.module, memory: memory.memory };
+    this.#sent.add(program.id);
+    const { signal } = run.control;
+    const abort = (): void => void Atomics.store(words, CONTROL.abort, 1);
+    signal?.addEventListener("abort", abort);
+    const report = (): void => {
+      let active = 0;
+      for (let k = 0; k < threads; k++) {
+        if (Atomics.load(words, CONTROL.perWorker + k) > 0) active++;
+      }
+      this.#report(run, items, Atomics.load(words, CONTROL.done), active);
+    };
+    const timer = run.control.onProgress === undefined
+      ? undefined
+      : setInterval(report, PROGRESS_INTERVAL);
+    try {
+      if (signal?.aborted) abort();
+      await this.#pool.run((worker) => ({
+        kind: "run",
+        program: program.id,
+        setup,
+        worker,
+        items: items.address,
+        count: items.pairs.length,
+        scratch: scratchOf(worker),
+      }));
+      report();
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+    throwIfAborted(run.control);
+  }
+
+  #report(run: Run, items: Items, done: number, threads: number): void {
+    run.threads = Math.max(run.threads, threads);
+    const pairs = run.before + (done > 0 ? items.pairs[done - 1] : 0);
+    run.control.onProgress?.({ done: pairs, total: run.total, threads: run.threads });
+  }
+
+  #giveMemoryBack(): void {
+    this.#memory = null;
+    this.#instances.clear();
+    this.#sent.clear();
+    this.#pool?.tell({ kind: "forget", program: null });
+  }
+
+  /** Ends the workers and gives the memory back; a later launch starts anew. */
+  dispose(): void {
+    this.#giveMemoryBack();
+    this.#pool?.terminate();
+    this.#pool = null;
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+const latin1 = new TextDecoder("latin1");
+
+function pairsOf(r: Pick<Task, "i0" | "i1" | "j0" | "j1">): number {
+  return Math.max(0, r.i1 - r.i0) * Math.max(0, r.j1 - r.j0);
+}
+
+function throwIfAborted({ signal }: RunControl): void {
+  if (signal?.aborted) {
+    throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
+  }
+}
+
+/** The parts of a task's columns that belong to one split each. */
+function* piecesOf(
+  task: Task,
+): Generator<{ split: number; start: number; count: number; resumes: boolean }> {
+  const { segment, splits, j0, j1 } = task;
+  if (j1 <= j0) {
+    yield { split: 0, start: j0, count: 0, resumes: false };
+    return;
+  }
+  const from = Math.floor((j0 - segment.j0) / splits.length);
+  for (let split = from; split < splits.count; split++) {
+    const begin = segment.j0 + split * splits.length;
+    const start = Math.max(j0, begin);
+    const end = Math.min(j1, begin + splits.length);
+    if (start >= end) break;
+    yield { split, start, count: end - start, resumes: start > begin };
+  }
+}

@@ -1,0 +1,27 @@
+// What the host's WebAssembly offers, found by validating tiny modules.
+
+import type { WasmFeatures } from "../../emit/wasm/mod.ts";
+
+/** A module whose one function drops the result of some instructions on three zero vectors. */
+function moduleWith(code: readonly number[]): Uint8Array<ArrayBuffer> {
+  const zero = [0x41, 0, 0xfd, 0x11]; // i32.const 0, i32x4.splat
+  const body = [0, ...zero, ...zero, ...zero, ...code, 0x1a, 0x0b];
+  return new Uint8Array([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, 4, 1, 0x60, 0, 0],
+    ...[3, 2, 1, 0],
+    ...[10, body.length + 2, 1, body.length, ...body],
+  ]);
+}
+
+const RELAXED_MADD = [0xfd, 0x85, 0x02];
+
+/** Detects relaxed SIMD and shared memory. */
+export function detectFeatures(): WasmFeatures {
+  return {
+    relaxed: WebAssembly.validate(moduleWith(RELAXED_MADD)),
+    shared: typeof SharedArrayBuffer !== "undefined" &&
+      !("crossOriginIsolated" in globalThis &&
+        Reflect.get(globalThis, "crossOriginIsolated") === false),
+  };
+}

@@ -1,0 +1,169 @@
+// Cuts a list of segments into waves that fit into linear memory, and tasks into column splits.
+// Pure. What it decides about sums (split boundaries) depends on the segment's size alone.
+
+import { PairfoldError } from "../../error.ts";
+import type { Layout } from "../../emit/wasm/mod.ts";
+import { bytesOf, type Kernel, type KernelInput } from "../../loop/mod.ts";
+import { BLOCK_LENGTH } from "../../reduction/mod.ts";
+import type { Segment } from "../engine.ts";
+
+/** Rows that share a unit of work when splits are chosen; the same for every schedule. */
+const SPLIT_ROWS = 16;
+/** Units of work that a small-M fold is split into, and the fewest columns that a split has. */
+const SPLIT_UNITS = 64;
+const SPLIT_COLUMNS = 4096;
+
+/** Column splits of a segment: all but the last have `length` columns. */
+export interface Splits {
+  readonly length: number;
+  readonly count: number;
+}
+
+/** How the columns of a fold are split, so that few rows still give work to every thread. */
+export function splitColumns(rows: number, columns: number): Splits {
+  const units = Math.ceil(rows / SPLIT_ROWS);
+  const wanted = Math.min(Math.ceil(SPLIT_UNITS / units), Math.floor(columns / SPLIT_COLUMNS));
+  if (units >= SPLIT_UNITS || wanted <= 1) return { length: Math.max(1, columns), count: 1 };
+  const length = Math.ceil(columns / wanted / BLOCK_LENGTH) * BLOCK_LENGTH;
+  return { length, count: Math.ceil(columns / length) };
+}
+
+/** A piece of a segment that is in memory at one time. */
+export interface Task {
+  readonly segment: Segment;
+  readonly i0: number;
+  readonly i1: number;
+  readonly j0: number;
+  readonly j1: number;
+  readonly splits: Splits;
+  /** Whether it is the first, or the last, piece of its rows' columns. */
+  readonly first: boolean;
+  readonly last: boolean;
+  /** Whether states are kept in memory: several splits, or several pieces. */
+  readonly keepsState: boolean;
+}
+
+/** Tasks whose data are in memory together. */
+export type Wave = readonly Task[];
+
+/** Columns whose inputs are in memory while they are packed. */
+export const PACK_COLUMNS = 65536;
+
+/** Bytes per row and per column that a kernel needs in linear memory. */
+export interface Footprint {
+  readonly row: number;
+  readonly record: number;
+  /** Of a column's inputs while it is packed. */
+  readonly column: number;
+  readonly state: number;
+}
+
+/** Bytes of one row of an input or an output. */
+export function rowBytes(kernel: Kernel, item: Pick<KernelInput, "dim" | "number">): number {
+  return item.dim * (item.number === "index" ? 4 : bytesOf(kernel.float, kernel.float));
+}
+
+/** What a row, and a column, of a kernel take. */
+export function footprintOf(kernel: Kernel, layout: Layout): Footprint {
+  const bytesOfAxis = (axis: string): number =>
+    kernel.inputs.filter((i) => i.axis === axis).reduce((t, i) => t + rowBytes(kernel, i), 0);
+  return {
+    row: bytesOfAxis("row") + kernel.outputs.reduce((t, o) => t + rowBytes(kernel, o), 0),
+    record: layout.recordBytes,
+    column: bytesOfAxis("column"),
+    state: layout.stateBytes / layout.groupRows,
+  };
+}
+
+/** Room for alignment, padding rows and the job block of one task. */
+const SLACK_BYTES = 16384;
+
+function bytesOfTask(f: Footprint, rows: number, columns: number, states: number): number {
+  const padded = rows + 64;
+  const packing = Math.min(columns, PACK_COLUMNS) + 8;
+  return padded * (f.row + states * f.state) + (columns + 8) * f.record + packing * f.column +
+    SLACK_BYTES;
+}
+
+function floorTo(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit;
+}
+
+/** Cuts one segment that does not fit into tasks of their own waves. */
+function chunk(segment: Segment, splits: Splits, f: Footprint, budget: number): Wave[] {
+  const rows = segment.i1 - segment.i0;
+  const columns = segment.j1 - segment.j0;
+  const states = splits.count;
+  const smallest = bytesOfTask(f, 1, Math.min(columns, BLOCK_LENGTH), states);
+  if (smallest > budget) {
+    throw new PairfoldError(
+      "memory",
+      `fold: one row and ${Math.min(columns, BLOCK_LENGTH)} columns need ${smallest} bytes; ` +
+        `expected at most ${budget} (the engine's memoryLimit)`,
+    );
+  }
+  // half of the memory for columns, unless they need less; the rest for rows
+  const perColumn = f.record + f.column;
+  let columnChunk = Math.max(1, columns);
+  if (bytesOfTask(f, 1, columns, states) > budget / 2) {
+    const room = Math.max(0, budget / 2 - bytesOfTask(f, 1, 0, states));
+    columnChunk = Math.max(BLOCK_LENGTH, floorTo(room / Math.max(1, perColumn), BLOCK_LENGTH));
+  }
+  const perRow = f.row + states * f.state;
+  const left = budget - bytesOfTask(f, 1, columnChunk, states);
+  const rowChunk = Math.max(1, Math.min(rows, floorTo(left / Math.max(1, perRow), 1)));
+  const waves: Wave[] = [];
+  for (let i = segment.i0; i < segment.i1; i += rowChunk) {
+    for (let j = segment.j0; j === segment.j0 || j < segment.j1; j += columnChunk) {
+      const j1 = Math.min(segment.j1, j + columnChunk);
+      waves.push([{
+        segment,
+        i0: i,
+        i1: Math.min(segment.i1, i + rowChunk),
+        j0: j,
+        j1,
+        splits,
+        first: j === segment.j0,
+        last: j1 === segment.j1,
+        keepsState: true,
+      }]);
+    }
+  }
+  return waves;
+}
+
+/** Plans a list of segments for a memory budget in bytes. */
+export function planWaves(
+  segments: readonly Segment[],
+  kernel: Kernel,
+  layout: Layout,
+  budget: number,
+): Wave[] {
+  const f = footprintOf(kernel, layout);
+  const waves: Wave[] = [];
+  let wave: Task[] = [];
+  let used = 0;
+  const flush = (): void => {
+    if (wave.length > 0) waves.push(wave);
+    wave = [];
+    used = 0;
+  };
+  for (const segment of segments) {
+    const rows = segment.i1 - segment.i0;
+    const columns = segment.j1 - segment.j0;
+    if (rows <= 0) continue;
+    const splits = splitColumns(rows, columns);
+    const keepsState = splits.count > 1;
+    const bytes = bytesOfTask(f, rows, columns, keepsState ? splits.count : 0);
+    if (used + bytes > budget) flush();
+    if (bytes > budget) {
+      waves.push(...chunk(segment, splits, f, budget));
+      continue;
+    }
+    const { i0, i1, j0, j1 } = segment;
+    wave.push({ segment, i0, i1, j0, j1, splits, first: true, last: true, keepsState });
+    used += bytes;
+  }
+  flush();
+  return waves;
+}

@@ -1,0 +1,49 @@
+// One constructor per op, for rules and for code that builds formulas by hand. They only apply.
+
+import { apply, type Node, type OpNode } from "./node.ts";
+
+export { constant } from "./node.ts";
+
+export const add = (a: Node, b: Node): OpNode => apply("add", [a, b]);
+export const sub = (a: Node, b: Node): OpNode => apply("sub", [a, b]);
+export const mul = (a: Node, b: Node): OpNode => apply("mul", [a, b]);
+export const div = (a: Node, b: Node): OpNode => apply("div", [a, b]);
+export const neg = (x: Node): OpNode => apply("neg", [x]);
+export const inv = (x: Node): OpNode => apply("inv", [x]);
+export const square = (x: Node): OpNode => apply("square", [x]);
+export const pow = (x: Node, exponent: number): OpNode => apply("pow", [x], [exponent]);
+export const powr = (x: Node, y: Node): OpNode => apply("powr", [x, y]);
+export const sqrt = (x: Node): OpNode => apply("sqrt", [x]);
+export const rsqrt = (x: Node): OpNode => apply("rsqrt", [x]);
+export const exp = (x: Node): OpNode => apply("exp", [x]);
+export const log = (x: Node): OpNode => apply("log", [x]);
+export const sin = (x: Node): OpNode => apply("sin", [x]);
+export const cos = (x: Node): OpNode => apply("cos", [x]);
+export const abs = (x: Node): OpNode => apply("abs", [x]);
+export const sign = (x: Node): OpNode => apply("sign", [x]);
+export const step = (x: Node): OpNode => apply("step", [x]);
+export const relu = (x: Node): OpNode => apply("relu", [x]);
+export const min = (a: Node, b: Node): OpNode => apply("min", [a, b]);
+export const max = (a: Node, b: Node): OpNode => apply("max", [a, b]);
+export const lt = (a: Node, b: Node): OpNode => apply("lt", [a, b]);
+export const le = (a: Node, b: Node): OpNode => apply("le", [a, b]);
+export const gt = (a: Node, b: Node): OpNode => apply("gt", [a, b]);
+export const ge = (a: Node, b: Node): OpNode => apply("ge", [a, b]);
+export const eq = (a: Node, b: Node): OpNode => apply("eq", [a, b]);
+export const ne = (a: Node, b: Node): OpNode => apply("ne", [a, b]);
+export const ifElse = (f: Node, a: Node, b: Node): OpNode => apply("ifElse", [f, a, b]);
+export const where = (m: Node, a: Node, b: Node): OpNode => apply("where", [m, a, b]);
+export const sum = (x: Node): OpNode => apply("sum", [x]);
+export const sumT = (x: Node, dim: number): OpNode => apply("sumT", [x], [dim]);
+export const dot = (a: Node, b: Node): OpNode => apply("dot", [a, b]);
+export const sqNorm2 = (x: Node): OpNode => apply("sqNorm2", [x]);
+export const norm2 = (x: Node): OpNode => apply("norm2", [x]);
+export const sqDist = (a: Node, b: Node): OpNode => apply("sqDist", [a, b]);
+export const normalize = (x: Node): OpNode => apply("normalize", [x]);
+export const concat = (...parts: readonly Node[]): OpNode => apply("concat", parts);
+export const elem = (x: Node, m: number): OpNode => apply("elem", [x], [m]);
+export const elemT = (x: Node, dim: number, m: number): OpNode => apply("elemT", [x], [dim, m]);
+export const extract = (x: Node, start: number, dim: number): OpNode =>
+  apply("extract", [x], [start, dim]);
+export const extractT = (x: Node, dim: number, start: number): OpNode =>
+  apply("extractT", [x], [dim, start]);

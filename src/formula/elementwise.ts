@@ -1,0 +1,240 @@
+// The table of elementwise ops: meaning, scalar definition, float64 evaluation, gradient.
+// A gradient rule reads (cotangent g, arguments, output y); null says "no gradient".
+
+import * as f from "./build.ts";
+import {
+  broadcast,
+  checkAttribute,
+  declare,
+  type ScalarAlgebra,
+  type ScalarEntry,
+} from "./entry.ts";
+import type { ElementwiseOp } from "./names.ts";
+import { constant } from "./node.ts";
+
+const unary = {
+  arity: 1,
+  attributes: [],
+  dim: broadcast,
+  domain: [[-2, 2]],
+} as const;
+
+const binary = {
+  arity: 2,
+  attributes: [],
+  dim: broadcast,
+  domain: [[-2, 2], [-2, 2]],
+} as const;
+
+const HALF = constant(0.5);
+const ONE = constant(1);
+const TWO = constant(2);
+const ZERO = constant(0);
+
+/** x^n by repeated squaring; n ≥ 1. */
+function power<T, M>(s: ScalarAlgebra<T, M>, x: T, n: number): T {
+  if (n === 1) return x;
+  const half = power(s, x, n >> 1);
+  const squared = s.mul(half, half);
+  return n % 2 === 0 ? squared : s.mul(squared, x);
+}
+
+/** Number of the multiplications above stays small; larger exponents are better as powr. */
+const MAX_INTEGER_EXPONENT = 1024;
+
+export const elementwise = declare<ElementwiseOp, ScalarEntry>({
+  add: {
+    ...binary,
+    meaning: "a + b",
+    evaluate: ([a, b]) => a + b,
+    scalar: (s, [a, b]) => s.add(a, b),
+    grad: (g) => [g, g],
+  },
+  sub: {
+    ...binary,
+    meaning: "a − b",
+    evaluate: ([a, b]) => a - b,
+    scalar: (s, [a, b]) => s.sub(a, b),
+    grad: (g) => [g, f.neg(g)],
+  },
+  mul: {
+    ...binary,
+    meaning: "a · b",
+    evaluate: ([a, b]) => a * b,
+    scalar: (s, [a, b]) => s.mul(a, b),
+    grad: (g, [a, b]) => [f.mul(g, b), f.mul(g, a)],
+  },
+  div: {
+    ...binary,
+    meaning: "a / b",
+    domain: [[-2, 2], [0.5, 2]],
+    evaluate: ([a, b]) => a / b,
+    scalar: (s, [a, b]) => s.div(a, b),
+    // d(a/b) = da/b − (a/b) db/b
+    grad: (g, [_a, b], y) => [f.div(g, b), f.neg(f.div(f.mul(g, y), b))],
+  },
+  neg: {
+    ...unary,
+    meaning: "−x",
+    evaluate: ([x]) => -x,
+    scalar: (s, [x]) => s.neg(x),
+    grad: (g) => [f.neg(g)],
+  },
+  inv: {
+    ...unary,
+    meaning: "1 / x",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => 1 / x,
+    scalar: (s, [x]) => s.div(s.constant(1), x),
+    grad: (g, _x, y) => [f.neg(f.mul(g, f.square(y)))],
+  },
+  square: {
+    ...unary,
+    meaning: "x²",
+    evaluate: ([x]) => x * x,
+    scalar: (s, [x]) => s.mul(x, x),
+    grad: (g, [x]) => [f.mul(f.mul(TWO, g), x)],
+  },
+  pow: {
+    ...unary,
+    meaning: "xⁿ, n an integer of the formula; x⁰ = 1 for every x",
+    attributes: ["exponent"],
+    domain: [[0.5, 2]],
+    dim: (op, args, attributes) => {
+      const limit = MAX_INTEGER_EXPONENT;
+      checkAttribute(op, "exponent", attributes[0], -limit, limit);
+      return args[0].dim;
+    },
+    evaluate: ([x], [n]) => n === 0 ? 1 : x ** n,
+    scalar: (s, [x], [n]) => {
+      if (n === 0) return s.constant(1);
+      const positive = power(s, x, Math.abs(n));
+      return n > 0 ? positive : s.div(s.constant(1), positive);
+    },
+    grad: (g, [x], _y, [n]) => [n === 0 ? null : f.mul(f.mul(constant(n), g), f.pow(x, n - 1))],
+  },
+  powr: {
+    ...binary,
+    meaning: "x^y for real y: exp(y · log x), 1 at y = 0, NaN for x < 0",
+    domain: [[0.5, 2], [-2, 2]],
+    evaluate: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
+    scalar: (s, [x, y]) => s.pow(x, y),
+    // At x = 0 the x-derivative counts as 0 where it is infinite (y < 1), the y-derivative as 0.
+    grad: (g, [x, y], z) => {
+      const atZero = f.eq(x, ZERO);
+      const slope = f.mul(y, f.powr(x, f.sub(y, ONE)));
+      return [
+        f.mul(g, f.where(f.mul(atZero, f.lt(y, ONE)), ZERO, slope)),
+        f.mul(g, f.mul(z, f.where(atZero, ZERO, f.log(x)))),
+      ];
+    },
+  },
+  sqrt: {
+    ...unary,
+    meaning: "√x; its derivative at 0 counts as 0",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => Math.sqrt(x),
+    scalar: (s, [x]) => s.sqrt(x),
+    grad: (g, [x]) => [f.mul(f.mul(HALF, g), f.rsqrt(x))],
+  },
+  rsqrt: {
+    ...unary,
+    meaning: "1 / √x; 0 at x = 0, with derivative 0 there",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => x === 0 ? 0 : 1 / Math.sqrt(x),
+    scalar: (s, [x]) => {
+      const zero = s.constant(0);
+      return s.select(s.eq(x, zero), zero, s.div(s.constant(1), s.sqrt(x)));
+    },
+    // (x^−½)' = −½ y³
+    grad: (g, _x, y) => [f.neg(f.mul(f.mul(HALF, g), f.mul(y, f.square(y))))],
+  },
+  exp: {
+    ...unary,
+    meaning: "eˣ",
+    evaluate: ([x]) => Math.exp(x),
+    scalar: (s, [x]) => s.exp(x),
+    grad: (g, _x, y) => [f.mul(g, y)],
+  },
+  log: {
+    ...unary,
+    meaning: "natural logarithm; −∞ at 0, NaN below",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => Math.log(x),
+    scalar: (s, [x]) => s.log(x),
+    grad: (g, [x]) => [f.div(g, x)],
+  },
+  sin: {
+    ...unary,
+    meaning: "sine of radians",
+    evaluate: ([x]) => Math.sin(x),
+    scalar: (s, [x]) => s.sin(x),
+    grad: (g, [x]) => [f.mul(g, f.cos(x))],
+  },
+  cos: {
+    ...unary,
+    meaning: "cosine of radians",
+    evaluate: ([x]) => Math.cos(x),
+    scalar: (s, [x]) => s.cos(x),
+    grad: (g, [x]) => [f.neg(f.mul(g, f.sin(x)))],
+  },
+  abs: {
+    ...unary,
+    meaning: "|x|; its derivative at 0 counts as 0",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => Math.abs(x),
+    scalar: (s, [x]) => s.abs(x),
+    grad: (g, [x]) => [f.mul(g, f.sign(x))],
+  },
+  sign: {
+    ...unary,
+    meaning: "−1, 0 or 1; NaN for NaN",
+    evaluate: ([x]) => x > 0 ? 1 : x < 0 ? -1 : x,
+    scalar: (s, [x]) => {
+      const zero = s.constant(0);
+      const belowOrSelf = s.select(s.lt(x, zero), s.constant(-1), x);
+      return s.select(s.lt(zero, x), s.constant(1), belowOrSelf);
+    },
+    grad: () => [null],
+  },
+  step: {
+    ...unary,
+    meaning: "0 for x < 0, 1 for x ≥ 0; NaN for NaN",
+    evaluate: ([x]) => x < 0 ? 0 : x >= 0 ? 1 : x,
+    scalar: (s, [x]) => {
+      const zero = s.constant(0);
+      return s.select(s.lt(x, zero), zero, s.select(s.le(zero, x), s.constant(1), x));
+    },
+    grad: () => [null],
+  },
+  relu: {
+    ...unary,
+    meaning: "x for x ≥ 0, else 0; NaN for NaN; derivative step(x)",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => x < 0 ? 0 : x,
+    scalar: (s, [x]) => s.select(s.lt(x, s.constant(0)), s.constant(0), x),
+    grad: (g, [x]) => [f.mul(g, f.step(x))],
+  },
+  min: {
+    ...binary,
+    meaning: "the smaller of two; NaN never wins; the gradient goes to the first winner",
+    domain: [[-2, -0.1], [0.1, 2]],
+    evaluate: ([a, b]) => b < a || Number.isNaN(a) ? b : a,
+    scalar: (s, [a, b]) => s.select(s.or(s.lt(b, a), s.not(s.eq(a, a))), b, a),
+    grad: (g, [a, b]) => {
+      const second = f.add(f.lt(b, a), f.ne(a, a));
+      return [f.where(second, ZERO, g), f.where(second, g, ZERO)];
+    },
+  },
+  max: {
+    ...binary,
+    meaning: "the larger of two; NaN never wins; the gradient goes to the first winner",
+    domain: [[-2, -0.1], [0.1, 2]],
+    evaluate: ([a, b]) => a < b || Number.isNaN(a) ? b : a,
+    scalar: (s, [a, b]) => s.select(s.or(s.lt(a, b), s.not(s.eq(a, a))), b, a),
+    grad: (g, [a, b]) => {
+      const second = f.add(f.lt(a, b), f.ne(a, a));
+      return [f.where(second, ZERO, g), f.where(second, g, ZERO)];
+    },
+  },
+});

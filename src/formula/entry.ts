@@ -1,0 +1,144 @@
+// What one op's table entry holds, and the dim rules that entries share.
+
+import { PairfoldError } from "../error.ts";
+import type { OpName } from "./names.ts";
+import { declareDimRule, describe, type DimRule, type Node } from "./node.ts";
+
+/**
+ * Scalar arithmetic over some carrier: numbers, or values of the loop IR. An elementwise op is
+ * defined once against it. `T` is a number, `M` a truth value.
+ */
+export interface ScalarAlgebra<T, M> {
+  constant(value: number): T;
+  add(a: T, b: T): T;
+  sub(a: T, b: T): T;
+  mul(a: T, b: T): T;
+  div(a: T, b: T): T;
+  neg(x: T): T;
+  abs(x: T): T;
+  sqrt(x: T): T;
+  exp(x: T): T;
+  log(x: T): T;
+  sin(x: T): T;
+  cos(x: T): T;
+  pow(x: T, y: T): T;
+  lt(a: T, b: T): M;
+  le(a: T, b: T): M;
+  eq(a: T, b: T): M;
+  not(m: M): M;
+  or(a: M, b: M): M;
+  select(m: M, a: T, b: T): T;
+}
+
+/** A gradient rule: from the cotangent of the output to one cotangent, or null, per argument. */
+export type GradRule = (
+  cotangent: Node,
+  args: readonly Node[],
+  output: Node,
+  attributes: readonly number[],
+) => readonly (Node | null)[];
+
+/** The range that random tests draw one argument's components from. */
+export type Interval = readonly [low: number, high: number];
+
+interface EntryBase {
+  /** What the op computes, in a line, conventions at the edges included. */
+  readonly meaning: string;
+  /** Number of arguments; -1 for one or more. */
+  readonly arity: number;
+  /** Names of the integer attributes. */
+  readonly attributes: readonly string[];
+  readonly dim: DimRule;
+  readonly grad: GradRule;
+  /** Where random tests draw arguments from: one interval per argument, or one for all. */
+  readonly domain: readonly Interval[];
+}
+
+/** An op on components: `evaluate` in float64, `scalar` its definition for every target. */
+export interface ScalarEntry extends EntryBase {
+  readonly evaluate: (args: readonly number[], attributes: readonly number[]) => number;
+  readonly scalar: <T, M>(
+    s: ScalarAlgebra<T, M>,
+    args: readonly T[],
+    attributes: readonly number[],
+  ) => T;
+}
+
+/**
+ * An op on vectors: `evaluate` dense in float64; `define` says it by simpler ops, null for the
+ * few that lowering knows (sum, sumT, concat, extract, extractT).
+ */
+export interface VectorEntry extends EntryBase {
+  readonly evaluate: (
+    args: readonly Float64Array[],
+    attributes: readonly number[],
+    out: Float64Array,
+  ) => void;
+  readonly define: ((args: readonly Node[], attributes: readonly number[]) => Node) | null;
+}
+
+/** Lists dims for messages: `3 (x_i) and 4 (y_j)`. */
+function dims(args: readonly Node[]): string {
+  return args.map(describe).join(" and ");
+}
+
+/** Throws the dim error of an op. */
+export function refuse(op: OpName, args: readonly Node[], expected: string): never {
+  throw new PairfoldError("dim", `${op}: got dims ${dims(args)}; expected ${expected}`);
+}
+
+/** Equal dims, or some of them 1. */
+export const broadcast: DimRule = (op, args) => {
+  let dim = 1;
+  for (const a of args) {
+    if (a.dim === 1) continue;
+    if (dim !== 1 && dim !== a.dim) refuse(op, args, "equal dims, or one of them 1");
+    dim = a.dim;
+  }
+  return dim;
+};
+
+/** Equal dims, or one of them 1; the result is a scalar. */
+export const contraction: DimRule = (op, args, attributes) => {
+  broadcast(op, args, attributes);
+  return 1;
+};
+
+/** Checks an integer attribute's range. */
+export function checkAttribute(
+  op: OpName,
+  name: string,
+  value: number,
+  low: number,
+  high: number,
+): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new PairfoldError(
+      "dim",
+      `${op}: got ${name} ${value}; expected an integer from ${low} to ${high}`,
+    );
+  }
+}
+
+/** Registers the dim rules of a table, with a check of the number of arguments in front. */
+export function declare<Name extends OpName, Entry extends EntryBase>(
+  entries: Readonly<Record<Name, Entry>>,
+): Readonly<Record<Name, Entry>> {
+  for (const name of Object.keys(entries) as Name[]) {
+    const { arity, attributes: names, dim } = entries[name];
+    declareDimRule(name, (op, args, attributes) => {
+      if (arity < 0 ? args.length === 0 : args.length !== arity) {
+        const wanted = arity < 0 ? "at least 1" : String(arity);
+        throw new PairfoldError("dim", `${op}: got ${args.length} arguments; expected ${wanted}`);
+      }
+      if (attributes.length !== names.length) {
+        throw new PairfoldError(
+          "dim",
+          `${op}: got ${attributes.length} attributes; expected ${names.length} (${names})`,
+        );
+      }
+      return dim(op, args, attributes);
+    });
+  }
+  return entries;
+}

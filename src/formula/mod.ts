@@ -1,0 +1,19 @@
+// Symbolic formulas: nodes, op tables, printing, rewrite rules.
+
+export * as build from "./build.ts";
+export { type GradRule, type Interval, type ScalarAlgebra } from "./entry.ts";
+export { type ScalarEntry, type VectorEntry } from "./entry.ts";
+export {
+  ALL_OPS,
+  isScalarOp,
+  type OpName,
+  SCALAR_OPS,
+  type ScalarOp,
+  VECTOR_OPS,
+} from "./names.ts";
+export type { VectorOp } from "./names.ts";
+export * from "./node.ts";
+export { entryOf, scalarTable, vectorTable } from "./ops.ts";
+export { print } from "./print.ts";
+export { instantiate, rewrite, type Rule, type RuleClass } from "./rewrite.ts";
+export { RULES, rulesOf } from "./rules.ts";

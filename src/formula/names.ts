@@ -1,0 +1,72 @@
+// The names of all ops, by family. Every table over ops is total over these unions.
+
+/** Ops that act on each component on its own; arguments of dim 1 broadcast. */
+export const ELEMENTWISE_OPS = [
+  "add",
+  "sub",
+  "mul",
+  "div",
+  "neg",
+  "inv",
+  "square",
+  "pow",
+  "powr",
+  "sqrt",
+  "rsqrt",
+  "exp",
+  "log",
+  "sin",
+  "cos",
+  "abs",
+  "sign",
+  "step",
+  "relu",
+  "min",
+  "max",
+] as const;
+
+/** Elementwise ops that compare or choose. */
+export const COMPARISON_OPS = [
+  "lt",
+  "le",
+  "gt",
+  "ge",
+  "eq",
+  "ne",
+  "ifElse",
+  "where",
+] as const;
+
+/** Ops that read or build whole vectors. */
+export const VECTOR_OPS = [
+  "sum",
+  "sumT",
+  "dot",
+  "sqNorm2",
+  "norm2",
+  "sqDist",
+  "normalize",
+  "concat",
+  "elem",
+  "elemT",
+  "extract",
+  "extractT",
+] as const;
+
+export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
+export type ComparisonOp = typeof COMPARISON_OPS[number];
+export type VectorOp = typeof VECTOR_OPS[number];
+/** Ops with a scalar definition, applied component by component. */
+export type ScalarOp = ElementwiseOp | ComparisonOp;
+/** The name of any op. */
+export type OpName = ScalarOp | VectorOp;
+
+export const SCALAR_OPS: readonly ScalarOp[] = [...ELEMENTWISE_OPS, ...COMPARISON_OPS];
+export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS];
+
+const scalarOps: ReadonlySet<string> = new Set(SCALAR_OPS);
+
+/** Whether an op acts component by component. */
+export function isScalarOp(op: OpName): op is ScalarOp {
+  return scalarOps.has(op);
+}

@@ -1,0 +1,19 @@
+// All op tables together, total over every op's name.
+
+import { comparison } from "./comparison.ts";
+import { elementwise } from "./elementwise.ts";
+import type { ScalarEntry, VectorEntry } from "./entry.ts";
+import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { vector } from "./vector.ts";
+
+export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
+  ...elementwise,
+  ...comparison,
+};
+
+export const vectorTable: Readonly<Record<VectorOp, VectorEntry>> = vector;
+
+/** The table entry of any op. */
+export function entryOf(op: OpName): ScalarEntry | VectorEntry {
+  return isScalarOp(op) ? scalarTable[op] : vectorTable[op];
+}

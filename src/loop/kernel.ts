@@ -1,0 +1,80 @@
+// A lowered fold: what every emitter takes. Regions are in the order in which they run.
+
+import type { Cell, FloatType, LocalArray, Region, Type } from "./ir.ts";
+
+/** One input array of a kernel, (rows, dim), row-major. */
+export interface KernelInput {
+  /** Which points its rows belong to; uniform ones have one row. */
+  readonly axis: "uniform" | "row" | "column";
+  readonly dim: number;
+  /** int32 indices or numbers of the kernel's float type (uniform: float64). */
+  readonly number: "float" | "index";
+}
+
+/** One output array of a kernel, (rows, dim), row-major. */
+export interface KernelOutput {
+  readonly number: "float" | "index";
+  readonly dim: number;
+}
+
+/** One thing that a row's fold remembers between columns. */
+export type StateItem =
+  | { readonly kind: "cell"; readonly cell: Cell }
+  | { readonly kind: "array"; readonly array: LocalArray };
+
+/** Types of the elements of a record, one per slot. */
+export type RecordLayout = readonly Type[];
+
+/** A fold over columns, for every row, in loop IR. */
+export interface Kernel {
+  /** The formula and reduction, for people. */
+  readonly title: string;
+  readonly float: FloatType;
+  readonly inputs: readonly KernelInput[];
+  readonly outputs: readonly KernelOutput[];
+  readonly records: Readonly<Record<"uniform" | "row" | "column", RecordLayout>>;
+  /** Once per launch, on the host, in float64: parameters to the uniform record. */
+  readonly uniform: Region;
+  /** Once per row: row inputs to the row record. */
+  readonly row: Region;
+  /** Once per column, lanes are columns: column inputs to the column record. */
+  readonly column: Region;
+  /** Neutral state. */
+  readonly init: Region;
+  /** One column into the state: the inner loop. */
+  readonly pair: Region;
+  /** After every `block` columns, and at the end of every split. */
+  readonly close: Region | null;
+  readonly block: number;
+  /** The state of later columns, in `incoming`, into the state of earlier ones. */
+  readonly combine: Region;
+  /** State to outputs. */
+  readonly finish: Region;
+  readonly state: readonly StateItem[];
+  readonly incoming: readonly StateItem[];
+}
+
+/** All regions of a kernel with their names, in the order in which they run. */
+export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
+  const all: [string, Region | null][] = [
+    ["uniform", kernel.uniform],
+    ["row", kernel.row],
+    ["column", kernel.column],
+    ["init", kernel.init],
+    ["pair", kernel.pair],
+    ["close", kernel.close],
+    ["combine", kernel.combine],
+    ["finish", kernel.finish],
+  ];
+  return all.filter((entry): entry is [string, Region] => entry[1] !== null);
+}
+
+/** Number of values that an item holds per row. */
+export function lengthOf(item: StateItem): number {
+  return item.kind === "cell" ? 1 : item.array.length;
+}
+
+/** Type of the values that an item holds. */
+export function typeOf(item: StateItem): Type {
+  return item.kind === "cell" ? item.cell.type : item.array.type;
+}

@@ -1,0 +1,21 @@
+// What a target offers for math functions: expansions in loop IR, or its own instructions.
+
+import type { Builder } from "./builder.ts";
+import type { Value } from "./ir.ts";
+
+/** Builds math functions of values of the builder's float type. */
+export interface MathFunctions {
+  exp(b: Builder, x: Value): Value;
+  log(b: Builder, x: Value): Value;
+  sin(b: Builder, x: Value): Value;
+  cos(b: Builder, x: Value): Value;
+  pow(b: Builder, x: Value, y: Value): Value;
+  /**
+   * exp(c · q) for a uniform c. `uniform` computes c-only values in the uniform section and hands
+   * them over as values of the builder's section; `nonNegative` tells that q ≥ 0 or NaN.
+   */
+  expScaled(b: Builder, q: Value, nonNegative: boolean, uniform: UniformScale): Value;
+}
+
+/** Values that depend on the scale c alone, computed once per launch in float64. */
+export type UniformScale = (compute: (u: Builder, c: Value) => Value) => Value;

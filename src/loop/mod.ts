@@ -1,0 +1,10 @@
+// The loop IR: values, regions, builder, passes, verifier, printer.
+
+export { Builder, Names, place } from "./builder.ts";
+export { interpretUniform } from "./interpret.ts";
+export * from "./ir.ts";
+export * from "./kernel.ts";
+export type { MathFunctions, UniformScale } from "./math.ts";
+export { removeDead, replicate, RowCopies, visit } from "./passes.ts";
+export { printKernel, printRegion } from "./print.ts";
+export { verifyKernel, verifyRegion } from "./verify.ts";

@@ -1,0 +1,134 @@
+// Formula and reduction to a kernel in loop IR. A list of passes, in order.
+
+import type { Node, VariableNode } from "../formula/mod.ts";
+import { print, topological } from "../formula/mod.ts";
+import {
+  Builder,
+  type FloatType,
+  type Kernel,
+  type KernelInput,
+  type MathFunctions,
+  type Region,
+  removeDead,
+  type StateItem,
+  verifyKernel,
+} from "../loop/mod.ts";
+import {
+  BLOCK_LENGTH,
+  type Folding,
+  type FoldOptions,
+  type ReductionName,
+  reductions,
+} from "../reduction/mod.ts";
+import { FormulaLowering } from "./formula.ts";
+import { factor, normalise } from "./normalise.ts";
+
+export { expandedMath } from "./math.ts";
+export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
+
+/** A fold to lower: Reduction_j of a formula whose row axis is i, folded axis j. */
+export interface Fold {
+  readonly formula: Node;
+  readonly reduction: ReductionName;
+  readonly float: FloatType;
+  /** All inputs by slot, also those that rewriting removes from the formula. */
+  readonly inputs: readonly VariableNode[];
+  readonly options: FoldOptions;
+  readonly fastMath: boolean;
+}
+
+const AXIS = { p: "uniform", i: "row", j: "column" } as const;
+
+function inputsOf(fold: Fold): KernelInput[] {
+  return fold.inputs.map((v) => ({ axis: AXIS[v.axis], dim: v.dim, number: v.number }));
+}
+
+/** Builds the region of one step of the reduction, in a builder of its own. */
+function step(lowering: FormulaLowering, float: FloatType, body: (b: Builder) => void): Region {
+  const b = new Builder("pair", float, lowering.names);
+  body(b);
+  return b.root;
+}
+
+const itemsOf = (folding: Folding): StateItem[] => folding.fields.flatMap((f) => [...f.items]);
+
+/** Lowers a fold for targets whose math functions are given. */
+export function lower(fold: Fold, math: MathFunctions): Kernel {
+  const { float, options } = fold;
+  const reduction = reductions[fold.reduction];
+  const normal = normalise(fold.formula, fold.fastMath);
+  const { factor: outside, core } = reduction.linear
+    ? factor(normal)
+    : { factor: null, core: normal };
+  const lowering = new FormulaLowering(float, math);
+  const { builders } = lowering;
+  const folding = reduction.fold(builders.pair, core.dim, options, math);
+  const incoming = reduction.fold(builders.pair, core.dim, options, math);
+
+  folding.accumulate(builders.pair, (body) => lowering.each(core, "pair", body));
+
+  const dim = fold.formula.dim;
+  folding.finish(builders.finish, (slot, at, value) => {
+    const b = builders.finish;
+    const memory = { kind: "output", slot } as const;
+    if (outside === null) {
+      b.store(memory, at, value);
+      return;
+    }
+    // a sum over nothing is 0, whatever the factor
+    const nothing = b.eq(b.count(), b.constant(0, b.integer));
+    const scaled = (component: typeof at): void => {
+      const product = b.mul(value, lowering.component(outside, component, "finish"));
+      b.store(memory, component, b.select(nothing, b.constant(0), product));
+    };
+    if (core.dim === dim) scaled(at);
+    else lowering.each(outside, "finish", scaled);
+  });
+
+  const { close } = folding;
+  const kernel: Kernel = {
+    title: `${fold.reduction}_j ${print(fold.formula)}`,
+    float,
+    inputs: inputsOf(fold),
+    outputs: reduction.outputs.map((number) => ({
+      number,
+      dim: reduction.outputDim(dim, options),
+    })),
+    records: lowering.layouts,
+    uniform: builders.uniform.root,
+    row: builders.row.root,
+    column: builders.column.root,
+    init: step(lowering, float, (b) => folding.init(b)),
+    pair: builders.pair.root,
+    close: close === null ? null : step(lowering, float, close),
+    block: BLOCK_LENGTH,
+    combine: step(lowering, float, (b) => folding.combine(b, incoming)),
+    finish: builders.finish.root,
+    state: itemsOf(folding),
+    incoming: itemsOf(incoming),
+  };
+  const clean = removeDeadRegions(kernel);
+  verifyKernel(clean);
+  return clean;
+}
+
+/** Drops unused values from every region. */
+function removeDeadRegions(kernel: Kernel): Kernel {
+  return {
+    ...kernel,
+    uniform: removeDead(kernel.uniform),
+    row: removeDead(kernel.row),
+    column: removeDead(kernel.column),
+    init: removeDead(kernel.init),
+    pair: removeDead(kernel.pair),
+    close: kernel.close === null ? null : removeDead(kernel.close),
+    combine: removeDead(kernel.combine),
+    finish: removeDead(kernel.finish),
+  };
+}
+
+/** The variables of a formula, by slot. */
+export function variablesOf(formula: Node): VariableNode[] {
+  const found = topological(formula).filter((n): n is VariableNode => n.kind === "variable");
+  return found.sort((a, b) => a.slot - b.slot);
+}

@@ -1,0 +1,124 @@
+// Formula to formula, before lowering: vector ops by their definitions, rewrite rules, and the split
+// of a sum's formula into factors that leave the sum and a core that stays.
+
+import {
+  apply,
+  build,
+  constant,
+  isScalarOp,
+  type Node,
+  rewrite,
+  rulesOf,
+  transform,
+  vectorTable,
+} from "../formula/mod.ts";
+
+/** Replaces ops that have a definition, until only those that lowering knows remain. */
+export function expandDefinitions(root: Node): Node {
+  return transform(root, (leaf) => leaf, (node, args) => {
+    const same = args.every((a, k) => a === node.args[k]);
+    const define = isScalarOp(node.op) ? null : vectorTable[node.op].define;
+    if (define !== null) return expandDefinitions(define(args, node.attributes));
+    return same ? node : apply(node.op, args, node.attributes);
+  });
+}
+
+/** The formula that is lowered: definitions expanded, rules of the allowed classes applied. */
+export function normalise(root: Node, fastMath = false): Node {
+  const rules = fastMath ? rulesOf("exact", "bounded", "fast") : rulesOf("exact", "bounded");
+  return rewrite(expandDefinitions(rewrite(root, rules)), rules);
+}
+
+/** A product: sign and factors, none of which is itself a product, a negation or a quotient by a
+ * row. */
+function factorsOf(node: Node): { sign: 1 | -1; factors: Node[] } {
+  if (node.kind !== "op") return { sign: 1, factors: [node] };
+  const [a, b] = node.args;
+  if (node.op === "neg") {
+    const inner = factorsOf(a);
+    return { sign: inner.sign === 1 ? -1 : 1, factors: inner.factors };
+  }
+  if (node.op === "mul") {
+    const left = factorsOf(a);
+    const right = factorsOf(b);
+    return {
+      sign: left.sign === right.sign ? 1 : -1,
+      factors: [...left.factors, ...right.factors],
+    };
+  }
+  if (node.op === "div" && !dependsOnColumn(b)) {
+    const inner = factorsOf(a);
+    return { sign: inner.sign, factors: [...inner.factors, build.inv(b)] };
+  }
+  return { sign: 1, factors: [node] };
+}
+
+const dependsOnColumn = (node: Node): boolean => node.domain === "j" || node.domain === "ij";
+
+/** The product of factors: scalars first, so that vectors are scaled once. */
+function product(factors: readonly Node[]): Node | null {
+  const ordered = [...factors].sort((a, b) => a.dim - b.dim);
+  return ordered.length === 0 ? null : ordered.reduce((a, b) => build.mul(a, b));
+}
+
+/** A sum's formula as factor · core, the factor free of the folded index j (null: 1). */
+export interface Factored {
+  readonly factor: Node | null;
+  readonly core: Node;
+}
+
+/**
+ * Moves what does not depend on j out of a sum over j: Σ_j a_i F_ij = a_i Σ_j F_ij. A bounded rule:
+ * it changes rounding only, for finite factors. (A factor that is infinite or NaN gives factor ·
+ * Σ core, where the sum of products would be NaN as soon as one core is 0.)
+ */
+export function factor(node: Node): Factored {
+  const { sign, factors } = factorsOf(node);
+  const outside = factors.filter((f) => !dependsOnColumn(f));
+  const columns = factors.filter((f) => f.domain === "j");
+  const pairs = factors.filter((f) => f.domain === "ij");
+  // the column's value comes last, so that it is not loaded before it is needed
+  const inner = product([...pairs, ...[product(columns)].filter((c) => c !== null)]);
+  const outer = product(outside);
+  const signed = sign === 1 ? outer : outer === null ? constant(-1) : build.neg(outer);
+  return { factor: signed, core: inner ?? constant(1) };
+}
+
+/** Whether a formula's values are certainly ≥ 0 or NaN. */
+export function isNonNegative(node: Node): boolean {
+  if (node.kind === "constant") return node.value >= 0 && !Object.is(node.value, -0);
+  if (node.kind === "zero" || node.kind === "index") return true;
+  if (node.kind !== "op") return false;
+  switch (node.op) {
+    case "square":
+    case "abs":
+    case "exp":
+    case "sqrt":
+    case "rsqrt":
+    case "relu":
+    case "step":
+    case "sqNorm2":
+    case "norm2":
+    case "sqDist":
+    case "powr":
+    case "lt":
+    case "le":
+    case "gt":
+    case "ge":
+    case "eq":
+    case "ne":
+      return true;
+    case "add":
+    case "mul":
+    case "div":
+    case "sum":
+    case "sumT":
+    case "min":
+    case "extract":
+    case "concat":
+    case "inv":
+      return node.args.every(isNonNegative);
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,264 @@
+// Deferred folds: a formula over tensors, canonicalised, planned once per structure, run on reading.
+
+import {
+  type Device,
+  type Engine,
+  engineOf,
+  type NumberArray,
+  type RunControl,
+} from "../engine/mod.ts";
+import { PairfoldError } from "../error.ts";
+import {
+  type Axis,
+  index,
+  type Node,
+  print,
+  topological,
+  transform,
+  variable,
+  type VariableNode,
+} from "../formula/mod.ts";
+import { expandedMath, type Fold, lower } from "../lower/mod.ts";
+import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
+import {
+  type FoldOptions,
+  type ReductionName,
+  reductions,
+  type SumScheme,
+} from "../reduction/mod.ts";
+import { allocate, type Deferred, type DType, Tensor } from "../tensor/mod.ts";
+
+/** What a user may choose about one fold. */
+export interface FoldChoices {
+  /** Where it runs; default "auto". */
+  readonly device?: Device;
+  /** How floats are added up; default "compensated" (blocks of 64, compensated block totals). */
+  readonly sumScheme?: SumScheme;
+  /** Type of the totals; default the tensors' own. */
+  readonly accumulator?: "float32" | "float64";
+  /** Allow rewrites that may overflow or lose accuracy; default false. */
+  readonly fastMath?: boolean;
+}
+
+/** A fold over tensors: variables of the formula are slots that name tensors by id. */
+export interface FoldRequest {
+  readonly formula: Node;
+  readonly inputs: ReadonlyMap<number, Tensor>;
+  readonly reduction: ReductionName;
+  /** The axis that is folded away. */
+  readonly axis: Axis;
+  readonly M: number;
+  readonly N: number;
+  readonly dtype: "float32" | "float64";
+  readonly k: number;
+  readonly choices: FoldChoices;
+}
+
+/** Exchanges i and j, so that the folded axis is j. */
+function transpose(formula: Node): Node {
+  const other = (axis: Axis): Axis => axis === "i" ? "j" : "i";
+  return transform(formula, (leaf) => {
+    if (leaf.kind === "index") return index(other(leaf.axis));
+    if (leaf.kind !== "variable" || leaf.axis === "p") return leaf;
+    return variable(leaf.slot, other(leaf.axis), leaf.dim, leaf.number);
+  });
+}
+
+/** Renumbers slots by first use, so that equal formulas over other tensors are the same node. */
+function canonicalise(
+  formula: Node,
+  inputs: ReadonlyMap<number, Tensor>,
+): { formula: Node; variables: VariableNode[]; tensors: Tensor[] } {
+  const slots = new Map<Node, VariableNode>();
+  const tensors: Tensor[] = [];
+  for (const node of topological(formula)) {
+    if (node.kind !== "variable") continue;
+    const input = inputs.get(node.slot);
+    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
+    slots.set(node, variable(slots.size, node.axis, node.dim, node.number));
+    tensors.push(input);
+  }
+  return {
+    formula: transform(formula, (leaf) => slots.get(leaf) ?? leaf),
+    variables: [...slots.values()],
+    tensors,
+  };
+}
+
+/**
+ * Kernels by what they were lowered from; the oldest leave first. The formula is held, so that its
+ * id stays its own.
+ */
+const plans = new Map<string, { readonly kernel: Kernel; readonly formula: Node }>();
+const MAX_PLANS = 512;
+
+function kernelOf(fold: Fold): Kernel {
+  const { formula, reduction, float, options, fastMath } = fold;
+  const { sumScheme, accumulator, k } = options;
+  const key = `${formula.id}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const known = plans.get(key);
+  if (known !== undefined) return known.kernel;
+  const kernel = lower(fold, expandedMath);
+  plans.set(key, { kernel, formula });
+  if (plans.size > MAX_PLANS) {
+    const [oldest] = plans.keys();
+    plans.delete(oldest);
+  }
+  return kernel;
+}
+
+const FLOATS = { float32: "f32", float64: "f64" } as const;
+
+/** One run of a fold, shared by all that read its outputs. */
+class FoldRun {
+  readonly #engine: Engine;
+  readonly #fold: Fold;
+  readonly #kernel: Kernel;
+  readonly #rows: number;
+  readonly #columns: number;
+  readonly #lengths: readonly number[];
+  #tensors: readonly Tensor[];
+  #outputs: readonly NumberArray[] | null = null;
+  #running: SharedRun | null = null;
+
+  constructor(request: FoldRequest) {
+    const { axis, M, N, choices, reduction, k } = request;
+    const oriented = axis === "j" ? request.formula : transpose(request.formula);
+    const { formula, variables, tensors } = canonicalise(oriented, request.inputs);
+    const float: FloatType = FLOATS[request.dtype];
+    const options: FoldOptions = {
+      sumScheme: choices.sumScheme ?? "compensated",
+      accumulator: FLOATS[choices.accumulator ?? request.dtype],
+      k,
+    };
+    if (options.accumulator === "f32" && float === "f64") {
+      throw new PairfoldError(
+        "dtype",
+        `${reduction}: got a float32 accumulator for float64 tensors; expected float64`,
+      );
+    }
+    this.#fold = {
+      formula,
+      reduction,
+      float,
+      inputs: variables,
+      options,
+      fastMath: choices.fastMath ?? false,
+    };
+    this.#engine = engineOf(choices.device);
+    this.#kernel = kernelOf(this.#fold);
+    this.#tensors = tensors;
+    [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
+    this.#lengths = this.#kernel.outputs.map((o) => o.dim * this.#rows);
+  }
+
+  explain(): string {
+    const program = this.#engine.compile(this.#kernel, this.#rows);
+    const { target, schedule, source } = program.explain();
+    const { reduction, formula, float } = this.#fold;
+    return [
+      `formula   ${reduction} over the folded axis of ${print(formula)}`,
+      `size      ${this.#rows} rows, ${this.#columns} columns, ${float}`,
+      `target    ${target}`,
+      `schedule  ${schedule}`,
+      "",
+      "sections (loop IR)",
+      printKernel(this.#kernel),
+      "",
+      "generated source",
+      source,
+    ].join("\n");
+  }
+
+  /** Runs the fold, or joins the run that goes on. */
+  async output(slot: number, control: RunControl): Promise<NumberArray> {
+    if (this.#outputs === null) {
+      if (this.#running === null || this.#running.isAborted) {
+        this.#running = new SharedRun((shared) => this.#run(shared));
+      }
+      await this.#running.join(control);
+    }
+    if (this.#outputs === null) throw new PairfoldError("internal", "a fold left no outputs");
+    return this.#outputs[slot];
+  }
+
+  async #run(control: RunControl): Promise<void> {
+    // tensors that are there cost no turn of the event loop
+    const inputs: NumberArray[] = [];
+    for (const t of this.#tensors) inputs.push(await t.resolve(control));
+    const { float, outputs: kinds, inputs: descriptions } = this.#kernel;
+    const outputs = kinds.map(({ number }, slot) => {
+      const dtype = number === "index" ? "int32" : float === "f32" ? "float32" : "float64";
+      return allocate(dtype, this.#lengths[slot]);
+    });
+    const program = this.#engine.compile(this.#kernel, this.#rows);
+    const offsets = descriptions.map(() => 0);
+    const segment = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, offsets, output: 0 };
+    await this.#engine.launch(program, inputs, outputs, [segment], control);
+    this.#outputs = outputs;
+    this.#tensors = []; // history goes once the result is there
+  }
+}
+
+/** A run with several readers: it is aborted only when all of them have aborted. */
+class SharedRun {
+  readonly #abort = new AbortController();
+  readonly #promise: Promise<void>;
+  readonly #watchers = new Set<NonNullable<RunControl["onProgress"]>>();
+  #readers = 0;
+
+  constructor(start: (control: RunControl) => Promise<void>) {
+    this.#promise = start({
+      signal: this.#abort.signal,
+      onProgress: (progress) => this.#watchers.forEach((watch) => watch(progress)),
+    });
+    this.#promise.catch(() => {}); // each reader hears of it by its own join
+  }
+
+  get isAborted(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  async join({ signal, onProgress }: RunControl): Promise<void> {
+    if (onProgress !== undefined) this.#watchers.add(onProgress);
+    this.#readers++;
+    const { promise: left, reject } = Promise.withResolvers<never>();
+    const leave = (): void => {
+      const reason = signal?.reason;
+      reject(new PairfoldError("aborted", "fold: the signal was aborted", { cause: reason }));
+      if (onProgress !== undefined) this.#watchers.delete(onProgress);
+      if (--this.#readers === 0) this.#abort.abort(reason);
+    };
+    if (signal === undefined) return await this.#promise;
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave, { once: true });
+    try {
+      await Promise.race([this.#promise, left]);
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+}
+
+/** A fold's outputs as deferred tensors, one per output of the reduction. */
+export function fold(request: FoldRequest): Tensor[] {
+  const run = new FoldRun(request);
+  const { reduction, formula, axis, M, N, dtype, k } = request;
+  const rows = axis === "j" ? M : N;
+  const { dim } = formula;
+  const outputDim = reductions[reduction].outputDim(dim, {
+    sumScheme: "compensated",
+    accumulator: FLOATS[dtype],
+    k,
+  });
+  const isList = outputDim !== dim || reduction.startsWith("k") || reduction.startsWith("argK");
+  const shape = !isList ? [rows, dim] : dim === 1 ? [rows, k] : [rows, k, dim];
+  return reductions[reduction].outputs.map((number, slot) => {
+    const outputType: DType = number === "index" ? "int32" : dtype;
+    const deferred: Deferred = {
+      resolve: (control) => run.output(slot, control),
+      explain: () => run.explain(),
+    };
+    return new Tensor(shape, outputType, deferred);
+  });
+}

@@ -1,0 +1,314 @@
+// Holds the oracle against what it shares no code with: constants from the literature, identities,
+// correctly rounded square roots, Math; and shows that each check notices a planted error.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  type DoubleDouble,
+  exact,
+  rounded,
+  ulp32,
+  ulp64,
+  ulpError32,
+  ulpError64,
+} from "./oracle.ts";
+
+/** 10^40 times a double-double whose parts are multiples of 2^-200, rounded down. */
+function timesTenToThe40({ hi, lo }: DoubleDouble): bigint {
+  const scale = 2 ** 200;
+  return ((BigInt(hi * scale) + BigInt(lo * scale)) * 10n ** 40n) >> 200n;
+}
+
+/** 2^200 times a double-double whose parts are multiples of 2^-200. */
+function timesTwoToThe200({ hi, lo }: DoubleDouble): bigint {
+  return BigInt(hi * 2 ** 200) + BigInt(lo * 2 ** 200);
+}
+
+/** The digits of a constant as the integer constant * 10^40; 40 decimals are required. */
+function digits(decimal: string): bigint {
+  const [whole, fraction] = decimal.split(".");
+  assertEquals(fraction.length, 40, decimal);
+  return BigInt(whole + fraction);
+}
+
+/** Whether the value agrees with the decimal to 2^-104 relative, or to the 40th digit. */
+function agrees(value: DoubleDouble, decimal: string): boolean {
+  const want = digits(decimal);
+  const difference = timesTenToThe40(value) - want;
+  const magnitude = (n: bigint) => n < 0n ? -n : n;
+  return magnitude(difference) <= (magnitude(want) >> 104n) + 2n;
+}
+
+/** Reproducible numbers in [0, 1) (Park and Miller's generator). */
+function randomNumbers(count: number): number[] {
+  let state = 20_240_229;
+  return Array.from({ length: count }, () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  });
+}
+
+const constants: readonly (readonly [string, DoubleDouble, string])[] = [
+  ["exp(1)", exact.exp(1), "2.7182818284590452353602874713526624977572"],
+  ["exp(-1)", exact.exp(-1), "0.3678794411714423215955237701614608674458"],
+  ["exp(0.5)", exact.exp(0.5), "1.6487212707001281468486507878141635716538"],
+  ["exp(2)", exact.exp(2), "7.3890560989306502272304274605750078131803"],
+  ["log(2)", exact.log(2), "0.6931471805599453094172321214581765680755"],
+  ["log(3)", exact.log(3), "1.0986122886681096913952452369225257046475"],
+  ["log(10)", exact.log(10), "2.3025850929940456840179914546843642076011"],
+  ["sin(1)", exact.sin(1), "0.8414709848078965066525023216302989996226"],
+  ["cos(1)", exact.cos(1), "0.5403023058681397174009366074429766037323"],
+  // The usual test of a reduction by enough bits of pi.
+  ["sin(1e22)", exact.sin(1e22), "-0.8522008497671888017727058937530293682618"],
+  ["2^(1/2)", exact.pow(2, 0.5), "1.4142135623730950488016887242096980785697"],
+  ["5^(1/2)", exact.pow(5, 0.5), "2.2360679774997896964091736687312762354406"],
+  ["2^(1/4)", exact.pow(2, 0.25), "1.1892071150027210667174999705604759152930"],
+];
+
+for (const [name, value, decimal] of constants) {
+  Deno.test(`oracle: ${name} has the digits of the literature`, () => {
+    assert(agrees(value, decimal), `${value.hi} + ${value.lo}, expected ${decimal}`);
+    const off = { hi: value.hi, lo: value.lo + ulp64(value.hi) / 2 ** 48 };
+    assert(!agrees(off, decimal), "an error of 2^-48 ulp must be noticed");
+  });
+}
+
+Deno.test("oracle: the float64 nearest to a multiple of pi/2 is reduced", () => {
+  // The worst case of float64 range reduction; Muller, Elementary Functions, chapter on reduction.
+  assertEquals(exact.cos(6381956970095103 * 2 ** 797).hi, -4.687165924254627611e-19);
+  // sin of pi rounded is what the rounding left, the next two parts of pi, less a cube of 3e-49.
+  const { hi, lo } = exact.sin(Math.PI);
+  assertEquals(hi, 1.2246467991473532e-16);
+  assert(Math.abs(lo - -2.9947698097183397e-33) < 1e-48, `lo = ${lo}`);
+});
+
+Deno.test("oracle: exp(log x) = x", () => {
+  const samples = randomNumbers(150).map((u) => 2 ** (2000 * u - 1000) * (1 + u));
+  for (const x of [...samples, 1 + 2 ** -52, 1 - 2 ** -53, 0.5, 3, 1e300]) {
+    const { hi, lo } = exact.log(x);
+    const image = exact.exp(hi);
+    // e^(hi + lo) = e^hi (1 + lo + lo^2/2 + ...).
+    const error = (image.hi - x + image.lo + image.hi * (lo + lo * lo / 2)) / x;
+    assert(Math.abs(error) < 1e-28, `x = ${x}, relative error ${error}`);
+  }
+});
+
+Deno.test("oracle: exp(a + b) = exp(a) exp(b)", () => {
+  const samples = randomNumbers(200).map((u) => Math.round((20 * u - 10) * 2 ** 20) / 2 ** 20);
+  for (let index = 0; index < samples.length; index += 2) {
+    const [a, b] = [samples[index], samples[index + 1]];
+    const product = timesTwoToThe200(exact.exp(a)) * timesTwoToThe200(exact.exp(b)) >> 200n;
+    const sum = timesTwoToThe200(exact.exp(a + b));
+    assert(Math.abs(Number(product - sum)) < Number(sum) * 2 ** -104, `a = ${a}, b = ${b}`);
+  }
+});
+
+Deno.test("oracle: sin² + cos² = 1 and sin 2x = 2 sin x cos x", () => {
+  const samples = randomNumbers(150).map((u) => 10 ** (60 * u - 5) * (u < 0.5 ? -1 : 1));
+  for (const x of samples) {
+    const [sin, cos] = [timesTwoToThe200(exact.sin(x)), timesTwoToThe200(exact.cos(x))];
+    const one = 1n << 400n;
+    assert(Math.abs(Number(sin * sin + cos * cos - one)) < 2 ** (400 - 104), `x = ${x}`);
+    const double = timesTwoToThe200(exact.sin(2 * x)) << 200n;
+    assert(Math.abs(Number(2n * sin * cos - double)) < 2 ** (400 - 104), `x = ${x}`);
+  }
+});
+
+Deno.test("oracle: x^(1/2) is the square root, and x^n the product", () => {
+  for (const u of randomNumbers(200)) {
+    const x = 2 ** (2000 * u - 1000) * (1 + u);
+    assertEquals(rounded.pow(x, 0.5), Math.sqrt(x));
+    // One rounding, of the exact square: what a multiplication does.
+    assertEquals(rounded.pow(1 + u, 2), (1 + u) * (1 + u));
+    assertEquals(rounded.pow(1 + u, -1), 1 / (1 + u));
+  }
+  // Ties: the square of an odd number just above 2^26.5 has 54 bits, the last one set.
+  for (let odd = 94906267; odd < 94906467; odd += 2) {
+    assertEquals(rounded.pow(odd, 2), odd * odd);
+  }
+  assertEquals(exact.pow(3, 4), { hi: 81, lo: 0 });
+  assertEquals(exact.pow(-1.5, 3), { hi: -3.375, lo: 0 });
+  assertEquals(exact.pow(10, 23), { hi: 1e23, lo: 2 ** 23 });
+});
+
+const spread: readonly {
+  readonly name: string;
+  readonly arguments: (u: number) => readonly [number, number];
+  readonly oracle: (x: number, y: number) => DoubleDouble;
+  readonly reference: (x: number, y: number) => number;
+}[] = [
+  {
+    name: "exp",
+    arguments: (u) => [1450 * u - 740, 0],
+    oracle: exact.exp,
+    reference: Math.exp,
+  },
+  {
+    name: "log",
+    arguments: (u) => [2 ** (2090 * u - 1070) * (1 + u), 0],
+    oracle: exact.log,
+    reference: Math.log,
+  },
+  {
+    name: "sin",
+    arguments: (u) => [(u < 0.5 ? -1 : 1) * 2 ** (2000 * u - 990), 0],
+    oracle: exact.sin,
+    reference: Math.sin,
+  },
+  {
+    name: "cos",
+    arguments: (u) => [(u < 0.5 ? -1 : 1) * 2 ** (2000 * u - 990), 0],
+    oracle: exact.cos,
+    reference: Math.cos,
+  },
+  {
+    name: "pow",
+    arguments: (u) => [2 ** (40 * u - 20) * (1 + u), (u * 1e4 % 1) * 60 - 30],
+    oracle: exact.pow,
+    reference: Math.pow,
+  },
+];
+
+for (const { name, arguments: argumentsOf, oracle, reference } of spread) {
+  Deno.test(`oracle: Math.${name} is within 2 ulp, and a planted error is noticed`, () => {
+    for (const u of randomNumbers(400)) {
+      const [x, y] = argumentsOf(u);
+      const value = oracle(x, y);
+      const error = ulpError64(reference(x, y), value);
+      assert(error <= 2, `${name}(${x}, ${y}): ${error} ulp`);
+      if (!Number.isFinite(value.hi)) continue;
+      assert(ulpError64(value.hi, value) <= 0.5 + 1e-12, `${name}(${x}, ${y}): not the nearest`);
+      const planted = value.hi + 2 * ulp64(value.hi);
+      assert(ulpError64(planted, value) >= 1.5, `${name}(${x}, ${y}): a planted error passed`);
+    }
+  });
+}
+
+/** An argument list and the result that IEEE 754 gives it. */
+type SpecialCase = readonly [readonly number[], number];
+
+const specialCases: Readonly<Record<keyof typeof rounded, readonly SpecialCase[]>> = {
+  exp: [
+    [[NaN], NaN],
+    [[Infinity], Infinity],
+    [[-Infinity], 0],
+    [[0], 1],
+    [[-0], 1],
+    [[5e-324], 1],
+    [[-5e-324], 1],
+    [[709.782712893384], 1.7976931348622732e308],
+    [[709.7827128933841], Infinity],
+    [[-745.1332191019411], 5e-324],
+    [[-745.1332191019412], 0],
+    [[1e308], Infinity],
+    [[-1e308], 0],
+  ],
+  log: [
+    [[NaN], NaN],
+    [[-1], NaN],
+    [[-Infinity], NaN],
+    [[0], -Infinity],
+    [[-0], -Infinity],
+    [[1], 0],
+    [[Infinity], Infinity],
+    [[5e-324], -744.4400719213812],
+    [[Number.MAX_VALUE], 709.782712893384],
+  ],
+  sin: [
+    [[NaN], NaN],
+    [[Infinity], NaN],
+    [[-Infinity], NaN],
+    [[0], 0],
+    [[-0], -0],
+    [[5e-324], 5e-324],
+    [[-1e-310], -1e-310],
+    [[Number.MAX_VALUE], 0.004961954789184062],
+  ],
+  cos: [
+    [[NaN], NaN],
+    [[Infinity], NaN],
+    [[-Infinity], NaN],
+    [[0], 1],
+    [[-0], 1],
+    [[5e-324], 1],
+    [[Number.MAX_VALUE], -0.9999876894265599],
+  ],
+  pow: [
+    [[NaN, 0], 1],
+    [[1, NaN], 1],
+    [[NaN, 1], NaN],
+    [[2, NaN], NaN],
+    [[-1, Infinity], 1],
+    [[0.5, Infinity], 0],
+    [[0.5, -Infinity], Infinity],
+    [[-2, Infinity], Infinity],
+    [[0, 3], 0],
+    [[-0, 3], -0],
+    [[-0, 2], 0],
+    [[-0, -3], -Infinity],
+    [[0, -0.5], Infinity],
+    [[-Infinity, 3], -Infinity],
+    [[-Infinity, -3], -0],
+    [[-Infinity, 0.5], Infinity],
+    [[-2, 0.5], NaN],
+    [[-2, 3], -8],
+    [[-2, -2001], -0],
+    [[-2, 1e300], Infinity],
+    [[2, -1074], 5e-324],
+    [[2, -1075], 0],
+    [[2, 1023], 2 ** 1023],
+    [[2, 1024], Infinity],
+    [[1 + 2 ** -52, 5e-324], 1],
+    [[1 + 2 ** -52, 1e308], Infinity],
+  ],
+};
+
+for (const name of ["exp", "log", "sin", "cos", "pow"] as const) {
+  Deno.test(`oracle: ${name} of special arguments follows IEEE 754`, () => {
+    for (const [[x, y], want] of specialCases[name]) {
+      const got = name === "pow" ? rounded.pow(x, y) : rounded[name](x);
+      assert(Object.is(got, want), `${name}(${x}, ${y}): got ${got}, expected ${want}`);
+    }
+  });
+}
+
+Deno.test("ulp64, ulp32: the distance of neighbours in the binade of x", () => {
+  assertEquals([1, -1.999, 2, 0, 5e-324].map(ulp64), [
+    2 ** -52,
+    2 ** -52,
+    2 ** -51,
+    5e-324,
+    5e-324,
+  ]);
+  assertEquals([1, -1.999, 2, 0, 1e-40].map(ulp32), [
+    2 ** -23,
+    2 ** -23,
+    2 ** -22,
+    2 ** -149,
+    2 ** -149,
+  ]);
+  assertEquals(ulp64(Number.MAX_VALUE), 2 ** 971);
+  assert(Number.isNaN(ulp64(Infinity)) && Number.isNaN(ulp32(NaN)));
+});
+
+Deno.test("ulpError: measures below half an ulp, and in the format that is asked for", () => {
+  assertEquals(ulpError64(1, { hi: 1, lo: 2 ** -54 }), 0.25);
+  // Just below 1 the ulp is half of that above.
+  assertEquals(ulpError64(1, { hi: 1, lo: -(2 ** -55) }), 0.25);
+  assertEquals(ulpError64(-1, { hi: -1, lo: 2 ** -55 }), 0.25);
+  assertEquals(ulpError64(1 + 2 ** -51, { hi: 1, lo: 0 }), 2);
+  assertEquals(ulpError32(1, { hi: 1 + 2 ** -25, lo: 0 }), 0.25);
+  assertEquals(ulpError32(1 + 2 ** -22, { hi: 1, lo: 0 }), 2);
+  assertEquals(ulpError32(2 ** -149, { hi: 2 ** -150, lo: 0 }), 0.5);
+  assertEquals(ulpError64(1e-323, { hi: 5e-324, lo: 0 }), 1);
+});
+
+Deno.test("ulpError: infinities and NaN count as right only where they are the value", () => {
+  assertEquals(ulpError64(Infinity, exact.exp(1000)), 0);
+  assertEquals(ulpError32(Infinity, exact.exp(100)), 0);
+  assertEquals(ulpError64(NaN, exact.log(-1)), 0);
+  assertEquals(ulpError64(Infinity, exact.exp(700)), Infinity);
+  assertEquals(ulpError64(-Infinity, exact.exp(1000)), Infinity);
+  assertEquals(ulpError64(Number.MAX_VALUE, exact.exp(1000)), Infinity);
+  assertEquals(ulpError64(NaN, exact.exp(1)), Infinity);
+  assertEquals(ulpError64(0, exact.log(-1)), Infinity);
+});
