@@ -25,6 +25,16 @@ export type StateItem =
 /** Types of the elements of a record, one per slot. */
 export type RecordLayout = readonly Type[];
 
+/**
+ * A second inner loop for rows whose factor is not finite, so that it could not leave the sum. The
+ * test runs once per row, after `row`, and sets `special` where a row needs it.
+ */
+export interface CarefulLoop {
+  readonly test: Region;
+  readonly special: Cell;
+  readonly pair: Region;
+}
+
 /** A fold over columns, for every row, in loop IR. */
 export interface Kernel {
   /** The formula and reduction, for people. */
@@ -43,6 +53,8 @@ export interface Kernel {
   readonly init: Region;
   /** One column into the state: the inner loop. */
   readonly pair: Region;
+  /** Runs instead of `pair` for a group of rows any of which is special. */
+  readonly careful: CarefulLoop | null;
   /** After every `block` columns, and at the end of every split. */
   readonly close: Region | null;
   readonly block: number;
@@ -62,6 +74,8 @@ export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
     ["column", kernel.column],
     ["init", kernel.init],
     ["pair", kernel.pair],
+    ["careful test", kernel.careful?.test ?? null],
+    ["careful pair", kernel.careful?.pair ?? null],
     ["close", kernel.close],
     ["combine", kernel.combine],
     ["finish", kernel.finish],

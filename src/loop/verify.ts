@@ -149,8 +149,8 @@ export function verifyRegion(name: Section | string, root: Region): void {
 /** Throws `internal` unless every region of a kernel is legal and its state is initialised. */
 export function verifyKernel(kernel: Kernel): void {
   for (const [name, region] of regionsOf(kernel)) {
-    const section = name === "init" || name === "close" || name === "combine" ? "pair" : name;
-    verifyRegion(section, region);
+    const isSection = ["uniform", "row", "column", "finish"].includes(name);
+    verifyRegion(isSection ? name : "pair", region);
   }
   const set = new Set<Cell | LocalArray>();
   const note = (region: Region): void => {

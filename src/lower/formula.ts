@@ -42,7 +42,7 @@ const HOME = { p: "uniform", i: "row", j: "column", ij: "pair" } as const;
 const SHORT_RUN = 4;
 
 export class FormulaLowering {
-  readonly builders: Readonly<Record<Section, Builder>>;
+  readonly builders: Record<Section, Builder>;
   /** Types of the records' slots, in order. */
   readonly layouts: Readonly<Record<RecordSection, Type[]>> = { uniform: [], row: [], column: [] };
   readonly names = new Names();
@@ -64,6 +64,11 @@ export class FormulaLowering {
       pair: make("pair"),
       finish: make("finish"),
     };
+  }
+
+  /** Starts a pair section anew; the other sections go on. Returns its builder. */
+  anotherPair(): Builder {
+    return this.builders.pair = new Builder("pair", this.float, this.names);
   }
 
   /** Runs `body` for every component of a formula in a section. */

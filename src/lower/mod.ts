@@ -1,9 +1,9 @@
 // Formula and reduction to a kernel in loop IR. A list of passes, in order.
 
-import type { Node, VariableNode } from "../formula/mod.ts";
-import { print, topological } from "../formula/mod.ts";
+import { build, type Node, print, topological, type VariableNode } from "../formula/mod.ts";
 import {
   Builder,
+  type CarefulLoop,
   type FloatType,
   type Kernel,
   type KernelInput,
@@ -11,6 +11,7 @@ import {
   type Region,
   removeDead,
   type StateItem,
+  type Value,
   verifyKernel,
 } from "../loop/mod.ts";
 import {
@@ -21,7 +22,7 @@ import {
   reductions,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
-import { factor, normalise } from "./normalise.ts";
+import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 
 export { expandedMath } from "./math.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
@@ -52,6 +53,26 @@ function step(lowering: FormulaLowering, float: FloatType, body: (b: Builder) =>
 
 const itemsOf = (folding: Folding): StateItem[] => folding.fields.flatMap((f) => [...f.items]);
 
+/** The inner loop for rows whose factor is not finite: the factor goes back into the sum. */
+function carefulLoop(
+  lowering: FormulaLowering,
+  folding: Folding,
+  core: Node,
+  { isSpecial, inside }: Careful,
+): CarefulLoop {
+  const test = lowering.anotherPair();
+  const special = test.cell("special", "mask");
+  let any: Value | null = null;
+  lowering.each(isSpecial, "pair", (_at, value) => {
+    const mask = test.maskNot(test.eq(value, test.constant(0)));
+    any = any === null ? mask : test.maskOr(any, mask);
+  });
+  test.set(special, any ?? test.lt(test.constant(0), test.constant(0)));
+  const pair = lowering.anotherPair();
+  folding.accumulate(pair, (body) => lowering.each(build.mul(inside, core), "pair", body));
+  return { test: test.root, special, pair: pair.root };
+}
+
 /** Lowers a fold for targets whose math functions are given. */
 export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { float, options } = fold;
@@ -66,23 +87,19 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const incoming = reduction.fold(builders.pair, core.dim, options, math);
 
   folding.accumulate(builders.pair, (body) => lowering.each(core, "pair", body));
+  const pair = builders.pair.root;
+  const special = outside === null ? null : carefulSplit(outside);
+  const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
 
   const dim = fold.formula.dim;
+  const left = special?.outside ?? outside;
   folding.finish(builders.finish, (slot, at, value) => {
     const b = builders.finish;
-    const memory = { kind: "output", slot } as const;
-    if (outside === null) {
-      b.store(memory, at, value);
-      return;
-    }
+    const product = left === null ? value : b.mul(value, lowering.component(left, at, "finish"));
     // a sum over nothing is 0, whatever the factor
     const nothing = b.eq(b.count(), b.constant(0, b.integer));
-    const scaled = (component: typeof at): void => {
-      const product = b.mul(value, lowering.component(outside, component, "finish"));
-      b.store(memory, component, b.select(nothing, b.constant(0), product));
-    };
-    if (core.dim === dim) scaled(at);
-    else lowering.each(outside, "finish", scaled);
+    const safe = left === null ? value : b.select(nothing, b.constant(0), product);
+    b.store({ kind: "output", slot }, at, safe);
   });
 
   const { close } = folding;
@@ -99,7 +116,8 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     row: builders.row.root,
     column: builders.column.root,
     init: step(lowering, float, (b) => folding.init(b)),
-    pair: builders.pair.root,
+    pair,
+    careful,
     close: close === null ? null : step(lowering, float, close),
     block: BLOCK_LENGTH,
     combine: step(lowering, float, (b) => folding.combine(b, incoming)),
@@ -121,6 +139,11 @@ function removeDeadRegions(kernel: Kernel): Kernel {
     column: removeDead(kernel.column),
     init: removeDead(kernel.init),
     pair: removeDead(kernel.pair),
+    careful: kernel.careful === null ? null : {
+      ...kernel.careful,
+      test: removeDead(kernel.careful.test),
+      pair: removeDead(kernel.careful.pair),
+    },
     close: kernel.close === null ? null : removeDead(kernel.close),
     combine: removeDead(kernel.combine),
     finish: removeDead(kernel.finish),

@@ -9,6 +9,7 @@ import {
   type Node,
   rewrite,
   rulesOf,
+  topological,
   transform,
   vectorTable,
 } from "../formula/mod.ts";
@@ -69,19 +70,42 @@ export interface Factored {
 
 /**
  * Moves what does not depend on j out of a sum over j: Σ_j a_i F_ij = a_i Σ_j F_ij. A bounded rule:
- * it changes rounding only, for finite factors. (A factor that is infinite or NaN gives factor ·
- * Σ core, where the sum of products would be NaN as soon as one core is 0.)
+ * it changes rounding only, for finite factors; `careful` is what to do for others. A vector stays
+ * in the sum if all else is scalar there.
  */
 export function factor(node: Node): Factored {
   const { sign, factors } = factorsOf(node);
-  const outside = factors.filter((f) => !dependsOnColumn(f));
-  const columns = factors.filter((f) => f.domain === "j");
-  const pairs = factors.filter((f) => f.domain === "ij");
+  const widest = Math.max(1, ...factors.filter(dependsOnColumn).map((f) => f.dim));
+  const leaves = (f: Node): boolean => !dependsOnColumn(f) && (f.dim === 1 || f.dim === widest);
+  const outside = factors.filter(leaves);
+  const inside = factors.filter((f) => !leaves(f));
   // the column's value comes last, so that it is not loaded before it is needed
+  const columns = inside.filter((f) => f.domain === "j");
+  const pairs = inside.filter((f) => f.domain !== "j");
   const inner = product([...pairs, ...[product(columns)].filter((c) => c !== null)]);
   const outer = product(outside);
   const signed = sign === 1 ? outer : outer === null ? constant(-1) : build.neg(outer);
   return { factor: signed, core: inner ?? constant(1) };
+}
+
+/** A factor that may not be finite, as a finite one outside the sum and the rest inside. */
+export interface Careful {
+  /** Not 0 where the factor is infinite or NaN. */
+  readonly isSpecial: Node;
+  readonly outside: Node;
+  readonly inside: Node;
+}
+
+/** Splits a factor for the careful loop; null where it is a finite constant. */
+export function carefulSplit(factor: Node): Careful | null {
+  if (!topological(factor).some((n) => n.kind === "variable")) return null;
+  const one = constant(1);
+  const isSpecial = build.ne(build.sub(factor, factor), constant(0));
+  return {
+    isSpecial,
+    outside: build.where(isSpecial, one, factor),
+    inside: build.where(isSpecial, factor, one),
+  };
 }
 
 /** Whether a formula's values are certainly ≥ 0 or NaN. */

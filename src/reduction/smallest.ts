@@ -71,7 +71,8 @@ class SmallestFolding implements Folding {
       const x = b.get(carried);
       const there = this.#values[d].get(b, at);
       const unset = b.maskNot(b.eq(there, there));
-      const before = b.maskOr(b.lt(x, there), b.maskAnd(unset, b.eq(x, x)));
+      // against the new value, not the carried one: what is pushed down stays before its equals
+      const before = b.maskOr(b.lt(value, there), b.maskAnd(unset, b.eq(value, value)));
       const xi = b.get(carriedIndex);
       const thereIndex = this.#indices[d].get(b, at);
       this.#values[d].set(b, at, b.select(before, x, there));

@@ -61,6 +61,7 @@ class Rows {
   readonly row: Region;
   readonly init: Region;
   readonly pair: Region;
+  readonly careful: { readonly test: Region; readonly pair: Region } | null;
   readonly close: Region | null;
   readonly combine: Region;
   readonly finish: Region;
@@ -71,6 +72,10 @@ class Rows {
     this.row = copy(kernel.row);
     this.init = copy(kernel.init);
     this.pair = replicate(kernel.pair, this.copies, interleave);
+    this.careful = kernel.careful === null ? null : {
+      test: copy(kernel.careful.test),
+      pair: replicate(kernel.careful.pair, this.copies, interleave),
+    };
     this.close = kernel.close === null ? null : copy(kernel.close);
     this.combine = copy(kernel.combine);
     this.finish = copy(kernel.finish);
@@ -191,7 +196,7 @@ class ModuleEmitter {
     const f = new FunctionBody("tile", PARAMETERS.fold.map(() => "i32"));
     const [record, count, index, state, flags, scratch] = [3, 4, 5, 6, 7, 8];
     const { recordBytes } = this.#sizes;
-    const { state: items, block } = this.#kernel;
+    const { state: items } = this.#kernel;
     const rows = this.#rows;
     const w = this.#writer(f, this.#rowFrame(f, { record, columnIndex: index, scratch }));
     w.region(rows.row);
@@ -201,28 +206,21 @@ class ModuleEmitter {
     w.region(rows.init);
     f.op("end");
 
-    w.hoist(rows.pair);
-    f.op("block").get(count).op("i32.eqz").op("br_if", 0);
-    const usesIndex = readsColumnIndex(rows.pair);
     const last = f.local("i32");
     f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
-    const columnsUpTo = (end: number): void => {
-      f.op("loop");
-      w.region(rows.pair);
-      if (usesIndex) f.get(index).i32(1).op("i32.add").set(index);
-      f.get(record).i32(recordBytes).op("i32.add").op("local.tee", record);
-      f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
-    };
-    if (rows.close === null) {
-      columnsUpTo(last);
+    w.hoist(rows.pair);
+    if (rows.careful !== null) w.hoist(rows.careful.pair);
+    f.op("block").get(count).op("i32.eqz").op("br_if", 0);
+    if (rows.careful === null) {
+      this.#columns(f, w, rows.pair, record, index, last);
     } else {
-      const end = f.local("i32");
-      f.op("loop");
-      f.get(record).i32(block * recordBytes).op("i32.add").op("local.tee", end).get(last);
-      f.get(end).get(last).op("i32.lt_u").op("select").set(end);
-      columnsUpTo(end);
-      w.region(rows.close);
-      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
+      w.region(rows.careful.test);
+      this.#pushAnySpecial(f, w);
+      f.op("if");
+      this.#columns(f, w, rows.careful.pair, record, index, last);
+      f.op("else");
+      this.#columns(f, w, rows.pair, record, index, last);
+      f.op("end");
     }
     f.op("end");
 
@@ -232,6 +230,50 @@ class ModuleEmitter {
     w.region(rows.finish);
     f.op("end");
     return f;
+  }
+
+  /** Leaves on the stack whether any row of the group is special. */
+  #pushAnySpecial(f: FunctionBody, w: CodeWriter): void {
+    const { careful } = this.#kernel;
+    if (careful === null) return;
+    for (let row = 0; row < this.#schedule.rowVectors; row++) {
+      for (const local of w.cell(this.#rows.copies.of(careful.special, row))) f.get(local);
+      if (row > 0) f.op("v128.or");
+    }
+    f.op("v128.any_true");
+  }
+
+  /** The loop over packed columns: whole blocks, each closed, the last one short. */
+  #columns(
+    f: FunctionBody,
+    w: CodeWriter,
+    pair: Region,
+    record: number,
+    index: number,
+    last: number,
+  ): void {
+    const { recordBytes } = this.#sizes;
+    const { block } = this.#kernel;
+    const { close } = this.#rows;
+    const usesIndex = readsColumnIndex(pair);
+    const columnsUpTo = (end: number): void => {
+      f.op("loop");
+      w.region(pair);
+      if (usesIndex) f.get(index).i32(1).op("i32.add").set(index);
+      f.get(record).i32(recordBytes).op("i32.add").op("local.tee", record);
+      f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
+    };
+    if (close === null) {
+      columnsUpTo(last);
+      return;
+    }
+    const end = f.local("i32");
+    f.op("loop");
+    f.get(record).i32(block * recordBytes).op("i32.add").op("local.tee", end).get(last);
+    f.get(end).get(last).op("i32.lt_u").op("select").set(end);
+    columnsUpTo(end);
+    w.region(close);
+    f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
   }
 
   /** Joins the states of all splits of one group of rows, and finishes it. */

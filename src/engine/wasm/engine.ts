@@ -133,7 +133,9 @@ export class WasmEngine implements Engine {
 
   #compile(kernel: Kernel, schedule: WasmSchedule): WasmProgram {
     const emitted = emitWasm(kernel, schedule, this.#features);
-    const key = latin1.decode(emitted.bytes);
+    // the constants stand in memory, not in the code
+    const constants = emitted.constants.map(({ type, value }) => `${type}:${value}`);
+    const key = `${latin1.decode(emitted.bytes)}${constants}`;
     const known = this.#programs.get(key);
     if (known !== undefined) {
       this.#programs.delete(key);

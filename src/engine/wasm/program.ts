@@ -7,7 +7,7 @@ import type { Program } from "../engine.ts";
 
 export class WasmProgram implements Program {
   readonly id: number;
-  /** The module's bytes as a string. */
+  /** The module's bytes and constants as a string. */
   readonly key: string;
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;

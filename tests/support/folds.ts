@@ -1,0 +1,165 @@
+// Runs folds through the whole pipeline and holds them against the dense float64 reference, on
+// sampled rows, so that large sizes stay cheap.
+
+import { assert } from "@std/assert";
+import { type Device, referenceFold } from "../../src/engine/mod.ts";
+import {
+  type Axis,
+  build,
+  type Node,
+  topological,
+  type VariableNode,
+} from "../../src/formula/mod.ts";
+import { fold, type FoldChoices } from "../../src/program/mod.ts";
+import { type ReductionName, reductions } from "../../src/reduction/mod.ts";
+import { type Tensor, tensor } from "../../src/tensor/mod.ts";
+import type { Random } from "./random.ts";
+
+export type Float = "float32" | "float64";
+
+/** Relative tolerance of a fold's floats, per dtype. */
+export const TOLERANCE: Readonly<Record<Float, number>> = { float32: 4e-6, float64: 1e-13 };
+
+/** One fold to check. */
+export interface FoldCase {
+  readonly formula: Node;
+  readonly reduction: ReductionName;
+  readonly axis: Axis;
+  readonly M: number;
+  readonly N: number;
+  readonly dtype: Float;
+  /** Values of inputs by slot, row-major; missing ones are drawn. */
+  readonly data?: ReadonlyMap<number, ArrayLike<number>>;
+  /** Range that missing inputs are drawn from. */
+  readonly low?: number;
+  readonly high?: number;
+  readonly k?: number;
+  readonly choices?: FoldChoices;
+  readonly device?: Device;
+  readonly tolerance?: number;
+}
+
+/** The variables of a formula. */
+export function variablesIn(formula: Node): VariableNode[] {
+  return topological(formula).filter((n): n is VariableNode => n.kind === "variable");
+}
+
+const rowsOf = (v: VariableNode, M: number, N: number): number =>
+  v.axis === "i" ? M : v.axis === "j" ? N : 1;
+
+/** Inputs of a case: given or drawn, as tensors by slot. */
+export function inputsOf(c: FoldCase, random: Random): Map<number, Tensor> {
+  const inputs = new Map<number, Tensor>();
+  for (const v of variablesIn(c.formula)) {
+    const rows = rowsOf(v, c.M, c.N);
+    const given = c.data?.get(v.slot);
+    const length = rows * v.dim;
+    const shape = [rows, v.dim];
+    if (v.number === "index") {
+      const indices = given ?? Array.from({ length }, () => random.integer(c.N));
+      inputs.set(v.slot, tensor(Int32Array.from(indices), shape));
+    } else {
+      const values = given ?? random.array(c.dtype, length, c.low, c.high);
+      const array = c.dtype === "float32" ? Float32Array.from(values) : Float64Array.from(values);
+      inputs.set(v.slot, tensor(array, shape));
+    }
+  }
+  return inputs;
+}
+
+/** Runs a case through the pipeline. */
+export async function runFold(
+  c: FoldCase,
+  inputs: ReadonlyMap<number, Tensor>,
+): Promise<ArrayLike<number>[]> {
+  const { formula, reduction, axis, M, N, dtype, k = 1 } = c;
+  const choices = { ...c.choices, ...(c.device === undefined ? {} : { device: c.device }) };
+  const outputs = fold({ formula, inputs, reduction, axis, M, N, dtype, k, choices });
+  return await Promise.all(outputs.map((t) => t.data()));
+}
+
+/** The reference's outputs for some rows of the kept axis. */
+export async function referenceRows(
+  c: FoldCase,
+  inputs: ReadonlyMap<number, Tensor>,
+  rows: readonly number[],
+): Promise<Float64Array[]> {
+  const kept: Axis = c.axis === "j" ? "i" : "j";
+  const usesIndex = topological(c.formula).some((n) => n.kind === "index" && n.axis === kept);
+  assert(!usesIndex || rows.every((r, k) => r === k), "sampled rows change the index");
+  const size = { M: c.M, N: c.N, [kept === "i" ? "M" : "N"]: rows.length };
+  const dense: ({ data: ArrayLike<number>; dim: number } | undefined)[] = [];
+  for (const v of variablesIn(c.formula)) {
+    const t = inputs.get(v.slot);
+    assert(t !== undefined);
+    const all = await t.data();
+    const data = v.axis === kept
+      ? Float64Array.from(rows.flatMap((r) => [...all.subarray(r * v.dim, (r + 1) * v.dim)]))
+      : all;
+    dense[v.slot] = { data, dim: v.dim };
+  }
+  const { formula, reduction, axis, k } = c;
+  return referenceFold({ formula, reduction, axis, inputs: dense, ...size, k });
+}
+
+/** Rows to look at: the first, the last, some in between. */
+export function sampleRows(random: Random, rows: number, count = 6): number[] {
+  if (rows <= count) return Array.from({ length: rows }, (_, r) => r);
+  const middle = Array.from({ length: count - 2 }, () => random.integer(rows));
+  return [0, ...middle, rows - 1];
+}
+
+/** Throws unless two numbers agree: equal non-finite values, or close relative to a scale. */
+export function checkClose(
+  got: number,
+  want: number,
+  scale: number,
+  tolerance: number,
+  what: string,
+): void {
+  if (Number.isNaN(want) || !Number.isFinite(want) || !Number.isFinite(got)) {
+    assert(Object.is(got, want) || got === want, `${what}: got ${got}, expected ${want}`);
+    return;
+  }
+  const error = Math.abs(got - want) / Math.max(scale, Number.MIN_VALUE);
+  const isClose = got === want || error <= tolerance;
+  assert(isClose, `${what}: got ${got}, expected ${want}, relative error ${error} > ${tolerance}`);
+}
+
+/**
+ * Runs a case and checks sampled rows. Floats are compared relative to Σ|F| for sums (what rounding
+ * can cost), else to the value; indices must be equal.
+ */
+export async function checkFold(c: FoldCase, random: Random): Promise<void> {
+  const inputs = inputsOf(c, random);
+  const got = await runFold(c, inputs);
+  const total = c.axis === "j" ? c.M : c.N;
+  const usesIndex = topological(c.formula).some((n) => n.kind === "index" && n.axis !== c.axis);
+  const rows = usesIndex
+    ? Array.from({ length: Math.min(total, 6) }, (_, r) => r)
+    : sampleRows(random, total);
+  const want = await referenceRows(c, inputs, rows);
+  const isSum = c.reduction === "sum";
+  const magnitude = isSum
+    ? await referenceRows({ ...c, formula: build.abs(c.formula) }, inputs, rows)
+    : want;
+  const { outputs } = reductions[c.reduction];
+  const tolerance = c.tolerance ?? TOLERANCE[c.dtype];
+  want.forEach((expected, slot) => {
+    const dim = rows.length === 0 ? 0 : expected.length / rows.length;
+    assert(got[slot].length === total * dim, `output ${slot}: got ${got[slot].length} numbers`);
+    rows.forEach((row, r) => {
+      for (let d = 0; d < dim; d++) {
+        const what = `${c.reduction} over ${c.axis}, ${c.dtype}, ${c.M}×${c.N}, row ${row}, ` +
+          `component ${d}, output ${slot}`;
+        const g = got[slot][row * dim + d];
+        const w = expected[r * dim + d];
+        if (outputs[slot] === "index") assert(g === w, `${what}: got index ${g}, expected ${w}`);
+        else {
+          const scale = isSum ? magnitude[slot][r * dim + d] : Math.max(Math.abs(w), 1e-3);
+          checkClose(g, w, Math.max(scale, Math.abs(w)), tolerance, what);
+        }
+      }
+    });
+  });
+}
