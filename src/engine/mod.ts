@@ -5,7 +5,7 @@ import type { Engine } from "./engine.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
 export type { Engine, NumberArray, Program, Progress, RunControl, Segment } from "./engine.ts";
-export { referenceFold } from "./reference.ts";
+export { ReferenceEvaluator, referenceFold } from "./reference.ts";
 export { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
 /** Where a fold runs: the best engine found, one by name, or one that was made with options. */

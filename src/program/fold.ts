@@ -222,21 +222,19 @@ class SharedRun {
   async join({ signal, onProgress }: RunControl): Promise<void> {
     if (onProgress !== undefined) this.#watchers.add(onProgress);
     this.#readers++;
-    const { promise: left, reject } = Promise.withResolvers<never>();
-    const leave = (): void => {
-      const reason = signal?.reason;
-      reject(new PairfoldError("aborted", "fold: the signal was aborted", { cause: reason }));
-      if (onProgress !== undefined) this.#watchers.delete(onProgress);
-      if (--this.#readers === 0) this.#abort.abort(reason);
-    };
     if (signal === undefined) return await this.#promise;
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave, { once: true });
-    try {
-      await Promise.race([this.#promise, left]);
-    } finally {
-      signal.removeEventListener("abort", leave);
-    }
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        const { reason } = signal;
+        reject(new PairfoldError("aborted", "fold: the signal was aborted", { cause: reason }));
+        if (onProgress !== undefined) this.#watchers.delete(onProgress);
+        if (--this.#readers === 0) this.#abort.abort(reason);
+      };
+      if (signal.aborted) leave();
+      else signal.addEventListener("abort", leave, { once: true });
+      const settle = (): void => signal.removeEventListener("abort", leave);
+      this.#promise.finally(settle).then(resolve, reject);
+    });
   }
 }
 

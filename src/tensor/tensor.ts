@@ -16,7 +16,7 @@ export type TensorLike = Tensor | NumberArray | readonly NestedNumbers[];
 export interface ReadOptions {
   /** Stops the computation, unless others wait for it too. */
   readonly signal?: AbortSignal;
-  /** Called with pairs done and in all, at most every 50 ms, first with 0, last with all. */
+  /** Called with pairs done and in all, about every 25 ms, first with 0, last with all. */
   readonly onProgress?: (progress: Progress) => void;
 }
 

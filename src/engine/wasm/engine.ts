@@ -6,7 +6,7 @@ import { emitWasm, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
 import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
-import { detectFeatures } from "./features.ts";
+import { coreCount, detectFeatures } from "./features.ts";
 import { LinearMemory } from "./memory.ts";
 import { planWaves, type Task, type Wave } from "./plan.ts";
 import { WorkerPool } from "./pool.ts";
@@ -46,7 +46,7 @@ const THREADED_PAIRS = 400_000;
 const ITEM_PAIRS = 1_000_000;
 /** Milliseconds for which the calling thread works before it lets others. */
 const SLICE = 12;
-const PROGRESS_INTERVAL = 50;
+const PROGRESS_INTERVAL = 25;
 
 /** A list of work items in memory, and the pairs folded once each is done. */
 interface Items {
@@ -88,8 +88,7 @@ export class WasmEngine implements Engine {
       relaxed: options.relaxedSimd ?? found.relaxed,
       shared: options.sharedMemory ?? found.shared,
     };
-    const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
-    const threads = options.threads ?? cores;
+    const threads = options.threads ?? coreCount();
     if (!Number.isInteger(threads) || threads < 1) {
       throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
     }

@@ -25,3 +25,20 @@ export function detectFeatures(): WasmFeatures {
         Reflect.get(globalThis, "crossOriginIsolated") === false),
   };
 }
+
+interface NodeProcess {
+  getBuiltinModule?(name: string): { availableParallelism?(): number } | undefined;
+}
+
+/** Threads where a host does not say how many cores it has. */
+const UNKNOWN_CORES = 4;
+
+/** Number of cores, by the web's name for it or by Node's. */
+export function coreCount(): number {
+  const { navigator, process } = globalThis as {
+    navigator?: { hardwareConcurrency?: number };
+    process?: NodeProcess;
+  };
+  return navigator?.hardwareConcurrency ??
+    process?.getBuiltinModule?.("node:os")?.availableParallelism?.() ?? UNKNOWN_CORES;
+}

@@ -1,0 +1,197 @@
+// Every gradient rule against central differences in float64, on the dense reference; and through the
+// whole pipeline, for every reduction and every kind of variable.
+
+import { assert, assertThrows } from "@std/assert";
+import { gradient } from "../../src/autodiff/mod.ts";
+import { ReferenceEvaluator } from "../../src/engine/mod.ts";
+import { PairfoldError } from "../../src/error.ts";
+import {
+  ALL_OPS,
+  apply,
+  build,
+  entryOf,
+  type Node,
+  type OpName,
+  variable,
+  type VariableNode,
+} from "../../src/formula/mod.ts";
+import { foldGradient } from "../../src/program/mod.ts";
+import { type ReductionName, REDUCTIONS, reductions } from "../../src/reduction/mod.ts";
+import { type Tensor, tensor } from "../../src/tensor/mod.ts";
+import { inputsOf, runFold, variablesIn } from "../support/folds.ts";
+import { type Random, randomFor } from "../support/random.ts";
+
+const ATTRIBUTES: Partial<Record<OpName, readonly number[]>> = {
+  pow: [3],
+  sumT: [3],
+  elem: [1],
+  elemT: [3, 1],
+  extract: [1, 2],
+  extractT: [5, 2],
+};
+const STEP = 1e-5;
+
+/** ⟨cotangent, formula⟩ at the single pair (0, 0). */
+function pairing(formula: Node, cotangent: Float64Array, inputs: readonly Float64Array[]): number {
+  const evaluator = new ReferenceEvaluator(
+    formula,
+    inputs.map((data) => ({ data, dim: data.length })),
+  );
+  return evaluator.at(0, 0).reduce((total, v, d) => total + v * cotangent[d], 0);
+}
+
+/** Largest difference between a gradient formula and central differences, relative. */
+function gradientError(
+  formula: Node,
+  gradientOf: (v: VariableNode, g: VariableNode) => Node,
+  inputs: readonly Float64Array[],
+  random: Random,
+): number {
+  const cotangent = random.float64(formula.dim);
+  const g = variable(inputs.length, "p", formula.dim);
+  let worst = 0;
+  for (const v of variablesIn(formula)) {
+    const evaluator = new ReferenceEvaluator(
+      gradientOf(v, g),
+      [...inputs, cotangent].map((data) => ({ data, dim: data.length })),
+    );
+    const symbolic = Float64Array.from(evaluator.at(0, 0));
+    for (let d = 0; d < v.dim; d++) {
+      const moved = (by: number): number => {
+        const copies = inputs.map((data) => data.slice());
+        copies[v.slot][d] += by;
+        return pairing(formula, cotangent, copies);
+      };
+      const numeric = (moved(STEP) - moved(-STEP)) / (2 * STEP);
+      worst = Math.max(worst, Math.abs(symbolic[d] - numeric) / Math.max(1, Math.abs(numeric)));
+    }
+  }
+  return worst;
+}
+
+/** A formula of one op over fresh variables, and values from the op's test range. */
+function opCase(op: OpName, random: Random): { formula: Node; inputs: Float64Array[] } {
+  const { arity, domain } = entryOf(op);
+  const wantsScalar = op === "sumT" || op === "elemT";
+  const args = Array.from({ length: arity < 0 ? 3 : arity }, (_, k) => {
+    const dim = wantsScalar ? 1 : k > 0 && random.next() < 0.3 ? 1 : 3;
+    return variable(k, random.pick(["i", "j", "p"]), dim);
+  });
+  const inputs = args.map((a, k) => {
+    const [low, high] = domain[Math.min(k, domain.length - 1)];
+    return random.float64(a.dim, low, high);
+  });
+  return { formula: apply(op, args, ATTRIBUTES[op] ?? []), inputs };
+}
+
+for (const op of ALL_OPS) {
+  Deno.test(`grad ${op}: matches central differences, and a flipped sign does not`, () => {
+    const random = randomFor(`grad ${op}`);
+    for (let round = 0; round < 5; round++) {
+      const { formula, inputs } = opCase(op, random);
+      const right = gradientError(formula, (v, g) => gradient(formula, v, g), inputs, random);
+      assert(right < 1e-7, `relative error ${right}`);
+      const flipped = (v: VariableNode, g: VariableNode): Node =>
+        build.neg(gradient(formula, v, g));
+      const wrong = gradientError(formula, flipped, inputs, random);
+      assert(wrong > 1e-3 || hasNoGradient(op), `a flipped sign passes: ${wrong}`);
+    }
+  });
+
+  Deno.test(`second derivative ${op}: matches central differences`, () => {
+    const random = randomFor(`hessian ${op}`);
+    for (let round = 0; round < 3; round++) {
+      const { formula, inputs } = opCase(op, random);
+      const [v] = variablesIn(formula);
+      if (v === undefined) return;
+      const direction = variable(inputs.length, "p", formula.dim);
+      const first = gradient(formula, v, direction);
+      const values = [...inputs, random.float64(formula.dim)];
+      const error = gradientError(first, (w, g) => gradient(first, w, g), values, random);
+      assert(error < 1e-6, `relative error ${error}`);
+    }
+  });
+}
+
+function hasNoGradient(op: OpName): boolean {
+  const { formula } = opCase(op, randomFor(op));
+  const args = formula.kind === "op" ? formula.args : [];
+  const rules = entryOf(op).grad(variable(9, "p", 3), args, formula, ATTRIBUTES[op] ?? []);
+  return rules.every((rule) => rule === null);
+}
+
+const x = variable(0, "i", 3);
+const y = variable(1, "j", 3);
+const b = variable(2, "j", 2);
+const s = variable(3, "p", 1);
+const kernel = build.mul(build.exp(build.neg(build.mul(build.square(s), build.sqDist(x, y)))), b);
+
+/** ⟨cotangent, result⟩ of a fold, by the pipeline in float64. */
+async function foldPairing(
+  reduction: ReductionName,
+  axis: "i" | "j",
+  inputs: ReadonlyMap<number, Tensor>,
+  cotangent: Tensor,
+  M: number,
+  N: number,
+): Promise<number> {
+  const c = { formula: kernel, reduction, axis, M, N, dtype: "float64", k: 2 } as const;
+  const [out] = await runFold(c, inputs);
+  const weights = await cotangent.data();
+  let total = 0;
+  weights.forEach((w, n) => total += w * out[n]);
+  return total;
+}
+
+for (const reduction of REDUCTIONS) {
+  if (reductions[reduction].vjp === null) continue;
+  Deno.test(`gradient of ${reduction}: matches central differences for i, j and p`, async () => {
+    const random = randomFor(`vjp ${reduction}`);
+    const [M, N] = [7, 11];
+    for (const axis of ["i", "j"] as const) {
+      const c = { formula: kernel, reduction, axis, M, N, dtype: "float64" } as const;
+      const inputs = inputsOf(c, random);
+      const rows = axis === "j" ? M : N;
+      const dim = reduction === "kMin" ? 4 : 2;
+      const cotangent = tensor(random.float64(rows * dim), [rows, dim]);
+      for (const v of [x, y, b, s]) {
+        const request = { ...c, inputs, variable: v, cotangent, k: 2, choices: {} };
+        const symbolic = await foldGradient(request).data();
+        const values = await inputs.get(v.slot)!.data();
+        for (const at of [0, values.length - 1, random.integer(values.length)]) {
+          const moved = async (by: number): Promise<number> => {
+            const copy = values.slice();
+            copy[at] += by;
+            const shape = inputs.get(v.slot)!.shape;
+            const changed = new Map(inputs).set(v.slot, tensor(copy, shape));
+            return await foldPairing(reduction, axis, changed, cotangent, M, N);
+          };
+          const numeric = (await moved(STEP) - await moved(-STEP)) / (2 * STEP);
+          const error = Math.abs(symbolic[at] - numeric) / Math.max(1, Math.abs(numeric));
+          assert(error < 1e-7, `over ${axis}, slot ${v.slot}, element ${at}: error ${error}`);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("a cotangent of the wrong dim is refused", () => {
+  const error = assertThrows(() => gradient(kernel, x, variable(8, "i", 5)), PairfoldError);
+  assert(error.code === "dim");
+});
+
+Deno.test("gradients at zero distance are finite and zero", () => {
+  const distance = [
+    build.norm2(build.sub(x, y)),
+    build.sqrt(build.sqDist(x, y)),
+    build.rsqrt(build.sqDist(x, y)),
+  ];
+  for (const formula of distance) {
+    const same = new Float64Array([1, 2, 3]);
+    const evaluator = new ReferenceEvaluator(
+      gradient(formula, x, variable(2, "p", 1)),
+      [{ data: same, dim: 3 }, { data: same, dim: 3 }, { data: [1], dim: 1 }],
+    );
+    assert(evaluator.at(0, 0).every((v) => v === 0));
+  }
+});
