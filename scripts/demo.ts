@@ -17,7 +17,7 @@ import {
   subsample,
   syntheticScan,
 } from "../src/pointcloud/mod.ts";
-import { checkRows, checkSeed, chooseRows, errorLimit } from "./demo/check.ts";
+import { checkRows, checkSeed, chooseRows, errorLimit, leastTerms } from "./demo/check.ts";
 import { coordinate, count, short, wrap } from "./demo/format.ts";
 import { type Options, parseOptions, usage } from "./demo/options.ts";
 import { checkWritable, pictureName, writePicture } from "./demo/picture.ts";
@@ -213,9 +213,11 @@ function printErrors(
     `largest relative error of ${rows.length} checked rows: density ${show(errors.density)}, ` +
       `gradient ${show(errors.gradient)} (limit ${errorLimit.toExponential(0)})`,
   );
-  console.log("  density: |got - want| / |want|; gradient: |got - want| / sum over j of |term_j|");
+  const least = `at least ${leastTerms.toExponential(0)} / sigma`;
   const plain = show(errors.plainGradient);
-  console.log(`  gradient by |got - want| / |want|: ${plain} (no limit: its terms may cancel)`);
+  console.log("  density error:  |got - want| / |want|");
+  console.log(`  gradient error: |got - want| / sum over j of |term_j| (${least})`);
+  console.log(`  the gradient's |got - want| / |want| is ${plain}; its terms cancel: no limit`);
   if (!isExact) console.error("the largest relative error is above the limit");
   console.log();
   return isExact;

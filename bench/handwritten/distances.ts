@@ -31,7 +31,7 @@ export function laplacian(rowVectors = 4): HandwrittenLoop {
         w.madd(sum.open, q, work.y, sum.open);
       },
       close: () => sum.close(q, work.difference),
-      results: [sum.total],
+      results: [sum.result],
     };
   };
   return {
@@ -63,7 +63,7 @@ export function cauchy(rowVectors = 4): HandwrittenLoop {
         w.op("add", sum.open, sum.open, q);
       },
       close: () => sum.close(q, work.difference),
-      results: [sum.total],
+      results: [sum.result],
     };
   };
   return {
@@ -91,7 +91,7 @@ export function energy(rowVectors = 4): HandwrittenLoop {
         w.madd(sum.open, q, w.column(work.y, 3), sum.open);
       },
       close: () => sum.close(q, work.difference),
-      results: [sum.total],
+      results: [sum.result],
     };
   };
   return {

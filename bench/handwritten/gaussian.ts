@@ -31,7 +31,7 @@ function code(w: RowWriter): LoopCode {
       w.madd(sum.open, q, work.y, sum.open);
     },
     close: () => sum.close(q, work.difference),
-    results: [sum.total],
+    results: [sum.result],
   };
 }
 

@@ -1,7 +1,7 @@
 // The pieces that several hand-written loops share: distances, exponentials, compensated totals.
 
 import { CONSTANTS } from "../../src/lower/constants.ts";
-import type { Float, Operand, Rows, RowWriter } from "./writer.ts";
+import type { Fixed, Float, Operand, Rows, RowWriter } from "./writer.ts";
 
 /** Locals for a column's number and for differences, reused by every column. */
 export interface Work {
@@ -79,33 +79,52 @@ export function powerOf(w: RowWriter, out: Rows, z: Rows, work: PowerWork): void
   reassemble(w, out, work);
 }
 
-/** A sum over columns: plain inside a block of 64, block totals with compensation (Kahan), as the
- * engine's default. */
+/**
+ * A sum over columns: plain inside a block of 64, block totals with compensation (Kahan), as the
+ * engine's default. Only the open sum is in locals; what is touched once per block waits in memory.
+ */
 export class Total {
   readonly open: Rows;
-  readonly total: Rows;
-  readonly rest: Rows;
+  readonly #total: Fixed;
+  readonly #rest: Fixed;
   readonly #w: RowWriter;
 
   constructor(w: RowWriter) {
     this.#w = w;
     this.open = w.rows();
-    this.total = w.rows();
-    this.rest = w.rows();
+    this.#total = w.scratch();
+    this.#rest = w.scratch();
+  }
+
+  get result(): Operand {
+    return this.#total;
   }
 
   begin(): void {
-    for (const part of [this.open, this.total, this.rest]) this.#w.set(part, this.#w.constant(0));
+    this.#w.set(this.open, this.#w.constant(0));
+    this.#w.store(this.#total, this.#w.constant(0));
+    this.#w.store(this.#rest, this.#w.constant(0));
   }
 
-  /** After each block: the open sum joins the total. */
+  /** After each block: the open sum joins the total. Uses working locals. */
   close(term: Rows, next: Rows): void {
     const w = this.#w;
-    w.op("sub", term, this.open, this.rest);
-    w.op("add", next, this.total, term);
-    w.op("sub", this.rest, next, this.total);
-    w.op("sub", this.rest, this.rest, term);
-    w.set(this.total, next);
+    w.op("sub", term, this.open, this.#rest);
+    w.op("add", next, this.#total, term);
+    w.op("sub", this.open, next, this.#total);
+    w.op("sub", this.open, this.open, term);
+    w.store(this.#rest, this.open);
+    w.store(this.#total, next);
     w.set(this.open, w.constant(0));
+  }
+
+  /** Multiplies everything gathered so far. Uses a working local. */
+  scale(factor: Rows, product: Rows): void {
+    const w = this.#w;
+    w.op("mul", this.open, this.open, factor);
+    for (const part of [this.#total, this.#rest]) {
+      w.op("mul", product, part, factor);
+      w.store(part, product);
+    }
   }
 }

@@ -58,6 +58,7 @@ export class RowWriter {
   /** Numbers that the host must write, as vectors of equal lanes, from ADDRESS.constants on. */
   readonly constants: number[] = [];
   readonly #record: number;
+  #scratch: number = ADDRESS.scratch;
 
   /** `record`: the local with the address of the packed column at hand. */
   constructor(f: FunctionBody, float: Float, count: number, record: number) {
@@ -97,6 +98,13 @@ export class RowWriter {
   /** A coordinate of the rows at hand. */
   row(axis: number): Fixed {
     return { address: ADDRESS.rows + axis * this.count * VECTOR, stride: VECTOR };
+  }
+
+  /** New memory, a vector per vector of rows. */
+  scratch(): Fixed {
+    const address = this.#scratch;
+    this.#scratch += this.count * VECTOR;
+    return { address, stride: VECTOR };
   }
 
   /** Loads a number of the packed column into all lanes of a local. */
@@ -139,6 +147,15 @@ export class RowWriter {
       this.push(value, row);
       this.f.set(local);
     });
+  }
+
+  /** memory = value */
+  store(memory: Fixed, value: Operand): void {
+    for (let row = 0; row < this.count; row++) {
+      this.f.i32(memory.address + row * memory.stride);
+      this.push(value, row);
+      this.f.op("v128.store", 0);
+    }
   }
 
   /** out = mask ? a : b */

@@ -13,13 +13,13 @@ const checkedRows = 32;
  * cost digits and at last underflow. Below this part of the greatest length that one term can
  * have, about 1 / sigma, errors are relative to that bound.
  */
-const leastTerms = 1e-5;
+export const leastTerms = 1e-5;
 
 /** The largest errors of some rows. */
 export interface RowErrors {
   /** |got − want| / |want|. The terms are positive: it is relative to their sum, too. */
   readonly density: number;
-  /** |got − want| / Σ_j |term_j|: the terms cancel, and this is what rounding can reach. */
+  /** |got − want| / Σ_j |term_j|: the terms cancel, so this is what rounding can be held to. */
   readonly gradient: number;
   /** |got − want| / |want| of the gradient. */
   readonly plainGradient: number;

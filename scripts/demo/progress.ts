@@ -14,7 +14,11 @@ export interface Screen {
   now(): number;
 }
 
-const barCells = 24;
+/** Cells of the bar at most, and the columns that the rest of the line takes. */
+const mostCells = 24;
+const textColumns = 54;
+/** Milliseconds between two drawings on a terminal. */
+const drawPause = 100;
 /** Plain lines come no closer than this, in percent and in milliseconds. */
 const plainStep = 10;
 const plainPause = 1000;
@@ -30,7 +34,14 @@ export function terminal(): Screen {
         return 80; // no terminal that knows its size
       }
     },
-    write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    write: (text) => {
+      try {
+        Deno.stderr.writeSync(new TextEncoder().encode(text));
+      } catch (error) {
+        // Nobody reads it any more, as after `2>&1 | head`; the work goes on.
+        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      }
+    },
     now: () => performance.now(),
   };
 }
@@ -41,14 +52,14 @@ export class ProgressLine {
   readonly #screen: Screen;
   readonly #start: number;
   #isDrawn = false;
-  #plainAt: number;
+  #shownAt: number;
   #plainPercent = 0;
 
   constructor(label: string, screen: Screen) {
     this.#label = label;
     this.#screen = screen;
     this.#start = screen.now();
-    this.#plainAt = this.#start;
+    this.#shownAt = this.#start;
   }
 
   /** Shows how far it has come. */
@@ -57,16 +68,20 @@ export class ProgressLine {
     const part = total > 0 ? done / total : 1;
     const percent = Math.floor(100 * part);
     const speed = this.#speed(done, total, (now - this.#start) / 1000);
+    const label = this.#label.padEnd(10);
     if (this.#screen.isTerminal) {
-      const full = Math.round(barCells * part);
-      const bar = "█".repeat(full) + "░".repeat(barCells - full);
-      this.#draw(`${this.#label.padEnd(10)}${bar} ${String(percent).padStart(3)} %${speed}`);
-      return;
+      if (this.#isDrawn && done < total && now < this.#shownAt + drawPause) return;
+      const columns = this.#screen.columns();
+      const cells = Math.max(4, Math.min(mostCells, columns - textColumns));
+      const full = Math.round(cells * part);
+      const bar = "█".repeat(full) + "░".repeat(cells - full);
+      this.#draw(`${label}${bar} ${String(percent).padStart(3)} %${speed}`, columns);
+    } else {
+      if (percent < this.#plainPercent + plainStep || now < this.#shownAt + plainPause) return;
+      this.#plainPercent = percent;
+      this.#screen.write(`${label}${percent} %${speed}\n`);
     }
-    if (percent < this.#plainPercent + plainStep || now < this.#plainAt + plainPause) return;
-    this.#plainPercent = percent;
-    this.#plainAt = now;
-    this.#screen.write(`${this.#label.padEnd(10)}${percent} %${speed}\n`);
+    this.#shownAt = now;
   }
 
   /** Takes the line off the terminal. */
@@ -83,9 +98,9 @@ export class ProgressLine {
     return `   ${gigas.toFixed(2)} Gpairs/s   ${duration(left)} left`;
   }
 
-  #draw(text: string): void {
+  #draw(text: string, columns: number): void {
     // A line that wraps could not be redrawn in place.
-    const fitting = [...text].slice(0, Math.max(1, this.#screen.columns() - 1)).join("");
+    const fitting = text.slice(0, Math.max(1, columns - 1));
     this.#screen.write(`\r${fitting}\x1b[K`);
     this.#isDrawn = true;
   }

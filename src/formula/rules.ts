@@ -46,17 +46,17 @@ export const RULES: readonly Rule[] = [
 
   rule("div-uniform", p.div(x, c), p.mul(x, p.inv(c)), {
     class: "bounded",
-    ulps: 1.5,
+    ulps: 2,
     when: (bound) => bound.get("x")?.domain !== "p",
   }),
   rule("mul-inv", p.mul(x, p.inv(y)), p.div(x, y), {
     class: "bounded",
-    ulps: 1.5,
+    ulps: 2,
     when: (bound) => bound.get("y")?.domain !== "p",
   }),
   rule("inv-mul", p.mul(p.inv(x), y), p.div(y, x), {
     class: "bounded",
-    ulps: 1.5,
+    ulps: 2,
     when: (bound) => bound.get("x")?.domain !== "p",
   }),
   ...scales(),
@@ -70,7 +70,7 @@ export const RULES: readonly Rule[] = [
 /** c·(d·x) = (c·d)·x for parameters c and d, in every order. */
 function scales(): Rule[] {
   const once = p.mul(p.mul(c, d), x);
-  const options = { class: "bounded", ulps: 1.5, when: notUniform } as const;
+  const options = { class: "bounded", ulps: 2, when: notUniform } as const;
   return [
     rule("scale-left-left", p.mul(c, p.mul(d, x)), once, options),
     rule("scale-left-right", p.mul(c, p.mul(x, d)), once, options),

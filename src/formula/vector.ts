@@ -32,7 +32,8 @@ export const vector = declare<VectorOp, VectorEntry>({
     meaning: "sum of the components",
     dim: () => 1,
     evaluate: ([x], _attributes, out) => {
-      for (const v of x) out[0] += v;
+      out[0] = x[0]; // not 0 + x₀, which would turn −0 into 0
+      for (let d = 1; d < x.length; d++) out[0] += x[d];
     },
     define: null,
     grad: (g, [x]) => [f.sumT(g, x.dim)],

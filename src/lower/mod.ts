@@ -11,7 +11,6 @@ import {
   type Region,
   removeDead,
   type StateItem,
-  type Value,
   verifyKernel,
 } from "../loop/mod.ts";
 import {
@@ -62,12 +61,11 @@ function carefulLoop(
 ): CarefulLoop {
   const test = lowering.anotherPair();
   const special = test.cell("special", "mask");
-  let any: Value | null = null;
+  test.set(special, test.lt(test.constant(0), test.constant(0)));
   lowering.each(isSpecial, "pair", (_at, value) => {
     const mask = test.maskNot(test.eq(value, test.constant(0)));
-    any = any === null ? mask : test.maskOr(any, mask);
+    test.set(special, test.maskOr(test.get(special), mask));
   });
-  test.set(special, any ?? test.lt(test.constant(0), test.constant(0)));
   const pair = lowering.anotherPair();
   folding.accumulate(pair, (body) => lowering.each(build.mul(inside, core), "pair", body));
   return { test: test.root, special, pair: pair.root };

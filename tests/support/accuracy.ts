@@ -3,9 +3,8 @@
 // Enters: values of a float format, the exact values, and what error each may have. Leaves: the
 // largest error in ulps beyond what the arguments' own rounding explains, and where it is.
 
-import { exact } from "./oracle.ts";
-import type { DoubleDouble } from "./oracle.ts";
 import type { Format } from "./floats.ts";
+import { type DoubleDouble, exact } from "./oracle.ts";
 
 /** What a function's value must be at one argument. */
 export interface Expected {
@@ -36,10 +35,18 @@ export interface Accuracy {
 }
 
 /** Error of one value in ulps, less what its relative allowance covers. */
-function errorOf(got: number, { value, relative = 0 }: Expected, format: Format, ends: Ends): number {
+function errorOf(
+  got: number,
+  { value, relative = 0 }: Expected,
+  format: Format,
+  ends: Ends,
+): number {
   const { hi } = value;
-  if (!Number.isFinite(hi)) return Object.is(got, hi) ? 0 : Infinity;
-  const slack = relative + ends.slack;
+  const slack = Math.min(0.5, relative + ends.slack);
+  if (!Number.isFinite(hi)) {
+    const nearly = Math.sign(hi) * got > format.largest * (1 - slack);
+    return Object.is(got, hi) || nearly ? 0 : Infinity;
+  }
   if (Math.abs(hi) < ends.zeroBelow * (1 + slack)) {
     if (got === 0) return 0;
     if (Math.abs(hi) < ends.zeroBelow * (1 - slack)) return Infinity;

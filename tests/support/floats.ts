@@ -92,7 +92,11 @@ export function logUniform(
 
 /** Any bit pattern: every exponent, infinities and NaNs now and then. */
 export function anyBits(format: Format, random: Random, count: number): number[] {
-  return draw(format, count, () => format.fromBits(random.integer(2 ** 32), random.integer(2 ** 32)));
+  return draw(
+    format,
+    count,
+    () => format.fromBits(random.integer(2 ** 32), random.integer(2 ** 32)),
+  );
 }
 
 /** Each number with its neighbours up to some ulps away. */
