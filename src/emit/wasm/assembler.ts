@@ -104,44 +104,96 @@ export type ValueType = "i32" | "v128";
 const VALUE_TYPES = { i32: 0x7f, v128: 0x7b } as const;
 const EMPTY_BLOCK = 0x40;
 
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const byte = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? byte | 0x80 : byte);
-  } while (rest > 0);
-  return bytes;
-}
+/** Bytes that grow. */
+class ByteWriter {
+  #bytes = new Uint8Array(1024);
+  #length = 0;
 
-function signed(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value | 0;
-  for (;;) {
-    const byte = rest & 0x7f;
-    rest >>= 7;
-    if ((rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0)) {
-      return [...bytes, byte];
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + count));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+  get length(): number {
+    return this.#length;
+  }
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+  byte(value: number): void {
+    if (this.#length === this.#bytes.length) this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+  all(values: ArrayLike<number>): void {
+    this.#reserve(values.length);
+    this.#bytes.set(values, this.#length);
+    this.#length += values.length;
+  }
+  /** Appends what another writer holds. */
+  append(other: ByteWriter): void {
+    this.all(other.#bytes.subarray(0, other.#length));
+  }
+  /** LEB128. */
+  unsigned(value: number): void {
+    let rest = value;
+    while (rest >= 128) {
+      this.byte(rest % 128 | 0x80);
+      rest = Math.floor(rest / 128);
     }
-    bytes.push(byte | 0x80);
+    this.byte(rest);
+  }
+  signed(value: number): void {
+    let rest = value | 0;
+    for (;;) {
+      const byte = rest & 0x7f;
+      rest >>= 7;
+      if ((rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0)) {
+        this.byte(byte);
+        return;
+      }
+      this.byte(byte | 0x80);
+    }
+  }
+  text(value: string): void {
+    const encoded = new TextEncoder().encode(value);
+    this.unsigned(encoded.length);
+    this.all(encoded);
   }
 }
 
-const text = (s: string): number[] => {
-  const bytes = [...new TextEncoder().encode(s)];
-  return [...unsigned(bytes.length), ...bytes];
-};
+/** How an instruction's immediates are encoded. */
+type Encoding = "plain" | "block" | "signed" | "bytes" | "memory";
+
+function encodingOf(name: string): Encoding {
+  if (name === "block" || name === "loop" || name === "if") return "block";
+  if (name === "i32.const") return "signed";
+  if (name === "v128.const" || name === "i8x16.shuffle") return "bytes";
+  return /load|store/.test(name) ? "memory" : "plain";
+}
+
+/** log₂ of the natural alignment of a memory access. */
+function alignmentOf(name: string): number {
+  if (name === "v128.load" || name === "v128.store") return 4;
+  return name.includes("64_") ? 3 : 2;
+}
+
+interface Code {
+  readonly opcode: readonly number[];
+  readonly encoding: Encoding;
+  readonly alignment: number;
+}
+
+const CODES = new Map<string, Code>(
+  Object.entries(OPCODES).map(([name, opcode]) => [
+    name,
+    { opcode, encoding: encodingOf(name), alignment: alignmentOf(name) },
+  ]),
+);
 
 interface Line {
   readonly name: Instruction;
   readonly immediates: readonly number[];
-}
-
-/** log₂ of the natural alignment of a memory access. */
-function alignment(name: Instruction): number {
-  if (name === "v128.load" || name === "v128.store") return 4;
-  return name.includes("64_") ? 3 : 2;
 }
 
 /** A function being assembled. Locals follow the parameters. */
@@ -149,11 +201,14 @@ export class FunctionBody {
   readonly name: string;
   readonly parameters: readonly ValueType[];
   readonly #locals: ValueType[] = [];
-  readonly #lines: Line[] = [];
+  readonly #code = new ByteWriter();
+  /** Kept only where text is wanted. */
+  readonly #lines: Line[] | null;
 
-  constructor(name: string, parameters: readonly ValueType[]) {
+  constructor(name: string, parameters: readonly ValueType[], withText = false) {
     this.name = name;
     this.parameters = parameters;
+    this.#lines = withText ? [] : null;
   }
 
   /** A new local. */
@@ -164,7 +219,32 @@ export class FunctionBody {
 
   /** Appends an instruction with its immediates. */
   op(name: Instruction, ...immediates: readonly number[]): this {
-    this.#lines.push({ name, immediates });
+    this.#lines?.push({ name, immediates });
+    const code = CODES.get(name);
+    if (code === undefined) throw new TypeError(`no instruction ${name}`);
+    const out = this.#code;
+    for (const byte of code.opcode) out.byte(byte);
+    switch (code.encoding) {
+      case "plain":
+        for (const immediate of immediates) out.unsigned(immediate);
+        break;
+      case "block":
+        out.byte(EMPTY_BLOCK);
+        break;
+      case "signed":
+        out.signed(immediates[0]);
+        break;
+      case "bytes":
+        out.all(immediates);
+        break;
+      case "memory":
+        out.byte(code.alignment);
+        out.unsigned(immediates[0]);
+        if (immediates.length > 1) out.byte(immediates[1]);
+        break;
+      default:
+        code.encoding satisfies never;
+    }
     return this;
   }
   get(local: number): this {
@@ -177,53 +257,25 @@ export class FunctionBody {
     return this.op("i32.const", value);
   }
 
-  #encode({ name, immediates }: Line): number[] {
-    const opcode: readonly number[] = OPCODES[name];
-    switch (name) {
-      case "block":
-      case "loop":
-      case "if":
-        return [...opcode, EMPTY_BLOCK];
-      case "i32.const":
-        return [...opcode, ...signed(immediates[0])];
-      case "v128.const":
-      case "i8x16.shuffle":
-        return [...opcode, ...immediates];
-      case "v128.load":
-      case "v128.store":
-      case "v128.load32_splat":
-      case "v128.load64_splat":
-      case "v128.load32_lane":
-      case "v128.load64_lane":
-      case "v128.store32_lane":
-      case "v128.store64_lane":
-      case "i32.load":
-      case "i64.load32_s": {
-        const [offset, ...lane] = immediates;
-        return [...opcode, alignment(name), ...unsigned(offset), ...lane];
-      }
-      default:
-        return [...opcode, ...immediates.flatMap(unsigned)];
-    }
-  }
-
-  /** The function's entry in the code section. */
-  bytes(): number[] {
-    const groups: number[] = [];
-    let count = 0;
+  /** Writes the function's entry of the code section. */
+  writeTo(out: ByteWriter): void {
+    const locals = new ByteWriter();
+    let groups = 0;
     for (let start = 0; start < this.#locals.length;) {
       let end = start;
       while (this.#locals[end] === this.#locals[start]) end++;
-      groups.push(...unsigned(end - start), VALUE_TYPES[this.#locals[start]]);
-      count++;
+      locals.unsigned(end - start);
+      locals.byte(VALUE_TYPES[this.#locals[start]]);
+      groups++;
       start = end;
     }
-    const body = [...unsigned(count), ...groups];
-    for (const line of this.#lines) {
-      for (const byte of this.#encode(line)) body.push(byte);
-    }
-    body.push(OPCODES.end[0]);
-    return [...unsigned(body.length), ...body];
+    const head = new ByteWriter();
+    head.unsigned(groups);
+    out.unsigned(head.length + locals.length + this.#code.length + 1);
+    out.append(head);
+    out.append(locals);
+    out.append(this.#code);
+    out.byte(OPCODES.end[0]);
   }
 
   /** The function as text, in the manner of WAT. */
@@ -231,7 +283,7 @@ export class FunctionBody {
     const parameters = this.parameters.map((type) => ` (param ${type})`).join("");
     const lines = [`(func $${this.name}${parameters}  ;; ${this.#locals.length} locals`];
     let depth = 1;
-    for (const { name, immediates } of this.#lines) {
+    for (const { name, immediates } of this.#lines ?? []) {
       if (name === "end" || name === "else") depth--;
       lines.push("  ".repeat(depth) + [name, ...immediates].join(" "));
       if (name === "block" || name === "loop" || name === "if" || name === "else") depth++;
@@ -245,32 +297,39 @@ export function assemble(
   functions: readonly FunctionBody[],
   memory: { readonly shared: boolean; readonly minimum: number; readonly maximum: number },
 ): Uint8Array<ArrayBuffer> {
-  const section = (id: number, items: readonly number[][]): number[] => {
-    const body = [...unsigned(items.length)];
-    for (const item of items) for (const byte of item) body.push(byte);
-    return [id, ...unsigned(body.length), ...body];
+  const out = new ByteWriter();
+  out.all([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const section = (id: number, count: number, write: (body: ByteWriter) => void): void => {
+    const body = new ByteWriter();
+    body.unsigned(count);
+    write(body);
+    out.byte(id);
+    out.unsigned(body.length);
+    out.append(body);
   };
-  const types = functions.map((f) => [
-    0x60,
-    ...unsigned(f.parameters.length),
-    ...f.parameters.map((p) => VALUE_TYPES[p]),
-    0,
-  ]);
-  const limits = [memory.shared ? 3 : 1, ...unsigned(memory.minimum), ...unsigned(memory.maximum)];
-  const header = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-  const parts = [
-    header,
-    section(1, types),
-    section(2, [[...text("pairfold"), ...text("memory"), 0x02, ...limits]]),
-    section(3, functions.map((_, k) => unsigned(k))),
-    section(7, functions.map((f, k) => [...text(f.name), 0, ...unsigned(k)])),
-    section(10, functions.map((f) => f.bytes())),
-  ];
-  const bytes = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  section(1, functions.length, (body) => {
+    for (const f of functions) {
+      body.byte(0x60);
+      body.unsigned(f.parameters.length);
+      for (const type of f.parameters) body.byte(VALUE_TYPES[type]);
+      body.byte(0);
+    }
+  });
+  section(2, 1, (body) => {
+    body.text("pairfold");
+    body.text("memory");
+    body.byte(0x02);
+    body.byte(memory.shared ? 3 : 1);
+    body.unsigned(memory.minimum);
+    body.unsigned(memory.maximum);
+  });
+  section(3, functions.length, (body) => functions.forEach((_, k) => body.unsigned(k)));
+  section(7, functions.length, (body) =>
+    functions.forEach((f, k) => {
+      body.text(f.name);
+      body.byte(0);
+      body.unsigned(k);
+    }));
+  section(10, functions.length, (body) => functions.forEach((f) => f.writeTo(body)));
+  return out.bytes;
 }

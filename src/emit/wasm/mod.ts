@@ -86,18 +86,29 @@ class ModuleEmitter {
   readonly #kernel: Kernel;
   readonly #schedule: WasmSchedule;
   readonly #features: WasmFeatures;
+  readonly #withText: boolean;
   readonly #pool = new ConstantPool();
   readonly #scratch: Scratch;
   readonly #rows: Rows;
   readonly #sizes: Omit<Layout, "scratchBytes">;
 
-  constructor(kernel: Kernel, schedule: WasmSchedule, features: WasmFeatures) {
+  constructor(
+    kernel: Kernel,
+    schedule: WasmSchedule,
+    features: WasmFeatures,
+    withText = false,
+  ) {
+    this.#withText = withText;
     this.#kernel = kernel;
     this.#schedule = schedule;
     this.#features = features;
     this.#scratch = new Scratch(kernel, schedule.rowVectors);
     this.#rows = new Rows(kernel, schedule);
     this.#sizes = sizesOf(kernel, schedule.rowVectors);
+  }
+
+  #function(name: string, parameters: readonly string[]): FunctionBody {
+    return new FunctionBody(name, parameters.map(() => "i32"), this.#withText);
   }
 
   /** A new local with a field of the job block. */
@@ -148,7 +159,7 @@ class ModuleEmitter {
 
   /** Packs columns, one vector of them at a time; lanes are columns. */
   #pack(): FunctionBody {
-    const f = new FunctionBody("pack", PARAMETERS.pack.map(() => "i32"));
+    const f = this.#function("pack", PARAMETERS.pack);
     const [count, index, record] = [1, 2, 3];
     const { lanes, recordBytes } = this.#sizes;
     const size = VECTOR_BYTES / lanes;
@@ -193,7 +204,7 @@ class ModuleEmitter {
 
   /** Folds columns into one group of rows. */
   #tile(): FunctionBody {
-    const f = new FunctionBody("tile", PARAMETERS.fold.map(() => "i32"));
+    const f = this.#function("tile", PARAMETERS.fold);
     const [record, count, index, state, flags, scratch] = [3, 4, 5, 6, 7, 8];
     const { recordBytes } = this.#sizes;
     const { state: items } = this.#kernel;
@@ -278,7 +289,7 @@ class ModuleEmitter {
 
   /** Joins the states of all splits of one group of rows, and finishes it. */
   #join(): FunctionBody {
-    const f = new FunctionBody("join", PARAMETERS.combine.map(() => "i32"));
+    const f = this.#function("join", PARAMETERS.combine);
     const [row, state, splitStride, splits, scratch] = [1, 3, 4, 5, 6];
     const w = this.#writer(f, this.#rowFrame(f, { record: row, columnIndex: row, scratch }));
     w.region(this.#rows.row);
@@ -295,7 +306,7 @@ class ModuleEmitter {
 
   /** A loop over groups of rows that calls a function of one group with the same parameters. */
   #groups(name: string, parameters: readonly string[], callee: number): FunctionBody {
-    const f = new FunctionBody(name, parameters.map(() => "i32"));
+    const f = this.#function(name, parameters);
     const [row, rowEnd] = [1, 2];
     const state = parameters.indexOf("state");
     const { groupRows, stateBytes } = this.#sizes;
@@ -345,21 +356,28 @@ class ModuleEmitter {
     }
   }
 
-  emit(): WasmModule {
-    const functions = [
+  #functions(): FunctionBody[] {
+    return [
       this.#tile(),
       this.#join(),
       this.#groups("fold", PARAMETERS.fold, 0),
       this.#groups("combine", PARAMETERS.combine, 1),
       this.#pack(),
     ];
+  }
+
+  text(): string {
+    return this.#functions().map((f) => f.text()).join("\n");
+  }
+
+  emit(): WasmModule {
     const { shared } = this.#features;
     const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
     return {
-      bytes: assemble(functions, memory),
+      bytes: assemble(this.#functions(), memory),
       layout: { ...this.#sizes, scratchBytes: this.#scratch.bytes },
       constants: this.#pool.entries,
-      text: () => functions.map((f) => f.text()).join("\n"),
+      text: () => new ModuleEmitter(this.#kernel, this.#schedule, this.#features, true).text(),
     };
   }
 }
