@@ -1,5 +1,5 @@
-// Sums over functions of the distance, in three dimensions. The divider and the square root unit
-// bound them on Zen 4 (float32: about 3 and 5 cycles per vector).
+// Sums over functions of the distance in three dimensions, in float32, in blocks of 64 columns with
+// compensated totals. Zen 4's divider and square root (about 3 and 5 cycles per vector) bound them.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import {
@@ -10,35 +10,43 @@ import {
   Total,
   workOf,
 } from "./math.ts";
-import type { RowWriter } from "./writer.ts";
+import type { LoopWriter, Shape } from "./writer.ts";
 
-/** Σ_j exp(−s|x_i − y_j|) b_j */
-export function laplacian(rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+/**
+ * Σ_j exp(−s|x_i − y_j|) b_j. The square roots of the next turn stand beside the exponentials of
+ * this one: their latency would otherwise fill the processor's window with work that waits.
+ */
+export function laplacian(shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
     const [scale, largest] = [w.parameter(0), w.parameter(1)];
     const work = workOf(w);
     const power = powerWorkOf(w);
-    const q = w.rows();
+    const [distance, next] = [w.chains(), w.chains()];
     const sum = new Total(w);
+    const distances = (turnsAhead: number): void => {
+      squaredDistance(w, next, work, turnsAhead);
+      w.op("sqrt", next, next);
+    };
     return {
-      begin: () => sum.begin(),
-      column: () => {
-        squaredDistance(w, q, work);
-        w.op("sqrt", q, q);
-        w.op("pmin", q, q, largest);
-        powerOfScaled(w, q, q, scale, power);
-        w.column(work.y, 3);
-        w.madd(sum.open, q, work.y, sum.open);
+      begin: () => {
+        sum.begin();
+        distances(0);
       },
-      close: () => sum.close(q, work.difference),
+      turn: () => {
+        w.set(distance, next);
+        distances(1); // after the last column: of what stands behind, unused
+        w.op("pmin", distance, distance, largest);
+        powerOfScaled(w, distance, distance, scale, power);
+        w.fold("relaxed_madd", sum.open, distance, w.load(work.y, 3), sum.open);
+      },
+      close: () => sum.close(),
       results: [sum.result],
     };
   };
   return {
     name: "laplacian",
-    structure: `${rowVectors} row vectors, square root, degree 5, blocks of 64`,
     float: "f32",
-    rowVectors,
+    shape,
     recordLength: 4,
     parameters: (scale) => {
       const exponent = -scale * Math.LOG2E;
@@ -49,28 +57,27 @@ export function laplacian(rowVectors = 4): HandwrittenLoop {
 }
 
 /** Σ_j b_j / (1 + s|x_i − y_j|²): the weight is the numerator. */
-export function cauchy(rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+export function cauchy(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
-    const q = w.rows();
+    const q = w.chains();
     const sum = new Total(w);
     return {
       begin: () => sum.begin(),
-      column: () => {
+      turn: () => {
         squaredDistance(w, q, work);
         w.madd(q, q, w.parameter(0), w.constant(1));
-        w.op("div", q, w.column(work.y, 3), q);
-        w.op("add", sum.open, sum.open, q);
+        w.op("div", q, w.load(work.y, 3), q);
+        w.fold("add", sum.open, sum.open, q);
       },
-      close: () => sum.close(q, work.difference),
+      close: () => sum.close(),
       results: [sum.result],
     };
   };
   return {
     name: "cauchy",
-    structure: `${rowVectors} row vectors, one division, blocks of 64`,
     float: "f32",
-    rowVectors,
+    shape,
     recordLength: 4,
     parameters: (scale) => [scale],
     code,
@@ -78,28 +85,21 @@ export function cauchy(rowVectors = 4): HandwrittenLoop {
 }
 
 /** Σ_j |x_i − y_j| b_j */
-export function energy(rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+export function energy(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
-    const q = w.rows();
+    const q = w.chains();
     const sum = new Total(w);
     return {
       begin: () => sum.begin(),
-      column: () => {
+      turn: () => {
         squaredDistance(w, q, work);
         w.op("sqrt", q, q);
-        w.madd(sum.open, q, w.column(work.y, 3), sum.open);
+        w.fold("relaxed_madd", sum.open, q, w.load(work.y, 3), sum.open);
       },
-      close: () => sum.close(q, work.difference),
+      close: () => sum.close(),
       results: [sum.result],
     };
   };
-  return {
-    name: "energy",
-    structure: `${rowVectors} row vectors, one square root, blocks of 64`,
-    float: "f32",
-    rowVectors,
-    recordLength: 4,
-    code,
-  };
+  return { name: "energy", float: "f32", shape, recordLength: 4, code };
 }

@@ -1,8 +1,5 @@
-// Σ_j exp(−s|x_i − y_j|²) b_j in three dimensions. Eighteen operations per vector of rows and
-// column: three differences, |·|² by one multiplication and two fused ones, a clamp, rounding to
-// an integer exponent, the fraction, a polynomial for 2^fraction, the power, one fused sum. The scale
-// is the coefficient of the exponential (2^(−s·log₂e·q)), so it costs nothing. Twelve of them need
-// one of Zen 4's two multipliers: at least 24 cycles for 16 float32 pairs.
+// Gaussian sums in three dimensions: Σ_j exp(−s|x_i − y_j|²) b_j, and its gradient in x. The scale is
+// the coefficient of the power of two, so it costs nothing.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import {
@@ -13,40 +10,85 @@ import {
   Total,
   workOf,
 } from "./math.ts";
-import type { Float, RowWriter } from "./writer.ts";
+import type { Float, LoopWriter, Shape } from "./writer.ts";
 
-function code(w: RowWriter): LoopCode {
-  const [scale, largest] = [w.parameter(0), w.parameter(1)];
-  const work = workOf(w);
-  const power = powerWorkOf(w);
-  const q = w.rows();
-  const sum = new Total(w);
+/** −s·log₂e, and the squared distance from which the power counts as 0. */
+function parametersOf(float: Float, scale: number): readonly number[] {
+  const exponent = -scale * Math.LOG2E;
+  return [exponent, leastExponent(float) / exponent];
+}
+
+/**
+ * The sum. Eighteen operations per chain, twelve of which need one of Zen 4's two multipliers: at
+ * least 36 cycles for 24 float32 pairs. In blocks of 64 columns with compensated totals.
+ */
+export function gaussian(
+  float: Float,
+  shape: Shape = float === "f32" ? { rows: 3, columns: 2 } : { rows: 3, columns: 1 },
+): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
+    const [scale, largest] = [w.parameter(0), w.parameter(1)];
+    const work = workOf(w);
+    const power = powerWorkOf(w);
+    const q = w.chains();
+    const sum = new Total(w);
+    return {
+      begin: () => sum.begin(),
+      turn: () => {
+        squaredDistance(w, q, work);
+        w.op("pmin", q, q, largest); // NaN stays
+        powerOfScaled(w, q, q, scale, power);
+        w.fold("relaxed_madd", sum.open, q, w.load(work.y, 3), sum.open);
+      },
+      close: () => sum.close(),
+      results: [sum.result],
+    };
+  };
   return {
-    begin: () => sum.begin(),
-    column: () => {
-      squaredDistance(w, q, work);
-      w.op("pmin", q, q, largest); // NaN stays
-      powerOfScaled(w, q, q, scale, power);
-      w.column(work.y, 3);
-      w.madd(sum.open, q, work.y, sum.open);
-    },
-    close: () => sum.close(q, work.difference),
-    results: [sum.result],
+    name: float === "f32" ? "gaussian" : "gaussian-f64",
+    float,
+    shape,
+    recordLength: 4,
+    parameters: (scale) => parametersOf(float, scale),
+    code,
   };
 }
 
-/** The Gaussian sum. Constants and rows are loaded by each use; the sum is kept in locals. */
-export function gaussian(float: Float, rowVectors = float === "f32" ? 4 : 3): HandwrittenLoop {
+/**
+ * The gradient: Σ_j −2s exp(−s|x_i − y_j|²) b_j (x_i − y_j), three sums per row. The differences are
+ * computed twice: keeping them would take registers that there are not. In blocks of 64 columns with
+ * compensated totals.
+ */
+export function gaussianGradient(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
+    const [scale, largest] = [w.parameter(0), w.parameter(1)];
+    const work = workOf(w);
+    const power = powerWorkOf(w);
+    const q = w.chains();
+    const sums = [new Total(w), new Total(w), new Total(w)];
+    return {
+      begin: () => sums.forEach((sum) => sum.begin()),
+      turn: () => {
+        squaredDistance(w, q, work);
+        w.op("pmin", q, q, largest);
+        powerOfScaled(w, q, q, scale, power);
+        w.op("mul", q, q, w.load(work.y, 3));
+        sums.forEach((sum, axis) => {
+          w.op("sub", work.difference, w.coordinate(axis), w.load(work.y, axis));
+          w.fold("relaxed_madd", sum.open, q, work.difference, sum.open);
+        });
+      },
+      close: () => sums.forEach((sum) => sum.close()),
+      results: sums.map((sum) => sum.result),
+    };
+  };
   return {
-    name: float === "f32" ? "gaussian" : "gaussian-f64",
-    structure: `${rowVectors} row vectors, degree ${float === "f32" ? 5 : 11}, blocks of 64`,
-    float,
-    rowVectors,
+    name: "gradient",
+    float: "f32",
+    shape,
     recordLength: 4,
-    parameters: (scale) => {
-      const exponent = -scale * Math.LOG2E;
-      return [exponent, leastExponent(float) / exponent];
-    },
+    parameters: (scale) => parametersOf("f32", scale),
     code,
+    finish: (sums, scale) => sums.map((sum) => -2 * scale * sum),
   };
 }

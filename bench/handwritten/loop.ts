@@ -5,7 +5,7 @@
 // the fold; rows and columns are packed before it, results are read after it.
 
 import { assemble, FunctionBody } from "../../src/emit/wasm/assembler.ts";
-import { ADDRESS, type Float, type Operand, RowWriter, VECTOR } from "./writer.ts";
+import { ADDRESS, type Float, LoopWriter, type Operand, type Shape, VECTOR } from "./writer.ts";
 
 /** Columns that are added up plainly before their total is added with compensation. */
 const BLOCK = 64;
@@ -26,8 +26,8 @@ export interface LoopInputs {
 export interface LoopCode {
   /** Before the first column. */
   readonly begin: () => void;
-  /** One column: the inner loop's body. */
-  readonly column: () => void;
+  /** The inner loop's body: all columns of one turn. */
+  readonly turn: () => void;
   /** After every block of 64 columns. */
   readonly close?: () => void;
   /** What each row leaves: floats, then indices. */
@@ -39,16 +39,13 @@ export interface LoopCode {
 export interface HandwrittenLoop {
   /** The row of the benchmarks that it belongs to. */
   readonly name: string;
-  /** Its structure, for people. */
-  readonly structure: string;
   readonly float: Float;
-  /** Vectors of rows in a group. */
-  readonly rowVectors: number;
+  readonly shape: Shape;
   /** Numbers of a packed column: three coordinates, or these and the weight. */
   readonly recordLength: 3 | 4;
   /** Parameters at fixed addresses, from the scale. */
   readonly parameters?: (scale: number) => readonly number[];
-  readonly code: (w: RowWriter) => LoopCode;
+  readonly code: (w: LoopWriter) => LoopCode;
   /** The comparable numbers of one row from its results (default: these). */
   readonly finish?: (results: readonly number[], scale: number) => readonly number[];
 }
@@ -69,11 +66,11 @@ interface Assembled {
 }
 
 function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
-  const { float, rowVectors, recordLength } = loop;
+  const { float, shape, recordLength } = loop;
+  const rowVectors = shape.rows;
   const tile = new FunctionBody("tile", ["i32", "i32", "i32", "i32"]);
   const [rows, record, recordEnd, out] = [0, 1, 2, 3];
-  const w = new RowWriter(tile, float, rowVectors, record);
-  const recordBytes = recordLength * w.size;
+  const w = new LoopWriter(tile, float, shape, record, recordLength);
   const code = loop.code(w);
 
   for (let k = 0; k < 3 * rowVectors; k++) {
@@ -83,15 +80,15 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
   code.begin();
   const columnsUpTo = (end: number): void => {
     tile.op("loop");
-    code.column();
-    tile.get(record).i32(recordBytes).op("i32.add").op("local.tee", record);
+    code.turn();
+    tile.get(record).i32(w.turnBytes).op("i32.add").op("local.tee", record);
     tile.get(end).op("i32.lt_u").op("br_if", 0).op("end");
   };
   if (code.close === undefined) columnsUpTo(recordEnd);
   else {
     const end = tile.local("i32");
     tile.op("loop");
-    tile.get(record).i32(BLOCK * recordBytes).op("i32.add").op("local.tee", end).get(recordEnd);
+    tile.get(record).i32(BLOCK / shape.columns * w.turnBytes).op("i32.add").op("local.tee", end).get(recordEnd);
     tile.get(end).get(recordEnd).op("i32.lt_u").op("select").set(end);
     columnsUpTo(end);
     code.close();
@@ -122,7 +119,8 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
 
 /** Compiles a loop and packs its data. */
 export function prepare(loop: HandwrittenLoop, inputs: LoopInputs): RunningLoop {
-  const { float, rowVectors, recordLength } = loop;
+  const { float, shape, recordLength } = loop;
+  const rowVectors = shape.rows;
   const { x, y, weights, scale } = inputs;
   const size = float === "f32" ? 4 : 8;
   const lanes = VECTOR / size;
@@ -130,11 +128,15 @@ export function prepare(loop: HandwrittenLoop, inputs: LoopInputs): RunningLoop 
   const rowCount = x.length / 3;
   const columnCount = weights.length;
   const groups = Math.ceil(rowCount / groupRows);
+  if (columnCount % shape.columns !== 0) {
+    throw new TypeError(`${loop.name}: ${columnCount} columns are not whole turns`);
+  }
 
   const rowsAt = ADDRESS.data;
   const columnsAt = rowsAt + groups * 3 * rowVectors * VECTOR;
   const columnsEnd = columnsAt + columnCount * recordLength * size;
-  const outAt = Math.ceil(columnsEnd / VECTOR) * VECTOR;
+  // a loop may look one turn ahead, beyond the last column
+  const outAt = Math.ceil((columnsEnd + 256) / VECTOR) * VECTOR;
   const outBytes = (resultCount: number): number => groups * resultCount * rowVectors * VECTOR;
   // the number of results is known once the code is written: room for lists of ten and ten
   const pages = Math.ceil((outAt + outBytes(20)) / PAGE);

@@ -1,81 +1,86 @@
-// The pieces that several hand-written loops share: distances, exponentials, compensated totals.
+// The pieces that several hand-written loops share: distances, powers of two, compensated totals.
 
 import { CONSTANTS } from "../../src/lower/constants.ts";
-import type { Fixed, Float, Operand, Rows, RowWriter } from "./writer.ts";
+import type { ColumnLocals, Fixed, Float, Locals, LoopWriter, Operand } from "./writer.ts";
 
-/** Locals for a column's number and for differences, reused by every column. */
+/** Locals for a number of each column and for differences, reused all over a turn. */
 export interface Work {
-  readonly y: number;
-  readonly difference: Rows;
+  readonly y: ColumnLocals;
+  readonly difference: Locals;
 }
 
 /** New working locals. */
-export function workOf(w: RowWriter): Work {
-  return { y: w.shared(), difference: w.rows() };
+export function workOf(w: LoopWriter): Work {
+  return { y: w.columns(), difference: w.chains() };
 }
 
-/** out = |x − y|² in three dimensions, y from place `first` of the record on. */
-export function squaredDistance(w: RowWriter, out: Rows, work: Work, first = 0): void {
+/** out = |x − y|² in three dimensions: one multiplication, two fused ones. */
+export function squaredDistance(w: LoopWriter, out: Locals, work: Work, turnsAhead = 0): void {
+  const { difference } = work;
   for (let axis = 0; axis < 3; axis++) {
-    w.column(work.y, first + axis);
-    w.op("sub", work.difference, w.row(axis), work.y);
-    if (axis === 0) w.op("mul", out, work.difference, work.difference);
-    else w.madd(out, work.difference, work.difference, out);
+    w.op("sub", difference, w.coordinate(axis), w.load(work.y, axis, turnsAhead));
+    if (axis === 0) w.op("mul", out, difference, difference);
+    else w.madd(out, difference, difference, out);
   }
 }
 
-/** The number that rounds to an integer when added, and leaves it in the low bits with the bias of
- * half the power: coefficients are doubled and the power halved, so that 0 is reached. */
-function roundingMagic(w: RowWriter): number {
-  const { magic, exponentBias } = CONSTANTS[w.float];
-  return magic + exponentBias - 1;
-}
-
-/** The least exponent of two whose power is not yet 0. */
+/** The exponent of two below which a power counts as 0. */
 export function leastExponent(float: Float): number {
   return -(CONSTANTS[float].exponentBias - 1);
 }
 
-/** Locals of an exponential. */
+/**
+ * The number that rounds to an integer when added, and leaves it in the low bits with the
+ * exponent's bias, less 1: coefficients are doubled and powers halved, so that 0 is reached.
+ */
+function roundingMagic(float: Float): number {
+  const { magic, exponentBias } = CONSTANTS[float];
+  return magic + exponentBias - 1;
+}
+
+/** Locals of a power of two. */
 export interface PowerWork {
-  readonly rounded: Rows;
-  readonly fraction: Rows;
+  readonly rounded: Locals;
+  readonly fraction: Locals;
 }
 
-/** New locals of an exponential. */
-export function powerWorkOf(w: RowWriter): PowerWork {
-  return { rounded: w.rows(), fraction: w.rows() };
+/** New locals of a power of two. */
+export function powerWorkOf(w: LoopWriter): PowerWork {
+  return { rounded: w.chains(), fraction: w.chains() };
 }
 
-function reassemble(w: RowWriter, out: Rows, work: PowerWork): void {
+/** out = 2^(rounded + fraction): a polynomial (degree 5, in float64 11) and a shift. */
+function reassemble(w: LoopWriter, out: Locals, { rounded, fraction }: PowerWork): void {
   const coefficients = CONSTANTS[w.float].exp2.map((c) => w.constant(2 * c));
   const last = coefficients.length - 1;
-  w.madd(out, work.fraction, coefficients[last], coefficients[last - 1]);
-  for (let k = last - 2; k >= 0; k--) w.madd(out, work.fraction, out, coefficients[k]);
-  w.timesPowerOfTwo(out, out, work.rounded);
+  w.madd(out, fraction, coefficients[last], coefficients[last - 1]);
+  for (let k = last - 2; k >= 0; k--) w.madd(out, fraction, out, coefficients[k]);
+  w.timesPowerOfTwo(out, out, rounded);
 }
 
-/** out = 2^(z·scale), where z·scale lies between the least exponent and 0. `out` may be z. */
+/** out = 2^(z·scale), z·scale from the least exponent to the largest less 1. `out` may be z. */
 export function powerOfScaled(
-  w: RowWriter,
-  out: Rows,
-  z: Rows,
+  w: LoopWriter,
+  out: Locals,
+  z: Locals,
   scale: Operand,
   work: PowerWork,
 ): void {
-  const magic = w.constant(roundingMagic(w));
-  w.madd(work.rounded, z, scale, magic);
-  w.op("sub", work.fraction, magic, work.rounded);
-  w.madd(work.fraction, z, scale, work.fraction);
+  const { rounded, fraction } = work;
+  const magic = w.constant(roundingMagic(w.float));
+  w.madd(rounded, z, scale, magic);
+  w.op("sub", fraction, magic, rounded);
+  w.madd(fraction, z, scale, fraction);
   reassemble(w, out, work);
 }
 
-/** out = 2^z, z between the least exponent and the largest less 1. `out` may be z. */
-export function powerOf(w: RowWriter, out: Rows, z: Rows, work: PowerWork): void {
-  const magic = w.constant(roundingMagic(w));
-  w.op("add", work.rounded, z, magic);
-  w.op("sub", work.fraction, work.rounded, magic);
-  w.op("sub", work.fraction, z, work.fraction);
+/** out = 2^z, z from the least exponent to the largest less 1. `out` may be z. */
+export function powerOf(w: LoopWriter, out: Locals, z: Locals, work: PowerWork): void {
+  const { rounded, fraction } = work;
+  const magic = w.constant(roundingMagic(w.float));
+  w.op("add", rounded, z, magic);
+  w.op("sub", fraction, rounded, magic);
+  w.op("sub", fraction, z, fraction);
   reassemble(w, out, work);
 }
 
@@ -84,12 +89,12 @@ export function powerOf(w: RowWriter, out: Rows, z: Rows, work: PowerWork): void
  * engine's default. Only the open sum is in locals; what is touched once per block waits in memory.
  */
 export class Total {
-  readonly open: Rows;
+  readonly open: Locals;
   readonly #total: Fixed;
   readonly #rest: Fixed;
-  readonly #w: RowWriter;
+  readonly #w: LoopWriter;
 
-  constructor(w: RowWriter) {
+  constructor(w: LoopWriter) {
     this.#w = w;
     this.open = w.rows();
     this.#total = w.scratch();
@@ -101,14 +106,16 @@ export class Total {
   }
 
   begin(): void {
-    this.#w.set(this.open, this.#w.constant(0));
-    this.#w.store(this.#total, this.#w.constant(0));
-    this.#w.store(this.#rest, this.#w.constant(0));
+    const zero = this.#w.constant(0);
+    this.#w.set(this.open, zero);
+    this.#w.store(this.#total, zero);
+    this.#w.store(this.#rest, zero);
   }
 
-  /** After each block: the open sum joins the total. Uses working locals. */
-  close(term: Rows, next: Rows): void {
+  /** After each block: the open sum joins the total. */
+  close(): void {
     const w = this.#w;
+    const [term, next] = [w.rows(), w.rows()];
     w.op("sub", term, this.open, this.#rest);
     w.op("add", next, this.#total, term);
     w.op("sub", this.open, next, this.#total);
@@ -118,9 +125,10 @@ export class Total {
     w.set(this.open, w.constant(0));
   }
 
-  /** Multiplies everything gathered so far. Uses a working local. */
-  scale(factor: Rows, product: Rows): void {
+  /** Multiplies everything gathered so far. */
+  scale(factor: Locals): void {
     const w = this.#w;
+    const product = w.rows();
     w.op("mul", this.open, this.open, factor);
     for (const part of [this.#total, this.#rest]) {
       w.op("mul", product, part, factor);

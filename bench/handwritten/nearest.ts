@@ -1,147 +1,133 @@
-// Smallest squared distances. One test for all row vectors, "does any lane improve?", guards the
-// update; on random data a row improves about ln N times (K ln N times for K smallest).
+// Smallest squared distances, in float32. One test for all chains, "does any lane improve?", guards
+// the update: on random data a row improves about ln N times, its K smallest about K ln N times.
 //
-// Beyond it: NaN never wins (a comparison with it is false); rows that are all NaN keep +∞ and index
-// −1, where the engine says NaN.
+// NaN never wins (a comparison with it is false). Unlike the engine's, a row that is all NaN or +∞
+// is not told apart from an empty one: it keeps +∞ and index −1.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import { squaredDistance, workOf } from "./math.ts";
-import { type Fixed, type Rows, RowWriter } from "./writer.ts";
+import type { Fixed, LoopWriter, Shape } from "./writer.ts";
 
-/** Leaves "any lane of any row vector" of masks on the stack. */
-function anyOf(w: RowWriter, masks: Rows): void {
-  masks.forEach((mask, row) => {
-    w.f.get(mask);
-    if (row > 0) w.f.op("v128.or");
-  });
-  w.f.op("v128.any_true");
-}
-
-/** The smallest: no branch at all, one operation. */
-export function smallest(rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+/** The smallest: one operation, no branch. */
+export function smallest(shape: Shape = { rows: 2, columns: 1 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
-    const [q, best] = [w.rows(), w.rows()];
+    const [q, best] = [w.chains(), w.rows()];
     return {
       begin: () => w.set(best, w.constant(Infinity)),
-      column: () => {
+      turn: () => {
         squaredDistance(w, q, work);
-        w.op("pmin", best, best, q);
+        w.fold("pmin", best, best, q);
       },
       results: [best],
     };
   };
-  return {
-    name: "min",
-    structure: `${rowVectors} row vectors, no branch`,
-    float: "f32",
-    rowVectors,
-    recordLength: 3,
-    code,
-  };
+  return { name: "min", float: "f32", shape, recordLength: 3, code };
+}
+
+/** Leaves the global index of one of the turn's columns, in all lanes, on the stack. */
+function pushIndex(w: LoopWriter, first: number, column: number): void {
+  w.f.get(first).i32(column).op("i32.add").op("i32x4.splat");
 }
 
 /** The index of the smallest. */
-export function nearest(rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+export function nearest(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
+    const { f } = w;
     const work = workOf(w);
-    const [q, best, better, winner] = [w.rows(), w.rows(), w.rows(), w.rows()];
-    const index = w.f.local("i32");
-    const here = w.shared();
+    const [q, better] = [w.chains(), w.rows()];
+    const [best, winner, least] = [w.rows(), w.rows(), w.rows()];
+    const first = f.local("i32");
+    const update = (): void => {
+      q.forEach((value, chain) => {
+        const row = chain % shape.rows;
+        f.get(value).get(best[row]).op("f32x4.lt").set(better[row]);
+        pushIndex(w, first, Math.floor(chain / shape.rows));
+        f.get(winner[row]).get(better[row]).op("i32x4.relaxed_laneselect").set(winner[row]);
+        f.get(best[row]).get(value).op("f32x4.pmin").set(best[row]);
+      });
+    };
     return {
       begin: () => {
         w.set(best, w.constant(Infinity));
-        winner.forEach((local) => w.f.i32(-1).op("i32x4.splat").set(local));
+        winner.forEach((local) => f.i32(-1).op("i32x4.splat").set(local));
       },
-      column: () => {
+      turn: () => {
         squaredDistance(w, q, work);
-        w.op("lt", better, q, best);
-        anyOf(w, better);
-        w.f.op("if").get(index).op("i32x4.splat").set(here);
-        w.select(best, better, q, best);
-        w.select(winner, better, here, winner);
-        w.f.op("end").get(index).i32(1).op("i32.add").set(index);
+        w.set(least, w.constant(Infinity));
+        w.fold("pmin", least, least, q);
+        w.op("lt", better, least, best);
+        w.whenAny(better, update);
+        f.get(first).i32(shape.columns).op("i32.add").set(first);
       },
       results: [],
       indices: [winner],
     };
   };
-  return {
-    name: "argmin",
-    structure: `${rowVectors} row vectors, one branch`,
-    float: "f32",
-    rowVectors,
-    recordLength: 3,
-    code,
-  };
+  return { name: "argmin", float: "f32", shape, recordLength: 3, code };
 }
 
-/** The K smallest with their indices, sorted: an insertion that bubbles down, unrolled. */
-export function kSmallest(k = 10, rowVectors = 4): HandwrittenLoop {
-  const code = (w: RowWriter): LoopCode => {
+/** The K smallest with their indices, sorted: an unrolled insertion that bubbles down. */
+export function kSmallest(k = 10, shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+  const code = (w: LoopWriter): LoopCode => {
+    const { f } = w;
     const work = workOf(w);
-    const [q, worst, better] = [w.rows(), w.rows(), w.rows()];
-    const index = w.f.local("i32");
+    const q = w.chains();
+    const [least, worst, better] = [w.rows(), w.rows(), w.rows()];
+    const first = f.local("i32");
     const lists = (): Fixed[] => Array.from({ length: k }, () => w.scratch());
     const [values, indices] = [lists(), lists()];
-    const [carried, carriedIndex, before, there] = [w.shared(), w.shared(), w.shared(), w.shared()];
+    const [carried, carriedIndex, before, there, none] = [0, 0, 0, 0, 0].map(() => f.local("v128"));
 
-    /** Puts one row vector's value into its list; the worst leaves. */
-    const insert = (row: number): void => {
-      w.f.get(q[row]).set(carried).get(index).op("i32x4.splat").set(carriedIndex);
-      values.forEach((value, place) => {
-        const isLast = place === k - 1;
-        w.push(value, row);
-        w.f.set(there).get(carried).get(there).op("f32x4.lt").set(before);
-        w.f.i32(value.address + row * value.stride);
-        w.f.get(carried).get(there).get(before).op("i32x4.relaxed_laneselect");
-        if (isLast) w.f.op("local.tee", worst[row]);
-        w.f.op("v128.store", 0);
-        if (!isLast) {
-          w.f.get(there).get(carried).get(before).op("i32x4.relaxed_laneselect").set(carried);
-        }
-        const list = indices[place];
-        w.push(list, row);
-        w.f.set(there).i32(list.address + row * list.stride);
-        w.f.get(carriedIndex).get(there).get(before).op("i32x4.relaxed_laneselect");
-        w.f.op("v128.store", 0);
-        if (!isLast) {
-          w.f.get(there).get(carriedIndex).get(before).op("i32x4.relaxed_laneselect");
-          w.f.set(carriedIndex);
-        }
-      });
+    /** Swaps what is carried with a list's place, where it comes before. */
+    const swap = (list: Fixed, row: number, carry: number): void => {
+      w.push(list, row);
+      f.set(there).i32(list.address + row * list.stride);
+      f.get(carry).get(there).get(before).op("i32x4.relaxed_laneselect").op("v128.store", 0);
+      f.get(there).get(carry).get(before).op("i32x4.relaxed_laneselect").set(carry);
     };
-
+    const insert = (chain: number): void => {
+      const row = chain % shape.rows;
+      f.get(q[chain]).set(carried);
+      pushIndex(w, first, Math.floor(chain / shape.rows));
+      f.set(carriedIndex);
+      for (let place = 0; place < k; place++) {
+        f.get(carried);
+        w.push(values[place], row);
+        f.op("f32x4.lt").set(before);
+        swap(values[place], row, carried);
+        swap(indices[place], row, carriedIndex);
+      }
+      w.push(values[k - 1], row);
+      f.set(worst[row]);
+    };
     return {
       begin: () => {
         w.set(worst, w.constant(Infinity));
         for (const list of values) w.store(list, w.constant(Infinity));
-        const none = w.shared();
-        w.f.i32(-1).op("i32x4.splat").set(none);
-        for (const list of indices) w.store(list, none);
+        f.i32(-1).op("i32x4.splat").set(none);
+        for (const list of indices) w.store(list, [none]);
       },
-      column: () => {
+      turn: () => {
         squaredDistance(w, q, work);
-        w.op("lt", better, q, worst);
-        anyOf(w, better);
-        w.f.op("if");
-        better.forEach((mask, row) => {
-          w.f.get(mask).op("v128.any_true").op("if");
-          insert(row);
-          w.f.op("end");
+        if (shape.columns === 1) w.op("lt", better, q, worst);
+        else {
+          w.set(least, w.constant(Infinity));
+          w.fold("pmin", least, least, q);
+          w.op("lt", better, least, worst);
+        }
+        w.whenAny(better, () => {
+          q.forEach((value, chain) => {
+            const row = chain % shape.rows;
+            f.get(value).get(worst[row]).op("f32x4.lt").set(better[row]);
+            w.whenAny([better[row]], () => insert(chain));
+          });
         });
-        w.f.op("end").get(index).i32(1).op("i32.add").set(index);
+        f.get(first).i32(shape.columns).op("i32.add").set(first);
       },
       results: values,
       indices,
     };
   };
-  return {
-    name: "10-smallest",
-    structure: `${rowVectors} row vectors, one branch, unrolled insertion into sorted lists`,
-    float: "f32",
-    rowVectors,
-    recordLength: 3,
-    code,
-  };
+  return { name: "10-smallest", float: "f32", shape, recordLength: 3, code };
 }

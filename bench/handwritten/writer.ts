@@ -1,5 +1,6 @@
-// Writes inner loops by hand. One call names one operation and spells it once per vector of rows,
-// side by side, so that independent work stands next to each other.
+// Writes inner loops by hand. A turn of a loop folds some columns into a group of row vectors; each
+// pair of a row vector and a column is a chain of dependent operations. One call names one operation
+// and spells it once per chain, side by side, so that independent work stands next to each other.
 //
 // V8 checks every address against the memory's size (three instructions) unless it is a constant
 // below the memory's least size. So constants, parameters and the rows of the group at hand stand at
@@ -22,17 +23,28 @@ export const ADDRESS = {
   data: 65536,
 } as const;
 
-/** Locals, one per vector of rows. */
-export type Rows = readonly number[];
+/** How many row vectors a group has, and how many columns a turn folds into it. */
+export interface Shape {
+  readonly rows: number;
+  readonly columns: number;
+}
 
-/** A vector at a fixed address, `stride` bytes further for each vector of rows. */
+/** Locals: one per chain (column by column), or one per row vector. */
+export type Locals = readonly number[];
+
+/** A vector at a fixed address, `stride` bytes further for each row vector. */
 export interface Fixed {
   readonly address: number;
   readonly stride: number;
 }
 
-/** What an operation reads: locals per vector of rows, one local for all, or memory. */
-export type Operand = Rows | number | Fixed;
+/** Locals, one per column of the turn. */
+export interface ColumnLocals {
+  readonly perColumn: Locals;
+}
+
+/** What an operation reads. */
+export type Operand = Locals | Fixed | ColumnLocals;
 
 /** Instructions by their names without the prefix of the float type. */
 export type FloatOperation =
@@ -44,28 +56,32 @@ export type FloatOperation =
   | "pmin"
   | "pmax"
   | "lt"
-  | "le"
-  | "eq"
-  | "relaxed_madd"
-  | "relaxed_nmadd";
+  | "relaxed_madd";
 
-/** Writes a function that folds columns into a group of row vectors. */
-export class RowWriter {
+/** Writes a function that folds columns into a group of rows. */
+export class LoopWriter {
   readonly f: FunctionBody;
   readonly float: Float;
-  /** Vectors of rows in a group. */
-  readonly count: number;
+  readonly shape: Shape;
   /** Numbers that the host must write, as vectors of equal lanes, from ADDRESS.constants on. */
   readonly constants: number[] = [];
   readonly #record: number;
+  readonly #recordLength: number;
   #scratch: number = ADDRESS.scratch;
 
-  /** `record`: the local with the address of the packed column at hand. */
-  constructor(f: FunctionBody, float: Float, count: number, record: number) {
+  /** `record`: the local with the address of the turn's first packed column. */
+  constructor(
+    f: FunctionBody,
+    float: Float,
+    shape: Shape,
+    record: number,
+    recordLength: number,
+  ) {
     this.f = f;
     this.float = float;
-    this.count = count;
+    this.shape = shape;
     this.#record = record;
+    this.#recordLength = recordLength;
   }
 
   /** Bytes of a number. */
@@ -73,14 +89,28 @@ export class RowWriter {
     return this.float === "f32" ? 4 : 8;
   }
 
-  /** New locals, one per vector of rows. */
-  rows(): Rows {
-    return Array.from({ length: this.count }, () => this.f.local("v128"));
+  /** Bytes of the packed columns of a turn. */
+  get turnBytes(): number {
+    return this.shape.columns * this.#recordLength * this.size;
   }
 
-  /** A new local. */
-  shared(): number {
-    return this.f.local("v128");
+  #locals(length: number): Locals {
+    return Array.from({ length }, () => this.f.local("v128"));
+  }
+
+  /** New locals, one per chain. */
+  chains(): Locals {
+    return this.#locals(this.shape.rows * this.shape.columns);
+  }
+
+  /** New locals, one per row vector. */
+  rows(): Locals {
+    return this.#locals(this.shape.rows);
+  }
+
+  /** New locals, one per column of the turn. */
+  columns(): ColumnLocals {
+    return { perColumn: this.#locals(this.shape.columns) };
   }
 
   /** A number in all lanes. */
@@ -96,62 +126,74 @@ export class RowWriter {
   }
 
   /** A coordinate of the rows at hand. */
-  row(axis: number): Fixed {
-    return { address: ADDRESS.rows + axis * this.count * VECTOR, stride: VECTOR };
+  coordinate(axis: number): Fixed {
+    return { address: ADDRESS.rows + axis * this.shape.rows * VECTOR, stride: VECTOR };
   }
 
-  /** New memory, a vector per vector of rows. */
+  /** New memory, a vector per row vector. */
   scratch(): Fixed {
     const address = this.#scratch;
-    this.#scratch += this.count * VECTOR;
+    this.#scratch += this.shape.rows * VECTOR;
     return { address, stride: VECTOR };
   }
 
-  /** Loads a number of the packed column into all lanes of a local. */
-  column(into: number, index: number): number {
+  /** Loads a number of each packed column into all lanes, of this turn or of a later one. */
+  load(into: ColumnLocals, index: number, turnsAhead = 0): ColumnLocals {
     const splat = this.float === "f32" ? "v128.load32_splat" : "v128.load64_splat";
-    this.f.get(this.#record).op(splat, index * this.size).set(into);
+    into.perColumn.forEach((local, column) => {
+      const offset = (column * this.#recordLength + index) * this.size;
+      this.f.get(this.#record).op(splat, turnsAhead * this.turnBytes + offset).set(local);
+    });
     return into;
   }
 
-  /** Leaves one row vector's operand on the stack. */
-  push(operand: Operand, row: number): void {
-    if (typeof operand === "number") this.f.get(operand);
-    else if ("address" in operand) {
-      this.f.i32(operand.address + row * operand.stride).op("v128.load", 0);
-    } else this.f.get(operand[row]);
+  /** Leaves an operand of one chain (or row vector) on the stack. */
+  push(operand: Operand, chain: number): void {
+    const { rows } = this.shape;
+    if ("address" in operand) {
+      this.f.i32(operand.address + chain % rows * operand.stride).op("v128.load", 0);
+    } else if ("perColumn" in operand) this.f.get(operand.perColumn[Math.floor(chain / rows)]);
+    else this.f.get(operand[chain % operand.length]);
   }
 
-  /** out = operation(operands), for each vector of rows. */
-  op(operation: FloatOperation, out: Rows, ...operands: readonly Operand[]): void {
-    const prefix = this.float === "f32" ? "f32x4" : "f64x2";
-    this.plain(`${prefix}.${operation}`, out, ...operands);
+  /** out = operation(operands), for each chain, or for each row vector. */
+  op(operation: FloatOperation, out: Locals, ...operands: readonly Operand[]): void {
+    this.plain(`${this.#prefix}.${operation}`, out, ...operands);
   }
 
   /** The same for an instruction by its full name. */
-  plain(instruction: Instruction, out: Rows, ...operands: readonly Operand[]): void {
-    out.forEach((local, row) => {
-      for (const operand of operands) this.push(operand, row);
+  plain(instruction: Instruction, out: Locals, ...operands: readonly Operand[]): void {
+    out.forEach((local, chain) => {
+      for (const operand of operands) this.push(operand, chain);
       this.f.op(instruction).set(local);
     });
   }
 
+  /** out = operation(operands) for each chain, into locals per row vector: in order of columns. */
+  fold(operation: FloatOperation, out: Locals, ...operands: readonly Operand[]): void {
+    const { rows, columns } = this.shape;
+    for (let chain = 0; chain < rows * columns; chain++) {
+      for (const operand of operands) this.push(operand, chain);
+      this.f.op(`${this.#prefix}.${operation}`).set(out[chain % rows]);
+    }
+  }
+
   /** out = a·b + c */
-  madd(out: Rows, a: Operand, b: Operand, c: Operand): void {
+  madd(out: Locals, a: Operand, b: Operand, c: Operand): void {
     this.op("relaxed_madd", out, a, b, c);
   }
 
   /** out = value */
-  set(out: Rows, value: Operand): void {
-    out.forEach((local, row) => {
-      this.push(value, row);
+  set(out: Locals, value: Operand): void {
+    out.forEach((local, chain) => {
+      this.push(value, chain);
       this.f.set(local);
     });
   }
 
-  /** memory = value */
+  /** memory = value, for each row vector. */
   store(memory: Fixed, value: Operand): void {
-    for (let row = 0; row < this.count; row++) {
+    for (let row = 0; row < this.shape.rows; row++) {
       this.f.i32(memory.address + row * memory.stride);
       this.push(value, row);
       this.f.op("v128.store", 0);
@@ -159,21 +201,36 @@ export class RowWriter {
   }
 
   /** out = mask ? a : b */
-  select(out: Rows, mask: Operand, a: Operand, b: Operand): void {
-    const lane = this.float === "f32" ? "i32x4" : "i64x2";
-    this.plain(`${lane}.relaxed_laneselect`, out, a, b, mask);
+  select(out: Locals, mask: Operand, a: Operand, b: Operand): void {
+    const lanes = this.float === "f32" ? "i32x4" : "i64x2";
+    this.plain(`${lanes}.relaxed_laneselect`, out, a, b, mask);
   }
 
-  /** out = number · 2^k, where the low bits of `power` hold k and the exponent's bias. */
-  timesPowerOfTwo(out: Rows, number: Rows, power: Rows): void {
-    const [prefix, lane, bits] = this.float === "f32"
-      ? ["f32x4", "i32x4", 23] as const
-      : ["f64x2", "i64x2", 52] as const;
-    out.forEach((local, row) => {
-      this.push(power, row);
-      this.f.i32(bits).op(`${lane}.shl`);
-      this.push(number, row);
-      this.f.op(`${prefix}.mul`).set(local);
+  /** out = number · 2^k, where the low bits of `power` hold k plus the exponent's bias. */
+  timesPowerOfTwo(out: Locals, number: Locals, power: Locals): void {
+    const [shift, bits] = this.float === "f32"
+      ? ["i32x4.shl", 23] as const
+      : ["i64x2.shl", 52] as const;
+    out.forEach((local, chain) => {
+      this.push(power, chain);
+      this.f.i32(bits).op(shift);
+      this.push(number, chain);
+      this.f.op(`${this.#prefix}.mul`).set(local);
     });
+  }
+
+  /** Runs `body` if any lane of any mask holds. */
+  whenAny(masks: Locals, body: () => void): void {
+    masks.forEach((mask, k) => {
+      this.f.get(mask);
+      if (k > 0) this.f.op("v128.or");
+    });
+    this.f.op("v128.any_true").op("if");
+    body();
+    this.f.op("end");
+  }
+
+  get #prefix(): "f32x4" | "f64x2" {
+    return this.float === "f32" ? "f32x4" : "f64x2";
   }
 }

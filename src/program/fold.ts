@@ -5,6 +5,7 @@ import {
   type Engine,
   engineOf,
   type NumberArray,
+  type Progress,
   type RunControl,
 } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -200,11 +201,12 @@ class FoldRun {
   }
 }
 
-/** A run with several readers: it is aborted only when all of them have aborted. */
+/** A run with several readers: it is aborted only when all of them have left. */
 class SharedRun {
   readonly #abort = new AbortController();
   readonly #promise: Promise<void>;
-  readonly #watchers = new Set<NonNullable<RunControl["onProgress"]>>();
+  /** What each reader that watches does with progress. */
+  readonly #watchers = new Set<(progress: Progress) => void>();
   #readers = 0;
 
   constructor(start: (control: RunControl) => Promise<void>) {
@@ -219,21 +221,35 @@ class SharedRun {
     return this.#abort.signal.aborted;
   }
 
-  async join({ signal, onProgress }: RunControl): Promise<void> {
-    if (onProgress !== undefined) this.#watchers.add(onProgress);
+  /** Waits for the run, until the signal says to leave or the watcher throws. */
+  join({ signal, onProgress }: RunControl): Promise<void> {
     this.#readers++;
-    if (signal === undefined) return await this.#promise;
-    await new Promise<void>((resolve, reject) => {
-      const leave = (): void => {
-        const { reason } = signal;
-        reject(new PairfoldError("aborted", "fold: the signal was aborted", { cause: reason }));
-        if (onProgress !== undefined) this.#watchers.delete(onProgress);
-        if (--this.#readers === 0) this.#abort.abort(reason);
+    if (signal === undefined && onProgress === undefined) return this.#promise;
+    return new Promise<void>((resolve, reject) => {
+      const leave = (error: unknown): void => {
+        reject(error);
+        settle();
+        if (--this.#readers === 0) this.#abort.abort(error);
       };
-      if (signal.aborted) leave();
-      else signal.addEventListener("abort", leave, { once: true });
-      const settle = (): void => signal.removeEventListener("abort", leave);
+      const aborted = (): void => {
+        const cause = signal?.reason;
+        leave(new PairfoldError("aborted", "fold: the signal was aborted", { cause }));
+      };
+      const watch = (progress: Progress): void => {
+        try {
+          onProgress?.(progress);
+        } catch (error) {
+          leave(error); // the reader's own error, as it is
+        }
+      };
+      const settle = (): void => {
+        signal?.removeEventListener("abort", aborted);
+        this.#watchers.delete(watch);
+      };
+      this.#watchers.add(watch);
+      signal?.addEventListener("abort", aborted, { once: true });
       this.#promise.finally(settle).then(resolve, reject);
+      if (signal?.aborted) aborted();
     });
   }
 }

@@ -166,9 +166,8 @@ function isDeferred(source: NumberArray | Deferred): source is Deferred {
 /** Infers the shape of nested arrays; every list of one level must have the same length. */
 function shapeOfNested(data: NestedNumbers): number[] {
   const shape: number[] = [];
-  for (let level = data; typeof level !== "number"; level = level[0]) {
+  for (let level = data; Array.isArray(level); level = level[0]) {
     shape.push(level.length);
-    if (level.length === 0) break;
   }
   return shape;
 }

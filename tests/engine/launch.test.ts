@@ -290,3 +290,19 @@ Deno.test("a parameter may be a number, a vector, or a tensor", async () => {
   assertEquals(await Vi(p).mul([2, 3]).sum("j").array(), [[2, 6], [6, 12]]);
   assertEquals(await Vi(p).mul(Pm(weights)).sum("j").array(), [[2, 6], [6, 12]]);
 });
+
+Deno.test("an onProgress that throws rejects its own reader, and nobody else's", async () => {
+  for (const options of [{}, { sharedMemory: false }] as const) {
+    using device = wasm(options);
+    const points = randomFor("throwing").float32(3 * 20_000);
+    const result = Vi(points, 3).sqDist(Vj(points, 3)).sum("j", { device });
+    let calls = 0;
+    const onProgress = (): void => {
+      if (calls++ === 2) throw new RangeError("mine");
+    };
+    const impatient = assertRejects(() => result.data({ onProgress }), RangeError, "mine");
+    const patient = result.data();
+    await impatient;
+    assertEquals((await patient).length, 20_000);
+  }
+});

@@ -5,7 +5,7 @@
 // PAIRFOLD_TEST=full draws many times the arguments and prints the largest errors.
 
 import { assert } from "@std/assert";
-import { indexOf, type LazyTensor, Vi, Vj, wasm } from "../../mod.ts";
+import { indexOf, type LazyTensor, Pm, Vi, Vj, wasm } from "../../mod.ts";
 import { detectFeatures } from "../../src/engine/wasm/features.ts";
 import {
   type Accuracy,
@@ -226,7 +226,7 @@ for (const routine of ROUTINES) {
         const accuracy = accuracyOf(got, want, format, endsOf(routine, format));
         const argument = `${x[accuracy.at]} - ${y[accuracy.at]}`;
         check(
-          `${routine.name} of a difference, ${name}`,
+          `${routine.name} of a difference ${format.name}, ${name}`,
           boundOf(routine, format),
           accuracy,
           argument,
@@ -319,6 +319,24 @@ Deno.test("scaled exp: the scale is the exponential's coefficient, in the sectio
       clamps(section) === (kind.startsWith("any") ? 2 : 1),
       `${kind}: ${clamps(section)} clamps`,
     );
+  }
+});
+
+Deno.test("scaled exp: kernels that differ in the uniform section alone are not confused", async () => {
+  const c = Pm(2);
+  const scales: readonly (readonly [scale: LazyTensor, value: number])[] = [
+    [c, 2],
+    [c.neg(), -2],
+    [c.inv(), 0.5],
+    [c.square(), 4],
+    [c.sqrt(), Math.SQRT2],
+  ];
+  for (const { device } of PATHS.filter(({ there }) => there)) {
+    for (const [scale, value] of scales) {
+      const got = await Vi([[1.25]]).mul(scale).exp().sum("j", { device }).item();
+      const want = Math.exp(value * 1.25);
+      assert(Math.abs(got / want - 1) < 1e-5, `exp(${value} · 1.25): got ${got}, expected ${want}`);
+    }
   }
 });
 

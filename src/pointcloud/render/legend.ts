@@ -29,14 +29,14 @@ export function textSize(width: number): number {
   return Math.max(8, width * 0.0125);
 }
 
-/** Width that the legend needs on the right of a picture. */
-export function legendWidth(width: number, marks: readonly LegendMark[], title: string): number {
+/** Width that the bar and its marks need on the right of a picture. */
+export function legendWidth(width: number, marks: readonly LegendMark[]): number {
   const size = textSize(width);
   const widest = Math.max(...marks.map(({ text }) => textWidth(text, size)));
-  return Math.round(Math.max(widest + 2.05 * size, textWidth(title, size)) + size);
+  return Math.round(widest + 3.05 * size);
 }
 
-/** Draws the bar at the right, its marks beside it and the title above. */
+/** Draws the bar at the right with its marks beside it, and the title in the lower left corner. */
 export function drawLegend(
   picture: Picture,
   table: Float32Array,
@@ -46,7 +46,7 @@ export function drawLegend(
   const { width, height } = picture;
   const size = textSize(width);
   const barWidth = Math.round(1.1 * size);
-  const left = Math.round(width - legendWidth(width, marks, title));
+  const left = Math.round(width - legendWidth(width, marks));
   const barHeight = Math.round(Math.min(0.42 * height, 30 * size));
   const top = Math.round((height - barHeight) / 2);
   for (let y = 0; y < barHeight; y++) {
@@ -62,7 +62,7 @@ export function drawLegend(
     drawLine(picture, [x + 0.2 * size, y], [x + 0.55 * size, y], size / 14);
     drawText(picture, text, x + 0.95 * size, y + size / 2, size);
   }
-  drawText(picture, title, left, top - 1.5 * size, size);
+  drawText(picture, title, 1.5 * size, height - 1.5 * size, size);
 }
 
 function strokes(text: string): ReturnType<typeof hershey.stringToPaths> {

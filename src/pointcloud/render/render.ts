@@ -34,7 +34,7 @@ export interface RenderOptions {
   readonly pointSize?: number;
   /** A colour bar with values; default true. */
   readonly legend?: boolean;
-  /** What the values are, above the bar; default none. */
+  /** What is shown, in the lower left corner; drawn with the legend only; default none. */
   readonly title?: string;
 }
 
@@ -86,7 +86,7 @@ export function renderDensity(
       width: width * n,
       ...(height === undefined ? {} : { height: height * n }),
       margin: Math.round(0.045 * width) * n,
-      right: legend ? Math.round(0.75 * legendWidth(width, named, title)) * n : 0,
+      right: legend ? Math.round(legendWidth(width, named)(width, named)) * n : 0,
     });
     const surface = splat(projection, makeSplats(points, places, projection, pointSize));
     return { bytes: shade(surface, table), width, height: projection.height / n };
