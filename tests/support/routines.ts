@@ -1,5 +1,7 @@
-// The math functions under test: how they are written, what they are exactly, and where to look.
+// The math functions under test: how they are written, what they are exactly, where to look, and
+// what error src/lower/math.ts states for them.
 
+import { assert } from "@std/assert";
 import type { LazyTensor } from "../../mod.ts";
 import type { Ends } from "./accuracy.ts";
 import { NO_ENDS } from "./accuracy.ts";
@@ -256,6 +258,30 @@ export const ROUTINES: readonly Routine[] = [
     draw: rootArguments,
   },
 ];
+
+/** A bound: ulps, and what the relative error of intermediate values may add per unit. */
+export interface Bound {
+  readonly ulps: number;
+  readonly relative: number;
+}
+
+const header = Deno.readTextFileSync(new URL("../../src/lower/math.ts", import.meta.url));
+
+/** The bound that the header's table states in a row: `2 ulp`, `3 ulp + |c·q|·2^−24 (2^−53)`. */
+export function statedBound(row: string, format: Format): Bound {
+  const line = header.split("\n").find((text) => text.startsWith(`//   ${row} `));
+  const error = line?.match(/ ([\d.]+) ulp(?: \+ \|[^|]+\| ?· ?2\^−(\d+) \(2\^−(\d+)\))?/);
+  assert(error, `src/lower/math.ts: its header states no bound for ${row}`);
+  const [, ulps, power32, power64] = error;
+  const power = format === FLOAT32 ? power32 : power64;
+  return { ulps: Number(ulps), relative: power === undefined ? 0 : 2 ** -Number(power) };
+}
+
+/** The bound of a function: stated in the header, or its own. */
+export const boundOf = (routine: Routine, format: Format): Bound =>
+  typeof routine.bound === "string"
+    ? statedBound(routine.bound, format)
+    : { ulps: routine.bound, relative: 0 };
 
 /** Scales of exp(c · q): of both signs, 0, tiny, huge; all but 0 with a normal coefficient. */
 export function scalesOf(format: Format, random: Random): number[] {

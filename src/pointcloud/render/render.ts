@@ -86,7 +86,7 @@ export function renderDensity(
       width: width * n,
       ...(height === undefined ? {} : { height: height * n }),
       margin: Math.round(0.045 * width) * n,
-      right: legend ? Math.round(legendWidth(width, named)(width, named)) * n : 0,
+      right: legend ? Math.round(legendWidth(width, named)) * n : 0,
     });
     const surface = splat(projection, makeSplats(points, places, projection, pointSize));
     return { bytes: shade(surface, table), width, height: projection.height / n };
