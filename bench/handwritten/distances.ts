@@ -16,7 +16,7 @@ import type { LoopWriter, Shape } from "./writer.ts";
  * Σ_j exp(−s|x_i − y_j|) b_j. The square roots of the next turn stand beside the exponentials of
  * this one: their latency would otherwise fill the processor's window with work that waits.
  */
-export function laplacian(shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+export function laplacian(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const [scale, largest] = [w.parameter(0), w.parameter(1)];
     const work = workOf(w);
@@ -85,7 +85,7 @@ export function cauchy(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop 
 }
 
 /** Σ_j |x_i − y_j| b_j */
-export function energy(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLoop {
+export function energy(shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
     const q = w.chains();

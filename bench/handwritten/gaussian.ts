@@ -24,7 +24,7 @@ function parametersOf(float: Float, scale: number): readonly number[] {
  */
 export function gaussian(
   float: Float,
-  shape: Shape = float === "f32" ? { rows: 3, columns: 2 } : { rows: 3, columns: 1 },
+  shape: Shape = { rows: 3, columns: 2 },
 ): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const [scale, largest] = [w.parameter(0), w.parameter(1)];

@@ -67,7 +67,7 @@ function code(w: LoopWriter): LoopCode {
 }
 
 /** log Σ exp of minus the scaled squared distance. */
-export function logSumExp(shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+export function logSumExp(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
   return {
     name: "logsumexp",
     float: "f32",

@@ -88,7 +88,8 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
   else {
     const end = tile.local("i32");
     tile.op("loop");
-    tile.get(record).i32(BLOCK / shape.columns * w.turnBytes).op("i32.add").op("local.tee", end).get(recordEnd);
+    tile.get(record).i32(BLOCK / shape.columns * w.turnBytes).op("i32.add").op("local.tee", end)
+      .get(recordEnd);
     tile.get(end).get(recordEnd).op("i32.lt_u").op("select").set(end);
     columnsUpTo(end);
     code.close();

@@ -31,21 +31,19 @@ function pushIndex(w: LoopWriter, first: number, column: number): void {
 }
 
 /** The index of the smallest. */
-export function nearest(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
+export function nearest(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const { f } = w;
     const work = workOf(w);
-    const [q, better] = [w.chains(), w.rows()];
-    const [best, winner, least] = [w.rows(), w.rows(), w.rows()];
+    const [q, better] = [w.chains(), w.chains()];
+    const [best, winner] = [w.rows(), w.rows()];
     const first = f.local("i32");
-    const update = (): void => {
-      q.forEach((value, chain) => {
-        const row = chain % shape.rows;
-        f.get(value).get(best[row]).op("f32x4.lt").set(better[row]);
-        pushIndex(w, first, Math.floor(chain / shape.rows));
-        f.get(winner[row]).get(better[row]).op("i32x4.relaxed_laneselect").set(winner[row]);
-        f.get(best[row]).get(value).op("f32x4.pmin").set(best[row]);
-      });
+    const update = (value: number, chain: number): void => {
+      const row = chain % shape.rows;
+      f.get(value).get(best[row]).op("f32x4.lt").set(better[chain]); // the best may be better now
+      pushIndex(w, first, Math.floor(chain / shape.rows));
+      f.get(winner[row]).get(better[chain]).op("i32x4.relaxed_laneselect").set(winner[row]);
+      f.get(best[row]).get(value).op("f32x4.pmin").set(best[row]);
     };
     return {
       begin: () => {
@@ -54,10 +52,8 @@ export function nearest(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop
       },
       turn: () => {
         squaredDistance(w, q, work);
-        w.set(least, w.constant(Infinity));
-        w.fold("pmin", least, least, q);
-        w.op("lt", better, least, best);
-        w.whenAny(better, update);
+        w.op("lt", better, q, best);
+        w.whenAny(better, () => q.forEach(update));
         f.get(first).i32(shape.columns).op("i32.add").set(first);
       },
       results: [],
@@ -68,19 +64,19 @@ export function nearest(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop
 }
 
 /** The K smallest with their indices, sorted: an unrolled insertion that bubbles down. */
-export function kSmallest(k = 10, shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+export function kSmallest(k: number, shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const { f } = w;
     const work = workOf(w);
-    const q = w.chains();
-    const [least, worst, better] = [w.rows(), w.rows(), w.rows()];
+    const [q, better] = [w.chains(), w.chains()];
+    const worst = w.rows();
     const first = f.local("i32");
     const lists = (): Fixed[] => Array.from({ length: k }, () => w.scratch());
     const [values, indices] = [lists(), lists()];
-    const [carried, carriedIndex, before, there, none] = [0, 0, 0, 0, 0].map(() => f.local("v128"));
+    const [carried, carriedIndex, before, there] = [0, 0, 0, 0].map(() => f.local("v128"));
 
-    /** Swaps what is carried with a list's place, where it comes before. */
-    const swap = (list: Fixed, row: number, carry: number): void => {
+    /** Exchanges what is carried with a list's place, in lanes where it comes before. */
+    const exchange = (list: Fixed, row: number, carry: number): void => {
       w.push(list, row);
       f.set(there).i32(list.address + row * list.stride);
       f.get(carry).get(there).get(before).op("i32x4.relaxed_laneselect").op("v128.store", 0);
@@ -95,8 +91,8 @@ export function kSmallest(k = 10, shape: Shape = { rows: 4, columns: 1 }): Handw
         f.get(carried);
         w.push(values[place], row);
         f.op("f32x4.lt").set(before);
-        swap(values[place], row, carried);
-        swap(indices[place], row, carriedIndex);
+        exchange(values[place], row, carried);
+        exchange(indices[place], row, carriedIndex);
       }
       w.push(values[k - 1], row);
       f.set(worst[row]);
@@ -105,22 +101,16 @@ export function kSmallest(k = 10, shape: Shape = { rows: 4, columns: 1 }): Handw
       begin: () => {
         w.set(worst, w.constant(Infinity));
         for (const list of values) w.store(list, w.constant(Infinity));
-        f.i32(-1).op("i32x4.splat").set(none);
-        for (const list of indices) w.store(list, [none]);
+        f.i32(-1).op("i32x4.splat").set(there);
+        for (const list of indices) w.store(list, [there]);
       },
       turn: () => {
         squaredDistance(w, q, work);
-        if (shape.columns === 1) w.op("lt", better, q, worst);
-        else {
-          w.set(least, w.constant(Infinity));
-          w.fold("pmin", least, least, q);
-          w.op("lt", better, least, worst);
-        }
+        w.op("lt", better, q, worst);
         w.whenAny(better, () => {
           q.forEach((value, chain) => {
-            const row = chain % shape.rows;
-            f.get(value).get(worst[row]).op("f32x4.lt").set(better[row]);
-            w.whenAny([better[row]], () => insert(chain));
+            f.get(value).get(worst[chain % shape.rows]).op("f32x4.lt").set(better[chain]);
+            w.whenAny([better[chain]], () => insert(chain));
           });
         });
         f.get(first).i32(shape.columns).op("i32.add").set(first);
@@ -129,5 +119,5 @@ export function kSmallest(k = 10, shape: Shape = { rows: 4, columns: 1 }): Handw
       indices,
     };
   };
-  return { name: "10-smallest", float: "f32", shape, recordLength: 3, code };
+  return { name: `${k}-smallest`, float: "f32", shape, recordLength: 3, code };
 }

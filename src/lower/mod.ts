@@ -57,13 +57,13 @@ function carefulLoop(
   lowering: FormulaLowering,
   folding: Folding,
   core: Node,
-  { isSpecial, inside }: Careful,
+  { isFinite, inside }: Careful,
 ): CarefulLoop {
   const test = lowering.anotherPair();
   const special = test.cell("special", "mask");
   test.set(special, test.lt(test.constant(0), test.constant(0)));
-  lowering.each(isSpecial, "pair", (_at, value) => {
-    const mask = test.maskNot(test.eq(value, test.constant(0)));
+  lowering.each(isFinite, "pair", (_at, value) => {
+    const mask = test.eq(value, test.constant(0));
     test.set(special, test.maskOr(test.get(special), mask));
   });
   const pair = lowering.anotherPair();

@@ -90,8 +90,8 @@ export function factor(node: Node): Factored {
 
 /** A factor that may not be finite, as a finite one outside the sum and the rest inside. */
 export interface Careful {
-  /** Not 0 where the factor is infinite or NaN. */
-  readonly isSpecial: Node;
+  /** 0 where the factor is infinite or NaN. */
+  readonly isFinite: Node;
   readonly outside: Node;
   readonly inside: Node;
 }
@@ -100,11 +100,11 @@ export interface Careful {
 export function carefulSplit(factor: Node): Careful | null {
   if (!topological(factor).some((n) => n.kind === "variable")) return null;
   const one = constant(1);
-  const isSpecial = build.ne(build.sub(factor, factor), constant(0));
+  const isFinite = build.lt(build.abs(factor), constant(Infinity));
   return {
-    isSpecial,
-    outside: build.where(isSpecial, one, factor),
-    inside: build.where(isSpecial, factor, one),
+    isFinite,
+    outside: build.where(isFinite, factor, one),
+    inside: build.where(isFinite, one, factor),
   };
 }
 

@@ -164,7 +164,7 @@ function diagonal(matrix: LazyTensor, rows: number): LazyTensor {
 
 for (const routine of ROUTINES) {
   for (const format of FORMATS) {
-    Deno.test(`${routine.name} in ${format.name}: columns give what rows give, bit for bit`, async () => {
+    Deno.test(`${routine.name} in ${format.name}: columns give what rows give`, async () => {
       const { x, y } = sampleOf(routine, format);
       const picked = x.map((_, k) => k).filter((k) => k % Math.ceil(x.length / 250) === 0);
       const array = (values: readonly number[]) => format.array(picked.map((k) => values[k]));
@@ -298,7 +298,7 @@ Deno.test("scaled exp: the scale is the exponential's coefficient, in the sectio
   }
 });
 
-Deno.test("scaled exp: kernels that differ in the uniform section alone are not confused", async () => {
+Deno.test("scaled exp: kernels that differ in the uniform section alone stay apart", async () => {
   const c = Pm(2);
   const scales: readonly (readonly [scale: LazyTensor, value: number])[] = [
     [c, 2],

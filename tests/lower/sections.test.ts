@@ -12,6 +12,8 @@ import {
   printKernel,
   printRegion,
   type Region,
+  replicate,
+  RowCopies,
   verifyKernel,
   verifyRegion,
   visit,
@@ -224,4 +226,22 @@ Deno.test("the verifier refuses a kernel whose state is not initialised", () => 
   verifyKernel(kernel);
   const empty = { ...kernel, init: { ...kernel.init, statements: [] } };
   assertThrows(() => verifyKernel(empty), PairfoldError, "is not initialised");
+});
+
+Deno.test("kernels stay legal when rows are replicated", () => {
+  const formulas = [build.mul(gaussian, b), ...longFormulas(40).map(([, formula]) => formula)];
+  for (const formula of formulas) {
+    for (const reduction of ["sum", "logSumExp", "minArgMin", "kMinArgKMin"] as const) {
+      if (reduction === "kMinArgKMin" && formula.dim > 32) continue;
+      const kernel = kernelOf(formula, reduction);
+      const copies = new RowCopies(4);
+      verifyRegion("row", replicate(kernel.row, copies));
+      for (const region of [kernel.init, kernel.pair, kernel.combine, kernel.careful?.pair]) {
+        for (const interleave of [1, 3, 4]) {
+          if (region) verifyRegion("pair", replicate(region, copies, interleave));
+        }
+      }
+      verifyRegion("finish", replicate(kernel.finish, copies));
+    }
+  }
 });

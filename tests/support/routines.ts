@@ -300,7 +300,7 @@ export function scaledArguments(
 ): number[] {
   const [low, high] = expLimits(format);
   const most = Math.min(
-    format.largest / 2,
+    format.largest / 4,
     high / Math.max(Math.abs(scale), format.smallestNormal),
   );
   const ends = scale === 0 ? [] : [low / scale, high / scale].filter(Number.isFinite);

@@ -10,7 +10,7 @@ import { coreCount, detectFeatures } from "./features.ts";
 import { LinearMemory } from "./memory.ts";
 import { planWaves, type Task, type Wave } from "./plan.ts";
 import { WorkerPool } from "./pool.ts";
-import { WasmProgram } from "./program.ts";
+import { type CompiledCode, WasmProgram } from "./program.ts";
 import {
   CONTROL,
   instantiate,
@@ -71,8 +71,8 @@ export class WasmEngine implements Engine {
   readonly #schedule: WasmOptions["schedule"];
   readonly #threadedPairs: number;
   readonly #byKernel = new WeakMap<Kernel, Map<string, WasmProgram>>();
-  /** Programs by their bytes; the oldest leave first. */
-  readonly #programs = new Map<string, WasmProgram>();
+  /** Compiled code by its bytes; the oldest leaves first. */
+  readonly #codes = new Map<string, CompiledCode>();
   readonly #instances = new Map<number, KernelExports>();
   /** Programs that every worker knows. */
   readonly #sent = new Set<number>();
@@ -124,37 +124,34 @@ export class WasmEngine implements Engine {
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);
-    if (known !== undefined && this.#programs.get(known.key) === known) return known;
-    const program = this.#compile(kernel, chosen);
+    if (known !== undefined && this.#codes.get(known.code.key) === known.code) return known;
+    const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
+      (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
+    const program = new WasmProgram(kernel, chosen, this.#compile(kernel, chosen), target);
     programs.set(key, program);
     return program;
   }
 
-  #compile(kernel: Kernel, schedule: WasmSchedule): WasmProgram {
+  #compile(kernel: Kernel, schedule: WasmSchedule): CompiledCode {
     const emitted = emitWasm(kernel, schedule, this.#features);
     // the constants stand in memory, not in the code
     const constants = emitted.constants.map(({ type, value }) => `${type}:${value}`);
     const key = `${latin1.decode(emitted.bytes)}${constants}`;
-    const known = this.#programs.get(key);
-    if (known !== undefined) {
-      this.#programs.delete(key);
-      this.#programs.set(key, known); // youngest again
-      return known;
+    let code = this.#codes.get(key);
+    if (code === undefined) {
+      code = { id: this.#compiled++, key, module: new WebAssembly.Module(emitted.bytes), emitted };
     }
-    const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
-      (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
-    const program = new WasmProgram(this.#compiled++, key, kernel, schedule, emitted, target);
-    this.#programs.set(key, program);
-    if (this.#programs.size > MAX_PROGRAMS) this.#forgetOldest();
-    return program;
+    this.#codes.delete(key);
+    this.#codes.set(key, code); // the youngest now
+    if (this.#codes.size > MAX_PROGRAMS) this.#forgetOldest();
+    return code;
   }
 
   #forgetOldest(): void {
-    const [oldest] = this.#programs;
-    const [key, program] = oldest;
-    this.#programs.delete(key);
-    this.#instances.delete(program.id);
-    if (this.#sent.delete(program.id)) this.#pool?.tell({ kind: "forget", program: program.id });
+    const [[key, { id }]] = this.#codes;
+    this.#codes.delete(key);
+    this.#instances.delete(id);
+    if (this.#sent.delete(id)) this.#pool?.tell({ kind: "forget", program: id });
   }
 
   launch(
@@ -295,10 +292,10 @@ export class WasmEngine implements Engine {
   }
 
   #instanceOf(program: WasmProgram): KernelExports {
-    let exports = this.#instances.get(program.id);
+    let exports = this.#instances.get(program.code.id);
     if (exports === undefined) {
-      exports = instantiate(program.module, this.#live().memory);
-      this.#instances.set(program.id, exports);
+      exports = instantiate(program.code.module, this.#live().memory);
+      this.#instances.set(program.code.id, exports);
     }
     return exports;
   }
@@ -369,10 +366,10 @@ export class WasmEngine implements Engine {
     const memory = this.#live();
     const words = memory.view("i32");
     words.fill(0, 0, CONTROL.perWorker + threads);
-    const setup = this.#sent.has(program.id)
+    const setup = this.#sent.has(program.code.id)
       ? null
-      : { module: program.module, memory: memory.memory };
-    this.#sent.add(program.id);
+      : { module: program.code.module, memory: memory.memory };
+    this.#sent.add(program.code.id);
     const { signal } = run.control;
     const abort = (): void => void Atomics.store(words, CONTROL.abort, 1);
     signal?.addEventListener("abort", abort);
@@ -390,7 +387,7 @@ export class WasmEngine implements Engine {
       if (signal?.aborted) abort();
       await this.#pool.run((worker) => ({
         kind: "run",
-        program: program.id,
+        program: program.code.id,
         setup,
         worker,
         items: items.address,

@@ -5,35 +5,30 @@ import type { Kernel } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 
-export class WasmProgram implements Program {
+/** Compiled code. Kernels that differ only in their uniform section, which runs here, share it. */
+export interface CompiledCode {
   readonly id: number;
   /** The module's bytes and constants as a string. */
   readonly key: string;
+  readonly module: WebAssembly.Module;
+  readonly emitted: WasmModule;
+}
+
+export class WasmProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;
-  readonly emitted: WasmModule;
-  readonly module: WebAssembly.Module;
+  readonly code: CompiledCode;
   readonly #target: string;
 
-  constructor(
-    id: number,
-    key: string,
-    kernel: Kernel,
-    schedule: WasmSchedule,
-    emitted: WasmModule,
-    target: string,
-  ) {
-    this.id = id;
-    this.key = key;
+  constructor(kernel: Kernel, schedule: WasmSchedule, code: CompiledCode, target: string) {
     this.kernel = kernel;
     this.schedule = schedule;
-    this.emitted = emitted;
-    this.module = new WebAssembly.Module(emitted.bytes);
+    this.code = code;
     this.#target = target;
   }
 
   get layout(): Layout {
-    return this.emitted.layout;
+    return this.code.emitted.layout;
   }
 
   explain(): { target: string; schedule: string; source: string } {
@@ -43,7 +38,7 @@ export class WasmProgram implements Program {
       target: this.#target,
       schedule: `${groupRows} rows per tile (${rowVectors} vectors), operands in ${operands}, ` +
         `${recordBytes} bytes per packed column`,
-      source: this.emitted.text(),
+      source: this.code.emitted.text(),
     };
   }
 }

@@ -123,7 +123,7 @@ export class Stage {
 
   /** Writes the program's constants to their fixed place; once per launch. */
   constants(): void {
-    this.#program.emitted.constants.forEach(({ type, value }, k) => {
+    this.#program.code.emitted.constants.forEach(({ type, value }, k) => {
       const address = CONSTANTS_ADDRESS + k * VECTOR_BYTES;
       if (address < CONSTANTS_END) this.#memory.bytesAt(address).set(vectorOf(type, value));
     });

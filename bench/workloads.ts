@@ -1,0 +1,339 @@
+// The rows of the benchmarks: what is folded, in Pairfold's words, in KeOps' words, by a
+// hand-written loop, and by a plain float64 loop that says what is right.
+
+import { type FoldChoices, type LazyTensor, type Tensor, tensor, Vi, Vj } from "pairfold";
+import { cauchy, energy, laplacian } from "./handwritten/distances.ts";
+import { gaussian, gaussianGradient } from "./handwritten/gaussian.ts";
+import { logSumExp } from "./handwritten/logsumexp.ts";
+import type { FloatArray, HandwrittenLoop } from "./handwritten/loop.ts";
+import { kSmallest, nearest, smallest } from "./handwritten/nearest.ts";
+
+/** Neighbours of the K-smallest row. */
+const K = 10;
+
+/** The points of one row: x (size, dim), y (size, dim), b (size, weights), s. */
+export interface Problem {
+  readonly size: number;
+  readonly x: FloatArray;
+  readonly y: FloatArray;
+  readonly b: FloatArray;
+  readonly dim: number;
+  readonly weights: number;
+  readonly scale: number;
+}
+
+/** The same as symbolic matrices. */
+interface Symbols {
+  readonly x: LazyTensor;
+  readonly y: LazyTensor;
+  readonly b: LazyTensor;
+  readonly scale: number;
+}
+
+/** KeOps' words for a row; inputs are G, X, Y, B and, where `cotangent` says so, E (ones). */
+interface KeopsWords {
+  readonly formula: string;
+  readonly reduction: string;
+  readonly k?: number;
+  readonly cotangent?: true;
+}
+
+/** One row of the benchmarks. */
+export interface Workload {
+  readonly name: string;
+  /** M = N in the comparison with the peer. */
+  readonly size: number;
+  readonly dtype: "float32" | "float64";
+  readonly dim: number;
+  readonly weights: number;
+  readonly scale: number;
+  /** The least ratio to KeOps on the same machine (PERFORMANCE.md); null: no target. */
+  readonly target: number | null;
+  readonly keops: KeopsWords;
+  readonly fold: (symbols: Symbols, choices: FoldChoices) => Tensor;
+  /** The term of one pair from the squared distance, or the gradient's, in float64. */
+  readonly dense: DenseFold;
+  readonly handwritten: HandwrittenLoop | null;
+  /** Whether results are indices of columns (compared by their distances). */
+  readonly indices?: true;
+}
+
+/** One row i of a result in float64. */
+type DenseFold = (problem: Problem, i: number) => number[];
+
+/** Squared distance of row i and column j. */
+function squaredDistance({ x, y, dim }: Problem, i: number, j: number): number {
+  let q = 0;
+  for (let d = 0; d < dim; d++) q += (x[i * dim + d] - y[j * dim + d]) ** 2;
+  return q;
+}
+
+/** Σ_j term(q) b_j, per component of b. */
+function weightedSum(term: (q: number, scale: number) => number): DenseFold {
+  return (problem, i) => {
+    const { size, weights, b, scale } = problem;
+    const sums: number[] = new Array(weights).fill(0);
+    for (let j = 0; j < size; j++) {
+      const t = term(squaredDistance(problem, i, j), scale);
+      for (let e = 0; e < weights; e++) sums[e] += t * b[j * weights + e];
+    }
+    return sums;
+  };
+}
+
+const denseGradient: DenseFold = (problem, i) => {
+  const { size, dim, x, y, b, scale } = problem;
+  const sums: number[] = new Array(dim).fill(0);
+  for (let j = 0; j < size; j++) {
+    const t = -2 * scale * Math.exp(-scale * squaredDistance(problem, i, j)) * b[j];
+    for (let d = 0; d < dim; d++) sums[d] += t * (x[i * dim + d] - y[j * dim + d]);
+  }
+  return sums;
+};
+
+const denseLogSumExp: DenseFold = (problem, i) => {
+  const { size, scale } = problem;
+  const exponents = Array.from({ length: size }, (_, j) => -scale * squaredDistance(problem, i, j));
+  const largest = exponents.reduce((a, b) => Math.max(a, b));
+  return [largest + Math.log(exponents.reduce((sum, e) => sum + Math.exp(e - largest), 0))];
+};
+
+const denseSmallest = (count: number): DenseFold => (problem, i) =>
+  Float64Array.from({ length: problem.size }, (_, j) => squaredDistance(problem, i, j))
+    .sort().slice(0, count).reduce<number[]>((list, q) => [...list, q], []);
+
+const points3 = { dim: 3, weights: 1, dtype: "float32", scale: 2 } as const;
+const gaussianKeops = "Exp(-G*SqDist(X,Y))*B";
+const gaussianFold: Workload["fold"] = ({ x, y, b, scale }, choices) =>
+  x.sqDist(y).mul(-scale).exp().mul(b).sum("j", choices);
+const gaussianTerm = weightedSum((q, s) => Math.exp(-s * q));
+
+export const WORKLOADS: readonly Workload[] = [
+  {
+    ...points3,
+    name: "gaussian",
+    size: 30_000,
+    target: 8.5,
+    keops: { formula: gaussianKeops, reduction: "Sum" },
+    fold: gaussianFold,
+    dense: gaussianTerm,
+    handwritten: gaussian("f32"),
+  },
+  {
+    ...points3,
+    name: "gradient",
+    size: 30_000,
+    target: 6,
+    keops: { formula: `Grad(${gaussianKeops},X,E)`, reduction: "Sum", cotangent: true },
+    fold: ({ x, y, b, scale }, choices) =>
+      x.sqDist(y).mul(-scale).exp().mul(b).grad(x).sum("j", choices),
+    dense: denseGradient,
+    handwritten: gaussianGradient(),
+  },
+  {
+    ...points3,
+    name: "logsumexp",
+    size: 30_000,
+    target: 6,
+    keops: { formula: "-G*SqDist(X,Y)", reduction: "LogSumExp" },
+    fold: ({ x, y, scale }, choices) => x.sqDist(y).mul(-scale).logSumExp("j", choices),
+    dense: denseLogSumExp,
+    handwritten: logSumExp(),
+  },
+  {
+    ...points3,
+    name: "10-smallest",
+    size: 30_000,
+    target: 6,
+    keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: K },
+    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(K, "j", choices)[0],
+    dense: denseSmallest(K),
+    handwritten: kSmallest(K),
+  },
+  {
+    ...points3,
+    name: "laplacian",
+    size: 10_000,
+    target: 6,
+    keops: { formula: "Exp(-G*Norm2(X-Y))*B", reduction: "Sum" },
+    fold: ({ x, y, b, scale }, choices) =>
+      x.sub(y).norm2().mul(-scale).exp().mul(b).sum("j", choices),
+    dense: weightedSum((q, s) => Math.exp(-s * Math.sqrt(q))),
+    handwritten: laplacian(),
+  },
+  {
+    ...points3,
+    name: "wide-16",
+    size: 10_000,
+    weights: 16,
+    target: 6,
+    keops: { formula: gaussianKeops, reduction: "Sum" },
+    fold: gaussianFold,
+    dense: gaussianTerm,
+    handwritten: null,
+  },
+  {
+    ...points3,
+    name: "dim-64",
+    size: 10_000,
+    dim: 64,
+    scale: 0.1,
+    target: 6,
+    keops: { formula: gaussianKeops, reduction: "Sum" },
+    fold: gaussianFold,
+    dense: gaussianTerm,
+    handwritten: null,
+  },
+  {
+    ...points3,
+    name: "cauchy",
+    size: 10_000,
+    target: 5,
+    keops: { formula: "Inv(IntCst(1)+G*SqDist(X,Y))*B", reduction: "Sum" },
+    fold: ({ x, y, b, scale }, choices) =>
+      x.sqDist(y).mul(scale).add(1).inv().mul(b).sum("j", choices),
+    dense: weightedSum((q, s) => 1 / (1 + s * q)),
+    handwritten: cauchy(),
+  },
+  {
+    ...points3,
+    name: "energy",
+    size: 10_000,
+    target: 5,
+    keops: { formula: "Norm2(X-Y)*B", reduction: "Sum" },
+    fold: ({ x, y, b }, choices) => x.sub(y).norm2().mul(b).sum("j", choices),
+    dense: weightedSum((q) => Math.sqrt(q)),
+    handwritten: energy(),
+  },
+  {
+    ...points3,
+    name: "gaussian-f64",
+    size: 10_000,
+    dtype: "float64",
+    target: 2.5,
+    keops: { formula: gaussianKeops, reduction: "Sum" },
+    fold: gaussianFold,
+    dense: gaussianTerm,
+    handwritten: gaussian("f64"),
+  },
+  {
+    ...points3,
+    name: "min",
+    size: 30_000,
+    target: null,
+    keops: { formula: "SqDist(X,Y)", reduction: "Min" },
+    fold: ({ x, y }, choices) => x.sqDist(y).min("j", choices),
+    dense: denseSmallest(1),
+    handwritten: smallest(),
+  },
+  {
+    ...points3,
+    name: "argmin",
+    size: 30_000,
+    target: null,
+    keops: { formula: "SqDist(X,Y)", reduction: "ArgMin" },
+    fold: ({ x, y }, choices) => x.sqDist(y).argMin("j", choices),
+    dense: denseSmallest(1),
+    handwritten: nearest(),
+    indices: true,
+  },
+];
+
+/** Uniform random numbers in [0, 1), the same for the same seed (mulberry32). */
+function* uniform(seed: number): Generator<number> {
+  for (let state = seed;;) {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    yield ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
+
+/** A row's points, of its own size or another. */
+export function problemOf(workload: Workload, size = workload.size): Problem {
+  const { dim, weights, scale, dtype } = workload;
+  const random = uniform(size);
+  const make = (length: number): FloatArray => {
+    const next = (): number => random.next().value;
+    return dtype === "float32"
+      ? Float32Array.from({ length }, next)
+      : Float64Array.from({ length }, next);
+  };
+  return {
+    size,
+    x: make(size * dim),
+    y: make(size * dim),
+    b: make(size * weights),
+    dim,
+    weights,
+    scale,
+  };
+}
+
+/** A fold that can be built again and again over the same tensors. */
+export function folder(workload: Workload, problem: Problem): (choices: FoldChoices) => Tensor {
+  const { size, dim, weights, scale } = problem;
+  const points = (data: FloatArray, columns: number): Tensor => tensor(data, [size, columns]);
+  const symbols: Symbols = {
+    x: Vi(points(problem.x, dim)),
+    y: Vj(points(problem.y, dim)),
+    b: Vj(points(problem.b, weights)),
+    scale,
+  };
+  return (choices) => workload.fold(symbols, choices);
+}
+
+/** Results as numbers that can be compared: indices become the distances that they point at. */
+export function comparable(
+  workload: Workload,
+  problem: Problem,
+  results: ArrayLike<number>,
+): Float64Array {
+  if (!workload.indices) return Float64Array.from(results);
+  return Float64Array.from(results, (j, i) => squaredDistance(problem, i, j));
+}
+
+/** The largest difference, relative to the largest entry of what is right. */
+export function relativeDifference(found: ArrayLike<number>, right: ArrayLike<number>): number {
+  if (found.length !== right.length) return NaN;
+  let [difference, largest] = [0, 0];
+  for (let k = 0; k < right.length; k++) {
+    const d = Math.abs(found[k] - right[k]);
+    if (!(d <= difference)) difference = d; // NaN stays
+    largest = Math.max(largest, Math.abs(right[k]));
+  }
+  return difference / largest;
+}
+
+/** Rows that are compared with a float64 dense loop. */
+const CHECKED_ROWS = 32;
+
+/** The error of results (already comparable) on some rows, against a float64 dense loop. */
+export function errorOf(workload: Workload, problem: Problem, results: Float64Array): number {
+  const perRow = results.length / problem.size;
+  const step = Math.max(1, Math.floor(problem.size / CHECKED_ROWS));
+  const [found, right]: [number[], number[]] = [[], []];
+  for (let i = 0; i < problem.size; i += step) {
+    right.push(...workload.dense(problem, i));
+    found.push(...results.subarray(i * perRow, (i + 1) * perRow));
+  }
+  return relativeDifference(found, right);
+}
+
+/** Errors above these are wrong kernels. */
+const TOLERANCE = { float32: 1e-5, float64: 1e-12 } as const;
+
+/** Throws for results that are wrong: what is wrong is not timed. */
+export function refuseWrong(
+  what: string,
+  workload: Workload,
+  problem: Problem,
+  results: ArrayLike<number>,
+): void {
+  const error = errorOf(workload, problem, comparable(workload, problem, results));
+  if (error <= TOLERANCE[workload.dtype]) return;
+  throw new Error(
+    `${workload.name}: ${what} has an error of ${error}; expected at most ` +
+      `${TOLERANCE[workload.dtype]}, so it is not timed`,
+  );
+}
