@@ -1,7 +1,7 @@
 // The answers of KeOps in tests/data/keops_golden.json, and how ours are held against them.
 //
-// Enters: a case and its formula in our vocabulary. Leaves: nothing, or an error that says where the
-// values part.
+// Enters: a case and its formula in our vocabulary. Leaves: nothing, or an error that says where
+// the values part.
 
 import { assert, assertEquals } from "@std/assert";
 import { type LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";

@@ -84,7 +84,7 @@ Deno.test("golden: stated differences differ from what KeOps answers", async () 
   }
 });
 
-Deno.test("golden: the checker refuses a flipped sign, a wrong index and a wrong axis", async () => {
+Deno.test("golden: the checker refuses a flipped sign, index or axis", async () => {
   const find = (key: string): GoldenCase => {
     const found = CASES.find((c) => keyOf(c) === key);
     assert(found !== undefined, key);

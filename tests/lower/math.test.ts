@@ -1,5 +1,5 @@
 // The expanded math functions against the higher-precision oracle, through the whole pipeline: both
-// float types, with and without fused multiply-add, in the row, pair and column sections. The bounds
+// float types, with and without fused multiply-add, in the row, pair and column sections. Bounds
 // are read from the table at the top of src/lower/math.ts, so that table and tests cannot part.
 //
 // PAIRFOLD_TEST=full draws many times the arguments and prints the largest errors.
@@ -341,7 +341,7 @@ for (const format of FORMATS) {
         const got = await Vi(format.array(q), 1).mul(scale).exp().sum("j", { device }).data();
         q.forEach((v, k) => {
           const want = Math.exp(scale * v);
-          // with tiny scales no finite q leads to an end: there, infinity may count as the largest q
+          // with tiny scales no finite q leads to an end: infinity may count as the largest q there
           const isRight = Math.abs(scale) < reach ? !Number.isNaN(got[k]) : Object.is(got[k], want);
           assert(
             isRight || Object.is(got[k], want),
