@@ -6,7 +6,7 @@ import type { FloatType } from "../loop/mod.ts";
 export interface MathConstants {
   /** e^g on |g| ≤ ½ ln 2. */
   readonly exp: readonly number[];
-  /** 2^f on |f| ≤ ½. */
+  /** 2^f on |f| ≤ ½; in float32 of degree 5, which saves one operation in twenty. */
   readonly exp2: readonly number[];
   /** (log((1+s)/(1−s)) − 2s) / s³ in s², for the arguments s that log needs. */
   readonly log: readonly number[];
@@ -45,7 +45,7 @@ export const CONSTANTS: Readonly<Record<FloatType, MathConstants>> = {
       0.0555071085691452,
       0.009671293199062347,
       0.0013269551564007998,
-    ], // 3.0e-09
+    ], // 9.3e-08
     log: [0.6666666865348816, 0.3999975323677063, 0.28570032119750977, 0.23020239174365997], // 2.1e-11
     sin: [-0.16666655242443085, 0.008332189172506332, -0.0001951829035533592], // 4.0e-09
     cos: [0.04166664555668831, -0.0013887310633435845, 2.4432583813904785e-05], // 1.2e-10

@@ -3,12 +3,12 @@
 // multiply-add; tests/lower/math.test.ts holds them against a higher-precision oracle.
 //
 //   function   range                         error     beyond it
-//   exp        all                           2 ulp     +∞ above overflow; 0 where e^x < 2^−125.5
+//   exp        all                           1.25 ulp  +∞ above overflow; 0 where e^x < 2^−125.5
 //                                                      (float64: 2^−1021.5)
-//   expScaled  all                           3 ulp + |c·q|·2^−24 (2^−53), the rounding of c
+//   expScaled  c and c·log₂e normal numbers  3 ulp + |c·q|·2^−23 (2^−52), the roundings of c and c·q
 //   log        all, subnormals included      2 ulp     −∞ at 0, NaN below
-//   sin, cos   |x| ≤ 1,647,099 (2^20 · π/2)  2 ulp     NaN
-//   pow        x ≥ 0                         2 ulp + |y ln x| · 2^−23 (2^−52) relative
+//   sin, cos   |x| ≤ 1,647,099 (2^20 · π/2)  2.5 ulp   NaN
+//   pow        x ≥ 0                         2 ulp + |y ln x|·2^−22 (2^−51)
 
 import type { Builder, MathFunctions, Value } from "../loop/mod.ts";
 import { CONSTANTS, HALF_PI, type MathConstants } from "./constants.ts";
@@ -63,15 +63,19 @@ const expScaled: MathFunctions["expScaled"] = (b, q, nonNegative, uniform) => {
   const magic = b.constant(roundingMagic(constants));
   const low = lowest(constants);
   const high = highest(constants);
+  const finite = (u: Builder, x: Value): Value => {
+    const largest = u.constant(constants.largest);
+    return u.pmax(u.pmin(x, largest), u.neg(largest));
+  };
   const coefficient = (u: Builder, c: Value): Value => {
-    const finite = u.constant(constants.largest);
-    return u.pmax(u.pmin(u.mul(c, u.constant(LOG2_E)), finite), u.neg(finite));
+    // + 0 makes −0 a 0: its reciprocal is a bound
+    return finite(u, u.addExactly(u.mul(c, u.constant(LOG2_E)), u.constant(0)));
   };
   // q's that lead to `low` for one sign of the scale lead to `high` for the other
   const bound = (positive: number, negative: number) => (u: Builder, c: Value): Value => {
     const k = coefficient(u, c);
     const below = u.lt(c, u.constant(0));
-    return u.div(u.select(below, u.constant(negative), u.constant(positive)), k);
+    return finite(u, u.div(u.select(below, u.constant(negative), u.constant(positive)), k));
   };
   const scale = uniform(coefficient);
   let clamped = b.pmin(q, uniform(bound(high, low)));
@@ -119,8 +123,9 @@ function sine(b: Builder, x: Value, turn: 0 | 1): Value {
   const r = b.demote(reduced);
   const z = b.mul(r, r);
   const sin = b.madd(b.mul(r, z), polynomial(b, z, c.sin), r);
-  const tail = b.madd(b.mul(z, z), polynomial(b, z, c.cos), b.constant(1));
-  const cos = b.nmadd(z, b.constant(0.5), tail);
+  // cos r = 1 − z (½ − z C(z))
+  const half = b.nmadd(z, polynomial(b, z, c.cos), b.constant(0.5));
+  const cos = b.nmadd(z, half, b.constant(1));
   const quadrant = b.bits(b.addExactly(b.demote(k), b.constant(c.magic + turn)));
   const bit = (n: number): Value =>
     b.eq(b.and(quadrant, b.constant(n, b.integer)), b.constant(n, b.integer));

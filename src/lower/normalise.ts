@@ -30,28 +30,40 @@ export function normalise(root: Node, fastMath = false): Node {
   return rewrite(expandDefinitions(rewrite(root, rules)), rules);
 }
 
-/** A product: sign and factors, none of which is itself a product, a negation or a quotient by a
- * row. */
-function factorsOf(node: Node): { sign: 1 | -1; factors: Node[] } {
-  if (node.kind !== "op") return { sign: 1, factors: [node] };
+/** A product: its sign, factors and divisors; divisors do not depend on the column. */
+interface Product {
+  readonly sign: 1 | -1;
+  readonly factors: readonly Node[];
+  readonly divisors: readonly Node[];
+}
+
+function productOf(node: Node): Product {
+  const single: Product = { sign: 1, factors: [node], divisors: [] };
+  if (node.kind !== "op") return single;
   const [a, b] = node.args;
-  if (node.op === "neg") {
-    const inner = factorsOf(a);
-    return { sign: inner.sign === 1 ? -1 : 1, factors: inner.factors };
+  switch (node.op) {
+    case "neg": {
+      const inner = productOf(a);
+      return { ...inner, sign: inner.sign === 1 ? -1 : 1 };
+    }
+    case "mul": {
+      const [left, right] = [productOf(a), productOf(b)];
+      return {
+        sign: left.sign === right.sign ? 1 : -1,
+        factors: [...left.factors, ...right.factors],
+        divisors: [...left.divisors, ...right.divisors],
+      };
+    }
+    case "div": {
+      if (dependsOnColumn(b)) return single;
+      const inner = productOf(a);
+      return { ...inner, divisors: [...inner.divisors, b] };
+    }
+    case "inv":
+      return dependsOnColumn(a) ? single : { sign: 1, factors: [], divisors: [a] };
+    default:
+      return single;
   }
-  if (node.op === "mul") {
-    const left = factorsOf(a);
-    const right = factorsOf(b);
-    return {
-      sign: left.sign === right.sign ? 1 : -1,
-      factors: [...left.factors, ...right.factors],
-    };
-  }
-  if (node.op === "div" && !dependsOnColumn(b)) {
-    const inner = factorsOf(a);
-    return { sign: inner.sign, factors: [...inner.factors, build.inv(b)] };
-  }
-  return { sign: 1, factors: [node] };
 }
 
 const dependsOnColumn = (node: Node): boolean => node.domain === "j" || node.domain === "ij";
@@ -74,18 +86,21 @@ export interface Factored {
  * in the sum if all else is scalar there.
  */
 export function factor(node: Node): Factored {
-  const { sign, factors } = factorsOf(node);
+  const { sign, factors, divisors } = productOf(node);
   const widest = Math.max(1, ...factors.filter(dependsOnColumn).map((f) => f.dim));
-  const leaves = (f: Node): boolean => !dependsOnColumn(f) && (f.dim === 1 || f.dim === widest);
-  const outside = factors.filter(leaves);
+  const fits = (f: Node): boolean => f.dim === 1 || f.dim === widest;
+  if (!divisors.every(fits)) return { factor: null, core: node };
+  const leaves = (f: Node): boolean => !dependsOnColumn(f) && fits(f);
   const inside = factors.filter((f) => !leaves(f));
   // the column's value comes last, so that it is not loaded before it is needed
-  const columns = inside.filter((f) => f.domain === "j");
+  const columns = product(inside.filter((f) => f.domain === "j"));
   const pairs = inside.filter((f) => f.domain !== "j");
-  const inner = product([...pairs, ...[product(columns)].filter((c) => c !== null)]);
-  const outer = product(outside);
-  const signed = sign === 1 ? outer : outer === null ? constant(-1) : build.neg(outer);
-  return { factor: signed, core: inner ?? constant(1) };
+  const core = product(columns === null ? pairs : [...pairs, columns]) ?? constant(1);
+  const above = product(factors.filter(leaves));
+  const below = product(divisors);
+  const outside = below === null ? above : build.div(above ?? constant(1), below);
+  if (sign === 1) return { factor: outside, core };
+  return { factor: outside === null ? constant(-1) : build.neg(outside), core };
 }
 
 /** A factor that may not be finite, as a finite one outside the sum and the rest inside. */

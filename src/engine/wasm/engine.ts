@@ -2,7 +2,7 @@
 // one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { emitWasm, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
+import { emitWasm, FLAGS, vectorOf, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
 import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
@@ -135,8 +135,8 @@ export class WasmEngine implements Engine {
   #compile(kernel: Kernel, schedule: WasmSchedule): CompiledCode {
     const emitted = emitWasm(kernel, schedule, this.#features);
     // the constants stand in memory, not in the code
-    const constants = emitted.constants.map(({ type, value }) => `${type}:${value}`);
-    const key = `${latin1.decode(emitted.bytes)}${constants}`;
+    const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
+    const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
     let code = this.#codes.get(key);
     if (code === undefined) {
       code = { id: this.#compiled++, key, module: new WebAssembly.Module(emitted.bytes), emitted };

@@ -1,0 +1,270 @@
+// Pairfold and KeOps on the same inputs, in the same run, taking turns: writes a Markdown table.
+//
+//     deno run -A bench/peers/run.ts [--rows gaussian,cauchy] [--threads 2] [--repeats 5]
+//         [--out file.md]
+//
+// KeOps runs in the Python that $PAIRFOLD_PYTHON names (default python3); where it or pykeops is
+// missing, the table says so and the other columns are filled. Each repeat times, one after
+// another, KeOps and Pairfold on as many threads, then Pairfold and the hand-written loop on one.
+// KeOps' time is a call of its routine, Pairfold's runs from building the formula to having its
+// numbers; neither includes the first call. Machines are noisy: compare bests with bests and medians
+// with medians.
+
+import { parseArgs } from "node:util";
+import { wasm } from "pairfold";
+import { prepare } from "../handwritten/loop.ts";
+import {
+  comparable,
+  errorOf,
+  folder,
+  type Problem,
+  problemOf,
+  refuseWrong,
+  relativeDifference,
+  type Workload,
+  WORKLOADS,
+} from "../workloads.ts";
+import { Keops } from "./keops.ts";
+
+/** The least ratio to a hand-written loop on the same engine and thread. */
+const HANDWRITTEN_TARGET = 0.9;
+/** Milliseconds between contestants: OpenMP's threads spin a while after their work. */
+const PAUSE = 30;
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: "string" },
+    threads: { type: "string", default: "2" },
+    repeats: { type: "string", default: "5" },
+    out: { type: "string" },
+  },
+});
+const threads = Number(options.threads);
+const repeats = Number(options.repeats);
+
+function chosenRows(): readonly Workload[] {
+  if (options.rows === undefined) return WORKLOADS.filter((w) => w.target !== null);
+  return options.rows.split(",").map((name) => {
+    const found = WORKLOADS.find((w) => w.name === name);
+    if (found !== undefined) return found;
+    const known = WORKLOADS.map((w) => w.name).join(", ");
+    throw new TypeError(`--rows: got ${name}; expected some of ${known}`);
+  });
+}
+
+/** Times of one contestant, in seconds. */
+class Times {
+  readonly #all: number[] = [];
+  add(seconds: number): void {
+    this.#all.push(seconds);
+  }
+  get best(): number {
+    return Math.min(...this.#all);
+  }
+  get median(): number {
+    const sorted = this.#all.toSorted((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+  get isEmpty(): boolean {
+    return this.#all.length === 0;
+  }
+}
+
+/** What was found out about one row. */
+interface Result {
+  readonly workload: Workload;
+  readonly peer: Times;
+  readonly pairfold: Times;
+  readonly single: Times;
+  readonly handwritten: Times;
+  /** Why there is no peer, and how results differ. */
+  readonly peerProblem: string | null;
+  readonly difference: number | null;
+  readonly peerError: number | null;
+  readonly pairfoldError: number;
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE));
+
+async function timed(times: Times, work: () => unknown): Promise<void> {
+  await pause();
+  const start = performance.now();
+  await work();
+  times.add((performance.now() - start) / 1000);
+}
+
+/** The peer's results from its file. */
+function readOutput(workload: Workload, path: string): ArrayLike<number> {
+  const { buffer } = Deno.readFileSync(path);
+  if (workload.indicesFrom === 0) return new Int32Array(buffer);
+  return workload.dtype === "float32" ? new Float32Array(buffer) : new Float64Array(buffer);
+}
+
+function handwrittenLoop(workload: Workload, problem: Problem): (() => void) | null {
+  if (workload.handwritten === null) return null;
+  const { x, y, b, scale } = problem;
+  const loop = prepare(workload.handwritten, { x, y, weights: b, scale });
+  loop.run();
+  refuseWrong("the hand-written loop", workload, problem, loop.results());
+  return loop.run;
+}
+
+async function measure(workload: Workload, keops: Keops): Promise<Result> {
+  console.error(`${workload.name}: ${workload.size}×${workload.size}`);
+  const problem = problemOf(workload);
+  const fold = folder(workload, problem);
+  using device = wasm({ threads });
+  using one = wasm({ threads: 1 });
+  const numbers = await fold({ device }).data();
+  refuseWrong("Pairfold", workload, problem, numbers);
+  await fold({ device: one }).data();
+  const loop = handwrittenLoop(workload, problem);
+  const call = await keops.prepare(workload, problem);
+
+  const [peer, pairfold] = [new Times(), new Times()];
+  const [single, handwritten] = [new Times(), new Times()];
+  let peerProblem = typeof call === "string" ? call : null;
+  let output: string | null = null;
+  for (let k = 0; k < repeats; k++) {
+    if (typeof call !== "string" && peerProblem === null) {
+      await pause();
+      const answer = await call();
+      if (typeof answer === "string") peerProblem = answer;
+      else {
+        peer.add(answer.seconds);
+        output = answer.output;
+      }
+    }
+    await timed(pairfold, () => fold({ device }).data());
+    if (loop === null) continue;
+    await timed(single, () => fold({ device: one }).data());
+    await timed(handwritten, loop);
+  }
+
+  const mine = comparable(workload, problem, numbers);
+  const theirs = output === null
+    ? null
+    : comparable(workload, problem, readOutput(workload, output));
+  return {
+    workload,
+    peer,
+    pairfold,
+    single,
+    handwritten,
+    peerProblem,
+    difference: theirs === null ? null : relativeDifference(mine, theirs),
+    peerError: theirs === null ? null : errorOf(workload, problem, theirs),
+    pairfoldError: errorOf(workload, problem, mine),
+  };
+}
+
+// ---- the report ---------------------------------------------------------------------------------
+
+const NOTHING = "–";
+const seconds = (s: number): string => s.toPrecision(3);
+const ratio = (r: number): string => r.toFixed(2);
+const scientific = (x: number | null): string => x === null ? NOTHING : x.toExponential(1);
+const pair = (t: Times): string =>
+  t.isEmpty ? NOTHING : `${seconds(t.best)} / ${seconds(t.median)}`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, k) => k === 0 ? "---" : "---:")), ...rows.map(line)]
+    .join("\n");
+}
+
+function speedRow(r: Result): string[] {
+  const { workload, peer, pairfold, single, handwritten, peerProblem } = r;
+  const { name, size, dtype, target } = workload;
+  const overPeer = (of: "best" | "median"): string =>
+    peer.isEmpty ? NOTHING : ratio(peer[of] / pairfold[of]);
+  const overHand = (of: "best" | "median"): string =>
+    handwritten.isEmpty ? NOTHING : ratio(handwritten[of] / single[of]);
+  return [
+    name,
+    `${size}² ${dtype}`,
+    peer.isEmpty ? peerProblem ?? NOTHING : pair(peer),
+    pair(pairfold),
+    (size ** 2 / pairfold.best / 1e9).toFixed(2),
+    overPeer("best"),
+    overPeer("median"),
+    target === null ? NOTHING : `≥ ${target}`,
+    overHand("best"),
+    overHand("median"),
+    handwritten.isEmpty ? NOTHING : `≥ ${HANDWRITTEN_TARGET}`,
+  ];
+}
+
+function cpuName(): string {
+  try {
+    const [, name] = /^model name\s*:\s*(.+)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo")) ?? [];
+    if (name !== undefined) return name.trim();
+  } catch {
+    // not Linux
+  }
+  return `${Deno.build.arch} ${Deno.build.os}`;
+}
+
+function report(results: readonly Result[], keops: Keops, date: string): string {
+  const speed = table(
+    [
+      "row",
+      "size",
+      "KeOps, s (best / median)",
+      "Pairfold, s (best / median)",
+      "Gpairs/s",
+      "ratio of bests",
+      "ratio of medians",
+      "target",
+      "to hand-written, bests",
+      "medians",
+      "target",
+    ],
+    results.map(speedRow),
+  );
+  const agreement = table(
+    ["row", "KeOps to Pairfold", "error of KeOps", "error of Pairfold"],
+    results.map((r) => [
+      r.workload.name,
+      scientific(r.difference),
+      scientific(r.peerError),
+      scientific(r.pairfoldError),
+    ]),
+  );
+  const [load] = Deno.loadavg();
+  return `# Pairfold and KeOps, CPU, ${date}
+
+- Machine: ${cpuName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; load average at
+  the end ${load.toFixed(1)}
+- Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; KeOps ${keops.version ?? "missing"}
+- ${threads} threads each, ${repeats} repeats, the contestants taking turns
+
+${speed}
+
+Times are of whole calls, first calls excluded. The ratio to KeOps is KeOps' time over Pairfold's on
+as many threads. The ratio to the hand-written loop of bench/handwritten is its time over Pairfold's,
+both on one thread.
+
+${agreement}
+
+Differences and errors are the largest ones relative to the result's largest entry; errors are against
+a float64 dense loop on 32 rows. KeOps' own float32 sums err by up to 1e-4.
+`;
+}
+
+const date = new Date().toISOString().slice(0, 10);
+const folderName = await Deno.makeTempDir({ prefix: "pairfold-peers-" });
+const keops = new Keops(threads, folderName);
+const results: Result[] = [];
+try {
+  for (const workload of chosenRows()) results.push(await measure(workload, keops));
+} finally {
+  keops.stop();
+  await Deno.remove(folderName, { recursive: true });
+}
+const text = report(results, keops, date);
+console.log(text);
+const slug = cpuName().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+const out = options.out ?? new URL(`../results/${date}-${slug}.md`, import.meta.url);
+await Deno.writeTextFile(out, text);
