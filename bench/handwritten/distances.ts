@@ -57,7 +57,9 @@ export function laplacian(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLo
 }
 
 /** Σ_j b_j / (1 + s|x_i − y_j|²): the weight is the numerator. */
-export function cauchy(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
+export function cauchy(
+  shape: Shape = { rows: 2, columns: 2, coordinates: "locals" },
+): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
     const q = w.chains();
@@ -85,7 +87,9 @@ export function cauchy(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop 
 }
 
 /** Σ_j |x_i − y_j| b_j */
-export function energy(shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+export function energy(
+  shape: Shape = { rows: 2, columns: 1, coordinates: "locals" },
+): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
     const q = w.chains();

@@ -73,10 +73,7 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
   const w = new LoopWriter(tile, float, shape, record, recordLength);
   const code = loop.code(w);
 
-  for (let k = 0; k < 3 * rowVectors; k++) {
-    tile.i32(ADDRESS.rows + k * VECTOR).get(rows).op("v128.load", k * VECTOR);
-    tile.op("v128.store", 0);
-  }
+  w.takeRows(rows);
   code.begin();
   const columnsUpTo = (end: number): void => {
     tile.op("loop");

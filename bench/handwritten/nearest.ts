@@ -9,7 +9,9 @@ import { squaredDistance, workOf } from "./math.ts";
 import type { Fixed, LoopWriter, Shape } from "./writer.ts";
 
 /** The smallest: one operation, no branch. */
-export function smallest(shape: Shape = { rows: 2, columns: 1 }): HandwrittenLoop {
+export function smallest(
+  shape: Shape = { rows: 2, columns: 1, coordinates: "locals" },
+): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const work = workOf(w);
     const [q, best] = [w.chains(), w.rows()];
@@ -31,7 +33,9 @@ function pushIndex(w: LoopWriter, first: number, column: number): void {
 }
 
 /** The index of the smallest. */
-export function nearest(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLoop {
+export function nearest(
+  shape: Shape = { rows: 2, columns: 2, coordinates: "locals" },
+): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const { f } = w;
     const work = workOf(w);

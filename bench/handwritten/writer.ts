@@ -4,7 +4,8 @@
 //
 // V8 checks every address against the memory's size (three instructions) unless it is a constant
 // below the memory's least size. So constants, parameters and the rows of the group at hand stand at
-// fixed addresses and are loaded by each use; only packed columns are read at a moving address.
+// fixed addresses and are loaded by each use; only packed columns are read at a moving address. Loops
+// of few operations keep the rows in locals instead: then there are registers to spare.
 
 import type { FunctionBody, Instruction } from "../../src/emit/wasm/assembler.ts";
 
@@ -27,6 +28,8 @@ export const ADDRESS = {
 export interface Shape {
   readonly rows: number;
   readonly columns: number;
+  /** Where the rows' coordinates wait: loaded by each use (default), or in locals. */
+  readonly coordinates?: "memory" | "locals";
 }
 
 /** Locals: one per chain (column by column), or one per row vector. */
@@ -67,6 +70,7 @@ export class LoopWriter {
   readonly constants: number[] = [];
   readonly #record: number;
   readonly #recordLength: number;
+  readonly #kept: Locals[] | null;
   #scratch: number = ADDRESS.scratch;
 
   /** `record`: the local with the address of the turn's first packed column. */
@@ -82,6 +86,8 @@ export class LoopWriter {
     this.shape = shape;
     this.#record = record;
     this.#recordLength = recordLength;
+    const isKept = shape.coordinates === "locals";
+    this.#kept = isKept ? Array.from({ length: 3 }, () => this.rows()) : null;
   }
 
   /** Bytes of a number. */
@@ -126,8 +132,24 @@ export class LoopWriter {
   }
 
   /** A coordinate of the rows at hand. */
-  coordinate(axis: number): Fixed {
+  coordinate(axis: number): Operand {
+    if (this.#kept !== null) return this.#kept[axis];
     return { address: ADDRESS.rows + axis * this.shape.rows * VECTOR, stride: VECTOR };
+  }
+
+  /** Takes over the coordinates of a group from where they are packed. */
+  takeRows(packed: number): void {
+    for (let axis = 0; axis < 3; axis++) {
+      for (let row = 0; row < this.shape.rows; row++) {
+        const offset = (axis * this.shape.rows + row) * VECTOR;
+        if (this.#kept !== null) {
+          this.f.get(packed).op("v128.load", offset).set(this.#kept[axis][row]);
+        } else {
+          this.f.i32(ADDRESS.rows + offset).get(packed).op("v128.load", offset);
+          this.f.op("v128.store", 0);
+        }
+      }
+    }
   }
 
   /** New memory, a vector per row vector. */

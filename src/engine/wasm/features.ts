@@ -35,10 +35,9 @@ const UNKNOWN_CORES = 4;
 
 /** Number of cores, by the web's name for it or by Node's. */
 export function coreCount(): number {
-  const { navigator, process } = globalThis as {
-    navigator?: { hardwareConcurrency?: number };
-    process?: NodeProcess;
-  };
-  return navigator?.hardwareConcurrency ??
-    process?.getBuiltinModule?.("node:os")?.availableParallelism?.() ?? UNKNOWN_CORES;
+  const cores = globalThis.navigator?.hardwareConcurrency;
+  if (cores !== undefined) return cores;
+  // only where it is needed: looking at `process` makes Deno load its Node layer
+  const { process } = globalThis as { process?: NodeProcess };
+  return process?.getBuiltinModule?.("node:os")?.availableParallelism?.() ?? UNKNOWN_CORES;
 }
