@@ -1,8 +1,8 @@
 // Kernel and schedule to a WebAssembly module: bytes for the engine, text for people. Pure.
 //
-// Three functions are exported. `pack` writes column records; `fold` runs groups of rows over packed
-// columns, by calls of `tile`, one group each, so that V8's optimising tier takes over between calls;
-// `combine` joins the states of column splits and finishes.
+// `pack` writes column records; `fold` runs groups of rows over packed columns, by calls of `tile`,
+// one group each, so that V8's optimising tier takes over between calls. `combine` joins the states
+// of column splits and finishes; it is a module of its own, because few launches need it.
 
 import {
   type Cell,
@@ -49,36 +49,61 @@ export const MAXIMUM_PAGES = 65536;
 export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly layout: Layout;
-  /** Vector constants, to stand from CONSTANTS_ADDRESS on. */
+  /** Vector constants, to stand from CONSTANTS_ADDRESS on; `combine` may add some. */
   readonly constants: readonly { readonly type: Type; readonly value: number }[];
+  /** The module that joins states, emitted when first needed, and the scratch that it needs. */
+  readonly combine: () => {
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    readonly scratchBytes: number;
+  };
   /** The functions as text; made when asked for. */
   readonly text: () => string;
 }
 
-/** The regions of a kernel for a group of row vectors. */
+/** The regions of a kernel for a group of row vectors, each copied when first asked for. */
 class Rows {
   readonly copies: RowCopies;
-  readonly row: Region;
-  readonly init: Region;
-  readonly pair: Region;
-  readonly careful: { readonly test: Region; readonly pair: Region } | null;
-  readonly close: Region | null;
-  readonly combine: Region;
-  readonly finish: Region;
+  readonly #kernel: Kernel;
+  readonly #interleave: number;
+  readonly #made = new Map<Region, Region>();
 
   constructor(kernel: Kernel, { rowVectors, interleave }: WasmSchedule) {
     this.copies = new RowCopies(rowVectors);
-    const copy = (region: Region): Region => replicate(region, this.copies);
-    this.row = copy(kernel.row);
-    this.init = copy(kernel.init);
-    this.pair = replicate(kernel.pair, this.copies, interleave);
-    this.careful = kernel.careful === null ? null : {
-      test: copy(kernel.careful.test),
-      pair: replicate(kernel.careful.pair, this.copies, interleave),
-    };
-    this.close = kernel.close === null ? null : copy(kernel.close);
-    this.combine = copy(kernel.combine);
-    this.finish = copy(kernel.finish);
+    this.#kernel = kernel;
+    this.#interleave = interleave;
+  }
+
+  #copy(region: Region, interleave = this.copies.rows): Region {
+    let copy = this.#made.get(region);
+    if (copy === undefined) {
+      copy = replicate(region, this.copies, interleave);
+      this.#made.set(region, copy);
+    }
+    return copy;
+  }
+  get row(): Region {
+    return this.#copy(this.#kernel.row);
+  }
+  get init(): Region {
+    return this.#copy(this.#kernel.init);
+  }
+  get pair(): Region {
+    return this.#copy(this.#kernel.pair, this.#interleave);
+  }
+  get careful(): { readonly test: Region; readonly pair: Region } | null {
+    const { careful } = this.#kernel;
+    if (careful === null) return null;
+    return { test: this.#copy(careful.test), pair: this.#copy(careful.pair, this.#interleave) };
+  }
+  get close(): Region | null {
+    const { close } = this.#kernel;
+    return close === null ? null : this.#copy(close);
+  }
+  get combine(): Region {
+    return this.#copy(this.#kernel.combine);
+  }
+  get finish(): Region {
+    return this.#copy(this.#kernel.finish);
   }
 }
 
@@ -222,16 +247,29 @@ class ModuleEmitter {
     w.hoist(rows.pair);
     if (rows.careful !== null) w.hoist(rows.careful.pair);
     f.op("block").get(count).op("i32.eqz").op("br_if", 0);
-    if (rows.careful === null) {
-      this.#columns(f, w, rows.pair, record, index, last);
-    } else {
-      w.region(rows.careful.test);
-      this.#pushAnySpecial(f, w);
-      f.op("if");
-      this.#columns(f, w, rows.careful.pair, record, index, last);
+    const special = rows.careful === null ? null : this.#anySpecial(f, w, rows.careful.test);
+    const columnsUpTo = (end: number): void => {
+      if (rows.careful === null || special === null) {
+        this.#columns(f, w, rows.pair, record, index, end);
+        return;
+      }
+      f.get(special).op("if");
+      this.#columns(f, w, rows.careful.pair, record, index, end);
       f.op("else");
-      this.#columns(f, w, rows.pair, record, index, last);
+      this.#columns(f, w, rows.pair, record, index, end);
       f.op("end");
+    };
+    if (rows.close === null) {
+      columnsUpTo(last);
+    } else {
+      // whole blocks, each closed, the last one short
+      const end = f.local("i32");
+      f.op("loop");
+      f.get(record).i32(this.#kernel.block * recordBytes).op("i32.add").op("local.tee", end);
+      f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
+      columnsUpTo(end);
+      w.region(rows.close);
+      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
     }
     f.op("end");
 
@@ -243,48 +281,34 @@ class ModuleEmitter {
     return f;
   }
 
-  /** Leaves on the stack whether any row of the group is special. */
-  #pushAnySpecial(f: FunctionBody, w: CodeWriter): void {
+  /** A local that tells whether any row of the group is special. */
+  #anySpecial(f: FunctionBody, w: CodeWriter, test: Region): number {
+    const special = f.local("i32");
+    w.region(test);
     const { careful } = this.#kernel;
-    if (careful === null) return;
+    if (careful === null) return special;
     for (let row = 0; row < this.#schedule.rowVectors; row++) {
       for (const local of w.cell(this.#rows.copies.of(careful.special, row))) f.get(local);
       if (row > 0) f.op("v128.or");
     }
-    f.op("v128.any_true");
+    f.op("v128.any_true").set(special);
+    return special;
   }
 
-  /** The loop over packed columns: whole blocks, each closed, the last one short. */
+  /** The inner loop: one region per packed column. */
   #columns(
     f: FunctionBody,
     w: CodeWriter,
     pair: Region,
     record: number,
     index: number,
-    last: number,
+    end: number,
   ): void {
-    const { recordBytes } = this.#sizes;
-    const { block } = this.#kernel;
-    const { close } = this.#rows;
-    const usesIndex = readsColumnIndex(pair);
-    const columnsUpTo = (end: number): void => {
-      f.op("loop");
-      w.region(pair);
-      if (usesIndex) f.get(index).i32(1).op("i32.add").set(index);
-      f.get(record).i32(recordBytes).op("i32.add").op("local.tee", record);
-      f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
-    };
-    if (close === null) {
-      columnsUpTo(last);
-      return;
-    }
-    const end = f.local("i32");
     f.op("loop");
-    f.get(record).i32(block * recordBytes).op("i32.add").op("local.tee", end).get(last);
-    f.get(end).get(last).op("i32.lt_u").op("select").set(end);
-    columnsUpTo(end);
-    w.region(close);
-    f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
+    w.region(pair);
+    if (readsColumnIndex(pair)) f.get(index).i32(1).op("i32.add").set(index);
+    f.get(record).i32(this.#sizes.recordBytes).op("i32.add").op("local.tee", record);
+    f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
   }
 
   /** Joins the states of all splits of one group of rows, and finishes it. */
@@ -356,27 +380,33 @@ class ModuleEmitter {
     }
   }
 
-  #functions(): FunctionBody[] {
-    return [
-      this.#tile(),
-      this.#join(),
-      this.#groups("fold", PARAMETERS.fold, 0),
-      this.#groups("combine", PARAMETERS.combine, 1),
-      this.#pack(),
-    ];
+  #main(): FunctionBody[] {
+    return [this.#tile(), this.#groups("fold", PARAMETERS.fold, 0), this.#pack()];
+  }
+
+  #combining(): FunctionBody[] {
+    return [this.#join(), this.#groups("combine", PARAMETERS.combine, 0)];
+  }
+
+  #assemble(functions: readonly FunctionBody[]): Uint8Array<ArrayBuffer> {
+    const { shared } = this.#features;
+    return assemble(functions, { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES });
   }
 
   text(): string {
-    return this.#functions().map((f) => f.text()).join("\n");
+    return [...this.#main(), ...this.#combining()].map((f) => f.text()).join("\n");
   }
 
   emit(): WasmModule {
-    const { shared } = this.#features;
-    const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
+    const bytes = this.#assemble(this.#main());
     return {
-      bytes: assemble(this.#functions(), memory),
+      bytes,
       layout: { ...this.#sizes, scratchBytes: this.#scratch.bytes },
       constants: this.#pool.entries,
+      combine: () => {
+        const combining = this.#assemble(this.#combining());
+        return { bytes: combining, scratchBytes: this.#scratch.bytes };
+      },
       text: () => new ModuleEmitter(this.#kernel, this.#schedule, this.#features, true).text(),
     };
   }

@@ -2,7 +2,13 @@
 // one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { emitWasm, FLAGS, vectorOf, type WasmFeatures } from "../../emit/wasm/mod.ts";
+import {
+  emitWasm,
+  FLAGS,
+  vectorOf,
+  type WasmFeatures,
+  type WasmModule,
+} from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
 import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
@@ -12,10 +18,9 @@ import { planWaves, type Task, type Wave } from "./plan.ts";
 import { WorkerPool } from "./pool.ts";
 import { type CompiledCode, WasmProgram } from "./program.ts";
 import {
+  type CombineExports,
   CONTROL,
   instantiate,
-  ITEM_COMBINE,
-  ITEM_FOLD,
   type KernelExports,
   MAX_WORKERS,
   runItem,
@@ -47,6 +52,8 @@ const ITEM_PAIRS = 1_000_000;
 /** Milliseconds for which the calling thread works before it lets others. */
 const SLICE = 12;
 const PROGRESS_INTERVAL = 25;
+/** Groups of rows that are joined between two looks at the clock. */
+const COMBINE_GROUPS = 256;
 
 /** A list of work items in memory, and the pairs folded once each is done. */
 interface Items {
@@ -127,19 +134,19 @@ export class WasmEngine implements Engine {
     if (known !== undefined && this.#codes.get(known.code.key) === known.code) return known;
     const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
       (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
-    const program = new WasmProgram(kernel, chosen, this.#compile(kernel, chosen), target);
+    const emitted = emitWasm(kernel, chosen, this.#features);
+    const program = new WasmProgram(kernel, chosen, emitted, this.#compile(emitted), target);
     programs.set(key, program);
     return program;
   }
 
-  #compile(kernel: Kernel, schedule: WasmSchedule): CompiledCode {
-    const emitted = emitWasm(kernel, schedule, this.#features);
+  #compile(emitted: WasmModule): CompiledCode {
     // the constants stand in memory, not in the code
     const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
     const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
     let code = this.#codes.get(key);
     if (code === undefined) {
-      code = { id: this.#compiled++, key, module: new WebAssembly.Module(emitted.bytes), emitted };
+      code = { id: this.#compiled++, key, module: new WebAssembly.Module(emitted.bytes) };
     }
     this.#codes.delete(key);
     this.#codes.set(key, code); // the youngest now
@@ -224,12 +231,42 @@ export class WasmEngine implements Engine {
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const threads = this.#features.shared && pairs >= this.#threadedPairs ? this.#threads : 1;
     const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
-    const combines = this.#combineItems(wave, blocks);
     const first = this.#dispatch(program, exports, folds, threads, run);
-    if (combines === null) return first;
-    const second = (): Promise<void> | null =>
-      this.#dispatch(program, exports, combines, 1, { ...run, control: {} });
-    return first === null ? second() : first.then(() => second() ?? undefined);
+    const splitTasks = wave.flatMap((task, k) =>
+      task.last && task.keepsState ? [{ task, block: blocks[k] }] : []
+    );
+    if (splitTasks.length === 0) return first;
+    const join = (): Promise<void> => this.#combine(program, stage, splitTasks, run.control);
+    return first === null ? join() : first.then(join);
+  }
+
+  /** Joins the states of finished tasks, here: it is little work, in slices of time. */
+  async #combine(
+    program: WasmProgram,
+    stage: Stage,
+    tasks: readonly { readonly task: Task; readonly block: RowBlock }[],
+    control: RunControl,
+  ): Promise<void> {
+    const { module, scratchBytes } = program.combine;
+    stage.constants(); // the combining step may have added some
+    const memory = this.#live();
+    const { combine } = instantiate(module, memory.memory) as CombineExports;
+    const scratch = memory.alloc(scratchBytes);
+    const { groupRows, stateBytes } = program.layout;
+    const step = groupRows * COMBINE_GROUPS;
+    let end = performance.now() + SLICE;
+    for (const { task, block: { job, state, splitStride } } of tasks) {
+      const rows = task.i1 - task.i0;
+      for (let row = 0; row < rows; row += step) {
+        const stateAt = state + (row / groupRows) * stateBytes;
+        const rowEnd = Math.min(rows, row + step);
+        combine(job, row, rowEnd, stateAt, splitStride, task.splits.count, scratch);
+        if (performance.now() < end) continue;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        throwIfAborted(control);
+        end = performance.now() + SLICE;
+      }
+    }
   }
 
   #foldItems(
@@ -254,29 +291,12 @@ export class WasmEngine implements Engine {
           const rowEnd = Math.min(rows, row + groups * groupRows);
           const stateAt = state + split * splitStride + (row / groupRows) * stateBytes;
           const record = columns[t].record + (start - task.j0) * recordBytes;
-          words.push(ITEM_FOLD, job, row, rowEnd, record, count, start, stateAt, flags, 0);
+          words.push(job, row, rowEnd, record, count, start, stateAt, flags);
           weights.push((rowEnd - row) * count);
         }
       }
     });
     return this.#place(words, weights);
-  }
-
-  /** Items that join the states of finished tasks; null where there are none. */
-  #combineItems(
-    wave: Wave,
-    blocks: readonly RowBlock[],
-  ): Items | null {
-    const words: number[] = [];
-    const weights: number[] = [];
-    wave.forEach((task, t) => {
-      if (!task.last || !task.keepsState) return;
-      const { job, state, splitStride } = blocks[t];
-      const { count } = task.splits;
-      words.push(ITEM_COMBINE, job, 0, task.i1 - task.i0, state, splitStride, count, 0, 0, 0);
-      weights.push(0);
-    });
-    return words.length === 0 ? null : this.#place(words, weights);
   }
 
   #place(words: readonly number[], weights: readonly number[]): Items {
@@ -294,7 +314,7 @@ export class WasmEngine implements Engine {
   #instanceOf(program: WasmProgram): KernelExports {
     let exports = this.#instances.get(program.code.id);
     if (exports === undefined) {
-      exports = instantiate(program.code.module, this.#live().memory);
+      exports = instantiate(program.code.module, this.#live().memory) as KernelExports;
       this.#instances.set(program.code.id, exports);
     }
     return exports;

@@ -11,24 +11,47 @@ export interface CompiledCode {
   /** The module's bytes and constants as a string. */
   readonly key: string;
   readonly module: WebAssembly.Module;
-  readonly emitted: WasmModule;
+}
+
+/** The compiled combining step of one program. */
+export interface CombineCode {
+  readonly module: WebAssembly.Module;
+  readonly scratchBytes: number;
 }
 
 export class WasmProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;
+  readonly emitted: WasmModule;
   readonly code: CompiledCode;
   readonly #target: string;
+  #combine: CombineCode | null = null;
 
-  constructor(kernel: Kernel, schedule: WasmSchedule, code: CompiledCode, target: string) {
+  constructor(
+    kernel: Kernel,
+    schedule: WasmSchedule,
+    emitted: WasmModule,
+    code: CompiledCode,
+    target: string,
+  ) {
     this.kernel = kernel;
     this.schedule = schedule;
+    this.emitted = emitted;
     this.code = code;
     this.#target = target;
   }
 
   get layout(): Layout {
-    return this.code.emitted.layout;
+    return this.emitted.layout;
+  }
+
+  /** The module that joins the states of splits, compiled when first needed. */
+  get combine(): CombineCode {
+    if (this.#combine === null) {
+      const { bytes, scratchBytes } = this.emitted.combine();
+      this.#combine = { module: new WebAssembly.Module(bytes), scratchBytes };
+    }
+    return this.#combine;
   }
 
   explain(): { target: string; schedule: string; source: string } {
@@ -38,7 +61,7 @@ export class WasmProgram implements Program {
       target: this.#target,
       schedule: `${groupRows} rows per tile (${rowVectors} vectors), operands in ${operands}, ` +
         `${recordBytes} bytes per packed column`,
-      source: this.code.emitted.text(),
+      source: this.emitted.text(),
     };
   }
 }

@@ -15,12 +15,8 @@ export const CONTROL_BYTES = 4096;
 /** Workers that the control block has room for. */
 export const MAX_WORKERS = CONTROL_BYTES / 4 - CONTROL.perWorker;
 
-/** 32-bit words of one work item: which function, then its parameters less the scratch address. */
-export const ITEM_WORDS = 10;
-export const ITEM_FOLD = 0;
-export const ITEM_COMBINE = 1;
-/** Parameters that an item holds for each function. */
-export const ITEM_PARAMETERS = [8, 6] as const;
+/** 32-bit words of one work item: the parameters of `fold` less the scratch address. */
+export const ITEM_WORDS = 8;
 
 /** Runs all items, together with the other workers. */
 export interface RunMessage {
@@ -53,17 +49,15 @@ export interface FromWorker {
 export type KernelFunction = (...parameters: number[]) => void;
 export interface KernelExports {
   readonly fold: KernelFunction;
-  readonly combine: KernelFunction;
   readonly pack: KernelFunction;
 }
+export interface CombineExports {
+  readonly combine: KernelFunction;
+}
 
-/** Instantiates a kernel over a memory. */
-export function instantiate(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): KernelExports {
-  const instance = new WebAssembly.Instance(module, { pairfold: { memory } });
-  return instance.exports as unknown as KernelExports;
+/** Instantiates a module over a memory. */
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): unknown {
+  return new WebAssembly.Instance(module, { pairfold: { memory } }).exports;
 }
 
 /** Runs one item of a list. `words` covers the whole memory. */
@@ -75,7 +69,5 @@ export function runItem(
   scratch: number,
 ): void {
   const at = (items >>> 2) + index * ITEM_WORDS;
-  const isFold = words[at] === ITEM_FOLD;
-  const p = words.subarray(at + 1, at + 1 + ITEM_PARAMETERS[words[at] as 0 | 1]);
-  (isFold ? kernel.fold : kernel.combine)(...p, scratch);
+  kernel.fold(...words.subarray(at, at + ITEM_WORDS), scratch);
 }

@@ -121,9 +121,9 @@ export class Stage {
     return address;
   }
 
-  /** Writes the program's constants to their fixed place; once per launch. */
+  /** Writes the program's constants to their fixed place; all launches use it in turn. */
   constants(): void {
-    this.#program.code.emitted.constants.forEach(({ type, value }, k) => {
+    this.#program.emitted.constants.forEach(({ type, value }, k) => {
       const address = CONSTANTS_ADDRESS + k * VECTOR_BYTES;
       if (address < CONSTANTS_END) this.#memory.bytesAt(address).set(vectorOf(type, value));
     });

@@ -18,7 +18,7 @@ function kernelOf(message: RunMessage): KernelExports {
   const { setup, program } = message;
   if (setup !== null) {
     memory = setup.memory;
-    programs.set(program, instantiate(setup.module, setup.memory));
+    programs.set(program, instantiate(setup.module, setup.memory) as KernelExports);
   }
   const kernel = programs.get(program);
   if (kernel === undefined) throw new Error(`program ${program} is not known to this worker`);
