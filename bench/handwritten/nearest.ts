@@ -68,7 +68,10 @@ export function nearest(
 }
 
 /** The K smallest with their indices, sorted: an unrolled insertion that bubbles down. */
-export function kSmallest(k: number, shape: Shape = { rows: 4, columns: 1 }): HandwrittenLoop {
+export function kSmallest(
+  k: number,
+  shape: Shape = { rows: 2, columns: 2, coordinates: "locals" },
+): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
     const { f } = w;
     const work = workOf(w);

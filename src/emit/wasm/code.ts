@@ -9,7 +9,6 @@ import {
   type Kernel,
   type LocalArray,
   type Memory,
-  type Operation,
   type Place,
   type Region,
   type Statement,
@@ -18,7 +17,7 @@ import {
   visit,
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
-import type { FunctionBody, Instruction } from "./assembler.ts";
+import type { FunctionBody } from "./assembler.ts";
 import {
   CONSTANTS_ADDRESS,
   CONSTANTS_END,
@@ -26,16 +25,7 @@ import {
   type Scratch,
   VECTOR_BYTES,
 } from "./layout.ts";
-
-/** What the host's WebAssembly offers beyond plain SIMD. */
-export interface WasmFeatures {
-  /** Fused multiply-add and lane selection (relaxed SIMD). */
-  readonly relaxed: boolean;
-  /** Shared memory, hence threads. */
-  readonly shared: boolean;
-}
-
-const PREFIX = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2", mask: "v128" } as const;
+import { Spelling, type WasmFeatures } from "./spelling.ts";
 
 /** Vector constants that functions load from memory, each once. */
 export class ConstantPool {
@@ -70,30 +60,6 @@ export function vectorOf(type: Type, value: number): Uint8Array {
   }
 }
 
-/** The spelling of operations that are one instruction after their arguments. */
-const PLAIN: Partial<Record<Operation, string>> = {
-  add: "add",
-  sub: "sub",
-  mul: "mul",
-  div: "div",
-  neg: "neg",
-  abs: "abs",
-  sqrt: "sqrt",
-  floor: "floor",
-  pmin: "pmin",
-  pmax: "pmax",
-  lt: "lt",
-  le: "le",
-  eq: "eq",
-};
-const BITWISE: Partial<Record<Operation, Instruction>> = {
-  and: "v128.and",
-  or: "v128.or",
-  maskAnd: "v128.and",
-  maskOr: "v128.or",
-  maskNot: "v128.not",
-};
-
 /** The locals that regions of one function work with. */
 export interface Frame {
   /** Base addresses. */
@@ -122,7 +88,7 @@ function recordKey(value: Value): string | null {
 export class CodeWriter {
   readonly #f: FunctionBody;
   readonly #kernel: Kernel;
-  readonly #features: WasmFeatures;
+  readonly #spelling: Spelling;
   readonly #schedule: WasmSchedule;
   readonly #pool: ConstantPool;
   readonly #scratch: Scratch;
@@ -147,7 +113,7 @@ export class CodeWriter {
   ) {
     this.#f = f;
     this.#kernel = kernel;
-    this.#features = features;
+    this.#spelling = new Spelling(f, kernel.float, features, (x, half) => this.#push(x, half));
     this.#schedule = schedule;
     this.#pool = pool;
     this.#scratch = scratch;
@@ -286,7 +252,7 @@ export class CodeWriter {
         this.#load(value.memory, value.place, value, half);
         return;
       case "operation":
-        this.#operation(value, half);
+        this.#spelling.operation(value, half);
         return;
     }
     value satisfies never;
@@ -444,105 +410,5 @@ export class CodeWriter {
       if (size === 4) f.op("v128.store32_lane", offset, lane32);
       else f.op("v128.store64_lane", offset, lane);
     }
-  }
-
-  #operation(value: Value & { kind: "operation" }, half: number): void {
-    const f = this.#f;
-    const { operation, args } = value;
-    const [first] = args;
-    const prefix = PREFIX[first.type];
-    const pushAll = (): void => args.forEach((a) => this.#push(a, half));
-    const plain = PLAIN[operation];
-    if (plain !== undefined) {
-      pushAll();
-      const signed = !isFloat(first.type) && (operation === "lt" || operation === "le") ? "_s" : "";
-      f.op(`${prefix}.${plain}${signed}` as Instruction);
-      return;
-    }
-    const bitwise = BITWISE[operation];
-    if (bitwise !== undefined) {
-      pushAll();
-      f.op(bitwise);
-      return;
-    }
-    switch (operation) {
-      case "madd":
-      case "nmadd":
-        this.#fused(operation, args, half);
-        return;
-      case "select":
-        if (registersOf(value.type, this.#kernel) === 2) {
-          throw new PairfoldError("internal", "select of wide values");
-        }
-        this.#push(args[1]);
-        this.#push(args[2]);
-        this.#push(args[0]);
-        if (!this.#features.relaxed) f.op("v128.bitselect");
-        else if (this.#size === 4) f.op("i32x4.relaxed_laneselect");
-        else f.op("i64x2.relaxed_laneselect");
-        return;
-      case "shl":
-      case "shr":
-        pushAll();
-        f.i32(value.attribute);
-        f.op(`${prefix}.${operation === "shl" ? "shl" : "shr_s"}` as Instruction);
-        return;
-      case "bits":
-      case "float":
-        pushAll();
-        return;
-      case "convert":
-        this.#convert(first);
-        return;
-      case "promote":
-        this.#push(first);
-        if (half === 1) {
-          this.#push(first);
-          f.op("i8x16.shuffle", ...[8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]);
-        }
-        f.op("f64x2.promote_low_f32x4");
-        return;
-      case "demote":
-        this.#push(first, 0);
-        f.op("f32x4.demote_f64x2_zero");
-        this.#push(first, 1);
-        f.op("f32x4.demote_f64x2_zero");
-        f.op("i8x16.shuffle", ...[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
-        return;
-      default:
-        throw new PairfoldError("internal", `WebAssembly has no ${operation}`);
-    }
-  }
-
-  #fused(operation: "madd" | "nmadd", args: readonly Value[], half: number): void {
-    const f = this.#f;
-    const [a, b, c] = args;
-    const prefix = a.type === "f32" ? "f32x4" : "f64x2";
-    if (this.#features.relaxed) {
-      for (const x of args) this.#push(x, half);
-      f.op(`${prefix}.relaxed_${operation}`);
-      return;
-    }
-    if (operation === "nmadd") this.#push(c, half);
-    this.#push(a, half);
-    this.#push(b, half);
-    f.op(`${prefix}.mul`);
-    if (operation === "nmadd") f.op(`${prefix}.sub`);
-    else {
-      this.#push(c, half);
-      f.op(`${prefix}.add`);
-    }
-  }
-
-  /** Integer to float. 64-bit lanes have no instruction: add to the bits of 1.5 · 2^52. */
-  #convert(x: Value): void {
-    const f = this.#f;
-    this.#push(x);
-    if (this.#size === 4) {
-      f.op("f32x4.convert_i32x4_s");
-      return;
-    }
-    const magic = new Uint8Array(new Float64Array(2).fill(1.5 * 2 ** 52).buffer);
-    f.op("v128.const", ...magic).op("i64x2.add").op("v128.const", ...magic).op("f64x2.sub");
   }
 }

@@ -17,7 +17,7 @@ import {
 } from "../../loop/mod.ts";
 import { checkSchedule, type WasmSchedule } from "../../tiling/mod.ts";
 import { assemble, FunctionBody } from "./assembler.ts";
-import { CodeWriter, ConstantPool, type Frame, type WasmFeatures } from "./code.ts";
+import { CodeWriter, ConstantPool, type Frame } from "./code.ts";
 import {
   FLAGS,
   JOB,
@@ -29,8 +29,10 @@ import {
   sizesOf,
   VECTOR_BYTES,
 } from "./layout.ts";
+import type { WasmFeatures } from "./spelling.ts";
 
-export { vectorOf, type WasmFeatures } from "./code.ts";
+export { vectorOf } from "./code.ts";
+export type { WasmFeatures } from "./spelling.ts";
 export {
   CONSTANTS_ADDRESS,
   CONSTANTS_END,
