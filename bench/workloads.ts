@@ -118,7 +118,7 @@ export const WORKLOADS: readonly Workload[] = [
     keops: { formula: gaussianKeops, reduction: "Sum" },
     fold: gaussianFold,
     dense: gaussianTerm,
-    handwritten: gaussian("f32"),
+    handwritten: gaussian("gaussian", "f32"),
   },
   {
     ...points3,
@@ -216,7 +216,7 @@ export const WORKLOADS: readonly Workload[] = [
     keops: { formula: gaussianKeops, reduction: "Sum" },
     fold: gaussianFold,
     dense: gaussianTerm,
-    handwritten: gaussian("f64"),
+    handwritten: gaussian("gaussian-f64", "f64"),
   },
   {
     ...points3,

@@ -10,7 +10,7 @@ import {
   Total,
   workOf,
 } from "./math.ts";
-import type { LoopWriter, Shape } from "./writer.ts";
+import { type LoopWriter, type Shape, WEIGHTED } from "./writer.ts";
 
 /**
  * Σ_j exp(−s|x_i − y_j|) b_j. The square roots of the next turn stand beside the exponentials of
@@ -47,7 +47,7 @@ export function laplacian(shape: Shape = { rows: 2, columns: 2 }): HandwrittenLo
     name: "laplacian",
     float: "f32",
     shape,
-    recordLength: 4,
+    packed: WEIGHTED,
     parameters: (scale) => {
       const exponent = -scale * Math.LOG2E;
       return [exponent, leastExponent("f32") / exponent];
@@ -80,7 +80,7 @@ export function cauchy(
     name: "cauchy",
     float: "f32",
     shape,
-    recordLength: 4,
+    packed: WEIGHTED,
     parameters: (scale) => [scale],
     code,
   };
@@ -105,5 +105,5 @@ export function energy(
       results: [sum.result],
     };
   };
-  return { name: "energy", float: "f32", shape, recordLength: 4, code };
+  return { name: "energy", float: "f32", shape, packed: WEIGHTED, code };
 }

@@ -10,7 +10,7 @@ import {
   Total,
   workOf,
 } from "./math.ts";
-import type { Float, LoopWriter, Shape } from "./writer.ts";
+import { type Columns, type Float, type LoopWriter, type Shape, WEIGHTED } from "./writer.ts";
 
 /** −s·log₂e, and the squared distance from which the power counts as 0. */
 function parametersOf(float: Float, scale: number): readonly number[] {
@@ -19,11 +19,14 @@ function parametersOf(float: Float, scale: number): readonly number[] {
 }
 
 /**
- * The sum. Eighteen operations per chain, twelve of which need one of Zen 4's two multipliers: at
- * least 36 cycles for 24 float32 pairs. In blocks of 64 columns with compensated totals.
+ * The sum, in blocks of 64 columns with compensated totals. In three dimensions eighteen operations
+ * per chain, twelve of which need one of Zen 4's two multipliers: at least 36 cycles for 24 float32
+ * pairs. Coordinates and weights are unrolled, whatever their number.
  */
 export function gaussian(
+  name: string,
   float: Float,
+  packed: Columns = WEIGHTED,
   shape: Shape = { rows: 3, columns: 2 },
 ): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
@@ -31,24 +34,26 @@ export function gaussian(
     const work = workOf(w);
     const power = powerWorkOf(w);
     const q = w.chains();
-    const sum = new Total(w);
+    const sums = Array.from({ length: packed.weights }, () => new Total(w));
     return {
-      begin: () => sum.begin(),
+      begin: () => sums.forEach((sum) => sum.begin()),
       turn: () => {
         squaredDistance(w, q, work);
         w.op("pmin", q, q, largest); // NaN stays
         powerOfScaled(w, q, q, scale, power);
-        w.fold("relaxed_madd", sum.open, q, w.load(work.y, 3), sum.open);
+        sums.forEach((sum, k) => {
+          w.fold("relaxed_madd", sum.open, q, w.load(work.y, packed.dim + k), sum.open);
+        });
       },
-      close: () => sum.close(),
-      results: [sum.result],
+      close: () => sums.forEach((sum) => sum.close()),
+      results: sums.map((sum) => sum.result),
     };
   };
   return {
-    name: float === "f32" ? "gaussian" : "gaussian-f64",
+    name,
     float,
     shape,
-    recordLength: 4,
+    packed,
     parameters: (scale) => parametersOf(float, scale),
     code,
   };
@@ -86,7 +91,7 @@ export function gaussianGradient(shape: Shape = { rows: 3, columns: 2 }): Handwr
     name: "gradient",
     float: "f32",
     shape,
-    recordLength: 4,
+    packed: WEIGHTED,
     parameters: (scale) => parametersOf("f32", scale),
     code,
     finish: (sums, scale) => sums.map((sum) => -2 * scale * sum),

@@ -6,7 +6,7 @@
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import { leastExponent, powerOf, powerWorkOf, squaredDistance, Total, workOf } from "./math.ts";
-import type { Locals, LoopWriter, Shape } from "./writer.ts";
+import { BARE, type Locals, type LoopWriter, type Shape } from "./writer.ts";
 
 /** 2^58 = 2.9e17: 1e20 such terms fit into float32. */
 const LIMIT = 58;
@@ -72,7 +72,7 @@ export function logSumExp(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLo
     name: "logsumexp",
     float: "f32",
     shape,
-    recordLength: 3,
+    packed: BARE,
     parameters: (scale) => [-scale * Math.LOG2E],
     code,
     finish: ([shift, total]) => [Math.log(total) - shift * Math.LN2],

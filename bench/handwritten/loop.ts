@@ -5,7 +5,15 @@
 // the fold; rows and columns are packed before it, results are read after it.
 
 import { assemble, FunctionBody } from "../../src/emit/wasm/assembler.ts";
-import { ADDRESS, type Float, LoopWriter, type Operand, type Shape, VECTOR } from "./writer.ts";
+import {
+  ADDRESS,
+  type Columns,
+  type Float,
+  LoopWriter,
+  type Operand,
+  type Shape,
+  VECTOR,
+} from "./writer.ts";
 
 /** Columns that are added up plainly before their total is added with compensation. */
 const BLOCK = 64;
@@ -14,7 +22,7 @@ const PAGE = 65536;
 /** Arrays of a loop's float type. */
 export type FloatArray = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** What a loop folds: rows x (M, 3), columns y (N, 3) with weights (N), and a scale. */
+/** What a loop folds: rows x (M, dim), columns y (N, dim) with weights (N, E), and a scale. */
 export interface LoopInputs {
   readonly x: FloatArray;
   readonly y: FloatArray;
@@ -41,8 +49,7 @@ export interface HandwrittenLoop {
   readonly name: string;
   readonly float: Float;
   readonly shape: Shape;
-  /** Numbers of a packed column: three coordinates, or these and the weight. */
-  readonly recordLength: 3 | 4;
+  readonly packed: Columns;
   /** Parameters at fixed addresses, from the scale. */
   readonly parameters?: (scale: number) => readonly number[];
   readonly code: (w: LoopWriter) => LoopCode;
@@ -58,19 +65,19 @@ export interface RunningLoop {
   readonly results: () => Float64Array;
 }
 
-interface Assembled {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+/** A loop as functions, before the size of its memory is known. */
+interface Written {
+  readonly functions: readonly FunctionBody[];
   readonly constants: readonly number[];
   readonly floatCount: number;
   readonly resultCount: number;
 }
 
-function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
-  const { float, shape, recordLength } = loop;
-  const rowVectors = shape.rows;
+function write(loop: HandwrittenLoop): Written {
+  const { float, shape, packed } = loop;
   const tile = new FunctionBody("tile", ["i32", "i32", "i32", "i32"]);
   const [rows, record, recordEnd, out] = [0, 1, 2, 3];
-  const w = new LoopWriter(tile, float, shape, record, recordLength);
+  const w = new LoopWriter(tile, float, shape, packed, record);
   const code = loop.code(w);
 
   w.takeRows(rows);
@@ -78,37 +85,36 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
   const columnsUpTo = (end: number): void => {
     tile.op("loop");
     code.turn();
-    tile.get(record).i32(w.turnBytes).op("i32.add").op("local.tee", record);
+    tile.get(record).i32(shape.columns * w.columnBytes).op("i32.add").op("local.tee", record);
     tile.get(end).op("i32.lt_u").op("br_if", 0).op("end");
   };
   if (code.close === undefined) columnsUpTo(recordEnd);
   else {
     const end = tile.local("i32");
     tile.op("loop");
-    tile.get(record).i32(BLOCK / shape.columns * w.turnBytes).op("i32.add").op("local.tee", end)
-      .get(recordEnd);
-    tile.get(end).get(recordEnd).op("i32.lt_u").op("select").set(end);
+    tile.get(record).i32(BLOCK * w.columnBytes).op("i32.add").op("local.tee", end);
+    tile.get(recordEnd).get(end).get(recordEnd).op("i32.lt_u").op("select").set(end);
     columnsUpTo(end);
     code.close();
     tile.get(record).get(recordEnd).op("i32.lt_u").op("br_if", 0).op("end");
   }
   const results = [...code.results, ...(code.indices ?? [])];
   results.forEach((result, k) => {
-    for (let row = 0; row < rowVectors; row++) {
+    for (let row = 0; row < shape.rows; row++) {
       tile.get(out);
       w.push(result, row);
-      tile.op("v128.store", (k * rowVectors + row) * VECTOR);
+      tile.op("v128.store", (k * shape.rows + row) * VECTOR);
     }
   });
 
   const run = new FunctionBody("run", ["i32", "i32", "i32", "i32", "i32"]);
   const groups = 4;
   run.op("loop").get(rows).get(record).get(recordEnd).get(out).op("call", 0);
-  run.get(rows).i32(3 * rowVectors * VECTOR).op("i32.add").set(rows);
-  run.get(out).i32(results.length * rowVectors * VECTOR).op("i32.add").set(out);
+  run.get(rows).i32(packed.dim * shape.rows * VECTOR).op("i32.add").set(rows);
+  run.get(out).i32(results.length * shape.rows * VECTOR).op("i32.add").set(out);
   run.get(groups).i32(1).op("i32.sub").op("local.tee", groups).op("br_if", 0).op("end");
   return {
-    bytes: assemble([tile, run], { shared: false, minimum: pages, maximum: pages }),
+    functions: [tile, run],
     constants: w.constants,
     floatCount: code.results.length,
     resultCount: results.length,
@@ -117,28 +123,25 @@ function assembleLoop(loop: HandwrittenLoop, pages: number): Assembled {
 
 /** Compiles a loop and packs its data. */
 export function prepare(loop: HandwrittenLoop, inputs: LoopInputs): RunningLoop {
-  const { float, shape, recordLength } = loop;
-  const rowVectors = shape.rows;
-  const { x, y, weights, scale } = inputs;
+  const { float, shape, packed } = loop;
+  const { functions, constants, floatCount, resultCount } = write(loop);
   const size = float === "f32" ? 4 : 8;
   const lanes = VECTOR / size;
-  const groupRows = lanes * rowVectors;
-  const rowCount = x.length / 3;
-  const columnCount = weights.length;
+  const groupRows = lanes * shape.rows;
+  const rowCount = inputs.x.length / packed.dim;
+  const columnCount = inputs.y.length / packed.dim;
   const groups = Math.ceil(rowCount / groupRows);
   if (columnCount % shape.columns !== 0) {
     throw new TypeError(`${loop.name}: ${columnCount} columns are not whole turns`);
   }
 
+  const recordLength = packed.dim + packed.weights;
   const rowsAt = ADDRESS.data;
-  const columnsAt = rowsAt + groups * 3 * rowVectors * VECTOR;
+  const columnsAt = rowsAt + groups * groupRows * packed.dim * size;
   const columnsEnd = columnsAt + columnCount * recordLength * size;
   // a loop may look one turn ahead, beyond the last column
-  const outAt = Math.ceil((columnsEnd + 256) / VECTOR) * VECTOR;
-  const outBytes = (resultCount: number): number => groups * resultCount * rowVectors * VECTOR;
-  // the number of results is known once the code is written: room for lists of ten and ten
-  const pages = Math.ceil((outAt + outBytes(20)) / PAGE);
-  const { bytes, constants, floatCount, resultCount } = assembleLoop(loop, pages);
+  const outAt = Math.ceil((columnsEnd + shape.columns * recordLength * size) / VECTOR) * VECTOR;
+  const pages = Math.ceil((outAt + groups * groupRows * resultCount * size) / PAGE);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const numbers = float === "f32"
     ? new Float32Array(memory.buffer)
@@ -149,22 +152,11 @@ export function prepare(loop: HandwrittenLoop, inputs: LoopInputs): RunningLoop 
       numbers.fill(value, start, start + lanes);
     });
   fill(ADDRESS.constants, constants);
-  fill(ADDRESS.parameters, loop.parameters?.(scale) ?? []);
+  fill(ADDRESS.parameters, loop.parameters?.(inputs.scale) ?? []);
+  packRows(numbers.subarray(rowsAt / size), inputs.x, packed.dim, groupRows, groups);
+  packColumns(numbers.subarray(columnsAt / size), inputs, packed, columnCount);
 
-  for (let i = 0; i < groups * groupRows; i++) {
-    const row = Math.min(i, rowCount - 1);
-    const group = Math.floor(i / groupRows);
-    for (let axis = 0; axis < 3; axis++) {
-      const at = (group * 3 + axis) * groupRows + i % groupRows;
-      numbers[rowsAt / size + at] = x[3 * row + axis];
-    }
-  }
-  for (let j = 0; j < columnCount; j++) {
-    const at = columnsAt / size + j * recordLength;
-    for (let axis = 0; axis < 3; axis++) numbers[at + axis] = y[3 * j + axis];
-    if (recordLength === 4) numbers[at + 3] = weights[j];
-  }
-
+  const bytes = assemble(functions, { shared: false, minimum: pages, maximum: pages });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
     pairfold: { memory },
   });
@@ -182,9 +174,44 @@ export function prepare(loop: HandwrittenLoop, inputs: LoopInputs): RunningLoop 
       const all: number[] = [];
       for (let row = 0; row < rowCount; row++) {
         const found = resultsOf(row);
-        all.push(...(loop.finish?.(found, scale) ?? found));
+        all.push(...(loop.finish?.(found, inputs.scale) ?? found));
       }
       return Float64Array.from(all);
     },
   };
+}
+
+/** What a memory's views are. */
+type Numbers = Float32Array | Float64Array;
+
+/** Rows by group, coordinate and row; copies of the last row fill the last group. */
+function packRows(
+  to: Numbers,
+  x: Numbers,
+  dim: number,
+  groupRows: number,
+  groups: number,
+): void {
+  const last = x.length / dim - 1;
+  for (let i = 0; i < groups * groupRows; i++) {
+    const group = Math.floor(i / groupRows);
+    for (let axis = 0; axis < dim; axis++) {
+      to[(group * dim + axis) * groupRows + i % groupRows] = x[Math.min(i, last) * dim + axis];
+    }
+  }
+}
+
+/** One record per column: coordinates, weights. */
+function packColumns(
+  to: Numbers,
+  { y, weights }: LoopInputs,
+  packed: Columns,
+  count: number,
+): void {
+  const { dim, weights: width } = packed;
+  for (let j = 0; j < count; j++) {
+    const at = j * (dim + width);
+    for (let axis = 0; axis < dim; axis++) to[at + axis] = y[j * dim + axis];
+    for (let e = 0; e < width; e++) to[at + dim + e] = weights[j * width + e];
+  }
 }

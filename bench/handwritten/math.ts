@@ -14,13 +14,25 @@ export function workOf(w: LoopWriter): Work {
   return { y: w.columns(), difference: w.chains() };
 }
 
-/** out = |x − y|² in three dimensions: one multiplication, two fused ones. */
+/**
+ * out = |x − y|²: one multiplication, then fused ones. Short vectors side by side; long ones chain
+ * by chain, for there each chain is its own sum of many terms and registers are what is scarce.
+ */
 export function squaredDistance(w: LoopWriter, out: Locals, work: Work, turnsAhead = 0): void {
-  const { difference } = work;
-  for (let axis = 0; axis < 3; axis++) {
-    w.op("sub", difference, w.coordinate(axis), w.load(work.y, axis, turnsAhead));
-    if (axis === 0) w.op("mul", out, difference, difference);
-    else w.madd(out, difference, difference, out);
+  const { difference, y } = work;
+  const isLong = w.packed.dim > 8;
+  const row = isLong ? w.rows() : [];
+  for (let axis = 0; axis < w.packed.dim; axis++) {
+    const x = w.coordinate(axis);
+    w.load(y, axis, turnsAhead);
+    if (isLong) {
+      w.set(row, x);
+      w.addSquares(out, row, y, axis === 0);
+    } else {
+      w.op("sub", difference, x, y);
+      if (axis === 0) w.op("mul", out, difference, difference);
+      else w.madd(out, difference, difference, out);
+    }
   }
 }
 

@@ -6,7 +6,7 @@
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import { squaredDistance, workOf } from "./math.ts";
-import type { Fixed, LoopWriter, Shape } from "./writer.ts";
+import { BARE, type Fixed, type LoopWriter, type Shape } from "./writer.ts";
 
 /** The smallest: one operation, no branch. */
 export function smallest(
@@ -24,7 +24,7 @@ export function smallest(
       results: [best],
     };
   };
-  return { name: "min", float: "f32", shape, recordLength: 3, code };
+  return { name: "min", float: "f32", shape, packed: BARE, code };
 }
 
 /** Leaves the global index of one of the turn's columns, in all lanes, on the stack. */
@@ -64,7 +64,7 @@ export function nearest(
       indices: [winner],
     };
   };
-  return { name: "argmin", float: "f32", shape, recordLength: 3, code };
+  return { name: "argmin", float: "f32", shape, packed: BARE, code };
 }
 
 /** The K smallest with their indices, sorted: an unrolled insertion that bubbles down. */
@@ -126,5 +126,5 @@ export function kSmallest(
       indices,
     };
   };
-  return { name: `${k}-smallest`, float: "f32", shape, recordLength: 3, code };
+  return { name: `${k}-smallest`, float: "f32", shape, packed: BARE, code };
 }

@@ -32,6 +32,16 @@ export interface Shape {
   readonly coordinates?: "memory" | "locals";
 }
 
+/** What a packed column holds: coordinates, then weights. */
+export interface Columns {
+  readonly dim: number;
+  readonly weights: number;
+}
+
+/** Three coordinates, alone or with a weight. */
+export const BARE: Columns = { dim: 3, weights: 0 };
+export const WEIGHTED: Columns = { dim: 3, weights: 1 };
+
 /** Locals: one per chain (column by column), or one per row vector. */
 export type Locals = readonly number[];
 
@@ -66,11 +76,12 @@ export class LoopWriter {
   readonly f: FunctionBody;
   readonly float: Float;
   readonly shape: Shape;
+  readonly packed: Columns;
   /** Numbers that the host must write, as vectors of equal lanes, from ADDRESS.constants on. */
   readonly constants: number[] = [];
   readonly #record: number;
-  readonly #recordLength: number;
   readonly #kept: Locals[] | null;
+  #term: number | null = null;
   #scratch: number = ADDRESS.scratch;
 
   /** `record`: the local with the address of the turn's first packed column. */
@@ -78,16 +89,16 @@ export class LoopWriter {
     f: FunctionBody,
     float: Float,
     shape: Shape,
+    packed: Columns,
     record: number,
-    recordLength: number,
   ) {
     this.f = f;
     this.float = float;
     this.shape = shape;
+    this.packed = packed;
     this.#record = record;
-    this.#recordLength = recordLength;
     const isKept = shape.coordinates === "locals";
-    this.#kept = isKept ? Array.from({ length: 3 }, () => this.rows()) : null;
+    this.#kept = isKept ? Array.from({ length: packed.dim }, () => this.rows()) : null;
   }
 
   /** Bytes of a number. */
@@ -95,9 +106,9 @@ export class LoopWriter {
     return this.float === "f32" ? 4 : 8;
   }
 
-  /** Bytes of the packed columns of a turn. */
-  get turnBytes(): number {
-    return this.shape.columns * this.#recordLength * this.size;
+  /** Bytes of a packed column. */
+  get columnBytes(): number {
+    return (this.packed.dim + this.packed.weights) * this.size;
   }
 
   #locals(length: number): Locals {
@@ -139,7 +150,7 @@ export class LoopWriter {
 
   /** Takes over the coordinates of a group from where they are packed. */
   takeRows(packed: number): void {
-    for (let axis = 0; axis < 3; axis++) {
+    for (let axis = 0; axis < this.packed.dim; axis++) {
       for (let row = 0; row < this.shape.rows; row++) {
         const offset = (axis * this.shape.rows + row) * VECTOR;
         if (this.#kept !== null) {
@@ -163,8 +174,8 @@ export class LoopWriter {
   load(into: ColumnLocals, index: number, turnsAhead = 0): ColumnLocals {
     const splat = this.float === "f32" ? "v128.load32_splat" : "v128.load64_splat";
     into.perColumn.forEach((local, column) => {
-      const offset = (column * this.#recordLength + index) * this.size;
-      this.f.get(this.#record).op(splat, turnsAhead * this.turnBytes + offset).set(local);
+      const first = (turnsAhead * this.shape.columns + column) * this.columnBytes;
+      this.f.get(this.#record).op(splat, first + index * this.size).set(local);
     });
     return into;
   }
@@ -203,6 +214,20 @@ export class LoopWriter {
   /** out = a·b + c */
   madd(out: Locals, a: Operand, b: Operand, c: Operand): void {
     this.op("relaxed_madd", out, a, b, c);
+  }
+
+  /** out += (x − y)², chain by chain; `isFirst` starts the sum. */
+  addSquares(out: Locals, x: Operand, y: Operand, isFirst: boolean): void {
+    this.#term ??= this.f.local("v128");
+    const term = this.#term;
+    out.forEach((local, chain) => {
+      this.push(x, chain);
+      this.push(y, chain);
+      this.f.op(`${this.#prefix}.sub`).op("local.tee", term).get(term);
+      if (isFirst) this.f.op(`${this.#prefix}.mul`);
+      else this.f.get(local).op(`${this.#prefix}.relaxed_madd`);
+      this.f.set(local);
+    });
   }
 
   /** out = value */

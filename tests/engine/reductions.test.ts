@@ -1,7 +1,7 @@
 // Every reduction against the reference: both axes, both dtypes, scalars and vectors, all kinds of
 // sizes, empty clouds, NaN and infinities.
 
-import { build, type Node, variable } from "../../src/formula/mod.ts";
+import { build, index, type Node, variable } from "../../src/formula/mod.ts";
 import { REDUCTIONS } from "../../src/reduction/mod.ts";
 import { checkFold, inputsOf, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
@@ -153,6 +153,19 @@ Deno.test("float64 accumulators serve every sum scheme", async () => {
         }, random);
       }
     }
+  }
+});
+
+Deno.test("integer variables compare with indices exactly, in both float types", async () => {
+  const random = randomFor("integers");
+  const chosen = variable(5, "i", 1, "index");
+  const formula = build.where(build.eq(index("j"), chosen), b, build.constant(0));
+  for (const dtype of ["float32", "float64"] as const) {
+    for (const [M, N] of [[5, 9], [131, 517]]) {
+      await checkFold({ formula, reduction: "sum", axis: "j", M, N, dtype }, random);
+    }
+    const asNumber = build.mul(build.add(chosen, index("j")), b);
+    await checkFold({ formula: asNumber, reduction: "sum", axis: "i", M: 33, N: 6, dtype }, random);
   }
 });
 
