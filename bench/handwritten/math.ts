@@ -14,25 +14,21 @@ export function workOf(w: LoopWriter): Work {
   return { y: w.columns(), difference: w.chains() };
 }
 
-/**
- * out = |x − y|²: one multiplication, then fused ones. Short vectors side by side; long ones chain
- * by chain, for there each chain is its own sum of many terms and registers are what is scarce.
- */
+/** Longer vectors stay loops: unrolled, they leave V8's register allocator behind. */
+const LONG = 8;
+
+/** out = |x − y|²: one multiplication, then fused ones. */
 export function squaredDistance(w: LoopWriter, out: Locals, work: Work, turnsAhead = 0): void {
   const { difference, y } = work;
-  const isLong = w.packed.dim > 8;
-  const row = isLong ? w.rows() : [];
+  if (w.packed.dim > LONG) {
+    w.set(out, w.constant(0));
+    w.eachAxis((x, columns) => w.addSquares(out, x, columns));
+    return;
+  }
   for (let axis = 0; axis < w.packed.dim; axis++) {
-    const x = w.coordinate(axis);
-    w.load(y, axis, turnsAhead);
-    if (isLong) {
-      w.set(row, x);
-      w.addSquares(out, row, y, axis === 0);
-    } else {
-      w.op("sub", difference, x, y);
-      if (axis === 0) w.op("mul", out, difference, difference);
-      else w.madd(out, difference, difference, out);
-    }
+    w.op("sub", difference, w.coordinate(axis), w.load(y, axis, turnsAhead));
+    if (axis === 0) w.op("mul", out, difference, difference);
+    else w.madd(out, difference, difference, out);
   }
 }
 

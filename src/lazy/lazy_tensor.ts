@@ -15,7 +15,7 @@ import {
   type VariableNode,
 } from "../formula/mod.ts";
 import { fold, type FoldChoices, foldGradient } from "../program/mod.ts";
-import type { ReductionName } from "../reduction/mod.ts";
+import { type ReductionName, resultShape } from "../reduction/mod.ts";
 import { Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import {
   floatTypeOf,
@@ -386,9 +386,7 @@ export class LazyTensor {
     const { k = 1, ...rest } = choices;
     const request = { ...this.#request("vjp", axis), reduction, k, choices: rest };
     const rows = request.axis === "j" ? request.M : request.N;
-    const shape = reduction.startsWith("kMin")
-      ? this.formula.dim === 1 ? [rows, k] : [rows, k, this.formula.dim]
-      : [rows, this.formula.dim];
+    const shape = resultShape(reduction, rows, this.formula.dim, k);
     const Ones = request.dtype === "float32" ? Float32Array : Float64Array;
     const g = cotangent === undefined
       ? tensor(new Ones(shape.reduce((p, n) => p * n, 1)).fill(1), shape, { copy: false })

@@ -107,7 +107,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     inputs: inputsOf(fold),
     outputs: reduction.outputs.map((number) => ({
       number,
-      dim: reduction.outputDim(dim, options),
+      dim: reduction.isList ? dim * options.k : dim,
     })),
     records: lowering.layouts,
     uniform: builders.uniform.root,

@@ -25,6 +25,7 @@ import {
   type FoldOptions,
   type ReductionName,
   reductions,
+  resultShape,
   type SumScheme,
 } from "../reduction/mod.ts";
 import { allocate, type Deferred, type DType, Tensor } from "../tensor/mod.ts";
@@ -259,14 +260,7 @@ export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
   const { reduction, formula, axis, M, N, dtype, k } = request;
   const rows = axis === "j" ? M : N;
-  const { dim } = formula;
-  const outputDim = reductions[reduction].outputDim(dim, {
-    sumScheme: "compensated",
-    accumulator: FLOATS[dtype],
-    k,
-  });
-  const isList = outputDim !== dim || reduction.startsWith("k") || reduction.startsWith("argK");
-  const shape = !isList ? [rows, dim] : dim === 1 ? [rows, k] : [rows, k, dim];
+  const shape = resultShape(reduction, rows, formula.dim, k);
   return reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     const deferred: Deferred = {

@@ -96,7 +96,7 @@ function extremum(sign: "min" | "max", results: readonly Result[]): Reduction {
     meaning: `${results.join(" and ")} of the ${sign === "min" ? "smallest" : "largest"} F; ` +
       `NaN never wins, ties go to the lower index; ${neutral} and −1 over nothing`,
     outputs: results.map((result) => result === "value" ? "float" : "index"),
-    outputDim: (dim) => dim,
+    isList: false,
     linear: false,
     fold: (b, dim) => new ExtremumFolding(b, dim, sign, results),
     // the gradient goes to the winner; indices have none

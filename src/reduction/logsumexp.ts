@@ -83,7 +83,7 @@ class LogSumExpFolding implements Folding {
 export const logSumExp: Reduction = {
   meaning: "log Σ exp F; −∞ over nothing",
   outputs: ["float"],
-  outputDim: (dim) => dim,
+  isList: false,
   linear: false,
   fold: (b, dim, options, math) => new LogSumExpFolding(b, dim, options, math),
   // ∂ log Σ exp F / ∂F_j = exp(F_j − result)

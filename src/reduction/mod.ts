@@ -32,3 +32,9 @@ export const reductions: Readonly<Record<ReductionName, Reduction>> = {
   argKMin,
   kMinArgKMin,
 };
+
+/** Shape of a reduction's results: (rows, dim); lists of a scalar (rows, k), of vectors (rows, k, dim). */
+export function resultShape(name: ReductionName, rows: number, dim: number, k: number): number[] {
+  if (!reductions[name].isList) return [rows, dim];
+  return dim === 1 ? [rows, k] : [rows, k, dim];
+}

@@ -123,8 +123,8 @@ export interface Reduction {
   readonly meaning: string;
   /** Kind of each output. */
   readonly outputs: readonly ("float" | "index")[];
-  /** Length of an output for a formula of a dim. */
-  readonly outputDim: (dim: number, options: FoldOptions) => number;
+  /** Whether each component gives a list of K results. */
+  readonly isList: boolean;
   /** Whether factors that do not depend on the folded index may leave it. */
   readonly linear: boolean;
   readonly fold: (

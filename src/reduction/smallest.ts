@@ -137,7 +137,7 @@ function smallest(results: readonly Result[]): Reduction {
     meaning: `${results.join(" and ")} of the K smallest F, sorted; NaN never enters, ties go to ` +
       "the lower index; a missing neighbour is +∞ at −1",
     outputs: results.map((result) => result === "value" ? "float" : "index"),
-    outputDim: (dim, { k }) => dim * k,
+    isList: true,
     linear: false,
     fold: (b, dim, options) => new SmallestFolding(b, dim, options, results),
     vjp: results.length === 1 && results[0] === "value"

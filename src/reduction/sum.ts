@@ -131,7 +131,7 @@ class SumFolding implements Folding {
 export const sum: Reduction = {
   meaning: "Σ F; 0 over nothing",
   outputs: ["float"],
-  outputDim: (dim) => dim,
+  isList: false,
   linear: true,
   fold: (b, dim, options) => new SumFolding(b, dim, options),
   vjp: ({ cotangent }) => cotangent,
