@@ -41,6 +41,4 @@ async function register(workload: Workload): Promise<void> {
   Deno.bench({ name: `${workload.name}, hand-written`, group, fn: () => loop.run() });
 }
 
-for (const workload of WORKLOADS) {
-  if (workload.dim === 3 && workload.weights === 1) await register(workload);
-}
+for (const workload of WORKLOADS) await register(workload);

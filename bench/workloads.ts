@@ -54,8 +54,8 @@ export interface Workload {
   /** The term of one pair from the squared distance, or the gradient's, in float64. */
   readonly dense: DenseFold;
   readonly handwritten: HandwrittenLoop | null;
-  /** Numbers of a result row before its indices of columns begin (default: it has none). */
-  readonly indicesFrom?: number;
+  /** Whether results are indices of columns (compared by the distances that they point at). */
+  readonly indices?: true;
 }
 
 /** One row i of a result in float64. */
@@ -146,11 +146,11 @@ export const WORKLOADS: readonly Workload[] = [
     name: "10-smallest",
     size: 30_000,
     target: 6,
-    keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: K },
-    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(K, "j", choices)[0],
+    keops: { formula: "SqDist(X,Y)", reduction: "ArgKMin", k: K },
+    fold: ({ x, y }, choices) => x.sqDist(y).argKMin(K, "j", choices),
     dense: denseSmallest(K),
-    handwritten: kSmallest(K),
-    indicesFrom: K,
+    handwritten: kSmallest(K, "indices"),
+    indices: true,
   },
   {
     ...points3,
@@ -172,7 +172,7 @@ export const WORKLOADS: readonly Workload[] = [
     keops: { formula: gaussianKeops, reduction: "Sum" },
     fold: gaussianFold,
     dense: gaussianTerm,
-    handwritten: null,
+    handwritten: gaussian("wide-16", "f32", { dim: 3, weights: 16 }),
   },
   {
     ...points3,
@@ -184,7 +184,7 @@ export const WORKLOADS: readonly Workload[] = [
     keops: { formula: gaussianKeops, reduction: "Sum" },
     fold: gaussianFold,
     dense: gaussianTerm,
-    handwritten: null,
+    handwritten: gaussian("dim-64", "f32", { dim: 64, weights: 1 }, { rows: 4, columns: 2 }),
   },
   {
     ...points3,
@@ -237,7 +237,17 @@ export const WORKLOADS: readonly Workload[] = [
     fold: ({ x, y }, choices) => x.sqDist(y).argMin("j", choices),
     dense: denseSmallest(1),
     handwritten: nearest(),
-    indicesFrom: 0,
+    indices: true,
+  },
+  {
+    ...points3,
+    name: "10-smallest-values",
+    size: 30_000,
+    target: null,
+    keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: K },
+    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(K, "j", choices)[0],
+    dense: denseSmallest(K),
+    handwritten: kSmallest(K, "values"),
   },
 ];
 
@@ -291,12 +301,12 @@ export function comparable(
   problem: Problem,
   results: ArrayLike<number>,
 ): Float64Array {
+  if (!workload.indices) return Float64Array.from(results);
   const perRow = results.length / problem.size;
-  const from = workload.indicesFrom ?? perRow;
-  return Float64Array.from(results, (value, k) => {
-    const isIndex = k % perRow >= from;
-    return isIndex ? squaredDistance(problem, Math.floor(k / perRow), value) : value;
-  });
+  return Float64Array.from(
+    results,
+    (j, k) => squaredDistance(problem, Math.floor(k / perRow), j),
+  );
 }
 
 /** The largest difference, relative to the largest entry of what is right. */
@@ -320,9 +330,7 @@ export function errorOf(workload: Workload, problem: Problem, results: Float64Ar
   const step = Math.max(1, Math.floor(problem.size / CHECKED_ROWS));
   const [found, right]: [number[], number[]] = [[], []];
   for (let i = 0; i < problem.size; i += step) {
-    const row = workload.dense(problem, i);
-    // values, and the distances that indices point at, are to be the same
-    for (let k = 0; k < perRow; k++) right.push(row[k % row.length]);
+    right.push(...workload.dense(problem, i));
     found.push(...results.subarray(i * perRow, (i + 1) * perRow));
   }
   return relativeDifference(found, right);

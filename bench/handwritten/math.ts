@@ -14,19 +14,21 @@ export function workOf(w: LoopWriter): Work {
   return { y: w.columns(), difference: w.chains() };
 }
 
-/** Longer vectors stay loops: unrolled, they leave V8's register allocator behind. */
+/** Vectors from here on have no use for interleaving: each chain is a sum of many terms by itself. */
 const LONG = 8;
 
-/** out = |x − y|²: one multiplication, then fused ones. */
+/** out = |x − y|²: one multiplication, then fused ones; unrolled, whatever the length. */
 export function squaredDistance(w: LoopWriter, out: Locals, work: Work, turnsAhead = 0): void {
   const { difference, y } = work;
-  if (w.packed.dim > LONG) {
-    w.set(out, w.constant(0));
-    w.eachAxis((x, columns) => w.addSquares(out, x, columns));
-    return;
-  }
   for (let axis = 0; axis < w.packed.dim; axis++) {
-    w.op("sub", difference, w.coordinate(axis), w.load(y, axis, turnsAhead));
+    const x = w.coordinate(axis);
+    w.load(y, axis, turnsAhead);
+    if (w.packed.dim > LONG) {
+      if (axis === 0) w.set(out, w.constant(0));
+      w.addSquares(out, x, y);
+      continue;
+    }
+    w.op("sub", difference, x, y);
     if (axis === 0) w.op("mul", out, difference, difference);
     else w.madd(out, difference, difference, out);
   }

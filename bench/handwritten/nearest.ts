@@ -67,9 +67,13 @@ export function nearest(
   return { name: "argmin", float: "f32", shape, packed: BARE, code };
 }
 
-/** The K smallest with their indices, sorted: an unrolled insertion that bubbles down. */
+/**
+ * The K smallest with their indices, sorted: an unrolled insertion that bubbles down. Both are
+ * folded; `part` says which of them are the results.
+ */
 export function kSmallest(
   k: number,
+  part: "values" | "indices",
   shape: Shape = { rows: 2, columns: 2, coordinates: "locals" },
 ): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {
@@ -126,5 +130,12 @@ export function kSmallest(
       indices,
     };
   };
-  return { name: `${k}-smallest`, float: "f32", shape, packed: BARE, code };
+  return {
+    name: `${k}-smallest`,
+    float: "f32",
+    shape,
+    packed: BARE,
+    code,
+    finish: (row) => part === "values" ? row.slice(0, k) : row.slice(k),
+  };
 }

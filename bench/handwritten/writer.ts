@@ -216,7 +216,7 @@ export class LoopWriter {
     this.op("relaxed_madd", out, a, b, c);
   }
 
-  /** out += (x − y)², chain by chain: independent sums of many terms need no interleaving. */
+  /** out += (x − y)², chain by chain. */
   addSquares(out: Locals, x: Operand, y: Operand): void {
     this.#term ??= this.f.local("v128");
     const term = this.#term;
@@ -226,28 +226,6 @@ export class LoopWriter {
       this.f.op(`${this.#prefix}.sub`).op("local.tee", term).get(term);
       this.f.get(local).op(`${this.#prefix}.relaxed_madd`).set(local);
     });
-  }
-
-  /** Runs `body` for every axis, in a loop; x and y are in locals. */
-  eachAxis(body: (x: Locals, y: ColumnLocals) => void, unroll = 4): void {
-    const { f } = this;
-    const splat = this.float === "f32" ? "v128.load32_splat" : "v128.load64_splat";
-    const [xAt, yAt, yEnd] = [f.local("i32"), f.local("i32"), f.local("i32")];
-    const [x, y] = [this.rows(), this.columns()];
-    f.i32(ADDRESS.rows).set(xAt).get(this.#record).op("local.tee", yAt);
-    f.i32(this.packed.dim * this.size).op("i32.add").set(yEnd).op("loop");
-    for (let k = 0; k < unroll; k++) {
-      x.forEach((local, row) => {
-        f.get(xAt).op("v128.load", (k * this.shape.rows + row) * VECTOR).set(local);
-      });
-      y.perColumn.forEach((local, column) => {
-        f.get(yAt).op(splat, column * this.columnBytes + k * this.size).set(local);
-      });
-      body(x, y);
-    }
-    f.get(xAt).i32(unroll * this.shape.rows * VECTOR).op("i32.add").set(xAt);
-    f.get(yAt).i32(unroll * this.size).op("i32.add").op("local.tee", yAt);
-    f.get(yEnd).op("i32.lt_u").op("br_if", 0).op("end");
   }
 
   /** out = value */

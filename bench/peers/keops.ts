@@ -66,9 +66,9 @@ export class Keops {
       if (this.#child === null) this.#start();
       await this.#input?.write(new TextEncoder().encode(JSON.stringify(job) + "\n"));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (error instanceof Deno.errors.NotFound) this.missing = `no Python: ${reason}`;
-      else if (this.#lines === null) return { row: null, error: reason };
+      // no path in the message: it ends up in a file
+      if (error instanceof Deno.errors.NotFound) this.missing = "no Python";
+      else if (this.#lines === null) return { row: null, error: "Python does not start" };
     }
     if (this.missing !== null) return { row: null, error: this.missing };
     let timer: ReturnType<typeof setTimeout> | undefined;

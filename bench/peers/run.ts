@@ -28,8 +28,12 @@ import { Keops } from "./keops.ts";
 
 /** The least ratio to a hand-written loop on the same engine and thread. */
 const HANDWRITTEN_TARGET = 0.9;
-/** Milliseconds between contestants: OpenMP's threads spin a while after their work. */
-const PAUSE = 30;
+/**
+ * Milliseconds of idle work before each contestant: OpenMP's threads spin a while after theirs, and a
+ * core that has slept is slow at first (2.6 instead of 3.7 GHz for up to half a second, EPYC,
+ * 2026-11).
+ */
+const WARMING = 50;
 
 const { values: options } = parseArgs({
   options: {
@@ -85,10 +89,13 @@ interface Result {
   readonly pairfoldError: number;
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE));
+function warm(): void {
+  const end = performance.now() + WARMING;
+  while (performance.now() < end);
+}
 
 async function timed(times: Times, work: () => unknown): Promise<void> {
-  await pause();
+  warm();
   const start = performance.now();
   await work();
   times.add((performance.now() - start) / 1000);
@@ -97,7 +104,7 @@ async function timed(times: Times, work: () => unknown): Promise<void> {
 /** The peer's results from its file. */
 function readOutput(workload: Workload, path: string): ArrayLike<number> {
   const { buffer } = Deno.readFileSync(path);
-  if (workload.indicesFrom === 0) return new Int32Array(buffer);
+  if (workload.indices) return new Int32Array(buffer);
   return workload.dtype === "float32" ? new Float32Array(buffer) : new Float64Array(buffer);
 }
 
@@ -126,20 +133,25 @@ async function measure(workload: Workload, keops: Keops): Promise<Result> {
   const [single, handwritten] = [new Times(), new Times()];
   let peerProblem = typeof call === "string" ? call : null;
   let output: string | null = null;
-  for (let k = 0; k < repeats; k++) {
-    if (typeof call !== "string" && peerProblem === null) {
-      await pause();
-      const answer = await call();
-      if (typeof answer === "string") peerProblem = answer;
-      else {
-        peer.add(answer.seconds);
-        output = answer.output;
-      }
+  const askPeer = async (): Promise<void> => {
+    if (typeof call === "string" || peerProblem !== null) return;
+    warm();
+    const answer = await call();
+    if (typeof answer === "string") peerProblem = answer;
+    else {
+      peer.add(answer.seconds);
+      output = answer.output;
     }
-    await timed(pairfold, () => fold({ device }).data());
-    if (loop === null) continue;
-    await timed(single, () => fold({ device: one }).data());
-    await timed(handwritten, loop);
+  };
+  const turns = [askPeer, () => timed(pairfold, () => fold({ device }).data())];
+  if (loop !== null) {
+    turns.push(
+      () => timed(single, () => fold({ device: one }).data()),
+      () => timed(handwritten, loop),
+    );
+  }
+  for (let k = 0; k < repeats; k++) {
+    for (let turn = 0; turn < turns.length; turn++) await turns[(k + turn) % turns.length]();
   }
 
   const mine = comparable(workload, problem, numbers);
@@ -235,8 +247,9 @@ function report(results: readonly Result[], keops: Keops, date: string): string 
   const [load] = Deno.loadavg();
   return `# Pairfold and KeOps, CPU, ${date}
 
-- Machine: ${cpuName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; load average at
-  the end ${load.toFixed(1)}
+- Machine: ${cpuName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}, load average ${
+    load.toFixed(1)
+  } at the end
 - Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; KeOps ${keops.version ?? "missing"}
 - ${threads} threads each, ${repeats} repeats, the contestants taking turns
 
