@@ -29,7 +29,7 @@ const COMMUTATIVE: ReadonlySet<Operation> = new Set([
   "maskOr",
 ]);
 
-type Shape<T> = T extends Value ? Omit<T, "id" | "region" | "row"> : never;
+type Shape<T> = T extends Value ? Omit<T, "id" | "region" | "row" | "column"> : never;
 
 /** Numbers the things of one kernel; shared by the builders of its sections. */
 export class Names {
@@ -67,7 +67,7 @@ export class Builder {
   }
 
   #emit(shape: Shape<Value>, home: Region): Value {
-    const value = { ...shape, id: this.#names.next(), region: home, row: 0 } as Value;
+    const value = { ...shape, id: this.#names.next(), region: home, row: 0, column: 0 } as Value;
     home.statements.push({ kind: "let", value });
     return value;
   }

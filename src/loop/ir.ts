@@ -95,8 +95,10 @@ export type Value =
     readonly region: Region;
     /** Whether it differs between the rows of one column. */
     readonly perRow: boolean;
-    /** Which row of a group of rows it belongs to, once rows were replicated; else 0. */
+    /** Which row of a group it belongs to, once rows were replicated; else 0. */
     readonly row: number;
+    /** Which column of a turn it belongs to, once columns were replicated; else 0. */
+    readonly column: number;
   }
   & (
     | { readonly kind: "constant"; readonly value: number }

@@ -5,6 +5,6 @@ export { interpretUniform } from "./interpret.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { removeDead, replicate, RowCopies, visit } from "./passes.ts";
+export { removeDead, replicate, type Replication, RowCopies, visit } from "./passes.ts";
 export { printKernel, printRegion } from "./print.ts";
 export { verifyKernel, verifyRegion } from "./verify.ts";

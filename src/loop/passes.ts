@@ -9,6 +9,7 @@ import {
   type Statement,
   type Value,
 } from "./ir.ts";
+import type { StateItem } from "./kernel.ts";
 
 /** The values that a value or a statement reads directly. */
 function operands(value: Value): readonly Value[] {
@@ -54,132 +55,227 @@ export function removeDead(root: Region): Region {
 export class RowCopies {
   readonly #copies = new Map<Cell | LocalArray, (Cell | LocalArray)[]>();
   readonly rows: number;
+  /** What a row remembers between columns: the columns of a turn share it. */
+  readonly #state: ReadonlySet<Cell | LocalArray>;
   #nextId = 0;
 
-  constructor(rows: number) {
+  constructor(rows: number, state: readonly StateItem[] = []) {
     this.rows = rows;
+    this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
   }
 
   nextId(): number {
     return this.#nextId++;
   }
 
-  of<T extends Cell | LocalArray>(original: T, row: number): T {
-    let copies = this.#copies.get(original);
-    if (copies === undefined) {
-      copies = Array.from({ length: this.rows }, (_, r) => ({
-        ...original,
-        id: this.nextId(),
-        name: this.rows === 1 ? original.name : `${original.name}.${r}`,
-      }));
-      this.#copies.set(original, copies);
+  isState(place: Cell | LocalArray): boolean {
+    return this.#state.has(place);
+  }
+
+  of<T extends Cell | LocalArray>(original: T, row: number, column = 0): T {
+    const copies = this.#copies.get(original) ?? [];
+    this.#copies.set(original, copies);
+    const index = row + (this.isState(original) ? 0 : column * this.rows);
+    if (copies[index] === undefined) {
+      const name = this.rows === 1 ? original.name : `${original.name}.${index}`;
+      copies[index] = { ...original, id: this.nextId(), name };
     }
-    return copies[row] as T;
+    return copies[index] as T;
   }
 }
 
+/** How a region is copied: rows of a group, columns of a turn. */
+export interface Replication {
+  /** Rows that are taken at a time, operation by operation; default all. */
+  readonly interleave?: number;
+  /** Columns of a turn; default 1. */
+  readonly columns?: number;
+  /** Slots of a column's record. */
+  readonly columnSlots?: number;
+}
+
 /**
- * Copies what differs between rows once per row; what all rows share stays single. Rows are taken
- * `interleave` at a time, operation by operation across them, so that independent work stands side
- * by side while what is alive still fits into registers. A copy's `row` tells which row of the group
- * it belongs to.
+ * Copies what differs between rows once per row, and what differs between the columns of a turn once
+ * per column; what they share stays single. Copies stand operation by operation side by side, so that
+ * independent work does. From the first touch of the row's state on, columns follow one another, so
+ * that the state sees them in order. A copy's `row` and `column` tell where it belongs.
  */
 export function replicate(
   root: Region,
   copies: RowCopies,
-  interleave: number = copies.rows,
+  { interleave = copies.rows, columns = 1, columnSlots = 0 }: Replication = {},
 ): Region {
   const made = new Map<Value, Value[]>();
-  const at = (value: Value, row: number): Value => {
-    const copy = made.get(value)?.[value.perRow ? row : 0];
+  const differs = new Map<Value, boolean>(); // between columns
+  const slot = (value: Value, row: number, column: number): number =>
+    (value.perRow ? row : 0) + (differs.get(value) ? column * copies.rows : 0);
+  const at = (value: Value, row: number, column: number): Value => {
+    const copy = made.get(value)?.[slot(value, row, column)];
     if (copy === undefined) throw new TypeError(`value ${value.id} is used before its definition`);
     return copy;
   };
-  const memoryOf = (memory: Memory, row: number): Memory =>
-    memory.kind === "array" ? { kind: "array", array: copies.of(memory.array, row) } : memory;
-  const copyValue = (value: Value, row: number, home: Region): Value => {
-    const base = { ...value, id: copies.nextId(), region: home, row };
+  const memoryOf = (memory: Memory, row: number, column: number): Memory =>
+    memory.kind === "array"
+      ? { kind: "array", array: copies.of(memory.array, row, column) }
+      : memory;
+  const copyValue = (value: Value, row: number, column: number, home: Region): Value => {
+    const base = { ...value, id: copies.nextId(), region: home, row, column };
     switch (base.kind) {
       case "get":
-        return { ...base, cell: copies.of(base.cell, row) };
-      case "load":
-        return { ...base, memory: memoryOf(base.memory, row) };
+        return { ...base, cell: copies.of(base.cell, row, column) };
+      case "load": {
+        const isColumn = base.memory.kind === "record" && base.memory.section === "column";
+        const offset = base.place.offset + (isColumn ? column * columnSlots : 0);
+        const memory = memoryOf(base.memory, row, column);
+        return { ...base, memory, place: { ...base.place, offset } };
+      }
       case "operation":
-        return { ...base, args: base.args.map((a) => at(a, row)) };
+        return { ...base, args: base.args.map((a) => at(a, row, column)) };
       default:
         return base;
     }
   };
-  const copyStatement = (s: Statement, rows: readonly number[], to: Region): void => {
+  const differsBetweenColumns = (value: Value): boolean => {
+    switch (value.kind) {
+      case "operation":
+        return value.args.some((a) => differs.get(a));
+      case "load":
+        return value.memory.kind === "array" ||
+          (value.memory.kind === "record" && value.memory.section === "column");
+      case "index":
+        return value.axis === "column";
+      case "get":
+        return true;
+      default:
+        return false;
+    }
+  };
+  /** Copies a statement for some rows and some columns of a turn. */
+  const copyStatement = (
+    s: Statement,
+    rows: readonly number[],
+    turn: readonly number[],
+    to: Region,
+  ): void => {
+    const each = (body: (row: number, column: number) => void): void => {
+      for (const column of turn) for (const row of rows) body(row, column);
+    };
     switch (s.kind) {
       case "let": {
-        const list = made.get(s.value) ?? [];
-        made.set(s.value, list);
-        for (const row of s.value.perRow ? rows : [0]) {
-          list[row] = copyValue(s.value, row, to);
-          to.statements.push({ kind: "let", value: list[row] });
-        }
+        const { value } = s;
+        const list = made.get(value) ?? [];
+        made.set(value, list);
+        differs.set(value, differsBetweenColumns(value));
+        each((row, column) => {
+          const isFirst = (value.perRow || row === rows[0]) &&
+            (differs.get(value) || column === turn[0]);
+          if (!isFirst) return;
+          const copy = copyValue(value, row, column, to);
+          list[slot(value, row, column)] = copy;
+          to.statements.push({ kind: "let", value: copy });
+        });
         return;
       }
       case "set":
-        for (const row of rows) {
-          to.statements.push({ ...s, cell: copies.of(s.cell, row), value: at(s.value, row) });
-        }
+        each((row, column) => {
+          const cell = copies.of(s.cell, row, column);
+          to.statements.push({ ...s, cell, value: at(s.value, row, column) });
+        });
         return;
       case "store":
-        for (const row of rows) {
-          const value = at(s.value, row);
-          to.statements.push({ ...s, memory: memoryOf(s.memory, row), value, row });
-        }
+        each((row, column) => {
+          const memory = memoryOf(s.memory, row, column);
+          to.statements.push({ ...s, memory, value: at(s.value, row, column), row });
+        });
         return;
       case "for":
-        to.statements.push({ ...s, body: copyRegion(s.body, rows) });
+        to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
         return;
-      case "when": {
-        // one test for all rows, then one per row, whose body is rare
-        const perRow = region("when");
-        for (const row of rows) {
-          const body = copyRegion(s.body, [row]);
-          perRow.statements.push({ ...s, mask: at(s.mask, row), body });
-        }
-        if (rows.length === 1) {
-          to.statements.push(...perRow.statements);
-          return;
-        }
-        const mask = rows.map((row) => at(s.mask, row)).reduce((a, b) => {
-          const value: Value = {
-            kind: "operation",
-            operation: s.test === "any" ? "maskOr" : "maskAnd",
-            type: "mask",
-            args: [a, b],
-            attribute: 0,
-            perRow: true,
-            row: 0,
-            id: copies.nextId(),
-            region: to,
-          };
-          to.statements.push({ kind: "let", value });
-          return value;
+      case "when":
+        each((_row, column) => {
+          if (_row === rows[0]) copyWhen(s, rows, column, to);
         });
-        to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
         return;
-      }
     }
     s satisfies never;
   };
-  const copyRegion = (from: Region, rows: readonly number[]): Region => {
+  /** One test for all rows, then one per row, whose body is rare. */
+  const copyWhen = (
+    s: Statement & { kind: "when" },
+    rows: readonly number[],
+    column: number,
+    to: Region,
+  ): void => {
+    const perRow = region("when");
+    for (const row of rows) {
+      const body = copyRegion(s.body, [row], [column]);
+      perRow.statements.push({ ...s, mask: at(s.mask, row, column), body });
+    }
+    if (rows.length === 1) {
+      to.statements.push(...perRow.statements);
+      return;
+    }
+    const mask = rows.map((row) => at(s.mask, row, column)).reduce((a, b) => {
+      const value: Value = {
+        kind: "operation",
+        operation: s.test === "any" ? "maskOr" : "maskAnd",
+        type: "mask",
+        args: [a, b],
+        attribute: 0,
+        perRow: true,
+        row: 0,
+        column,
+        id: copies.nextId(),
+        region: to,
+      };
+      to.statements.push({ kind: "let", value });
+      return value;
+    });
+    to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
+  };
+  const copyRegion = (
+    from: Region,
+    rows: readonly number[],
+    turn: readonly number[],
+  ): Region => {
     const to = region(from.kind);
-    for (const s of from.statements) copyStatement(s, rows, to);
+    for (const s of from.statements) copyStatement(s, rows, turn, to);
     return to;
   };
   const rows = Array.from({ length: copies.rows }, (_, row) => row);
+  const turn = Array.from({ length: columns }, (_, column) => column);
+  const touches = root.statements.findIndex((s) => touchesState(s, copies));
+  const stateful = touches < 0 ? root.statements.length : touches;
   const to = region(root.kind);
   for (let start = 0; start < copies.rows; start += interleave) {
     const batch = rows.slice(start, start + interleave);
-    for (const s of root.statements) {
+    const run = (s: Statement, some: readonly number[]): void => {
       const isShared = s.kind === "let" && !s.value.perRow;
-      if (start === 0 || !isShared) copyStatement(s, batch, to);
+      if (start === 0 || !isShared) copyStatement(s, batch, some, to);
+    };
+    for (const s of root.statements.slice(0, stateful)) run(s, turn);
+    for (const column of turn) {
+      for (const s of root.statements.slice(stateful)) run(s, [column]);
     }
   }
   return to;
+}
+
+/** Whether a statement reads or writes what a row remembers between columns. */
+function touchesState(s: Statement, copies: RowCopies): boolean {
+  switch (s.kind) {
+    case "let":
+      if (s.value.kind === "get") return copies.isState(s.value.cell);
+      return s.value.kind === "load" && s.value.memory.kind === "array" &&
+        copies.isState(s.value.memory.array);
+    case "set":
+      return copies.isState(s.cell);
+    case "store":
+      return s.memory.kind === "array" && copies.isState(s.memory.array);
+    case "for":
+    case "when":
+      return s.kind === "when" || s.body.statements.some((inner) => touchesState(inner, copies));
+  }
+  s satisfies never;
+  return true;
 }

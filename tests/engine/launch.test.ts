@@ -47,14 +47,24 @@ Deno.test("the same bits with every schedule", async () => {
     for (const dtype of ["float32", "float64"] as const) {
       const c = { formula: vector, reduction, axis: "j", M: 53, N: 201, dtype, k: 3 } as const;
       const untiled = await bitsOn({ schedule: "untiled", threads: 1 }, c, "schedules");
-      for (const [rowVectors, interleave] of [[2, 2], [3, 1], [4, 4], [6, 3], [8, 2]]) {
+      for (
+        const [rowVectors, interleave, columns] of [
+          [2, 2, 1],
+          [3, 1, 2],
+          [3, 3, 2],
+          [4, 4, 1],
+          [6, 3, 4],
+          [8, 2, 8],
+          [1, 1, 4],
+        ]
+      ) {
         for (const operands of ["memory", "locals"] as const) {
-          const schedule = { rowVectors, interleave, operands };
+          const schedule = { rowVectors, interleave, columns, operands };
           const tiled = await bitsOn({ schedule, threads: 1 }, c, "schedules");
           assertEquals(
             tiled,
             untiled,
-            `${reduction} ${dtype} ${rowVectors}/${interleave} ${operands}`,
+            `${reduction} ${dtype} ${rowVectors}/${interleave}×${columns} ${operands}`,
           );
         }
       }
@@ -72,7 +82,7 @@ Deno.test("a schedule that no kernel can have is refused with the reason", async
     dtype: "float32",
   } as const;
   for (const rowVectors of [0, 9, 1.5]) {
-    const schedule = { rowVectors, interleave: 1, operands: "memory" } as const;
+    const schedule = { rowVectors, interleave: 1, columns: 1, operands: "memory" } as const;
     const error = await assertRejects(() => bitsOn({ schedule }, c, "refused"), PairfoldError);
     assertEquals(error.code, "compile");
   }

@@ -234,11 +234,13 @@ Deno.test("kernels stay legal when rows are replicated", () => {
     for (const reduction of ["sum", "logSumExp", "minArgMin", "kMinArgKMin"] as const) {
       if (reduction === "kMinArgKMin" && formula.dim > 32) continue;
       const kernel = kernelOf(formula, reduction);
-      const copies = new RowCopies(4);
+      const copies = new RowCopies(4, [...kernel.state, ...kernel.incoming]);
+      const columnSlots = kernel.records.column.length;
+      verifyRegion("pair", replicate(kernel.pair, copies, { columns: 2, columnSlots }));
       verifyRegion("row", replicate(kernel.row, copies));
       for (const region of [kernel.init, kernel.pair, kernel.combine, kernel.careful?.pair]) {
         for (const interleave of [1, 3, 4]) {
-          if (region) verifyRegion("pair", replicate(region, copies, interleave));
+          if (region) verifyRegion("pair", replicate(region, copies, { interleave }));
         }
       }
       verifyRegion("finish", replicate(kernel.finish, copies));

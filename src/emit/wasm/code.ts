@@ -276,6 +276,7 @@ export class CodeWriter {
     const f = this.#f;
     const ofLanes = value.axis === "row" || this.#frame.columnIndex === this.#frame.rowIndex;
     f.get(value.axis === "row" ? this.#frame.rowIndex : this.#frame.columnIndex);
+    if (value.axis === "column" && value.column > 0) f.i32(value.column).op("i32.add");
     this.#splatInteger();
     if (!ofLanes) return;
     const bytes = new Uint8Array(VECTOR_BYTES);

@@ -10,6 +10,7 @@ import {
   type LocalArray,
   type Region,
   replicate,
+  type Replication,
   RowCopies,
   type StateItem,
   type Type,
@@ -70,15 +71,15 @@ class Rows {
   readonly #made = new Map<Region, Region>();
 
   constructor(kernel: Kernel, { rowVectors, interleave }: WasmSchedule) {
-    this.copies = new RowCopies(rowVectors);
+    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming]);
     this.#kernel = kernel;
     this.#interleave = interleave;
   }
 
-  #copy(region: Region, interleave = this.copies.rows): Region {
+  #copy(region: Region, replication: Replication = {}): Region {
     let copy = this.#made.get(region);
     if (copy === undefined) {
-      copy = replicate(region, this.copies, interleave);
+      copy = replicate(region, this.copies, replication);
       this.#made.set(region, copy);
     }
     return copy;
@@ -90,12 +91,21 @@ class Rows {
     return this.#copy(this.#kernel.init);
   }
   get pair(): Region {
-    return this.#copy(this.#kernel.pair, this.#interleave);
+    return this.#copy(this.#kernel.pair, { interleave: this.#interleave });
+  }
+  /** The inner loop's region for several columns at once. */
+  turn(columns: number): Region {
+    const columnSlots = Math.max(1, this.#kernel.records.column.length);
+    const interleave = this.#interleave;
+    return replicate(this.#kernel.pair, this.copies, { interleave, columns, columnSlots });
   }
   get careful(): { readonly test: Region; readonly pair: Region } | null {
     const { careful } = this.#kernel;
     if (careful === null) return null;
-    return { test: this.#copy(careful.test), pair: this.#copy(careful.pair, this.#interleave) };
+    return {
+      test: this.#copy(careful.test),
+      pair: this.#copy(careful.pair, { interleave: this.#interleave }),
+    };
   }
   get close(): Region | null {
     const { close } = this.#kernel;
@@ -252,13 +262,13 @@ class ModuleEmitter {
     const special = rows.careful === null ? null : this.#anySpecial(f, w, rows.careful.test);
     const columnsUpTo = (end: number): void => {
       if (rows.careful === null || special === null) {
-        this.#columns(f, w, rows.pair, record, index, end);
+        this.#turns(f, w, record, index, end);
         return;
       }
       f.get(special).op("if");
-      this.#columns(f, w, rows.careful.pair, record, index, end);
+      this.#columns(f, w, rows.careful.pair, record, index, end, 1);
       f.op("else");
-      this.#columns(f, w, rows.pair, record, index, end);
+      this.#turns(f, w, record, index, end);
       f.op("end");
     };
     if (rows.close === null) {
@@ -297,7 +307,28 @@ class ModuleEmitter {
     return special;
   }
 
-  /** The inner loop: one region per packed column. */
+  /** The inner loop: turns of several columns while there are enough, single columns after. */
+  #turns(f: FunctionBody, w: CodeWriter, record: number, index: number, end: number): void {
+    const { columns } = this.#schedule;
+    if (columns === 1) {
+      this.#columns(f, w, this.#rows.pair, record, index, end, 1);
+      return;
+    }
+    const turnsEnd = f.local("i32");
+    f.get(end).i32((columns - 1) * this.#sizes.recordBytes).op("i32.sub").set(turnsEnd);
+    const unless = (limit: number, body: () => void): void => {
+      f.op("block").get(record).get(limit).op("i32.lt_u").op("i32.eqz").op("br_if", 0);
+      body();
+      f.op("end");
+    };
+    unless(
+      turnsEnd,
+      () => this.#columns(f, w, this.#rows.turn(columns), record, index, turnsEnd, columns),
+    );
+    unless(end, () => this.#columns(f, w, this.#rows.pair, record, index, end, 1));
+  }
+
+  /** A loop over packed columns, some at a time, up to an address. */
   #columns(
     f: FunctionBody,
     w: CodeWriter,
@@ -305,11 +336,12 @@ class ModuleEmitter {
     record: number,
     index: number,
     end: number,
+    columns: number,
   ): void {
     f.op("loop");
     w.region(pair);
-    if (readsColumnIndex(pair)) f.get(index).i32(1).op("i32.add").set(index);
-    f.get(record).i32(this.#sizes.recordBytes).op("i32.add").op("local.tee", record);
+    if (readsColumnIndex(pair)) f.get(index).i32(columns).op("i32.add").set(index);
+    f.get(record).i32(columns * this.#sizes.recordBytes).op("i32.add").op("local.tee", record);
     f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
   }
 

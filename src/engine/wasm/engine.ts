@@ -127,7 +127,8 @@ export class WasmEngine implements Engine {
       : this.#schedule === undefined || this.#schedule === "auto"
       ? chooseSchedule(kernel, rows)
       : this.#schedule;
-    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.operands}`;
+    const { rowVectors, interleave, columns, operands } = chosen;
+    const key = `${rowVectors}:${interleave}:${columns}:${operands}`;
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);

@@ -55,11 +55,13 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, operands } = this.schedule;
+    const { rowVectors, columns, operands } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
-      schedule: `${groupRows} rows per tile (${rowVectors} vectors), operands in ${operands}, ` +
+      schedule:
+        `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
+        `operands in ${operands}, ` +
         `${recordBytes} bytes per packed column`,
       source: this.emitted.text(),
     };
