@@ -316,3 +316,24 @@ Deno.test("an onProgress that throws rejects its own reader, and nobody else's",
     assertEquals((await patient).length, 20_000);
   }
 });
+
+Deno.test("a loop of small folds lets timers run, and its heap does not grow", async () => {
+  const random = randomFor("heap");
+  const points = random.float32(3 * 60);
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  const loop = async (count: number): Promise<number> => {
+    for (let k = 0; k < count; k++) {
+      const n = 1 + k % 60;
+      const K = Vi(points.subarray(0, 3 * n), 3).sqDist(Vj(points, 3)).mul(-1 / (1 + k)).exp();
+      await K.sum("j").data();
+    }
+    return Deno.memoryUsage().heapUsed;
+  };
+  await loop(4000);
+  const before = await loop(4000);
+  const after = await loop(24_000);
+  clearInterval(timer);
+  assert(ticks >= 32_000 / 256 / 2, `${ticks} ticks`);
+  assert(after < before + 60e6, `the heap grew from ${before} to ${after} bytes`);
+});

@@ -52,6 +52,11 @@ const ITEM_PAIRS = 1_000_000;
 /** Milliseconds for which the calling thread works before it lets others. */
 const SLICE = 12;
 const PROGRESS_INTERVAL = 25;
+/**
+ * Small launches end without a turn of the event loop. Every so often one is made all the same:
+ * timers want it, and what weak references have met stays alive until then.
+ */
+const LAUNCHES_PER_TURN = 256;
 /** Groups of rows that are joined between two looks at the clock. */
 const COMBINE_GROUPS = 256;
 
@@ -88,6 +93,7 @@ export class WasmEngine implements Engine {
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
   #compiled = 0;
+  #launches = 0;
 
   constructor(options: WasmOptions = {}) {
     const found = detectFeatures();
@@ -188,6 +194,7 @@ export class WasmEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
+    if (++this.#launches % LAUNCHES_PER_TURN === 0) await nextTurn();
     throwIfAborted(control);
     const { kernel, layout } = program;
     const waves = planWaves(segments, kernel, layout, this.#memoryLimit);
@@ -263,7 +270,7 @@ export class WasmEngine implements Engine {
         const rowEnd = Math.min(rows, row + step);
         combine(job, row, rowEnd, stateAt, splitStride, task.splits.count, scratch);
         if (performance.now() < end) continue;
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await nextTurn();
         throwIfAborted(control);
         end = performance.now() + SLICE;
       }
@@ -367,7 +374,7 @@ export class WasmEngine implements Engine {
     return (async () => {
       do {
         this.#report(run, items, next, 1);
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await nextTurn();
         throwIfAborted(run.control);
       } while (!slice());
     })();
@@ -446,6 +453,9 @@ export class WasmEngine implements Engine {
     this.dispose();
   }
 }
+
+/** Lets the event loop turn once. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
 const latin1 = new TextDecoder("latin1");
 
