@@ -92,10 +92,10 @@ class SmallestFolding implements Folding {
   combine(b: Builder, incoming: Folding): void {
     const later = sameKind(SmallestFolding, incoming);
     for (let d = 0; d < this.#dim; d++) {
-      for (let k = 0; k < this.#k; k++) {
-        const at = place(k);
+      b.for(this.#k, (counter) => {
+        const at = place(0, counter);
         this.#insert(b, d, later.#values[d].get(b, at), later.#indices[d].get(b, at));
-      }
+      });
     }
   }
   finish(b: Builder, emit: Emit): void {
