@@ -180,10 +180,15 @@ const scientific = (x: number | null): string => x === null ? NOTHING : x.toExpo
 const pair = (t: Times): string =>
   t.isEmpty ? NOTHING : `${seconds(t.best)} / ${seconds(t.median)}`;
 
+/** A Markdown table as `deno fmt` writes it: the first column to the left, the others to the right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, k) => k === 0 ? "---" : "---:")), ...rows.map(line)]
-    .join("\n");
+  const widths = head.map((cell, k) => Math.max(cell.length, ...rows.map((row) => row[k].length)));
+  const line = (cells: readonly string[]): string => {
+    const padded = cells.map((c, k) => k === 0 ? c.padEnd(widths[k]) : c.padStart(widths[k]));
+    return `| ${padded.join(" | ")} |`;
+  };
+  const rule = widths.map((w, k) => k === 0 ? "-".repeat(w) : `${"-".repeat(w - 1)}:`);
+  return [head, rule, ...rows].map(line).join("\n");
 }
 
 function speedRow(r: Result): string[] {
@@ -256,13 +261,13 @@ function report(results: readonly Result[], keops: Keops, date: string): string 
 ${speed}
 
 Times are of whole calls, first calls excluded. The ratio to KeOps is KeOps' time over Pairfold's on
-as many threads. The ratio to the hand-written loop of bench/handwritten is its time over Pairfold's,
-both on one thread.
+as many threads. The ratio to the hand-written loop of bench/handwritten is its time over
+Pairfold's, both on one thread.
 
 ${agreement}
 
-Differences and errors are the largest ones relative to the result's largest entry; errors are against
-a float64 dense loop on 32 rows. KeOps' own float32 sums err by up to 1e-4.
+Differences and errors are the largest ones relative to the result's largest entry; errors are
+against a float64 dense loop on 32 rows. KeOps' own float32 sums err by up to 1e-4.
 `;
 }
 
