@@ -1,6 +1,6 @@
 // Formula and reduction to a kernel in loop IR. A list of passes, in order.
 
-import { build, type Node, print, topological, type VariableNode } from "../formula/mod.ts";
+import { build, type Node, print, type VariableNode } from "../formula/mod.ts";
 import {
   Builder,
   type CarefulLoop,
@@ -146,10 +146,4 @@ function removeDeadRegions(kernel: Kernel): Kernel {
     combine: removeDead(kernel.combine),
     finish: removeDead(kernel.finish),
   };
-}
-
-/** The variables of a formula, by slot. */
-export function variablesOf(formula: Node): VariableNode[] {
-  const found = topological(formula).filter((n): n is VariableNode => n.kind === "variable");
-  return found.sort((a, b) => a.slot - b.slot);
 }

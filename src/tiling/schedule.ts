@@ -56,8 +56,17 @@ export interface Cost {
   readonly state: number;
 }
 
-/** Counts the operations of a kernel's inner loop; loops count their length. */
+/** Each kernel is counted once: a schedule is chosen at every launch. */
+const costs = new WeakMap<Kernel, Cost>();
+
+/** The operations of a kernel's inner loop; loops count their length. */
 export function costOf(kernel: Kernel): Cost {
+  let cost = costs.get(kernel);
+  if (cost === undefined) costs.set(kernel, cost = countCost(kernel));
+  return cost;
+}
+
+function countCost(kernel: Kernel): Cost {
   let operations = 0;
   let stateful = 0;
   let divisions = 0;

@@ -8,13 +8,14 @@ import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { type ReductionName, REDUCTIONS } from "../../src/reduction/mod.ts";
 import { Pm, tensor, Vi, Vj } from "../../mod.ts";
 import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
-import { randomFor } from "../support/random.ts";
+import { full, randomFor } from "../support/random.ts";
 
 const x = variable(0, "i", 3);
 const y = variable(1, "j", 3);
 const b = variable(2, "j", 1);
 const gaussian = build.mul(build.exp(build.neg(build.sqDist(x, y))), b);
 const vector = build.mul(build.sub(x, y), gaussian);
+const X1 = [[1, 2, 3]];
 
 /** The numbers of a fold on an engine with options, which is disposed of. */
 async function bitsOn(
@@ -336,4 +337,26 @@ Deno.test("a loop of small folds lets timers run, and its heap does not grow", a
   clearInterval(timer);
   assert(ticks >= 32_000 / 256 / 2, `${ticks} ticks`);
   assert(after < before + 60e6, `the heap grew from ${before} to ${after} bytes`);
+});
+
+Deno.test({
+  name: full
+    ? "memory beyond 256 MiB is given back, and the next call is right"
+    : "memory beyond 256 MiB is given back: skipped, 600 MB of points; runs in task test:full",
+  ignore: !full,
+  fn: async () => {
+    const n = 24_000_000;
+    const data = new Float32Array(3 * n).fill(0.5);
+    data[3 * n - 3] = 0.25;
+    const columns = Vj(tensor(data, [n, 3], { copy: false }));
+    for (const threads of [1, 2]) {
+      using device = wasm({ threads });
+      const K = Vi([[0.5, 0.5, 0.5], [0, 0, 0]]).sqDist(columns);
+      const [first, second] = await K.sum("j", { device }).data();
+      assertEquals(first, 0.0625);
+      assert(Math.abs(second / (0.75 * n) - 1) < 1e-6);
+      assertEquals(await Vi(X1).sqDist(Vj(X1)).sum("j", { device }).array(), [[0]]);
+      assertEquals([...await K.argMin("j", { device }).data()], [0, n - 1]);
+    }
+  },
 });

@@ -9,7 +9,6 @@ import {
   constant,
   entryOf,
   index,
-  internedCount,
   type Node,
   type OpName,
   print,
@@ -110,22 +109,31 @@ Deno.test("printing is infix, with the parentheses that are needed", () => {
   for (const [formula, want] of cases) assertEquals(print(formula), want);
 });
 
-Deno.test("the intern table forgets formulas that nobody holds", async () => {
-  const collect = (globalThis as { gc?: () => void }).gc;
-  const before = internedCount();
-  for (let k = 0; k < 20_000; k++) build.exp(variable(1_000_000 + k, "i", 1));
-  assert(internedCount() >= before);
-  if (collect === undefined) {
-    // without a way to ask for a collection: allocate until one has happened
-    for (let round = 0; round < 200 && internedCount() > before + 20_000; round++) {
-      new Array(100_000).fill(round).map((v) => ({ v }));
-      await new Promise((resolve) => setTimeout(resolve, 1));
+Deno.test("the intern table forgets formulas that nobody holds, and keeps those that are held", async () => {
+  const url = new URL("../../src/formula/mod.ts", import.meta.url);
+  const script = `
+    import { build, internedCount, variable } from "${url}";
+    const held = Array.from({ length: 100 }, (_, k) => build.log(variable(k, "i", 1)));
+    const before = internedCount();
+    for (let k = 0; k < 20000; k++) build.exp(variable(1000000 + k, "i", 1));
+    const full = internedCount();
+    for (let turn = 0; turn < 10; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      gc();
     }
-  } else {
-    collect();
     await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert(internedCount() < before + 40_000, `${internedCount()} nodes are still held`);
+    const kept = held.every((node, k) => node === build.log(variable(k, "i", 1)));
+    console.log(JSON.stringify({ made: full - before, left: internedCount() - before, kept }));
+  `;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--v8-flags=--expose-gc", script],
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = new TextDecoder();
+  const { made, left, kept } = JSON.parse(text.decode(stdout) || `"${text.decode(stderr)}"`);
+  assertEquals([made, kept], [40_000, true]);
+  assert(left < 100, `${left} of ${made} formulas are still held`);
 });
 
 Deno.test("every op name is in exactly one family", () => {

@@ -201,13 +201,12 @@ export class WasmEngine implements Engine {
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
-    this.#memory ??= new LinearMemory(this.#features.shared);
-    const stage = new Stage(this.#memory, program, inputs, outputs);
+    const memory = this.#live();
+    const stage = new Stage(memory, program, inputs, outputs);
     stage.constants();
     try {
       let open: { block: RowBlock; mark: number } | null = null;
       for (const wave of waves) {
-        const memory: LinearMemory = this.#memory;
         memory.reset(wave[0].first || open === null ? undefined : open.mark);
         const blocks: RowBlock[] = wave.map((task) =>
           task.first || open === null ? stage.rows(task) : open.block
@@ -221,7 +220,7 @@ export class WasmEngine implements Engine {
         });
       }
     } finally {
-      if (this.#memory.isLarge) this.#giveMemoryBack();
+      if (memory.isLarge) this.#giveMemoryBack();
     }
     control.onProgress?.({ done: total, total, threads: run.threads });
   }

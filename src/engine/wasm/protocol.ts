@@ -1,5 +1,7 @@
 // What the main thread and the workers say to each other, and the shared control block.
 
+import { CONSTANTS_ADDRESS } from "../../emit/wasm/layout.ts";
+
 /** 32-bit words of the control block at the start of linear memory. */
 export const CONTROL = {
   /** Next item to claim, items done, and whether to stop. */
@@ -10,10 +12,8 @@ export const CONTROL = {
   perWorker: 16,
 } as const;
 
-/** Bytes kept for the control block. */
-export const CONTROL_BYTES = 4096;
-/** Workers that the control block has room for. */
-export const MAX_WORKERS = CONTROL_BYTES / 4 - CONTROL.perWorker;
+/** Workers that the control block has room for: it ends where the constants begin. */
+export const MAX_WORKERS = CONSTANTS_ADDRESS / 4 - CONTROL.perWorker;
 
 /** 32-bit words of one work item: the parameters of `fold` less the scratch address. */
 export const ITEM_WORDS = 8;
