@@ -47,3 +47,8 @@ export const extract = (x: Node, start: number, dim: number): OpNode =>
   apply("extract", [x], [start, dim]);
 export const extractT = (x: Node, dim: number, start: number): OpNode =>
   apply("extractT", [x], [dim, start]);
+export const strided = (x: Node, start: number, step: number, dim: number): OpNode =>
+  apply("strided", [x], [start, step, dim]);
+export const stridedT = (x: Node, dim: number, start: number, step: number): OpNode =>
+  apply("stridedT", [x], [dim, start, step]);
+export const interleave = (a: Node, b: Node): OpNode => apply("interleave", [a, b]);

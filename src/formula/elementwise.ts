@@ -6,6 +6,7 @@ import {
   broadcast,
   checkAttribute,
   declare,
+  onVector,
   type ScalarAlgebra,
   type ScalarEntry,
 } from "./entry.ts";
@@ -97,6 +98,7 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
   },
   pow: {
     ...unary,
+    samples: onVector(3, [3], [0], [1], [2], [-1], [-2], [7]),
     meaning: "xⁿ, n an integer of the formula; x⁰ = 1 for every x",
     attributes: ["exponent"],
     domain: [[0.5, 2]],

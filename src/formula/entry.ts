@@ -41,6 +41,12 @@ export type GradRule = (
 /** The range that random tests draw one argument's components from. */
 export type Interval = readonly [low: number, high: number];
 
+/** Dims of the arguments and attributes that fit together: what tests try an op on. */
+export interface Sample {
+  readonly dims: readonly number[];
+  readonly attributes: readonly number[];
+}
+
 interface EntryBase {
   /** What the op computes, in a line, conventions at the edges included. */
   readonly meaning: string;
@@ -52,7 +58,22 @@ interface EntryBase {
   readonly grad: GradRule;
   /** Where random tests draw arguments from: one interval per argument, or one for all. */
   readonly domain: readonly Interval[];
+  /** What tests try the op on; default: vectors of dim 3, the second of them also a scalar. */
+  readonly samples?: readonly Sample[];
 }
+
+/** What tests try an op on. */
+export function samplesOf({ samples, arity }: EntryBase): readonly Sample[] {
+  if (samples !== undefined) return samples;
+  const count = arity < 0 ? 2 : arity;
+  const equal = { dims: Array<number>(count).fill(3), attributes: [] };
+  if (count < 2) return [equal];
+  return [equal, { ...equal, dims: equal.dims.map((dim, k) => k === 1 ? 1 : dim) }];
+}
+
+/** Samples on one vector. */
+export const onVector = (dim: number, ...attributes: readonly (readonly number[])[]): Sample[] =>
+  attributes.map((list) => ({ dims: [dim], attributes: list }));
 
 /** An op on components: `evaluate` in float64, `scalar` its definition for every target. */
 export interface ScalarEntry extends EntryBase {

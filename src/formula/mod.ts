@@ -1,7 +1,13 @@
 // Symbolic formulas: nodes, op tables, printing, rewrite rules.
 
 export * as build from "./build.ts";
-export { type GradRule, type Interval, type ScalarAlgebra } from "./entry.ts";
+export {
+  type GradRule,
+  type Interval,
+  type Sample,
+  samplesOf,
+  type ScalarAlgebra,
+} from "./entry.ts";
 export { type ScalarEntry, type VectorEntry } from "./entry.ts";
 export {
   ALL_OPS,

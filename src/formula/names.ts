@@ -51,6 +51,9 @@ export const VECTOR_OPS = [
   "elemT",
   "extract",
   "extractT",
+  "strided",
+  "stridedT",
+  "interleave",
 ] as const;
 
 export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];

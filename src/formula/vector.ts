@@ -1,7 +1,15 @@
 // The table of ops on vectors. `define` says an op by simpler ones; lowering knows the rest.
 
 import * as f from "./build.ts";
-import { broadcast, checkAttribute, contraction, declare, type VectorEntry } from "./entry.ts";
+import {
+  broadcast,
+  checkAttribute,
+  contraction,
+  declare,
+  onVector,
+  refuse,
+  type VectorEntry,
+} from "./entry.ts";
 import type { VectorOp } from "./names.ts";
 import { constant } from "./node.ts";
 
@@ -40,6 +48,7 @@ export const vector = declare<VectorOp, VectorEntry>({
   },
   sumT: {
     ...unary,
+    samples: onVector(1, [3]),
     meaning: "a scalar repeated dim times (adjoint of sum)",
     attributes: ["dim"],
     dim: (op, args, [dim]) => {
@@ -127,6 +136,7 @@ export const vector = declare<VectorOp, VectorEntry>({
   },
   elem: {
     ...unary,
+    samples: onVector(3, [0], [2]),
     meaning: "component m, counted from 0",
     attributes: ["m"],
     dim: (op, [x], [m]) => {
@@ -139,6 +149,7 @@ export const vector = declare<VectorOp, VectorEntry>({
   },
   elemT: {
     ...unary,
+    samples: onVector(1, [3, 1]),
     meaning: "a scalar as component m of a vector of zeros (adjoint of elem)",
     attributes: ["dim", "m"],
     dim: (op, [x], [dim, m]) => {
@@ -153,6 +164,7 @@ export const vector = declare<VectorOp, VectorEntry>({
   },
   extract: {
     ...unary,
+    samples: onVector(3, [0, 2], [1, 2]),
     meaning: "components start … start + dim − 1",
     attributes: ["start", "dim"],
     dim: (op, [x], [start, dim]) => {
@@ -166,6 +178,7 @@ export const vector = declare<VectorOp, VectorEntry>({
   },
   extractT: {
     ...unary,
+    samples: onVector(3, [5, 0], [5, 2]),
     meaning: "a vector placed at start in a vector of dim zeros (adjoint of extract)",
     attributes: ["dim", "start"],
     dim: (op, [x], [dim, start]) => {
@@ -176,5 +189,56 @@ export const vector = declare<VectorOp, VectorEntry>({
     evaluate: ([x], [_dim, start], out) => out.set(x, start),
     define: null,
     grad: (g, [x], _y, [_dim, start]) => [f.extract(g, start, x.dim)],
+  },
+  strided: {
+    ...unary,
+    samples: onVector(5, [0, 2, 3], [1, 3, 2]),
+    meaning: "components start, start + step, …, dim of them",
+    attributes: ["start", "step", "dim"],
+    dim: (op, [x], [start, step, dim]) => {
+      checkAttribute(op, "step", step, 1, Number.MAX_SAFE_INTEGER);
+      checkAttribute(op, "start", start, 0, x.dim - 1);
+      checkAttribute(op, "dim", dim, 1, Math.floor((x.dim - 1 - start) / step) + 1);
+      return dim;
+    },
+    evaluate: ([x], [start, step, dim], out) => {
+      for (let d = 0; d < dim; d++) out[d] = x[start + d * step];
+    },
+    define: null,
+    grad: (g, [x], _y, [start, step]) => [f.stridedT(g, x.dim, start, step)],
+  },
+  stridedT: {
+    ...unary,
+    samples: onVector(2, [5, 0, 3], [5, 1, 2]),
+    meaning: "a vector's components placed at start, start + step, … in a vector of dim zeros " +
+      "(adjoint of strided)",
+    attributes: ["dim", "start", "step"],
+    dim: (op, [x], [dim, start, step]) => {
+      checkAttribute(op, "step", step, 1, Number.MAX_SAFE_INTEGER);
+      checkAttribute(op, "dim", dim, (x.dim - 1) * step + 1, Number.MAX_SAFE_INTEGER);
+      checkAttribute(op, "start", start, 0, dim - 1 - (x.dim - 1) * step);
+      return dim;
+    },
+    evaluate: ([x], [_dim, start, step], out) => x.forEach((v, d) => out[start + d * step] = v),
+    define: null,
+    grad: (g, [x], _y, [_dim, start, step]) => [f.strided(g, start, step, x.dim)],
+  },
+  interleave: {
+    ...unary,
+    samples: [{ dims: [2, 2], attributes: [] }],
+    meaning: "the components of two vectors in turn: a₀ b₀ a₁ b₁ …",
+    arity: 2,
+    dim: (op, args) => {
+      if (args[0].dim !== args[1].dim) refuse(op, args, "equal dims");
+      return 2 * args[0].dim;
+    },
+    evaluate: ([a, b], _attributes, out) => {
+      for (let d = 0; d < a.length; d++) {
+        out[2 * d] = a[d];
+        out[2 * d + 1] = b[d];
+      }
+    },
+    define: null,
+    grad: (g, [a, b]) => [f.strided(g, 0, 2, a.dim), f.strided(g, 1, 2, b.dim)],
   },
 });

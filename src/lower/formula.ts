@@ -223,11 +223,32 @@ export class FormulaLowering {
         if (!inside) return this.builders[section].constant(0);
         return this.#argument(args[0], shifted(-start), section);
       }
+      case "strided": {
+        const [start, step] = attributes;
+        return this.#component(args[0], single(start + this.#fixed(node, span) * step), section);
+      }
+      case "stridedT": {
+        const [_dim, start, step] = attributes;
+        const at = this.#fixed(node, span) - start;
+        const inside = at >= 0 && at % step === 0 && at / step < args[0].dim;
+        if (!inside) return this.builders[section].constant(0);
+        return this.#component(args[0], single(at / step), section);
+      }
+      case "interleave": {
+        const at = this.#fixed(node, span);
+        return this.#component(args[at % 2], single((at - at % 2) / 2), section);
+      }
       case "sum":
         return this.#sum(args[0], section);
       default:
         throw new PairfoldError("internal", `${op} was not expanded before lowering`);
     }
+  }
+
+  /** The component that a span without a counter names. */
+  #fixed(node: OpNode, span: Span): number {
+    if (span.counter === null) return span.offset;
+    throw new PairfoldError("internal", `${node.op}: a loop cannot run over its components yet`);
   }
 
   /** Sum of components: a chain, or a loop when long. */

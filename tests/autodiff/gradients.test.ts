@@ -12,6 +12,8 @@ import {
   entryOf,
   type Node,
   type OpName,
+  type Sample,
+  samplesOf,
   variable,
   type VariableNode,
 } from "../../src/formula/mod.ts";
@@ -21,14 +23,6 @@ import { type Tensor, tensor } from "../../src/tensor/mod.ts";
 import { inputsOf, runFold, variablesIn } from "../support/folds.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
-const ATTRIBUTES: Partial<Record<OpName, readonly number[]>> = {
-  pow: [3],
-  sumT: [3],
-  elem: [1],
-  elemT: [3, 1],
-  extract: [1, 2],
-  extractT: [5, 2],
-};
 const STEP = 1e-5;
 
 /** ⟨cotangent, formula⟩ at the single pair (0, 0). */
@@ -70,27 +64,29 @@ function gradientError(
 }
 
 /** A formula of one op over fresh variables, and values from the op's test range. */
-function opCase(op: OpName, random: Random): { formula: Node; inputs: Float64Array[] } {
-  const { arity, domain } = entryOf(op);
-  const wantsScalar = op === "sumT" || op === "elemT";
-  const args = Array.from({ length: arity < 0 ? 3 : arity }, (_, k) => {
-    const dim = wantsScalar ? 1 : k > 0 && random.next() < 0.3 ? 1 : 3;
-    return variable(k, random.pick(["i", "j", "p"]), dim);
-  });
+function opCase(
+  op: OpName,
+  random: Random,
+  { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
+): { formula: Node; inputs: Float64Array[] } {
+  const { domain } = entryOf(op);
+  const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
   const inputs = args.map((a, k) => {
     const [low, high] = domain[Math.min(k, domain.length - 1)];
     return random.float64(a.dim, low, high);
   });
-  return { formula: apply(op, args, ATTRIBUTES[op] ?? []), inputs };
+  return { formula: apply(op, args, attributes), inputs };
 }
 
 for (const op of ALL_OPS) {
   Deno.test(`grad ${op}: matches central differences, and a flipped sign does not`, () => {
     const random = randomFor(`grad ${op}`);
-    for (let round = 0; round < 5; round++) {
-      const { formula, inputs } = opCase(op, random);
+    const samples = samplesOf(entryOf(op));
+    for (const sample of [...samples, ...samples, ...samples]) {
+      const { formula, inputs } = opCase(op, random, sample);
       const right = gradientError(formula, (v, g) => gradient(formula, v, g), inputs, random);
       assert(right < 1e-7, `relative error ${right}`);
+      if (sample !== samples[0]) continue;
       const flipped = (v: VariableNode, g: VariableNode): Node =>
         build.neg(gradient(formula, v, g));
       const wrong = gradientError(formula, flipped, inputs, random);
@@ -100,8 +96,9 @@ for (const op of ALL_OPS) {
 
   Deno.test(`second derivative ${op}: matches central differences`, () => {
     const random = randomFor(`hessian ${op}`);
-    for (let round = 0; round < 3; round++) {
-      const { formula, inputs } = opCase(op, random);
+    const samples = samplesOf(entryOf(op));
+    for (const sample of [...samples, ...samples]) {
+      const { formula, inputs } = opCase(op, random, sample);
       const [v] = variablesIn(formula);
       if (v === undefined) return;
       const direction = variable(inputs.length, "p", formula.dim);
@@ -115,8 +112,9 @@ for (const op of ALL_OPS) {
 
 function hasNoGradient(op: OpName): boolean {
   const { formula } = opCase(op, randomFor(op));
-  const args = formula.kind === "op" ? formula.args : [];
-  const rules = entryOf(op).grad(variable(9, "p", 3), args, formula, ATTRIBUTES[op] ?? []);
+  if (formula.kind !== "op") return false;
+  const { args, attributes } = formula;
+  const rules = entryOf(op).grad(variable(9, "p", formula.dim), args, formula, attributes);
   return rules.every((rule) => rule === null);
 }
 
