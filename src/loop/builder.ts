@@ -203,12 +203,18 @@ export class Builder {
     return this.#operation(operation, type, args);
   }
 
-  /** a + b, as `madd` where one side is a product. */
+  /** a + b, as `madd` where one side is a product, as `nmadd` where it is minus a product. */
   add(a: Value, b: Value): Value {
     if (isFloat(a.type)) {
       for (const [product, other] of [[b, a], [a, b]]) {
-        if (product.kind === "operation" && product.operation === "mul") {
+        if (product.kind !== "operation") continue;
+        if (product.operation === "mul") {
           return this.madd(product.args[0], product.args[1], other);
+        }
+        const [negated] = product.args;
+        if (product.operation !== "neg" || negated.kind !== "operation") continue;
+        if (negated.operation === "mul") {
+          return this.nmadd(negated.args[0], negated.args[1], other);
         }
       }
     }

@@ -133,11 +133,12 @@ export type Statement =
     readonly body: Region;
   }
   | {
-    /** Runs the body if any lane's mask holds, or if not all lanes' masks hold. */
+    /** Runs the body if any lane's mask holds, or if not all lanes' masks hold; else the other. */
     readonly kind: "when";
     readonly test: "any" | "notAll";
     readonly mask: Value;
     readonly body: Region;
+    readonly otherwise?: Region;
   };
 
 /** A list of steps, with the values that it has computed. */

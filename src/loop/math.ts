@@ -6,6 +6,8 @@ import type { Value } from "./ir.ts";
 /** Builds math functions of values of the builder's float type. */
 export interface MathFunctions {
   exp(b: Builder, x: Value): Value;
+  /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
+  exp2(b: Builder, x: Value): Value;
   log(b: Builder, x: Value): Value;
   sin(b: Builder, x: Value): Value;
   cos(b: Builder, x: Value): Value;

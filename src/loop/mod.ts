@@ -5,6 +5,14 @@ export { interpretUniform } from "./interpret.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { removeDead, replicate, type Replication, RowCopies, visit } from "./passes.ts";
+export {
+  delayLoads,
+  removeDead,
+  replicate,
+  type Replication,
+  RowCopies,
+  sink,
+  visit,
+} from "./passes.ts";
 export { printKernel, printRegion } from "./print.ts";
 export { verifyKernel, verifyRegion } from "./verify.ts";

@@ -21,6 +21,9 @@ export function visit(root: Region, see: (statement: Statement) => void): void {
   for (const statement of root.statements) {
     see(statement);
     if (statement.kind === "for" || statement.kind === "when") visit(statement.body, see);
+    if (statement.kind === "when" && statement.otherwise !== undefined) {
+      visit(statement.otherwise, see);
+    }
   }
 }
 
@@ -49,6 +52,73 @@ export function removeDead(root: Region): Region {
     return to;
   };
   return copy(root);
+}
+
+/** The values that a statement reads, its inner statements included. */
+function reads(statement: Statement): Set<Value> {
+  const found = new Set<Value>();
+  const look = (s: Statement): void => {
+    switch (s.kind) {
+      case "let":
+        for (const value of operands(s.value)) found.add(value);
+        return;
+      case "set":
+      case "store":
+        found.add(s.value);
+        return;
+      case "when":
+        found.add(s.mask);
+        s.body.statements.forEach(look);
+        return;
+      case "for":
+        s.body.statements.forEach(look);
+        return;
+    }
+    s satisfies never;
+  };
+  look(statement);
+  return found;
+}
+
+/** Moves loads of records down to the first statement that reads them, to hold no register before. */
+export function delayLoads(root: Region): Region {
+  const to = region(root.kind);
+  const waiting = new Map<Value, Statement>();
+  for (const s of root.statements) {
+    if (s.kind === "let" && s.value.kind === "load" && s.value.memory.kind === "record") {
+      waiting.set(s.value, s);
+      continue;
+    }
+    for (const value of reads(s)) {
+      const load = waiting.get(value);
+      if (load === undefined) continue;
+      to.statements.push(load);
+      waiting.delete(value);
+    }
+    to.statements.push(s);
+  }
+  return to;
+}
+
+/** Moves operations that only one `when` needs into it, so that they run where it does. */
+export function sink(root: Region): Region {
+  const to = region(root.kind);
+  const users = new Map<Value, Statement[]>();
+  for (const s of [...root.statements].reverse()) {
+    const using = s.kind === "let" ? users.get(s.value) ?? [] : [];
+    const [only] = using;
+    const moves = s.kind === "let" && s.value.kind === "operation" && using.length === 1 &&
+      only.kind === "when" && only.mask !== s.value;
+    const placed: Statement = s.kind === "when" ? { ...s, body: sink(s.body) } : s;
+    for (const value of reads(s)) {
+      const list = users.get(value) ?? [];
+      const user = moves ? only : placed;
+      if (!list.includes(user)) users.set(value, [...list, user]);
+    }
+    if (moves) only.body.statements.unshift(s);
+    else to.statements.unshift(placed);
+  }
+  return to;
 }
 
 /** Gives each row its own cells and arrays; shared by all the regions of one kernel. */
@@ -92,6 +162,11 @@ export interface Replication {
   readonly columns?: number;
   /** Slots of a column's record. */
   readonly columnSlots?: number;
+  /**
+   * Whether the columns of a turn may be tested together: where none of them takes a branch that
+   * changes state, they stand side by side; else the turn runs column by column. Default true.
+   */
+  readonly together?: boolean;
 }
 
 /**
@@ -103,7 +178,7 @@ export interface Replication {
 export function replicate(
   root: Region,
   copies: RowCopies,
-  { interleave = copies.rows, columns = 1, columnSlots = 0 }: Replication = {},
+  { interleave = copies.rows, columns = 1, columnSlots = 0, together = true }: Replication = {},
 ): Region {
   const made = new Map<Value, Value[]>();
   const differs = new Map<Value, boolean>(); // between columns
@@ -215,24 +290,27 @@ export function replicate(
       to.statements.push(...perRow.statements);
       return;
     }
-    const mask = rows.map((row) => at(s.mask, row, column)).reduce((a, b) => {
+    const mask = joined(s.test, rows.map((row) => at(s.mask, row, column)), to);
+    to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
+  };
+  /** One mask of several: a test of it asks whether the test of any of them says yes. */
+  const joined = (test: "any" | "notAll", masks: readonly Value[], to: Region): Value =>
+    masks.reduce((a, b) => {
       const value: Value = {
         kind: "operation",
-        operation: s.test === "any" ? "maskOr" : "maskAnd",
+        operation: test === "any" ? "maskOr" : "maskAnd",
         type: "mask",
         args: [a, b],
         attribute: 0,
         perRow: true,
         row: 0,
-        column,
+        column: b.column,
         id: copies.nextId(),
         region: to,
       };
       to.statements.push({ kind: "let", value });
       return value;
     });
-    to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
-  };
   const copyRegion = (
     from: Region,
     rows: readonly number[],
@@ -244,6 +322,28 @@ export function replicate(
   };
   const rows = Array.from({ length: copies.rows }, (_, row) => row);
   const turn = Array.from({ length: columns }, (_, column) => column);
+  const guarded = together && columns > 1 && interleave >= copies.rows
+    ? guardedParts(root, copies)
+    : null;
+  if (guarded !== null) {
+    const to = region(root.kind);
+    const { before, test, masks, after } = guarded;
+    for (const s of before) copyStatement(s, rows, turn, to);
+    const all = masks.flatMap((mask) =>
+      turn.flatMap((column) => rows.map((row) => at(mask, row, column)))
+    );
+    const mask = joined(test, all, to);
+    const otherwise = region("when");
+    const late = after.findIndex((s) => touchesState(s, copies));
+    const shared = late < 0 ? after : after.slice(0, late);
+    for (const s of shared) copyStatement(s, rows, turn, otherwise);
+    for (const column of turn) {
+      for (const s of after.slice(shared.length)) copyStatement(s, rows, [column], otherwise);
+    }
+    const body = replicate(root, copies, { interleave, columns, columnSlots, together: false });
+    to.statements.push({ kind: "when", test, mask, body, otherwise });
+    return to;
+  }
   const touches = root.statements.findIndex((s) => touchesState(s, copies));
   const stateful = touches < 0 ? root.statements.length : touches;
   const to = region(root.kind);
@@ -259,6 +359,69 @@ export function replicate(
     }
   }
   return to;
+}
+
+/** A region whose branches are all known before anything is remembered. */
+interface Guarded {
+  /** What the masks need. */
+  readonly before: readonly Statement[];
+  readonly test: "any" | "notAll";
+  readonly masks: readonly Value[];
+  /** What runs where no branch is taken, the reads of state that it changes last. */
+  readonly after: readonly Statement[];
+}
+
+/**
+ * Splits a region at its branches: possible where their masks depend on no state that is written
+ * outside of them, so that they can be asked for several columns before any is folded.
+ */
+function guardedParts(root: Region, copies: RowCopies): Guarded | null {
+  const written = new Set<Cell | LocalArray>();
+  const masks: Value[] = [];
+  const tests = new Set<"any" | "notAll">();
+  for (const s of root.statements) {
+    if (s.kind === "for" && touchesState(s, copies)) return null;
+    if (s.kind === "set" && copies.isState(s.cell)) written.add(s.cell);
+    if (s.kind === "store" && s.memory.kind === "array") written.add(s.memory.array);
+    if (s.kind !== "when") continue;
+    masks.push(s.mask);
+    tests.add(s.test);
+  }
+  const [test] = tests;
+  if (tests.size !== 1) return null;
+  const late = new Set<Value>();
+  const readsWritten = (value: Value): boolean => {
+    switch (value.kind) {
+      case "get":
+        return written.has(value.cell);
+      case "load":
+        return value.memory.kind === "array" && written.has(value.memory.array);
+      case "operation":
+        return value.args.some((a) => late.has(a));
+      default:
+        return false;
+    }
+  };
+  const early: Statement[] = [];
+  const rest: Statement[] = [];
+  for (const s of root.statements) {
+    if (s.kind === "when") continue;
+    if (s.kind === "let" && readsWritten(s.value)) late.add(s.value);
+    const isLate = s.kind === "let"
+      ? late.has(s.value)
+      : s.kind !== "for" && (late.has(s.value) || touchesState(s, copies));
+    if (isLate && s.kind === "set") written.add(s.cell);
+    (isLate ? rest : early).push(s);
+  }
+  if (masks.some((mask) => late.has(mask))) return null;
+  const wanted = new Set(masks);
+  const last = early.findLastIndex((s) => s.kind === "let" && wanted.has(s.value));
+  return {
+    before: early.slice(0, last + 1),
+    test,
+    masks,
+    after: [...early.slice(last + 1), ...rest],
+  };
 }
 
 /** Whether a statement reads or writes what a row remembers between columns. */

@@ -57,6 +57,16 @@ function exp(b: Builder, x: Value): Value {
   return timesPower(b, c, c.exp, g, t);
 }
 
+/** 2^x; above its overflow point it is not asked for. */
+function exp2(b: Builder, x: Value): Value {
+  const c = CONSTANTS[b.float];
+  const magic = b.constant(roundingMagic(c));
+  const clamped = b.pmax(x, b.constant(lowest(c)));
+  const t = b.addExactly(clamped, magic);
+  const f = b.subExactly(clamped, b.subExactly(t, magic));
+  return timesPower(b, c, c.exp2, f, t);
+}
+
 /** exp(c·q) = 2^(q · c log₂e): the scale is the exponential's own coefficient. */
 const expScaled: MathFunctions["expScaled"] = (b, q, nonNegative, uniform) => {
   const constants = CONSTANTS[b.float];
@@ -142,6 +152,7 @@ function pow(b: Builder, x: Value, y: Value): Value {
 /** Math functions for targets that have only arithmetic. */
 export const expandedMath: MathFunctions = {
   exp,
+  exp2,
   log,
   sin: (b, x) => sine(b, x, 0),
   cos: (b, x) => sine(b, x, 1),
@@ -152,6 +163,7 @@ export const expandedMath: MathFunctions = {
 /** Math functions of the host, for the uniform section. */
 export const hostMath: MathFunctions = {
   exp: (b, x) => b.primitive("exp", x),
+  exp2: (b, x) => b.primitive("pow", b.constant(2), x),
   log: (b, x) => b.primitive("log", x),
   sin: (b, x) => b.primitive("sin", x),
   cos: (b, x) => b.primitive("cos", x),

@@ -4,12 +4,14 @@ import { build, type Node, print, type VariableNode } from "../formula/mod.ts";
 import {
   Builder,
   type CarefulLoop,
+  delayLoads,
   type FloatType,
   type Kernel,
   type KernelInput,
   type MathFunctions,
   type Region,
   removeDead,
+  sink,
   type StateItem,
   verifyKernel,
 } from "../loop/mod.ts";
@@ -75,7 +77,9 @@ function carefulLoop(
 export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { float, options } = fold;
   const reduction = reductions[fold.reduction];
-  const normal = normalise(fold.formula, fold.fastMath);
+  const { scale = 1 } = reduction;
+  const scaled = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
+  const normal = normalise(scaled, fold.fastMath);
   const { factor: outside, core } = reduction.linear
     ? factor(normal)
     : { factor: null, core: normal };
@@ -128,6 +132,11 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   return clean;
 }
 
+/** An inner loop without unused values, each value as late as it costs nothing. */
+function tidy(pair: Region): Region {
+  return delayLoads(sink(removeDead(pair)));
+}
+
 /** Drops unused values from every region. */
 function removeDeadRegions(kernel: Kernel): Kernel {
   return {
@@ -136,11 +145,11 @@ function removeDeadRegions(kernel: Kernel): Kernel {
     row: removeDead(kernel.row),
     column: removeDead(kernel.column),
     init: removeDead(kernel.init),
-    pair: removeDead(kernel.pair),
+    pair: tidy(kernel.pair),
     careful: kernel.careful === null ? null : {
       ...kernel.careful,
       test: removeDead(kernel.careful.test),
-      pair: removeDead(kernel.careful.pair),
+      pair: tidy(kernel.careful.pair),
     },
     close: kernel.close === null ? null : removeDead(kernel.close),
     combine: removeDead(kernel.combine),

@@ -125,6 +125,8 @@ export interface Reduction {
   readonly outputs: readonly ("float" | "index")[];
   /** Whether each component gives a list of K results. */
   readonly isList: boolean;
+  /** What lowering multiplies F by before the fold sees it; default 1. */
+  readonly scale?: number;
   /** Whether factors that do not depend on the folded index may leave it. */
   readonly linear: boolean;
   readonly fold: (

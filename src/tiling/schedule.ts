@@ -48,8 +48,6 @@ export function checkSchedule(schedule: WasmSchedule): void {
 /** What a kernel's inner loop costs, per column and row vector. */
 export interface Cost {
   readonly operations: number;
-  /** How many of them wait for what the row remembers. */
-  readonly stateful: number;
   /** Divisions and square roots, which the divider serialises. */
   readonly divisions: number;
   /** Vectors that are written for every column. */
@@ -68,27 +66,22 @@ export function costOf(kernel: Kernel): Cost {
 
 function countCost(kernel: Kernel): Cost {
   let operations = 0;
-  let stateful = 0;
   let divisions = 0;
   const state = new Set<unknown>();
   for (const item of kernel.state) state.add(item.kind === "cell" ? item.cell : item.array);
   const written = new Set<unknown>();
-  let isAfter = false;
   const count = (region: Region, times: number): void => {
     for (const s of region.statements) {
-      if (s.kind === "when") isAfter = true;
       if (s.kind === "for") count(s.body, times * s.count);
       if (s.kind === "set" && state.has(s.cell)) written.add(s.cell);
       if (s.kind !== "let") continue;
-      if (s.value.kind === "get" && state.has(s.value.cell)) isAfter = true;
       if (s.value.kind !== "operation") continue;
       operations += times;
-      if (isAfter) stateful += times;
       if (s.value.operation === "div" || s.value.operation === "sqrt") divisions += times;
     }
   };
   count(kernel.pair, 1);
-  return { operations, stateful, divisions, state: written.size };
+  return { operations, divisions, state: written.size };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
@@ -98,28 +91,27 @@ type Cut = Omit<WasmSchedule, "interleave">;
  * vector and one column). Two columns make six independent chains with three sums to keep.
  */
 const CUTS = {
-  /** Gaussian 1.77 (0.95), its gradient 1.36 (0.8). */
+  /** Gaussian 1.77 (0.95), its gradient 1.36 (0.8), logSumExp 1.59 (0.8). */
   chains: { rowVectors: 3, columns: 2, operands: "memory" },
-  /** logSumExp 1.22 (0.7): most of its work follows the state, column by column. */
-  sequential: { rowVectors: 6, columns: 1, operands: "memory" },
   /** Laplacian 1.34 (0.8): the divider or the square root beside an exponential. */
   divisions: { rowVectors: 2, columns: 2, operands: "memory" },
   /** Gaussian in float64 0.54 (0.29). */
   float64: { rowVectors: 6, columns: 1, operands: "memory" },
-  /** min 5.1 (1.9), argmin 4.7 (1.8), 10-smallest 2.4 (1.3): registers to spare for the rows. */
+  /**
+   * min 5.1 (1.9), argmin 4.7 (1.8), 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2):
+   * registers to spare for the rows.
+   */
   light: { rowVectors: 2, columns: 2, operands: "locals" },
-  /** Cauchy 3.6 (1.8), energy 2.8 (2.2): the divider is all. */
-  lightDivisions: { rowVectors: 2, columns: 1, operands: "locals" },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
 
-function cutOf(kernel: Kernel, { operations, stateful, divisions }: Cost): Cut {
-  if (operations < LIGHT) return divisions > 0 ? CUTS.lightDivisions : CUTS.light;
+function cutOf(kernel: Kernel, { operations, divisions }: Cost): Cut {
+  if (operations < LIGHT) return CUTS.light;
   if (divisions > 0) return CUTS.divisions;
   if (kernel.float === "f64") return CUTS.float64;
-  return stateful > operations / 3 ? CUTS.sequential : CUTS.chains;
+  return CUTS.chains;
 }
 
 /** State vectors of a tile; beyond, more rows gain nothing. */

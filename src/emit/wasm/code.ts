@@ -183,6 +183,10 @@ export class CodeWriter {
         }
         f.op("if");
         this.region(s.body);
+        if (s.otherwise !== undefined) {
+          f.op("else");
+          this.region(s.otherwise);
+        }
         f.op("end");
         return;
       }
