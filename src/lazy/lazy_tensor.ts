@@ -442,8 +442,14 @@ function variableOf(op: string, v: LazyTensor): VariableNode {
   );
 }
 
+/** Numbers that belong to the formula; others are parameters, so that it compiles once for all. */
+const STRUCTURAL: ReadonlySet<number> = new Set([0, 0.5, 1, 2]);
+
 function operand(x: Operand): LazyTensor {
   if (x instanceof LazyTensor) return x;
+  if (typeof x === "number" && STRUCTURAL.has(Math.abs(x))) {
+    return new LazyTensor(build.constant(x), NO_INPUTS);
+  }
   if (typeof x === "number" || Array.isArray(x)) return Pm(x);
   const got = x instanceof Tensor ? "a Tensor" : typeof x;
   throw new PairfoldError("dtype", `got ${got}; expected a LazyTensor (Vi, Vj, Pm) or a number`);

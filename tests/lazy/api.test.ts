@@ -122,7 +122,7 @@ Deno.test("float64 in, float64 out; int32 indices", async () => {
 });
 
 Deno.test("explain shows formula, sections, schedule, target and source, before and after", async () => {
-  const sums = Vi(X).sqDist(Vj(Y)).mul(-0.5).exp().sum("j");
+  const sums = Vi(X).sqDist(Vj(Y)).mul(-0.7).exp().sum("j");
   const before = sums.explain();
   for (const part of ["exp(sqDist(x0, y1) * p2)", "pair:", "wasm", "rows per tile", "v128.load"]) {
     assertStringIncludes(before, part);
