@@ -61,6 +61,7 @@ export const comparison = declare<ComparisonOp, ScalarEntry>({
   },
   ifElse: {
     ...choose,
+    parameters: ["f", "a", "b"],
     meaning: "a where f ≥ 0, else b (KeOps' IfElse)",
     evaluate: ([c, a, b]) => c >= 0 ? a : b,
     scalar: (s, [c, a, b]) => s.select(s.le(s.constant(0), c), a, b),
@@ -68,6 +69,7 @@ export const comparison = declare<ComparisonOp, ScalarEntry>({
   },
   where: {
     ...choose,
+    parameters: ["m", "a", "b"],
     meaning: "a where m ≠ 0, else b: chooses by a comparison",
     evaluate: ([m, a, b]) => m === 0 ? b : a,
     scalar: (s, [m, a, b]) => s.select(s.eq(m, s.constant(0)), b, a),

@@ -123,6 +123,7 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
   },
   powr: {
     ...binary,
+    parameters: ["x", "y"],
     meaning: "x^y for real y: exp(y · log x), 1 at y = 0, NaN for x < 0",
     domain: [[0.5, 2], [-2, 2]],
     evaluate: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,

@@ -52,6 +52,8 @@ interface EntryBase {
   readonly meaning: string;
   /** Number of arguments; -1 for one or more. */
   readonly arity: number;
+  /** Names of the arguments, where `meaning` speaks of others than x, or a and b. */
+  readonly parameters?: readonly string[];
   /** Names of the integer attributes. */
   readonly attributes: readonly string[];
   readonly dim: DimRule;

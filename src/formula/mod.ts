@@ -11,6 +11,8 @@ export {
 export { type ScalarEntry, type VectorEntry } from "./entry.ts";
 export {
   ALL_OPS,
+  COMPARISON_OPS,
+  ELEMENTWISE_OPS,
   isScalarOp,
   type OpName,
   SCALAR_OPS,
