@@ -81,7 +81,7 @@ export class LazyTensor {
   }
 
   #apply(op: OpName, others: readonly Operand[], attributes: readonly number[] = []): LazyTensor {
-    const all = [this, ...others.map(operand)];
+    const all = [this, ...others.map((x) => STRUCTURAL[op]?.has(x) ? structural(x) : operand(x))];
     const inputs = mergeInputs(op, all.map((t) => t.#inputs));
     return new LazyTensor(apply(op, all.map((t) => t.formula), attributes), inputs);
   }
@@ -442,14 +442,21 @@ function variableOf(op: string, v: LazyTensor): VariableNode {
   );
 }
 
-/** Numbers that belong to the formula; others are parameters, so that it compiles once for all. */
-const STRUCTURAL: ReadonlySet<number> = new Set([0, 0.5, 1, 2]);
+/**
+ * Numbers that belong to the formula, as in 1 + x². Others are parameters, so that a formula
+ * compiles once for all of them.
+ */
+const STRUCTURAL: Partial<Record<OpName, ReadonlySet<Operand>>> = {
+  add: new Set([1, -1]),
+  sub: new Set([1, -1]),
+};
+
+function structural(x: Operand): LazyTensor {
+  return new LazyTensor(build.constant(Number(x)), NO_INPUTS);
+}
 
 function operand(x: Operand): LazyTensor {
   if (x instanceof LazyTensor) return x;
-  if (typeof x === "number" && STRUCTURAL.has(Math.abs(x))) {
-    return new LazyTensor(build.constant(x), NO_INPUTS);
-  }
   if (typeof x === "number" || Array.isArray(x)) return Pm(x);
   const got = x instanceof Tensor ? "a Tensor" : typeof x;
   throw new PairfoldError("dtype", `got ${got}; expected a LazyTensor (Vi, Vj, Pm) or a number`);

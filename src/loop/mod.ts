@@ -5,14 +5,7 @@ export { interpretUniform } from "./interpret.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export {
-  delayLoads,
-  removeDead,
-  replicate,
-  type Replication,
-  RowCopies,
-  sink,
-  visit,
-} from "./passes.ts";
+export { delayLoads, removeDead, sink, visit } from "./passes.ts";
+export { replicate, type Replication, RowCopies } from "./replicate.ts";
 export { printKernel, printRegion } from "./print.ts";
 export { verifyKernel, verifyRegion } from "./verify.ts";

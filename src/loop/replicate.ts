@@ -1,0 +1,261 @@
+// Copies the regions of a kernel for several rows of a group and several columns of a turn.
+
+import {
+  type Cell,
+  type LocalArray,
+  type Memory,
+  type Region,
+  region,
+  type Statement,
+  type Value,
+} from "./ir.ts";
+import type { StateItem } from "./kernel.ts";
+import { guardedParts, isElementwise, splitByState } from "./state.ts";
+
+/** Gives each row its own cells and arrays; shared by all the regions of one kernel. */
+export class RowCopies {
+  readonly #copies = new Map<Cell | LocalArray, (Cell | LocalArray)[]>();
+  readonly rows: number;
+  /** What a row remembers between columns: the columns of a turn share it. */
+  readonly #state: ReadonlySet<Cell | LocalArray>;
+  #nextId = 0;
+
+  constructor(rows: number, state: readonly StateItem[] = []) {
+    this.rows = rows;
+    this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
+  }
+
+  nextId(): number {
+    return this.#nextId++;
+  }
+
+  isState(place: Cell | LocalArray): boolean {
+    return this.#state.has(place);
+  }
+
+  of<T extends Cell | LocalArray>(original: T, row: number, column = 0): T {
+    const copies = this.#copies.get(original) ?? [];
+    this.#copies.set(original, copies);
+    const index = row + (this.isState(original) ? 0 : column * this.rows);
+    if (copies[index] === undefined) {
+      const name = this.rows === 1 ? original.name : `${original.name}.${index}`;
+      copies[index] = { ...original, id: this.nextId(), name };
+    }
+    return copies[index] as T;
+  }
+}
+
+/** How a region is copied: rows of a group, columns of a turn. */
+export interface Replication {
+  /** Rows that are taken at a time, operation by operation; default all. */
+  readonly interleave?: number;
+  /** Columns of a turn; default 1. */
+  readonly columns?: number;
+  /** Slots of a column's record. */
+  readonly columnSlots?: number;
+  /**
+   * Whether the columns of a turn may be tested together: where none of them takes a branch that
+   * changes state, they stand side by side; else the turn runs column by column. Default true.
+   */
+  readonly together?: boolean;
+}
+
+/**
+ * Copies what differs between rows once per row, and what differs between the columns of a turn once
+ * per column; what they share stays single. Copies stand operation by operation side by side, so that
+ * independent work does. What touches the row's state sees the columns in order, strand by strand. A copy's `row` and `column` tell where it belongs.
+ */
+export function replicate(
+  root: Region,
+  copies: RowCopies,
+  { interleave = copies.rows, columns = 1, columnSlots = 0, together = true }: Replication = {},
+): Region {
+  const isState = (place: Cell | LocalArray): boolean => copies.isState(place);
+  const made = new Map<Value, Value[]>();
+  const differs = new Map<Value, boolean>(); // between columns
+  const slot = (value: Value, row: number, column: number): number =>
+    (value.perRow ? row : 0) + (differs.get(value) ? column * copies.rows : 0);
+  const at = (value: Value, row: number, column: number): Value => {
+    const copy = made.get(value)?.[slot(value, row, column)];
+    if (copy === undefined) throw new TypeError(`value ${value.id} is used before its definition`);
+    return copy;
+  };
+  const memoryOf = (memory: Memory, row: number, column: number): Memory =>
+    memory.kind === "array"
+      ? { kind: "array", array: copies.of(memory.array, row, column) }
+      : memory;
+  const copyValue = (value: Value, row: number, column: number, home: Region): Value => {
+    const base = { ...value, id: copies.nextId(), region: home, row, column };
+    switch (base.kind) {
+      case "get":
+        return { ...base, cell: copies.of(base.cell, row, column) };
+      case "load": {
+        const isColumn = base.memory.kind === "record" && base.memory.section === "column";
+        const offset = base.place.offset + (isColumn ? column * columnSlots : 0);
+        const memory = memoryOf(base.memory, row, column);
+        return { ...base, memory, place: { ...base.place, offset } };
+      }
+      case "operation":
+        return { ...base, args: base.args.map((a) => at(a, row, column)) };
+      default:
+        return base;
+    }
+  };
+  const differsBetweenColumns = (value: Value): boolean => {
+    switch (value.kind) {
+      case "operation":
+        return value.args.some((a) => differs.get(a));
+      case "load":
+        return value.memory.kind === "array" ||
+          (value.memory.kind === "record" && value.memory.section === "column");
+      case "index":
+        return value.axis === "column";
+      case "get":
+        return true;
+      default:
+        return false;
+    }
+  };
+  /** Copies a statement for some rows and some columns of a turn. */
+  const copyStatement = (
+    s: Statement,
+    rows: readonly number[],
+    turn: readonly number[],
+    to: Region,
+  ): void => {
+    const each = (body: (row: number, column: number) => void): void => {
+      for (const column of turn) for (const row of rows) body(row, column);
+    };
+    switch (s.kind) {
+      case "let": {
+        const { value } = s;
+        const list = made.get(value) ?? [];
+        made.set(value, list);
+        differs.set(value, differsBetweenColumns(value));
+        each((row, column) => {
+          const isFirst = (value.perRow || row === rows[0]) &&
+            (differs.get(value) || column === turn[0]);
+          if (!isFirst) return;
+          const copy = copyValue(value, row, column, to);
+          list[slot(value, row, column)] = copy;
+          to.statements.push({ kind: "let", value: copy });
+        });
+        return;
+      }
+      case "set":
+        each((row, column) => {
+          const cell = copies.of(s.cell, row, column);
+          to.statements.push({ ...s, cell, value: at(s.value, row, column) });
+        });
+        return;
+      case "store":
+        each((row, column) => {
+          const memory = memoryOf(s.memory, row, column);
+          to.statements.push({ ...s, memory, value: at(s.value, row, column), row });
+        });
+        return;
+      case "for":
+        to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
+        return;
+      case "when":
+        each((_row, column) => {
+          if (_row === rows[0]) copyWhen(s, rows, column, to);
+        });
+        return;
+    }
+    s satisfies never;
+  };
+  /** One test for all rows, then one per row, whose body is rare. */
+  const copyWhen = (
+    s: Statement & { kind: "when" },
+    rows: readonly number[],
+    column: number,
+    to: Region,
+  ): void => {
+    const perRow = region("when");
+    for (const row of rows) {
+      const body = copyRegion(s.body, [row], [column]);
+      perRow.statements.push({ ...s, mask: at(s.mask, row, column), body });
+    }
+    if (rows.length === 1) {
+      to.statements.push(...perRow.statements);
+      return;
+    }
+    const mask = joined(s.test, rows.map((row) => at(s.mask, row, column)), to);
+    to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
+  };
+  /** One mask of several: a test of it asks whether the test of any of them says yes. */
+  const joined = (test: "any" | "notAll", masks: readonly Value[], to: Region): Value =>
+    masks.reduce((a, b) => {
+      const value: Value = {
+        kind: "operation",
+        operation: test === "any" ? "maskOr" : "maskAnd",
+        type: "mask",
+        args: [a, b],
+        attribute: 0,
+        perRow: true,
+        row: 0,
+        column: b.column,
+        id: copies.nextId(),
+        region: to,
+      };
+      to.statements.push({ kind: "let", value });
+      return value;
+    });
+  const copyRegion = (
+    from: Region,
+    rows: readonly number[],
+    turn: readonly number[],
+  ): Region => {
+    const to = region(from.kind);
+    copyAll(from.statements, rows, turn, to);
+    return to;
+  };
+  /** Copies statements: what needs no state for all columns at once, each strand of the rest in turn. */
+  const copyAll = (
+    statements: readonly Statement[],
+    rows: readonly number[],
+    turn: readonly number[],
+    to: Region,
+  ): void => {
+    if (turn.length === 1) {
+      for (const s of statements) copyStatement(s, rows, turn, to);
+      return;
+    }
+    const { early, strands } = splitByState(statements, isState);
+    for (const s of early) copyStatement(s, rows, turn, to);
+    for (const strand of strands) {
+      const isLoop = strand.every((s) => s.kind !== "for" || isElementwise(s, isState)) &&
+        strand.some((s) => s.kind === "for") && strand.length === 1;
+      for (const columns of isLoop ? [turn] : turn.map((column) => [column])) {
+        for (const s of strand) copyStatement(s, rows, columns, to);
+      }
+    }
+  };
+  const rows = Array.from({ length: copies.rows }, (_, row) => row);
+  const turn = Array.from({ length: columns }, (_, column) => column);
+  const guarded = together && columns > 1 && interleave >= copies.rows
+    ? guardedParts(root, isState)
+    : null;
+  const to = region(root.kind);
+  if (guarded !== null) {
+    const { before, test, masks, after } = guarded;
+    for (const s of before) copyStatement(s, rows, turn, to);
+    const all = masks.flatMap((mask) =>
+      turn.flatMap((column) => rows.map((row) => at(mask, row, column)))
+    );
+    const mask = joined(test, all, to);
+    const otherwise = region("when");
+    copyAll(after, rows, turn, otherwise);
+    const body = replicate(root, copies, { interleave, columns, columnSlots, together: false });
+    to.statements.push({ kind: "when", test, mask, body, otherwise });
+    return to;
+  }
+  for (let start = 0; start < copies.rows; start += interleave) {
+    const batch = rows.slice(start, start + interleave);
+    const isNew = (s: Statement): boolean => s.kind !== "let" || s.value.perRow;
+    const { statements } = root;
+    copyAll(start === 0 ? statements : statements.filter(isNew), batch, turn, to);
+  }
+  return to;
+}
