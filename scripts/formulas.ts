@@ -11,6 +11,7 @@ import {
   print,
   type Sample,
   samplesOf,
+  TENSOR_OPS,
   variable,
   type VariableNode,
   VECTOR_OPS,
@@ -25,6 +26,7 @@ const FAMILIES: readonly (readonly [title: string, text: string, ops: readonly O
   ],
   ["Comparisons and choices", "True is 1, false 0.", COMPARISON_OPS],
   ["Vectors", "They read or build whole vectors.", VECTOR_OPS],
+  ["Tensor algebra, curves", "Matrices are row-major.", TENSOR_OPS],
 ];
 
 const COTANGENT = 9;

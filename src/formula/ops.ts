@@ -2,8 +2,10 @@
 
 import { comparison } from "./comparison.ts";
 import { elementwise } from "./elementwise.ts";
+import { curve } from "./curve.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
 import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { tensor } from "./tensor.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
@@ -11,7 +13,11 @@ export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...comparison,
 };
 
-export const vectorTable: Readonly<Record<VectorOp, VectorEntry>> = vector;
+export const vectorTable: Readonly<Record<VectorOp, VectorEntry>> = {
+  ...vector,
+  ...tensor,
+  ...curve,
+};
 
 /** The table entry of any op. */
 export function entryOf(op: OpName): ScalarEntry | VectorEntry {

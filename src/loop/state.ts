@@ -51,7 +51,9 @@ export function isElementwise(s: Statement & { kind: "for" }, isState: IsState):
     const { array } = access.memory;
     const offset = offsets.get(array) ?? access.place.offset;
     offsets.set(array, offset);
-    if (access.place.counter !== counter || access.place.offset !== offset) fits = false;
+    const [term, ...others] = access.place.terms;
+    if (term?.counter !== counter || others.length > 0) fits = false;
+    if (term?.step === 0 || access.place.offset !== offset) fits = false;
   });
   return fits;
 }
