@@ -31,6 +31,9 @@ const FAMILIES: readonly (readonly [title: string, text: string, ops: readonly O
 
 const COTANGENT = 9;
 
+/** Gradients that would print longer are not written out. */
+const LONGEST_GRADIENT = 300;
+
 /** What an op's arguments are called. */
 function namesOf(op: OpName): readonly string[] {
   const { arity, parameters } = entryOf(op);
@@ -74,7 +77,9 @@ function gradientOf(op: OpName): string {
   const names = namesOf(op);
   const nameOf = (v: VariableNode): string => v.slot === COTANGENT ? "g" : names[v.slot];
   const text = rules.map((rule) => rule === null ? "0" : code(print(rule, nameOf)));
-  return text.length === 0 ? "–" : text.join(", ");
+  const line = text.join(", ");
+  if (line.length > LONGEST_GRADIENT) return "through its definition";
+  return text.length === 0 ? "–" : line;
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {

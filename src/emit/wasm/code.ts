@@ -84,6 +84,22 @@ function recordKey(value: Value): string | null {
   return `${section}:${value.place.offset}:${section === "row" ? value.row : 0}`;
 }
 
+/** Names an address without its fixed offset. */
+function pointerKey(base: number, { terms }: Place, stride: number): string {
+  return `${base}:${terms.map((t) => `${t.counter.id}*${t.step * stride}`).sort()}`;
+}
+
+/** Statements of a loop's body that its turns may add up to when they stand side by side. */
+const UNROLLED = 64;
+const MAX_UNROLL = 4;
+
+/** How many statements a region holds. */
+function sizeOf(body: Region): number {
+  let size = 0;
+  visit(body, () => size++);
+  return Math.max(1, size);
+}
+
 /** Emits regions into one function. */
 export class CodeWriter {
   readonly #f: FunctionBody;
@@ -96,6 +112,10 @@ export class CodeWriter {
   readonly #values = new Map<Value, readonly number[]>();
   readonly #cells = new Map<Cell, readonly number[]>();
   readonly #counters = new Map<Counter, number>();
+  /** Turns of a loop that stand side by side: which of them is being written. */
+  readonly #unrolled = new Map<Counter, number>();
+  /** Locals that hold the addresses which loops move. */
+  readonly #pointers = new Map<string, number>();
   /** Row and uniform values that were loaded into locals before the inner loop. */
   readonly #hoisted = new Map<string, readonly number[]>();
   /** Bytes of a lane, lanes of a vector. */
@@ -165,12 +185,7 @@ export class CodeWriter {
         this.#store(s.memory, s.place, s.value, s.row);
         return;
       case "for": {
-        const counter = f.local("i32");
-        this.#counters.set(s.counter, counter);
-        f.i32(0).set(counter).op("loop");
-        this.region(s.body);
-        f.get(counter).i32(1).op("i32.add").op("local.tee", counter).i32(s.count);
-        f.op("i32.lt_u").op("br_if", 0).op("end");
+        this.#for(s);
         return;
       }
       case "when": {
@@ -255,6 +270,7 @@ export class CodeWriter {
         return;
       case "counter":
         f.get(this.#counter(value.counter));
+        f.i32(this.#unrolled.get(value.counter) ?? 0).op("i32.add");
         this.#splatInteger();
         return;
       case "get":
@@ -305,17 +321,104 @@ export class CodeWriter {
     return local;
   }
 
+  /** A loop, some turns of it at a time; what it addresses is pointed at, not computed anew. */
+  #for(s: Statement & { kind: "for" }): void {
+    const f = this.#f;
+    const { counter, count } = s;
+    const local = f.local("i32");
+    const turns = Math.min(count, MAX_UNROLL, Math.max(1, Math.floor(UNROLLED / sizeOf(s.body))));
+    const steps = this.#point(s.body, counter);
+    this.#counters.set(counter, local);
+    const turn = (unrolled: number): void => {
+      this.#unrolled.set(counter, unrolled);
+      this.region(s.body);
+    };
+    const whole = count - count % turns;
+    f.i32(0).set(local).op("loop");
+    for (let k = 0; k < turns; k++) turn(k);
+    for (const { pointer, step } of steps.values()) {
+      f.get(pointer).i32(step * turns).op("i32.add").set(pointer);
+    }
+    f.get(local).i32(turns).op("i32.add").op("local.tee", local).i32(whole);
+    f.op("i32.lt_u").op("br_if", 0).op("end");
+    for (let k = 0; k < count - whole; k++) turn(k);
+    this.#counters.delete(counter);
+    this.#unrolled.delete(counter);
+    for (const key of steps.keys()) this.#pointers.delete(key);
+  }
+
+  /** Sets a pointer for every address that moves with a counter; returns them with their steps. */
+  #point(body: Region, counter: Counter): Map<string, { pointer: number; step: number }> {
+    const f = this.#f;
+    const steps = new Map<string, { pointer: number; step: number }>();
+    visit(body, (s) => {
+      const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
+      if (access === null || !("memory" in access)) return;
+      const { place, memory } = access;
+      const own = place.terms.find((t) => t.counter === counter);
+      const others = place.terms.filter((t) => t !== own);
+      if (own === undefined || place.terms.some((t) => t.step < 0)) return;
+      if (!others.every((t) => this.#counters.has(t.counter))) return;
+      const type = "type" in access ? access.type : access.value.type;
+      const { base, stride } = this.#location(memory, type);
+      const key = pointerKey(base, place, stride);
+      if (this.#pointers.has(key)) return;
+      this.#address(base, { offset: 0, terms: others }, stride); // each use adds unrolled turns
+      const pointer = f.local("i32");
+      f.set(pointer);
+      this.#pointers.set(key, pointer);
+      steps.set(key, { pointer, step: own.step * stride });
+    });
+    return steps;
+  }
+
+  /** Where memory of a kind starts, and the bytes between its elements. */
+  #location(memory: Memory, type: Type): { readonly base: number; readonly stride: number } {
+    const { inputs, outputs, record, scratch, uniforms } = this.#frame;
+    switch (memory.kind) {
+      case "array":
+        return {
+          base: scratch,
+          stride: registersOf(memory.array.type, this.#kernel) * VECTOR_BYTES,
+        };
+      case "input":
+        return { base: inputs[memory.slot], stride: isFloat(type) ? this.#size : 4 };
+      case "output": {
+        const isIndex = this.#kernel.outputs[memory.slot].number === "index";
+        return { base: outputs[memory.slot], stride: isIndex ? 4 : this.#size };
+      }
+      case "record":
+        switch (memory.section) {
+          case "uniform":
+            return { base: uniforms, stride: VECTOR_BYTES };
+          case "row":
+            return { base: scratch, stride: this.#schedule.rowVectors * VECTOR_BYTES };
+          case "column":
+            return { base: record, stride: this.#size };
+        }
+    }
+  }
+
   /** Leaves an address on the stack: a base local plus the counters' shares; returns the offset. */
   #address(base: number, place: Place, stride: number): number {
     const f = this.#f;
+    let offset = place.offset * stride;
+    for (const { counter, step } of place.terms) {
+      offset += step * stride * (this.#unrolled.get(counter) ?? 0);
+    }
+    const pointer = this.#pointers.get(pointerKey(base, place, stride));
+    if (pointer !== undefined) {
+      f.get(pointer);
+      return offset;
+    }
     f.get(base);
     // the offset of an instruction does not wrap: what counts down starts from the whole address
     const countsDown = place.terms.some((t) => t.step < 0);
-    if (countsDown) f.i32(place.offset * stride).op("i32.add");
+    if (countsDown) f.i32(offset).op("i32.add");
     for (const { counter, step } of place.terms) {
       f.get(this.#counter(counter)).i32(step * stride).op("i32.mul").op("i32.add");
     }
-    return countsDown ? 0 : place.offset * stride;
+    return countsDown ? 0 : offset;
   }
 
   #arrayPlace(array: LocalArray, half: number): { start: number; stride: number } {
