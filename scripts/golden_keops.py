@@ -19,7 +19,8 @@ Leaves: one JSON file,
       }],
       "deviations": [{"case", "what", "maxRelativeError", "reference"}],
       "failures": [{"name", "formula", "aliases", "reduction", "axis", "weight"?, "k"?,
-                    "message": first line}]
+                    "dtype"?: where not float64, "message": first line,
+                    "inputs", "reference", "tolerance"?: numpy's, where the formula has a value}]
     }
 
 with NaN and the infinities written as "NaN", "Infinity", "-Infinity". Formulas and aliases stand as
@@ -28,14 +29,14 @@ case is also computed by numpy from a formula written by hand (gradients by four
 differences of it), so that a wrong answer of KeOps is found rather than copied: it lands in
 "deviations" with what numpy gives under "reference". There, NaN never wins an order and has index
 -1. "failures" holds natural formulas that KeOps cannot build, or builds into something else without
-a word.
+a word, with numpy's answer where there is one.
 
     python3 scripts/golden_keops.py [--all] [--out FILE] [--only SUBSTRING]
 
 Every formula is compiled the first time, half a second each (scripts/golden/launcher.py), so
 answers that the file already has are kept where formula and inputs are the same, unless --all;
-numpy is asked every time. KEOPS_CACHE_FOLDER moves KeOps' cache. The last lines name the functions of KeOps'
-language that no case and no failure has.
+numpy is asked every time. KEOPS_CACHE_FOLDER moves KeOps' cache. The last lines name the functions
+of KeOps' language that no case and no failure has.
 """
 
 import argparse
@@ -116,15 +117,12 @@ class Run:
         known = None if self.ask_all else self.cases.pop(key, None)
         self.cases.pop(key, None)
         self.deviations.pop(key, None)
-        if known is None and not self.ask_all and key in self.failures:
-            if self.failures[key]["formula"] == item.formula:
-                return False
         self.failures.pop(key, None)
         try:
             record, deviation, asked = keops.run_case(item, known)
         except Exception as error:
             self.failures[key] = {**keops.failed(item, error), "name": key}
-            say(f"    FAILED {key}: {self.failures[key]['message']}")
+            say(f"    !!! FAILED {key}: {self.failures[key]['message']}")
             return True
         self.cases[key] = record
         if deviation is not None:

@@ -139,20 +139,32 @@ def interleave(z):
 # ------------------------------------------------------------------------------------------------
 
 
+def quotient(a, b):
+    """a / b, and 0 where b is 0."""
+    return np.where(b > 0, a / np.where(b > 0, b, 1.0), 0.0)
+
+
 def bspline(knots, x, order):
     """B_{0..K-order-2, order}(x) for K knots, by the recursion of Cox and de Boor; 0/0 is 0."""
 
-    def quotient(a, b):
-        return np.where(b > 0, a / np.where(b > 0, b, 1.0), 0.0)
+    def t(n):
+        return knots[..., n:n + 1]
 
     def basis(i, k):
-        t = lambda n: knots[..., n:n + 1]
         if k == 0:
             return ((t(i) <= x) & (x < t(i + 1))) * 1.0
         return (quotient(x - t(i), t(i + k) - t(i)) * basis(i, k - 1)
                 + quotient(t(i + k + 1) - x, t(i + k + 1) - t(i + 1)) * basis(i + 1, k - 1))
 
     return concat(*(basis(i, order) for i in range(knots.shape[-1] - order - 1)))
+
+
+def bspline_slope(knots, x, order):
+    """dB/dx: order times the difference of two splines of one order less, each over its width."""
+    lower = bspline(knots, x, order - 1)
+    widths = knots[..., order:] - knots[..., :-order]
+    each = quotient(lower, widths)
+    return order * (each[..., :-1] - each[..., 1:])
 
 
 def softdtw(x, y, gamma):
