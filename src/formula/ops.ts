@@ -4,10 +4,12 @@ import { comparison } from "./comparison.ts";
 import { elementwise } from "./elementwise.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
 import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { special } from "./special.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...elementwise,
+  ...special,
   ...comparison,
 };
 
