@@ -18,6 +18,7 @@ export {
   type OpName,
   SCALAR_OPS,
   type ScalarOp,
+  SPECIAL_OPS,
   VECTOR_OPS,
 } from "./names.ts";
 export { TENSOR_OPS, type TensorOp, type VectorOp } from "./names.ts";
@@ -28,6 +29,7 @@ export {
   type TensorDotAxes,
   type TensorDotLayout,
 } from "./contraction.ts";
+export { erf, erfc } from "./erf.ts";
 export * from "./node.ts";
 export { entryOf, scalarTable, vectorTable } from "./ops.ts";
 export { print } from "./print.ts";

@@ -6,10 +6,12 @@ import { curve } from "./curve.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
 import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
 import { tensor } from "./tensor.ts";
+import { special } from "./special.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...elementwise,
+  ...special,
   ...comparison,
 };
 
