@@ -7,6 +7,7 @@ import {
   entryOf,
   type Node,
   type OpName,
+  type OpNode,
   type Sample,
   samplesOf,
   variable,
@@ -64,7 +65,7 @@ export function opCase(
   op: OpName,
   random: Random,
   { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
-): { formula: Node; inputs: Float64Array[] } {
+): { formula: OpNode; inputs: Float64Array[] } {
   const { domain } = entryOf(op);
   const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
   const inputs = args.map((a, k) => {
@@ -72,4 +73,15 @@ export function opCase(
     return random.float64(a.dim, low, high);
   });
   return { formula: apply(op, args, attributes), inputs };
+}
+
+/** Whether an op has no gradient at all: comparisons, signs and roundings. */
+export function hasNoGradient({ op, args, attributes, dim }: OpNode): boolean {
+  const terms = entryOf(op).grad(
+    variable(-1, "p", dim),
+    args,
+    apply(op, args, attributes),
+    attributes,
+  );
+  return terms.every((term) => term === null);
 }
