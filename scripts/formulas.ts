@@ -4,6 +4,7 @@ import { PairfoldError } from "../src/error.ts";
 import {
   apply,
   COMPARISON_OPS,
+  COMPLEX_OPS,
   ELEMENTWISE_OPS,
   entryOf,
   type Node,
@@ -28,6 +29,7 @@ const FAMILIES: readonly (readonly [title: string, text: string, ops: readonly O
   ["Special functions", "Component by component too.", SPECIAL_OPS],
   ["Comparisons and choices", "True is 1, false 0.", COMPARISON_OPS],
   ["Vectors", "They read or build whole vectors.", VECTOR_OPS],
+  ["Complex vectors", "Interleaved: re₀ im₀ re₁ im₁ …, so dims are even.", COMPLEX_OPS],
   ["Tensor algebra, curves", "Matrices are row-major.", TENSOR_OPS],
 ];
 

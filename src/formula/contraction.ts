@@ -170,6 +170,7 @@ export function contract(
   out: Float64Array,
 ): void {
   const { rank, dims, stridesA, stridesB } = axesOf(attributes);
+  out.fill(-0); // the sum of nothing that keeps the sign of a zero
   const strides = [...stridesOf(dims.slice(0, rank)), ...dims.slice(rank).map(() => 0)];
   const run = (axis: number, atA: number, atB: number, at: number): void => {
     if (axis === dims.length) {

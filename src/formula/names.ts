@@ -109,6 +109,28 @@ export const TENSOR_OPS = [
   "gridScanT",
 ] as const;
 
+/** Ops on complex vectors, stored interleaved: re₀ im₀ re₁ im₁ …, so that their dims are even. */
+export const COMPLEX_OPS = [
+  "complexReal",
+  "complexImag",
+  "realToComplex",
+  "imagToComplex",
+  "conj",
+  "complexAbs",
+  "complexSquareAbs",
+  "complexAngle",
+  "complexSum",
+  "complexSumT",
+  "complexAdd",
+  "complexSubtract",
+  "complexMult",
+  "complexScal",
+  "complexRealScal",
+  "complexDivide",
+  "complexExp",
+  "complexExp1j",
+] as const;
+
 export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
 export type SpecialOp = typeof SPECIAL_OPS[number];
 export type ComparisonOp = typeof COMPARISON_OPS[number];
@@ -116,17 +138,23 @@ export type TensorOp = typeof TENSOR_OPS[number];
 /** Those with a table of their own: B-splines and time warping. */
 export type CurveOp = "bSpline" | "softDtwSqDist" | "softDtwTable" | "gridScan" | "gridScanT";
 export type VectorOp = typeof VECTOR_OPS[number] | TensorOp;
+export type ComplexOp = typeof COMPLEX_OPS[number];
 /** Ops with a scalar definition, applied component by component. */
 export type ScalarOp = ElementwiseOp | SpecialOp | ComparisonOp;
 /** The name of any op. */
-export type OpName = ScalarOp | VectorOp;
+export type OpName = ScalarOp | VectorOp | ComplexOp;
 
 export const SCALAR_OPS: readonly ScalarOp[] = [
   ...ELEMENTWISE_OPS,
   ...SPECIAL_OPS,
   ...COMPARISON_OPS,
 ];
-export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS, ...TENSOR_OPS];
+export const ALL_OPS: readonly OpName[] = [
+  ...SCALAR_OPS,
+  ...VECTOR_OPS,
+  ...TENSOR_OPS,
+  ...COMPLEX_OPS,
+];
 
 const scalarOps: ReadonlySet<string> = new Set(SCALAR_OPS);
 

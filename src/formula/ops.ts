@@ -2,9 +2,10 @@
 
 import { comparison } from "./comparison.ts";
 import { elementwise } from "./elementwise.ts";
+import { complex } from "./complex.ts";
 import { curve } from "./curve.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
-import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { type ComplexOp, isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
 import { tensor } from "./tensor.ts";
 import { special } from "./special.ts";
 import { vector } from "./vector.ts";
@@ -15,10 +16,11 @@ export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...comparison,
 };
 
-export const vectorTable: Readonly<Record<VectorOp, VectorEntry>> = {
+export const vectorTable: Readonly<Record<VectorOp | ComplexOp, VectorEntry>> = {
   ...vector,
   ...tensor,
   ...curve,
+  ...complex,
 };
 
 /** The table entry of any op. */

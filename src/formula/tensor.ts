@@ -301,10 +301,10 @@ export const tensor = declare<Exclude<TensorOp, CurveOp>, VectorEntry>({
     samples: onDims([6, 3], [6, 2], [3, 3], [4, 1]),
     meaning: "matrix A times vector b: arguments A, b",
     dim: otherSide(0),
-    evaluate: ([a, b], _attributes, out) =>
-      a.forEach((v, k) => {
-        out[Math.floor(k / b.length)] += v * b[k % b.length];
-      }),
+    evaluate: ([a, b], _attributes, out) => {
+      out.fill(-0); // the sum of nothing that keeps the sign of a zero
+      a.forEach((v, k) => out[Math.floor(k / b.length)] += v * b[k % b.length]);
+    },
     define: ([a, b]) =>
       f.tensorDot(a, b, {
         dimsA: [a.dim / b.dim, b.dim],
@@ -319,10 +319,10 @@ export const tensor = declare<Exclude<TensorOp, CurveOp>, VectorEntry>({
     samples: onDims([3, 6], [2, 6], [3, 3], [1, 4]),
     meaning: "vector b times matrix A: arguments b, A",
     dim: otherSide(1),
-    evaluate: ([b, a], _attributes, out) =>
-      a.forEach((v, k) => {
-        out[k % out.length] += v * b[Math.floor(k / out.length)];
-      }),
+    evaluate: ([b, a], _attributes, out) => {
+      out.fill(-0);
+      a.forEach((v, k) => out[k % out.length] += v * b[Math.floor(k / out.length)]);
+    },
     define: ([b, a]) =>
       f.tensorDot(b, a, {
         dimsA: [b.dim],

@@ -66,6 +66,7 @@ export const vector = declare<Exclude<VectorOp, TensorOp>, VectorEntry>({
     arity: 2,
     dim: contraction,
     evaluate: ([a, b], _attributes, out) => {
+      out[0] = -0; // the sum of nothing that keeps the sign of a zero
       for (let d = 0; d < longest(a, b); d++) out[0] += at(a, d) * at(b, d);
     },
     define: ([a, b]) => f.sum(f.mul(a, b)),

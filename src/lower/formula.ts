@@ -91,16 +91,19 @@ export class FormulaLowering {
     return this.builders.pair = new Builder("pair", this.float, this.names);
   }
 
-  /** Runs `body` for every component of a formula in a section. */
+  /** Runs `body` for every component of a formula in a section; indices come as floats. */
   each(node: Node, section: Section, body: (at: Place, value: Value) => void): void {
+    const b = this.builders[section];
     this.#countReaders(node);
-    this.#eachPlace(node, section, (at) => body(at, this.#component(node, at, section)));
+    this.#eachPlace(node, section, (at) => {
+      body(at, this.#asFloat(b, this.#component(node, at, section)));
+    });
   }
 
-  /** One component of a formula (or its only one) as a value of a section. */
+  /** One component of a formula (or its only one) as a float of a section. */
   component(node: Node, at: Place, section: Section): Value {
     this.#countReaders(node);
-    return this.#argument(node, at, section);
+    return this.#asFloat(this.builders[section], this.#argument(node, at, section));
   }
 
   #countReaders(root: Node): void {
@@ -360,7 +363,7 @@ export class FormulaLowering {
     }
     return b.before([], () => {
       const total = b.cell("sum");
-      b.set(total, b.constant(0));
+      b.set(total, b.constant(-0)); // the neutral element of sums, also for −0
       this.#eachPlace(
         argument,
         section,

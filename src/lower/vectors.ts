@@ -215,7 +215,7 @@ export function contraction(c: Components, node: OpNode, at: Place): Value | nul
       return total;
     }
     const total = b.cell("dot");
-    b.set(total, b.constant(0));
+    b.set(total, b.constant(-0)); // the neutral element of sums, also for −0
     walk(fixed, (digits) => b.set(total, b.add(b.get(total), term(digits))));
     return b.get(total);
   });
