@@ -1,0 +1,211 @@
+// Every function of KeOps' formula language, by KeOps' spelling, and what people ask for beside.
+//
+// Argument orders are KeOps 2.3's. What each function computes stands in the op tables.
+
+import * as autodiff from "../autodiff/mod.ts";
+import { PairfoldError } from "../error.ts";
+import { build as f, type Node, type VariableNode, zero } from "../formula/mod.ts";
+import { applyOp, declareFunction, op, type Signature } from "./signature.ts";
+
+/** A scalar cotangent stands for a vector of equal components. */
+function fit(cotangent: Node, dim: number): Node {
+  return cotangent.dim === 1 && dim > 1 ? f.sumT(cotangent, dim) : cotangent;
+}
+
+/** The quotient of two integers of the text. */
+function ratio(p: number, q: number): number {
+  if (q === 0) throw new PairfoldError("syntax", "got the denominator 0; expected another integer");
+  return p / q;
+}
+
+/** A function whose arguments are integers alone. */
+function fromIntegers(text: string, value: (integers: readonly number[]) => number): Signature {
+  return declareFunction(text, [], ({ integers, number }) => number(value(integers)));
+}
+
+/** Another spelling of what other ops say. */
+function composed(text: string, build: (...formulas: readonly Node[]) => Node): Signature {
+  return declareFunction(text, [], ({ formulas }) => build(...formulas));
+}
+
+type Derivative = (formula: Node, variable: VariableNode, ...rest: readonly Node[]) => Node;
+
+/**
+ * A derivative of a formula by a variable, from src/autodiff by its name there. A scalar among the
+ * other arguments stands for a vector as long as the formula, or as the variable.
+ */
+function derivative(name: string, text: string, like: "formula" | "variable"): Signature {
+  return declareFunction(text, [name], ({ formulas: [formula, ...rest], variables: [v] }) => {
+    const take = (autodiff as Readonly<Record<string, unknown>>)[name] as Derivative;
+    const dim = like === "formula" ? formula.dim : v.dim;
+    return take(formula, v, ...rest.map((node) => fit(node, dim)));
+  });
+}
+
+const scalars: Readonly<Record<string, Signature>> = {
+  Add: op("add", "a, b"),
+  Subtract: op("sub", "a, b"),
+  Mult: op("mul", "a, b"),
+  Divide: op("div", "a, b"),
+  Minus: op("neg", "x"),
+  Inv: op("inv", "x"),
+  Square: op("square", "x"),
+  Pow: op("pow", "x, m:integer"),
+  Powf: op("powr", "x, y"),
+  Sqrt: op("sqrt", "x"),
+  Rsqrt: op("rsqrt", "x"),
+  Exp: op("exp", "x"),
+  Log: op("log", "x"),
+  XLogX: op("xLogX", "x"),
+  Sin: op("sin", "x"),
+  Cos: op("cos", "x"),
+  SinXDivX: op("sinXDivX", "x"),
+  Asin: op("asin", "x"),
+  Acos: op("acos", "x"),
+  Atan: op("atan", "x"),
+  Atan2: op("atan2", "y, x"),
+  Abs: op("abs", "x"),
+  Sign: op("sign", "x"),
+  Step: op("step", "x"),
+  ReLU: op("relu", "x"),
+  Floor: op("floor", "x"),
+  Round: op("round", "x, decimals:integer"),
+  Mod: op("mod", "x, modulus, offset"),
+  Clamp: op("clamp", "x, low, high"),
+  ClampInt: op("clampInt", "x, low:integer, high:integer"),
+  // the derivative of ClampInt: 1 from low to high
+  DiffClampInt: declareFunction(
+    "x, low:integer, high:integer",
+    [],
+    ({ formulas: [x], integers: [low, high], number }) =>
+      f.mul(f.le(number(low), x), f.le(x, number(high))),
+  ),
+  Equal: op("eq", "a, b"),
+  NotEqual: op("ne", "a, b"),
+  LessThan: op("lt", "a, b"),
+  LessOrEqual: op("le", "a, b"),
+  IfElse: op("ifElse", "f, a, b"),
+  IntCst: fromIntegers("n:integer", ([n]) => n),
+  IntInv: fromIntegers("n:integer", ([n]) => ratio(1, n)),
+  RatCst: fromIntegers("p:integer, q:integer", ([p, q]) => ratio(p, q)),
+  Zero: declareFunction("dim:integer", [], ({ integers: [dim] }) => zero(dim)),
+};
+
+const vectors: Readonly<Record<string, Signature>> = {
+  Sum: op("sum", "x"),
+  SumT: op("sumT", "x, dim:integer"),
+  Scalprod: op("dot", "a, b"),
+  SqNorm2: op("sqNorm2", "x"),
+  Norm2: op("norm2", "x"),
+  Normalize: op("normalize", "x"),
+  SqDist: op("sqDist", "a, b"),
+  WeightedSqNorm: op("weightedSqNorm", "s, x"),
+  WeightedSqDist: op("weightedSqDist", "s, a, b"),
+  SymSqNorm: op("symSqNorm", "s, x"),
+  SqNormIso: op("sqNormIso", "s, x"),
+  SqNormDiag: op("sqNormDiag", "s, x"),
+  Max: op("maxOf", "x"),
+  Min: op("minOf", "x"),
+  ArgMax: op("argMaxOf", "x"),
+  ArgMin: op("argMinOf", "x"),
+  Elem: op("elem", "x, m:integer"),
+  ElemT: op("elemT", "x, dim:integer, m:integer"),
+  Extract: op("extract", "x, start:integer, dim:integer"),
+  // KeOps has the place before the dim
+  ExtractT: declareFunction(
+    "x, start:integer, dim:integer",
+    ["extractT"],
+    ({ formulas: [x], integers: [start, dim] }) => f.extractT(x, dim, start),
+  ),
+  Concat: op("concat", "a, b"),
+  OneHot: op("oneHot", "x, dim:integer"),
+  BSpline: op("bSpline", "knots, x, order:integer"),
+};
+
+const tensors: Readonly<Record<string, Signature>> = {
+  MatVecMult: op("matVecMult", "matrix, x"),
+  VecMatMult: op("vecMatMult", "x, matrix"),
+  TensorProd: op("tensorProd", "a, b"),
+  Kron: declareFunction(
+    "a, b, dimsA:list, dimsB:list",
+    ["kron"],
+    ({ formulas, lists }) => applyOp("kron", formulas, flatten(lists)),
+  ),
+  TensorDot: declareFunction(
+    "a, b, dimsA:list, dimsB:list, contractA:list, contractB:list, permutation:list?",
+    ["tensorDot"],
+    ({ formulas, lists }) => applyOp("tensorDot", formulas, flatten(lists)),
+  ),
+  SoftDTW_SqDist: op("softDtwSqDist", "x, y, gamma"),
+};
+
+/** Lists as attributes: each with its length in front. */
+function flatten(lists: readonly (readonly number[])[]): number[] {
+  return lists.flatMap((list) => [list.length, ...list]);
+}
+
+const complexes: Readonly<Record<string, Signature>> = {
+  ComplexReal: op("complexReal", "z"),
+  ComplexImag: op("complexImag", "z"),
+  Real2Complex: op("realToComplex", "x"),
+  Imag2Complex: op("imagToComplex", "x"),
+  Conj: op("conj", "z"),
+  ComplexAbs: op("complexAbs", "z"),
+  ComplexSquareAbs: op("complexSquareAbs", "z"),
+  ComplexAngle: op("complexAngle", "z"),
+  ComplexSum: op("complexSum", "z"),
+  ComplexSumT: op("complexSumT", "z, dim:integer"),
+  ComplexAdd: op("complexAdd", "a, b"),
+  ComplexSubtract: op("complexSubtract", "a, b"),
+  ComplexMult: op("complexMult", "a, b"),
+  ComplexScal: op("complexScal", "a, z"),
+  ComplexRealScal: op("complexRealScal", "x, z"),
+  ComplexDivide: op("complexDivide", "a, b"),
+  ComplexExp: op("complexExp", "z"),
+  ComplexExp1j: op("complexExp1j", "x"),
+};
+
+const derivatives: Readonly<Record<string, Signature>> = {
+  Grad: derivative("gradient", "f, v:variable, cotangent", "formula"),
+  Diff: derivative("differential", "f, v:variable, tangent", "variable"),
+  GradMatrix: derivative("gradMatrix", "f, v:variable", "formula"),
+  Divergence: derivative("divergence", "f, v:variable", "formula"),
+  Laplacian: derivative("laplacian", "f, v:variable", "formula"),
+  TraceOperator: derivative("traceOperator", "f, v:variable, weight=1", "variable"),
+  AdjointOperator: derivative("adjointOperator", "f, v:variable, u", "formula"),
+  // Equal parts are computed once anyhow.
+  Factorize: composed("f, g", (formula) => formula),
+  AutoFactorize: composed("f", (formula) => formula),
+};
+
+/** What KeOps lacks, or spells only as infix. */
+const extras: Readonly<Record<string, Signature>> = {
+  Tanh: op("tanh", "x"),
+  Sinh: op("sinh", "x"),
+  Cosh: op("cosh", "x"),
+  Erf: op("erf", "x"),
+  Erfc: op("erfc", "x"),
+  Sigmoid: op("sigmoid", "x"),
+  Softplus: op("softplus", "x"),
+  Expm1: op("expm1", "x"),
+  Log1p: op("log1p", "x"),
+  Hypot: op("hypot", "a, b"),
+  Maximum: op("max", "a, b"),
+  Minimum: op("min", "a, b"),
+  GreaterThan: op("gt", "a, b"),
+  GreaterOrEqual: op("ge", "a, b"),
+  Where: op("where", "m, a, b"),
+  Cross: op("cross", "a, b"),
+  Det3: op("det3", "matrix"),
+  Inv3: op("inv3", "matrix"),
+  Sinc: declareFunction(
+    "x",
+    ["sinXDivX"],
+    ({ formulas: [x], number }) => applyOp("sinXDivX", [f.mul(number(Math.PI), x)]),
+  ),
+};
+
+/** Functions of formula strings, by KeOps' spelling. */
+export const KEOPS_FUNCTIONS: ReadonlyMap<string, Signature> = new Map(
+  [scalars, vectors, tensors, complexes, derivatives, extras].flatMap((t) => Object.entries(t)),
+);
