@@ -28,7 +28,12 @@ function composed(text: string, build: (...formulas: readonly Node[]) => Node): 
   return declareFunction(text, [], ({ formulas }) => build(...formulas));
 }
 
+/** What src/autodiff exports, by name. */
+const exported: Readonly<Record<string, unknown>> = autodiff;
+
 type Derivative = (formula: Node, variable: VariableNode, ...rest: readonly Node[]) => Node;
+type Differentials = (f: Node, v: readonly VariableNode[], tangents: readonly Node[]) => Node;
+type IsLinear = (formula: Node, variable: VariableNode) => boolean;
 
 /**
  * A derivative of a formula by a variable, from src/autodiff by its name there. A scalar among the
@@ -36,9 +41,8 @@ type Derivative = (formula: Node, variable: VariableNode, ...rest: readonly Node
  */
 function derivative(name: string, text: string, like: "formula" | "variable"): Signature {
   return declareFunction(text, [name], ({ formulas: [formula, ...rest], variables: [v] }) => {
-    const take = (autodiff as Readonly<Record<string, unknown>>)[name] as Derivative;
     const dim = like === "formula" ? formula.dim : v.dim;
-    return take(formula, v, ...rest.map((node) => fit(node, dim)));
+    return (exported[name] as Derivative)(formula, v, ...rest.map((node) => fit(node, dim)));
   });
 }
 
@@ -167,12 +171,36 @@ const complexes: Readonly<Record<string, Signature>> = {
 
 const derivatives: Readonly<Record<string, Signature>> = {
   Grad: derivative("gradient", "f, v:variable, cotangent", "formula"),
-  Diff: derivative("differential", "f, v:variable, tangent", "variable"),
+  // along one tangent, or along a tuple of them
+  Diff: declareFunction(
+    "f, v:variables, tangent:formulas",
+    ["differentials"],
+    ({ formulas: [formula, ...tangents], variables }) =>
+      (exported.differentials as Differentials)(
+        formula,
+        variables,
+        tangents.map((u, k) => fit(u, variables.at(k)?.dim ?? 1)),
+      ),
+  ),
   GradMatrix: derivative("gradMatrix", "f, v:variable", "formula"),
   Divergence: derivative("divergence", "f, v:variable", "formula"),
   Laplacian: derivative("laplacian", "f, v:variable", "formula"),
   TraceOperator: derivative("traceOperator", "f, v:variable, weight=1", "variable"),
   AdjointOperator: derivative("adjointOperator", "f, v:variable, u", "formula"),
+  // Σ left_i M_ij right_j for a formula M·v
+  SumLinOperator: declareFunction(
+    "f, v:variable, left=1, right=1",
+    ["differential", "isLinear"],
+    ({ formulas: [formula, left, right], variables: [v] }) => {
+      if (!(exported.isLinear as IsLinear)(formula, v)) {
+        throw new PairfoldError(
+          "syntax",
+          "SumLinOperator: got a formula that is not linear in v; expected a linear one",
+        );
+      }
+      return f.dot(left, (exported.differential as Derivative)(formula, v, fit(right, v.dim)));
+    },
+  ),
   // Equal parts are computed once anyhow.
   Factorize: composed("f, g", (formula) => formula),
   AutoFactorize: composed("f", (formula) => formula),

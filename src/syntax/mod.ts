@@ -14,7 +14,7 @@ export type { InputDeclaration } from "./inputs.ts";
 export { KEOPS_FUNCTIONS } from "./keops.ts";
 export { LAZY_FUNCTIONS } from "./lazy_names.ts";
 export { suggestion } from "./nearest.ts";
-export { MAX_DEPTH, MAX_PARTS } from "./parser.ts";
+export { MAX_DEPTH, MAX_NESTING, MAX_PARTS } from "./parser.ts";
 export type { HoleValue } from "./resolve.ts";
 export { isAvailable, type Signature } from "./signature.ts";
 

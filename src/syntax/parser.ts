@@ -39,7 +39,8 @@ export type Expression =
     readonly right: Expression;
   }
   | Place & { readonly kind: "call"; readonly name: string; readonly args: readonly Expression[] }
-  | Place & { readonly kind: "list"; readonly items: readonly Expression[] };
+  /** [2,3], or (2,3) as Python writes tuples. */
+  | Place & { readonly kind: "list" | "tuple"; readonly items: readonly Expression[] };
 
 /** An alias as it is written. */
 export interface Alias {
@@ -51,10 +52,12 @@ export interface Alias {
   readonly integers: readonly number[];
 }
 
-/** Operations that may stand inside one another. */
-export const MAX_DEPTH = 500;
+/** Brackets, calls, signs and powers that may stand inside one another: as many as in Python. */
+export const MAX_NESTING = 200;
+/** Operations that may stand inside one another, those of a long sum included. */
+export const MAX_DEPTH = 400;
 /** Names, numbers and operations of one formula. */
-export const MAX_PARTS = 20_000;
+export const MAX_PARTS = 10_000;
 
 const COMPARISON = 1;
 
@@ -168,7 +171,7 @@ export class Parser {
   #make(expression: Expression, ...parts: readonly Parsed[]): Parsed {
     let depth = 0;
     for (const part of parts) depth = Math.max(depth, part.depth);
-    if (depth >= MAX_DEPTH) throw this.#tooDeep(expression.at);
+    if (depth >= MAX_DEPTH) throw this.#tooDeep(expression.at, MAX_DEPTH, "operations");
     if (++this.#parts > MAX_PARTS) {
       throw errorAt(
         this.#source,
@@ -179,17 +182,19 @@ export class Parser {
     return { expression, depth: depth + 1 };
   }
 
-  #tooDeep(at: number): Error {
+  #tooDeep(at: number, limit: number, what: string): Error {
     return errorAt(
       this.#source,
       at,
-      `got more than ${MAX_DEPTH} operations inside one another; expected a flatter formula`,
+      `got more than ${limit} ${what} inside one another; expected a flatter formula`,
     );
   }
 
   /** Reads something inside something else; the parser's own stack is bounded here. */
   #inside(read: () => Parsed): Parsed {
-    if (++this.#nesting > MAX_DEPTH) throw this.#tooDeep(this.#token.at);
+    if (++this.#nesting > MAX_NESTING) {
+      throw this.#tooDeep(this.#token.at, MAX_NESTING, "brackets");
+    }
     const parsed = read();
     this.#nesting--;
     return parsed;
@@ -251,8 +256,8 @@ export class Parser {
       case "name":
         return this.#nameOrCall(token);
       case "symbol":
-        if (this.#accept("(")) return this.#inside(() => this.#parenthesised());
-        if (this.#accept("[")) return this.#list(token.at);
+        if (this.#accept("(")) return this.#inside(() => this.#parenthesised(token.at));
+        if (this.#accept("[")) return this.#list("list", token.at, this.#items("]"));
         throw this.#unexpected(
           token.symbol === "+" ? "a value; there is no plus before one" : VALUE,
         );
@@ -263,15 +268,16 @@ export class Parser {
     throw new TypeError();
   }
 
-  #parenthesised(): Parsed {
+  /** (x) is x; (x,) and (x, y) are tuples. */
+  #parenthesised(at: number): Parsed {
     const inner = this.#binary(COMPARISON);
+    if (this.#accept(",")) return this.#list("tuple", at, [inner, ...this.#items(")")]);
     if (!this.#accept(")")) throw this.#missing('")"');
     return inner;
   }
 
-  #list(at: number): Parsed {
-    const items = this.#items("]");
-    return this.#make({ kind: "list", at, items: items.map((i) => i.expression) }, ...items);
+  #list(kind: "list" | "tuple", at: number, items: readonly Parsed[]): Parsed {
+    return this.#make({ kind, at, items: items.map((i) => i.expression) }, ...items);
   }
 
   #nameOrCall({ at, name }: Token & { readonly kind: "name" }): Parsed {
@@ -282,12 +288,15 @@ export class Parser {
     return this.#make({ kind: "call", at, name, args: args.map((a) => a.expression) }, ...args);
   }
 
-  /** Expressions with commas between them, up to a closing bracket. */
+  /** Expressions with commas between them, and perhaps behind them, up to a closing bracket. */
   #items(close: ")" | "]"): Parsed[] {
     const items: Parsed[] = [];
-    if (this.#accept(close)) return items;
-    do items.push(this.#inside(() => this.#binary(COMPARISON))); while (this.#accept(","));
-    if (!this.#accept(close)) throw this.#missing(`a comma or "${close}"`);
+    while (!this.#accept(close)) {
+      items.push(this.#inside(() => this.#binary(COMPARISON)));
+      if (this.#accept(",")) continue;
+      if (!this.#accept(close)) throw this.#missing(`a comma or "${close}"`);
+      break;
+    }
     return items;
   }
 

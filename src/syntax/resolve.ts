@@ -5,14 +5,12 @@ import type { PairfoldError } from "../error.ts";
 import { apply, build as f, constant, type Node, type VariableNode } from "../formula/mod.ts";
 import { suggestion } from "./nearest.ts";
 import type { BinaryOperator, Expression } from "./parser.ts";
+import { MAX_NODE_DEPTH, MAX_NODES, measure } from "./size.ts";
 import { isAvailable, type Parameter, type Signature } from "./signature.ts";
 import { errorAt, located, quote, type Source } from "./source.ts";
 
-/** Components that one value may have. */
-export const MAX_DIM = 2 ** 20;
-/** Distinct nodes of a formula, and how deep they stand in one another, derivatives included. */
-const MAX_NODES = 50_000;
-const MAX_NODE_DEPTH = 2000;
+/** Components that one value may have: a matrix of 128 × 128. */
+export const MAX_DIM = 2 ** 14;
 
 /** A value put into a template: as a formula, and as what else it may stand for. */
 export type HoleValue =
@@ -99,7 +97,8 @@ export class Resolver {
       case "call":
         return this.#call(expression);
       case "list":
-        throw this.#error(at, "got a list; expected a formula");
+      case "tuple":
+        throw this.#error(at, `got a ${expression.kind}; expected a formula`);
     }
     expression satisfies never;
     throw new TypeError();
@@ -147,7 +146,7 @@ export class Resolver {
     return located(this.#source, at, () => f.powr(x, y));
   }
 
-  /** The number that an exponent is: 2, -2, 1/2, a number in a template; else null. */
+  /** The number that an exponent is: 2, -2, 1/2, 2**1, a number in a template; else null. */
   #literal(expression: Expression): number | null {
     switch (expression.kind) {
       case "number":
@@ -161,10 +160,9 @@ export class Resolver {
         return value === null ? null : -value;
       }
       case "binary": {
-        if (expression.operator !== "/") return null;
-        const p = this.#literal(expression.left);
-        const q = this.#literal(expression.right);
-        return p === null || q === null || q === 0 ? null : p / q;
+        const a = this.#literal(expression.left);
+        const b = a === null ? null : this.#literal(expression.right);
+        return a === null || b === null ? null : arithmetic(expression.operator, a, b);
       }
       default:
         return null;
@@ -205,17 +203,29 @@ export class Resolver {
         case "variable":
           variables.push(this.#variable(argument, name, parameter));
           break;
+        case "formulas":
+          formulas.push(...membersOf(argument).map((member) => this.formula(member)));
+          break;
+        case "variables":
+          for (const member of membersOf(argument)) {
+            variables.push(this.#variable(member, name, parameter));
+          }
+          break;
         default:
           parameter.kind satisfies never;
       }
     }
     const number = (value: number): Node => this.#number(value);
+    const isDerivative = variables.length > 0;
+    if (isDerivative) {
+      this.#checkSize(formulas, call, signature.needs.includes("gradMatrix") ? formulas[0].dim : 1);
+    }
     const node = located(
       this.#source,
       at,
       () => signature.build({ formulas, integers, lists, variables, number }),
     );
-    if (variables.length > 0) this.#checkSize(node, call);
+    if (isDerivative) this.#checkSize([node], call);
     return node;
   }
 
@@ -264,9 +274,9 @@ export class Resolver {
     );
   }
 
-  /** [2,3] or Ind(2,3). */
+  /** [2,3], (2,3) or Ind(2,3). */
   #list(argument: Expression, name: string, parameter: string): readonly number[] {
-    if (argument.kind === "list") {
+    if (argument.kind === "list" || argument.kind === "tuple") {
       return argument.items.map((item) => this.#integer(item, name, parameter));
     }
     if (argument.kind === "call" && argument.name === "Ind") {
@@ -291,33 +301,49 @@ export class Resolver {
     );
   }
 
-  /** Derivatives of derivatives grow; they must stay what the rest of the pipeline can walk. */
-  #checkSize(root: Node, { name, at }: Call): void {
-    const { count, depth } = measure(root);
-    if (count <= MAX_NODES && depth <= MAX_NODE_DEPTH) return;
-    throw this.#error(
-      at,
-      `${name}: got a derivative of ${count} operations, ${depth} inside one another; expected ` +
-        `at most ${MAX_NODES}, and ${MAX_NODE_DEPTH} inside one another`,
-    );
+  /**
+   * Derivatives of derivatives grow, and matrices of gradients by the formula's dim; they must stay
+   * what the rest of the pipeline can walk.
+   */
+  #checkSize(roots: readonly Node[], { name, at }: Call, times = 1): void {
+    for (const root of roots) {
+      const { count, depth } = measure(root);
+      if (count * times <= MAX_NODES && depth <= MAX_NODE_DEPTH) continue;
+      throw this.#error(
+        at,
+        `${name}: got a derivative of ${count * times} operations, ${depth} inside one another; ` +
+          `expected at most ${MAX_NODES}, and ${MAX_NODE_DEPTH} inside one another`,
+      );
+    }
   }
 }
 
-/** Distinct nodes of a formula and its depth, without recursion. */
-function measure(root: Node): { count: number; depth: number } {
-  const depths = new Map<Node, number>();
-  const stack: Node[] = [root];
-  for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-    const args: readonly Node[] = node.kind === "op" ? node.args : [];
-    const missing = args.filter((a) => !depths.has(a));
-    if (missing.length > 0 && !depths.has(node)) {
-      stack.push(...missing);
-      continue;
-    }
-    stack.pop();
-    depths.set(node, 1 + args.reduce((most, a) => Math.max(most, depths.get(a) ?? 0), 0));
+/** The members of a tuple, or the one expression. */
+function membersOf(expression: Expression): readonly Expression[] {
+  return expression.kind === "tuple" ? expression.items : [expression];
+}
+
+/** What Python makes of two numbers; null where that is no number of ours. */
+function arithmetic(operator: BinaryOperator, a: number, b: number): number | null {
+  const value = valueOf(operator, a, b);
+  return Number.isFinite(value) ? value : null;
+}
+
+function valueOf(operator: BinaryOperator, a: number, b: number): number {
+  switch (operator) {
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "**":
+      return a ** b;
+    default:
+      return NaN; // comparisons and scalar products
   }
-  return { count: depths.size, depth: depths.get(root) ?? 1 };
 }
 
 function nameOf(expression: Expression): string {
@@ -334,7 +360,8 @@ function nameOf(expression: Expression): string {
     case "call":
       return `${expression.name}(…)`;
     case "list":
-      return "a list";
+    case "tuple":
+      return `a ${expression.kind}`;
   }
   expression satisfies never;
   throw new TypeError();

@@ -6,9 +6,15 @@ import { ALL_OPS, apply, type Node, type OpName, type VariableNode } from "../fo
 
 /**
  * `formula`: any expression. `integer`: a whole number of the text. `list`: [2,3] or Ind(2,3).
- * `variable`: a name of an input, or Var(…).
+ * `variable`: a name of an input, or Var(…). `variables` and `formulas`: one, or a tuple of them.
  */
-export type ParameterKind = "formula" | "integer" | "list" | "variable";
+export type ParameterKind =
+  | "formula"
+  | "formulas"
+  | "integer"
+  | "list"
+  | "variable"
+  | "variables";
 
 export interface Parameter {
   readonly name: string;
@@ -129,7 +135,7 @@ export function applyOp(
   throw new PairfoldError("internal", `${op}: no such op`);
 }
 
-const PARAMETER = /^(\w+)(?::(formula|integer|list|variable))?(?:=(-?\d+)|(\?))?(?:\.\.\.)?$/;
+const PARAMETER = /^(\w+)(?::(formulas?|integer|list|variables?))?(?:=(-?\d+)|(\?))?(?:\.\.\.)?$/;
 
 /** Reads `x, m:integer, d:integer=0, order:list?, rest...`; formulas need no kind. */
 function parametersOf(text: string): Parameter[] {

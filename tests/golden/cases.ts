@@ -1,10 +1,10 @@
 // The answers of KeOps in tests/data/keops_golden.json, and how ours are held against them.
 //
-// Enters: a case and its formula in our vocabulary. Leaves: nothing, or an error that says where
-// the values part.
+// Enters: a case, its formula a string as KeOps takes it. Leaves: nothing, or an error that says
+// where the values part.
 
 import { assert, assertEquals } from "@std/assert";
-import { type LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";
+import { genred, type KeopsReduction, type Tensor, tensor } from "../../mod.ts";
 
 /** A number as the file has it: JSON knows no NaN and no infinity. */
 type Written = number | "NaN" | "Infinity" | "-Infinity";
@@ -23,6 +23,7 @@ export interface GoldenCase {
   readonly aliases: readonly string[];
   readonly reduction: string;
   readonly axis: 0 | 1;
+  readonly weight?: string;
   readonly k?: number;
   readonly inputs: readonly {
     readonly category: "Vi" | "Vj" | "Pm";
@@ -30,6 +31,7 @@ export interface GoldenCase {
     readonly rows: number;
     readonly data: readonly Written[];
   }[];
+  readonly dtype: Float;
   readonly output: WrittenArray;
   readonly indices?: WrittenArray;
   readonly tolerance: number;
@@ -77,48 +79,29 @@ const numbers = (array: WrittenArray): number[] => array.data.map(Number);
 
 export type Float = "float32" | "float64";
 
-/** The inputs of a case as symbolic variables, by position. */
-export function inputsOf(c: GoldenCase, dtype: Float): LazyTensor[] {
-  return c.inputs.map(({ category, dim, data }) => {
-    const values = data.map(Number);
-    const array = dtype === "float32" ? Float32Array.from(values) : Float64Array.from(values);
-    if (category === "Pm") return Pm(tensor(array));
-    return (category === "Vi" ? Vi : Vj)(array, dim);
+/** The function of a case's formula, applied to the case's inputs. */
+export function resultsOf(c: GoldenCase, dtype: Float): Tensor[] {
+  const f = genred(c.formula, c.aliases, {
+    reduction: c.reduction as KeopsReduction,
+    axis: c.axis,
+    dtype,
+    ...(c.weight === undefined ? {} : { weight: c.weight }),
+    ...(c.k === undefined ? {} : { k: c.k }),
   });
+  const Floats = dtype === "float32" ? Float32Array : Float64Array;
+  const results = f(
+    ...c.inputs.map(({ category, dim, rows, data }) => {
+      const values = Floats.from(data.map(Number));
+      return category === "Pm" ? tensor(values) : tensor(values, [rows, dim]);
+    }),
+  );
+  return Array.isArray(results) ? results : [results];
 }
-
-type Fold = (f: LazyTensor, axis: 0 | 1, k: number) => Tensor[];
-
-/** KeOps' names of reductions. */
-export const FOLDS: Readonly<Record<string, Fold>> = {
-  Sum: (f, axis) => [f.sum(axis)],
-  LogSumExp: (f, axis) => [f.logSumExp(axis)],
-  Min: (f, axis) => [f.min(axis)],
-  Max: (f, axis) => [f.max(axis)],
-  ArgMin: (f, axis) => [f.argMin(axis)],
-  ArgMax: (f, axis) => [f.argMax(axis)],
-  Min_ArgMin: (f, axis) => f.minArgMin(axis),
-  Max_ArgMax: (f, axis) => f.maxArgMax(axis),
-  KMin: (f, axis, k) => [f.kMin(k, axis)],
-  ArgKMin: (f, axis, k) => [f.argKMin(k, axis)],
-  KMin_ArgKMin: (f, axis, k) => f.kMinArgKMin(k, axis),
-};
 
 /** Relative to max(1, |value|), as the file's own tolerances are. */
 function isClose(got: number, want: number, tolerance: number): boolean {
   if (got === want || (Number.isNaN(got) && Number.isNaN(want))) return true;
   return Math.abs(got - want) <= tolerance * Math.max(1, Math.abs(want)); // false for NaN and ∞ − x
-}
-
-/** Our results for a case, by a formula of its inputs. */
-export function foldsOf(
-  c: GoldenCase,
-  dtype: Float,
-  formula: (args: LazyTensor[]) => LazyTensor,
-): Tensor[] {
-  const fold = FOLDS[c.reduction];
-  assert(fold !== undefined, `${keyOf(c)}: no reduction ${c.reduction}`);
-  return fold(formula(inputsOf(c, dtype)), c.axis, c.k ?? 1);
 }
 
 /** Fails unless results have the case's shapes and an answer's values; indices must be equal. */
