@@ -133,19 +133,32 @@ const tensors: Readonly<Record<string, Signature>> = {
   Kron: declareFunction(
     "a, b, dimsA:list, dimsB:list",
     ["kron"],
-    ({ formulas, lists }) => applyOp("kron", formulas, flatten(lists)),
+    ({ formulas, lists: [dimsA, dimsB] }) =>
+      applyOp("kron", formulas, [dimsA.length, ...dimsA, ...dimsB]),
   ),
   TensorDot: declareFunction(
     "a, b, dimsA:list, dimsB:list, contractA:list, contractB:list, permutation:list?",
     ["tensorDot"],
-    ({ formulas, lists }) => applyOp("tensorDot", formulas, flatten(lists)),
+    ({ formulas, lists }) => applyOp("tensorDot", formulas, tensorDotAttributes(lists)),
   ),
   SoftDTW_SqDist: op("softDtwSqDist", "x, y, gamma"),
 };
 
-/** Lists as attributes: each with its length in front. */
-function flatten(lists: readonly (readonly number[])[]): number[] {
-  return lists.flatMap((list) => [list.length, ...list]);
+/** KeOps' lists as the attributes of tensorDot: counts first, a permutation always. */
+function tensorDotAttributes(lists: readonly (readonly number[])[]): number[] {
+  const [dimsA, dimsB, contractA, contractB, order] = lists;
+  const contractions = contractA.length;
+  if (contractB.length !== contractions) {
+    throw new PairfoldError(
+      "dim",
+      `tensorDot: got ${contractions} contracted axes of a and ${contractB.length} of b; ` +
+        "expected as many",
+    );
+  }
+  const rest = Math.max(0, dimsA.length + dimsB.length - 2 * contractions);
+  const permutation = order ?? Array.from({ length: rest }, (_, k) => k);
+  const counts = [dimsA.length, dimsB.length, contractions];
+  return [...counts, ...dimsA, ...dimsB, ...contractA, ...contractB, ...permutation];
 }
 
 const complexes: Readonly<Record<string, Signature>> = {

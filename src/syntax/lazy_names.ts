@@ -41,6 +41,8 @@ const METHODS: Readonly<Record<string, Signature | string>> = {
   extractT: op("extractT", "x, dim:integer, start:integer"),
   concat: declareFunction("a, b, more...", ["concat"], ({ formulas }) => f.concat(...formulas)),
   grad: { ...signatureOf("Grad"), ...withDefault("f, v:variable, cotangent=1") },
+  pow: "Powf",
+  power: "Powf",
   norm: "Norm2",
   powf: "Powf",
   one_hot: "OneHot",
@@ -86,3 +88,6 @@ function lazyFunctions(): Map<string, Signature> {
 
 /** Functions of templates, by all their spellings. */
 export const LAZY_FUNCTIONS: ReadonlyMap<string, Signature> = lazyFunctions();
+
+/** Methods that take whole numbers as part of the formula, as infix powers do. */
+export const LAZY_POWERS: ReadonlySet<string> = new Set(["pow", "power"]);

@@ -4,7 +4,7 @@ import { PairfoldError } from "../error.ts";
 import { index, type Node } from "../formula/mod.ts";
 import { type InputDeclaration, Inputs } from "./inputs.ts";
 import { KEOPS_FUNCTIONS } from "./keops.ts";
-import { LAZY_FUNCTIONS } from "./lazy_names.ts";
+import { LAZY_FUNCTIONS, LAZY_POWERS } from "./lazy_names.ts";
 import type { Holes } from "./lexer.ts";
 import { type Expression, Parser } from "./parser.ts";
 import { type HoleValue, Resolver, type Scope } from "./resolve.ts";
@@ -43,6 +43,8 @@ function unknownInKeops(name: string): string | null {
   return `got the reduction ${name} inside a formula; expected it as genred's option "reduction"`;
 }
 
+const NO_POWERS: ReadonlySet<string> = new Set();
+
 function noHole(index: number): never {
   throw new PairfoldError("internal", `a formula has no value ${index}`);
 }
@@ -60,6 +62,7 @@ export function readKeops(
     const source: Source = { text: formula, reader: "genred", label };
     const scope: Scope = {
       functions: KEOPS_FUNCTIONS,
+      powers: NO_POWERS,
       names: inputs.names,
       declare: (name) => inputs.inline(source, name),
       hole: noHole,
@@ -113,6 +116,7 @@ export function resolveTemplate(
 ): Node {
   const scope: Scope = {
     functions: LAZY_FUNCTIONS,
+    powers: LAZY_POWERS,
     names: new Map<string, Node>([["i", index("i")], ["j", index("j")]]),
     declare: () => null,
     hole,

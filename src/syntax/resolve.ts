@@ -24,6 +24,8 @@ export type HoleValue =
 /** What the names of a text mean. */
 export interface Scope {
   readonly functions: ReadonlyMap<string, Signature>;
+  /** Functions that are the infix power. */
+  readonly powers: ReadonlySet<string>;
   /** Names that stand for a formula. */
   readonly names: ReadonlyMap<string, Node>;
   /** `Var(…)` and its like, by name; null for other names. */
@@ -175,6 +177,7 @@ export class Resolver {
     if (declare !== null) return declare(args.map((a) => this.#integer(a, name, "numbers")), at);
     const signature = this.#signature(call);
     this.#checkCount(call, signature);
+    if (this.#scope.powers.has(name)) return this.#power(at, this.formula(args[0]), args[1]);
     const formulas: Node[] = [];
     const integers: number[] = [];
     const lists: (readonly number[])[] = [];
