@@ -296,8 +296,9 @@ export class Resolver {
   }
 
   #variable(argument: Expression, name: string, { name: parameter }: Parameter): VariableNode {
-    const node = this.formula(argument);
-    if (node.kind === "variable") return node;
+    const isNumber = this.#literal(argument) !== null; // which would be a parameter
+    const node = isNumber ? null : this.formula(argument);
+    if (node?.kind === "variable") return node;
     throw this.#error(
       argument.at,
       `${name}: got ${nameOf(argument)} for ${parameter}; expected an input: a name, or Var(…)`,
