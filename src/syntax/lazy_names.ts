@@ -11,7 +11,7 @@ import { applyOp, declareFunction, op, type Signature } from "./signature.ts";
 function extremum(pair: "max" | "min", component: "maxOf" | "minOf"): Signature {
   return declareFunction(
     "a, b?",
-    [component],
+    [],
     ({ formulas: [a, b] }) => b === undefined ? applyOp(component, [a]) : applyOp(pair, [a, b]),
   );
 }

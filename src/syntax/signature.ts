@@ -132,7 +132,7 @@ export function applyOp(
   attributes: readonly number[] = [],
 ): Node {
   if (isOp(op)) return apply(op, args, attributes);
-  throw new PairfoldError("internal", `${op}: no such op`);
+  throw new PairfoldError("syntax", `got ${op}, which is not built yet; expected another op`);
 }
 
 const PARAMETER = /^(\w+)(?::(formulas?|integer|list|variables?))?(?:=(-?\d+)|(\?))?(?:\.\.\.)?$/;
