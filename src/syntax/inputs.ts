@@ -3,7 +3,7 @@
 // Enters: alias strings. Leaves: a variable per position and the names that stand for them.
 
 import { PairfoldError } from "../error.ts";
-import { type Axis, type Node, variable, type VariableNode } from "../formula/mod.ts";
+import { type Axis, type Node, topological, variable, type VariableNode } from "../formula/mod.ts";
 import { suggestion } from "./nearest.ts";
 import { Parser } from "./parser.ts";
 import { MAX_DIM } from "./resolve.ts";
@@ -93,6 +93,23 @@ export class Inputs {
     }
     this.names.set(name, node);
     this.#nameInput(node, name);
+  }
+
+  /**
+   * What Grad(f,v) takes for its cotangent: the input behind the last one of the formula, of its dim,
+   * and of the axis that v does not have.
+   */
+  cotangent(source: Source, at: number, formula: Node, v: VariableNode): Node {
+    if (v.axis === "p") {
+      throw errorAt(source, at, "Grad: got no cotangent for a parameter; expected Grad(f,v,e)");
+    }
+    let last = -1;
+    const nodes = new Set<Node>(topological(formula));
+    for (const [position, input] of this.#byPosition) {
+      if (nodes.has(input.variable)) last = Math.max(last, position);
+    }
+    const name = v.axis === "i" ? "Vj" : "Vi";
+    return this.#declare(source, at, name, [last + 1, formula.dim]);
   }
 
   #nameInput(node: Node, name: string): void {

@@ -81,8 +81,10 @@ const scalars: Readonly<Record<string, Signature>> = {
   DiffClampInt: declareFunction(
     "x, low:integer, high:integer",
     [],
-    ({ formulas: [x], integers: [low, high], number }) =>
-      f.mul(f.le(number(low), x), f.le(x, number(high))),
+    ({ formulas: [x], integers: [low, high], number }) => {
+      const below = f.where(f.gt(x, number(high)), number(0), number(1));
+      return f.where(f.lt(x, number(low)), number(0), below);
+    },
   ),
   Equal: op("eq", "a, b"),
   NotEqual: op("ne", "a, b"),
@@ -183,7 +185,13 @@ const complexes: Readonly<Record<string, Signature>> = {
 };
 
 const derivatives: Readonly<Record<string, Signature>> = {
-  Grad: derivative("gradient", "f, v:variable, cotangent", "formula"),
+  // without a cotangent it is one more input, of the other axis
+  Grad: declareFunction(
+    "f, v:variable, cotangent?",
+    [],
+    ({ formulas: [formula, g], variables: [v], cotangent }) =>
+      autodiff.gradient(formula, v, fit(g ?? cotangent(formula, v), formula.dim)),
+  ),
   // along one tangent, or along a tuple of them
   Diff: declareFunction(
     "f, v:variables, tangent:formulas",

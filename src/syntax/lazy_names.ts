@@ -28,6 +28,9 @@ const weightedSqDist = declareFunction(
   ({ formulas: [x, y, s] }) => applyOp("weightedSqDist", [s, x, y]),
 );
 
+/** The cotangent is 1 when it is left out. */
+const grad = { ...signatureOf("Grad"), ...withDefault("f, v:variable, cotangent=1") };
+
 /** Methods whose names or arguments differ from KeOps'. */
 const METHODS: Readonly<Record<string, Signature | string>> = {
   max: extremum("max", "maxOf"),
@@ -40,7 +43,8 @@ const METHODS: Readonly<Record<string, Signature | string>> = {
   mod: op("mod", "x, modulus, offset=0"),
   extractT: op("extractT", "x, dim:integer, start:integer"),
   concat: declareFunction("a, b, more...", ["concat"], ({ formulas }) => f.concat(...formulas)),
-  grad: { ...signatureOf("Grad"), ...withDefault("f, v:variable, cotangent=1") },
+  grad,
+  Grad: grad,
   pow: "Powf",
   power: "Powf",
   norm: "Norm2",

@@ -1,7 +1,7 @@
 // Text to formulas: KeOps' strings and `lazy` templates, one parser for both.
 
 import { PairfoldError } from "../error.ts";
-import { index, type Node } from "../formula/mod.ts";
+import { constant, index, type Node } from "../formula/mod.ts";
 import { type InputDeclaration, Inputs } from "./inputs.ts";
 import { KEOPS_FUNCTIONS } from "./keops.ts";
 import { LAZY_FUNCTIONS, LAZY_POWERS } from "./lazy_names.ts";
@@ -67,6 +67,7 @@ export function readKeops(
       declare: (name) => inputs.inline(source, name),
       hole: noHole,
       parameter: slots.parameter,
+      cotangent: (f, v, at) => inputs.cotangent(source, at, f, v),
       unknown: unknownInKeops,
     };
     return new Resolver(source, scope).formula(new Parser(source, "genred").parse());
@@ -121,6 +122,7 @@ export function resolveTemplate(
     declare: () => null,
     hole,
     parameter,
+    cotangent: () => constant(1),
     unknown: unknownInTemplate,
   };
   return new Resolver(source, scope).formula(expression);

@@ -34,6 +34,8 @@ export interface Scope {
   readonly hole: (index: number) => HoleValue;
   /** A uniform parameter that holds a number. */
   readonly parameter: (value: number) => Node;
+  /** The input that is the cotangent of Grad(f,v). */
+  readonly cotangent: (formula: Node, v: VariableNode, at: number) => Node;
   /** What to say of a function that nobody knows; null for the usual. */
   readonly unknown: (name: string) => string | null;
 }
@@ -219,6 +221,8 @@ export class Resolver {
       }
     }
     const number = (value: number): Node => this.#number(value);
+    const cotangent = (formula: Node, v: VariableNode): Node =>
+      this.#scope.cotangent(formula, v, at);
     const isDerivative = variables.length > 0;
     if (isDerivative) {
       this.#checkSize(formulas, call, signature.needs.includes("gradMatrix") ? formulas[0].dim : 1);
@@ -226,7 +230,7 @@ export class Resolver {
     const node = located(
       this.#source,
       at,
-      () => signature.build({ formulas, integers, lists, variables, number }),
+      () => signature.build({ formulas, integers, lists, variables, number, cotangent }),
     );
     if (isDerivative) this.#checkSize([node], call);
     return node;

@@ -32,6 +32,8 @@ export interface Arguments {
   readonly variables: readonly VariableNode[];
   /** A number as a formula. */
   readonly number: (value: number) => Node;
+  /** The input that is the cotangent where none is written. */
+  readonly cotangent: (formula: Node, variable: VariableNode) => Node;
 }
 
 /** A function of the language. */

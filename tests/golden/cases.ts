@@ -62,17 +62,22 @@ export const DEVIATIONS: ReadonlyMap<string, Deviation> = new Map(
 /** The name that tables use for a case. */
 export const keyOf = (c: Pick<GoldenCase, "group" | "name">): string => `${c.group}: ${c.name}`;
 
-/** Values that a fold must give: one list per result, row-major. */
-export type Answer = readonly (readonly number[])[];
+/** What a fold must give: its results' shapes and values. */
+export type Answer = readonly WrittenArray[];
 
 /** What KeOps answered. */
 export function answerOf(c: GoldenCase): Answer {
-  return [c.output, c.indices].flatMap((array) => array === undefined ? [] : [numbers(array)]);
+  return c.indices === undefined ? [c.output] : [c.output, c.indices];
 }
 
-/** What numpy gives where KeOps deviates. */
-export function referenceOf(deviation: Deviation): Answer {
-  return deviation.reference.map(numbers);
+/** A case's answer with other values. */
+export function answerWith(c: GoldenCase, values: readonly (readonly number[])[]): Answer {
+  return answerOf(c).map(({ shape }, slot) => ({ shape, data: values[slot].map(written) }));
+}
+
+/** A number as the file writes it. */
+function written(value: number): Written {
+  return Number.isFinite(value) ? value : String(value) as Written;
 }
 
 const numbers = (array: WrittenArray): number[] => array.data.map(Number);
@@ -104,19 +109,20 @@ function isClose(got: number, want: number, tolerance: number): boolean {
   return Math.abs(got - want) <= tolerance * Math.max(1, Math.abs(want)); // false for NaN and ∞ − x
 }
 
-/** Fails unless results have the case's shapes and an answer's values; indices must be equal. */
+/** Fails unless results have an answer's shapes and values; indices must be equal. */
 export async function checkAnswer(
   c: GoldenCase,
   tensors: readonly Tensor[],
   answer: Answer,
   tolerance: number,
 ): Promise<void> {
-  const shapes = [c.output, c.indices].flatMap((array) => array === undefined ? [] : [array.shape]);
-  assertEquals(tensors.map((t) => [...t.shape]), shapes.map((shape) => [...shape]), keyOf(c));
+  const shapes = answer.map(({ shape }) => [...shape]);
+  assertEquals(tensors.map((t) => [...t.shape]), shapes, keyOf(c));
   for (const [slot, t] of tensors.entries()) {
     const got = await t.data();
-    assert(got.length === answer[slot].length, `${keyOf(c)}: ${got.length} numbers`);
-    answer[slot].forEach((value, k) => {
+    const values = numbers(answer[slot]);
+    assert(got.length === values.length, `${keyOf(c)}: ${got.length} numbers`);
+    values.forEach((value, k) => {
       // a float32 result overflows and underflows where float32 does
       const want = t.dtype === "float32" ? Math.fround(value) : value;
       assert(

@@ -153,7 +153,8 @@ const ROWS: readonly Row[] = [
   row("Ind(1,2)", "I", 'got the unknown function "Ind"'),
   row("Grad(x,x+y,x)", "+", "Grad: got an operation for v; expected an input: a name, or Var(…)"),
   row("Grad(x,3,x)", "3", "for v; expected an input"),
-  row("Grad(x*y,x)", "G", "Grad: got 2 arguments; expected 3"),
+  row("Grad(x*y)", "G", "Grad: got 1 argument; expected 2 to 3: Grad(f, v, cotangent)"),
+  row("Grad(x*p,p)", "G", "Grad: got no cotangent for a parameter; expected Grad(f,v,e)"),
   row("IntInv(0)", "I", "got the denominator 0"),
   // dims
   row(
@@ -176,6 +177,7 @@ const ROWS: readonly Row[] = [
   row("SumT(s,1000000000)", "S", "got a value of dim 1000000000; expected at most 16384", "dim"),
   row("Zero(0)", "Z", "got 0; expected an integer of at least 1", "dim"),
   row("Pow(x,5000)", "P", "pow: got exponent 5000", "dim"),
+  row("Grad(x*y,x)", "G", "Vj: got dim 3 for position 2, which has dim 1 already", "dim"),
   row("Grad(x*y,x,w)", "G", "got a cotangent of dim 2", "dim"),
   // inputs
   row("Var(0,4,0)", "V", "Var: got dim 4 for position 0, which has dim 3 already", "dim"),

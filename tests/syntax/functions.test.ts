@@ -106,7 +106,10 @@ const CALLS: Readonly<Record<string, readonly [string, () => Node | null]>> = {
   ClampInt: ["ClampInt(x,-1,2)", () => op("clampInt", [x], [-1, 2])],
   DiffClampInt: [
     "DiffClampInt(x,-1,2)",
-    () => f.mul(f.le(constant(-1), x), f.le(x, constant(2))),
+    () => {
+      const [zero, one] = [constant(0), constant(1)];
+      return f.where(f.lt(x, constant(-1)), zero, f.where(f.gt(x, constant(2)), zero, one));
+    },
   ],
   Equal: ["Equal(x,y)", () => f.eq(x, y)],
   NotEqual: ["NotEqual(x,y)", () => f.ne(x, y)],

@@ -140,6 +140,15 @@ for (const [aliases, text, node] of ALIASED) {
   });
 }
 
+Deno.test("without a cotangent, the gradient's is one more input of the other axis", () => {
+  const { formula, inputs } = readWith("Grad(Exp(x*y),x)", ["x=Vi(3)", "y=Vj(3)"]);
+  const e = variable(2, "j", 3);
+  assert(formula === read("Grad(Exp(x*y),x,e)", ["x=Vi(3)", "y=Vj(3)", "e=Vj(3)"]));
+  assertEquals(inputs.map((input) => input.variable).indexOf(e), 2);
+  const named = readWith("Grad(x*y,y)", ["x=Vi(3)", "y=Vj(3)", "e=Vi(3)"]);
+  assertEquals(named.inputs.map(({ name }) => name), ["x", "y", "e"]);
+});
+
 Deno.test("inputs come by position, with their first names", () => {
   const { inputs } = readWith("x|Var(2,3,1)", ["u=Vj(1,4)", "x=Vi(0,3)", "z=Vi(0,3)"]);
   assertEquals(inputs.map(({ name }) => name), ["x", "u", null]);
