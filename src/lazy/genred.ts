@@ -11,8 +11,14 @@ import { type Deferred, Tensor, tensor } from "../tensor/mod.ts";
 import { type GenredInput, inputTensor } from "./genred_inputs.ts";
 import { record } from "./tape.ts";
 
-/** KeOps' reductions with two results. */
-export type KeopsPairs = "Min_ArgMin" | "Max_ArgMax" | "KMin_ArgKMin";
+/** KeOps' reductions with two results, in both spellings of its documentation. */
+export type KeopsPairs =
+  | "Min_ArgMin"
+  | "MinArgMin"
+  | "Max_ArgMax"
+  | "MaxArgMax"
+  | "KMin_ArgKMin"
+  | "KMinArgKMin";
 
 /** KeOps' names of reductions. */
 export type KeopsReduction =
@@ -59,12 +65,15 @@ const MEANINGS: Readonly<Record<KeopsReduction, Meaning>> = {
   Min: plain("min"),
   ArgMin: plain("argMin"),
   Min_ArgMin: plain("minArgMin"),
+  MinArgMin: plain("minArgMin"),
   Max: plain("max"),
   ArgMax: plain("argMax"),
   Max_ArgMax: plain("maxArgMax"),
+  MaxArgMax: plain("maxArgMax"),
   KMin: plain("kMin"),
   ArgKMin: plain("argKMin"),
   KMin_ArgKMin: plain("kMinArgKMin"),
+  KMinArgKMin: plain("kMinArgKMin"),
   Max_SumShiftExp: { reduction: "maxSumShiftExp", weighted: null, needsWeight: false },
   Max_SumShiftExpWeight: weighted("maxSumShiftExpWeight"),
 };

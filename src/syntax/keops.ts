@@ -7,7 +7,7 @@ import { PairfoldError } from "../error.ts";
 import { build as f, type Node, type VariableNode, zero } from "../formula/mod.ts";
 import { applyOp, declareFunction, op, type Signature } from "./signature.ts";
 
-/** A scalar cotangent stands for a vector of equal components. */
+/** A scalar cotangent or tangent stands for a vector of equal components. */
 function fit(cotangent: Node, dim: number): Node {
   return cotangent.dim === 1 && dim > 1 ? f.sumT(cotangent, dim) : cotangent;
 }
@@ -35,15 +35,14 @@ type Derivative = (formula: Node, variable: VariableNode, ...rest: readonly Node
 type Differentials = (f: Node, v: readonly VariableNode[], tangents: readonly Node[]) => Node;
 type IsLinear = (formula: Node, variable: VariableNode) => boolean;
 
-/**
- * A derivative of a formula by a variable, from src/autodiff by its name there. A scalar among the
- * other arguments stands for a vector as long as the formula, or as the variable.
- */
-function derivative(name: string, text: string, like: "formula" | "variable"): Signature {
-  return declareFunction(text, [name], ({ formulas: [formula, ...rest], variables: [v] }) => {
-    const dim = like === "formula" ? formula.dim : v.dim;
-    return (exported[name] as Derivative)(formula, v, ...rest.map((node) => fit(node, dim)));
-  });
+/** A derivative of a formula by a variable, from src/autodiff by its name there. */
+function derivative(name: string, text: string): Signature {
+  return declareFunction(
+    text,
+    [name],
+    ({ formulas: [formula, ...rest], variables: [v] }) =>
+      (exported[name] as Derivative)(formula, v, ...rest),
+  );
 }
 
 const scalars: Readonly<Record<string, Signature>> = {
@@ -203,11 +202,16 @@ const derivatives: Readonly<Record<string, Signature>> = {
         tangents.map((u, k) => fit(u, variables.at(k)?.dim ?? 1)),
       ),
   ),
-  GradMatrix: derivative("gradMatrix", "f, v:variable", "formula"),
-  Divergence: derivative("divergence", "f, v:variable", "formula"),
-  Laplacian: derivative("laplacian", "f, v:variable", "formula"),
-  TraceOperator: derivative("traceOperator", "f, v:variable, weight=1", "variable"),
-  AdjointOperator: derivative("adjointOperator", "f, v:variable, u", "formula"),
+  GradMatrix: derivative("gradMatrix", "f, v:variable"),
+  Divergence: derivative("divergence", "f, v:variable"),
+  Laplacian: derivative("laplacian", "f, v:variable"),
+  TraceOperator: derivative("traceOperator", "f, v:variable, weight=1"),
+  AdjointOperator: declareFunction(
+    "f, v:variable, u",
+    ["adjointOperator"],
+    ({ formulas: [formula, u], variables: [v] }) =>
+      (exported.adjointOperator as Derivative)(formula, v, fit(u, formula.dim)),
+  ),
   // Σ left_i M_ij right_j for a formula M·v
   SumLinOperator: declareFunction(
     "f, v:variable, left=1, right=1",

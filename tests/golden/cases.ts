@@ -4,7 +4,13 @@
 // where the values part.
 
 import { assert, assertEquals } from "@std/assert";
-import { genred, type KeopsReduction, type Tensor, tensor } from "../../mod.ts";
+import {
+  genred,
+  type GenredFunction,
+  type KeopsReduction,
+  type Tensor,
+  tensor,
+} from "../../mod.ts";
 
 /** A number as the file has it: JSON knows no NaN and no infinity. */
 type Written = number | "NaN" | "Infinity" | "-Infinity";
@@ -15,10 +21,9 @@ interface WrittenArray {
   readonly data: readonly Written[];
 }
 
-/** One question to KeOps and its answer. */
-export interface GoldenCase {
+/** One question to KeOps. */
+interface Question {
   readonly name: string;
-  readonly group: string;
   readonly formula: string;
   readonly aliases: readonly string[];
   readonly reduction: string;
@@ -31,11 +36,26 @@ export interface GoldenCase {
     readonly rows: number;
     readonly data: readonly Written[];
   }[];
+}
+
+/** A question and KeOps' answer. */
+export interface GoldenCase extends Question {
+  readonly group: string;
   readonly dtype: Float;
   readonly output: WrittenArray;
   readonly indices?: WrittenArray;
   readonly tolerance: number;
 }
+
+/** A question that KeOps cannot answer, or answers wrongly; with numpy's answer where there is one. */
+export type Failure =
+  & Omit<Question, "inputs">
+  & {
+    readonly inputs?: Question["inputs"];
+    readonly reference?: readonly WrittenArray[];
+    readonly tolerance?: number;
+    readonly message: string;
+  };
 
 /** Where KeOps is wrong, or a matter of taste: what numpy gives. */
 interface Deviation {
@@ -48,6 +68,7 @@ interface Golden {
   readonly keops: string;
   readonly cases: readonly GoldenCase[];
   readonly deviations: readonly Deviation[];
+  readonly failures: readonly Failure[];
 }
 
 const golden: Golden = JSON.parse(
@@ -55,12 +76,14 @@ const golden: Golden = JSON.parse(
 );
 
 export const CASES: readonly GoldenCase[] = golden.cases;
+export const FAILURES: readonly Failure[] = golden.failures;
 export const DEVIATIONS: ReadonlyMap<string, Deviation> = new Map(
   golden.deviations.map((deviation) => [deviation.case, deviation]),
 );
 
 /** The name that tables use for a case. */
-export const keyOf = (c: Pick<GoldenCase, "group" | "name">): string => `${c.group}: ${c.name}`;
+export const keyOf = (c: { readonly group?: string; readonly name: string }): string =>
+  `${c.group ?? "failure"}: ${c.name}`;
 
 /** What a fold must give: its results' shapes and values. */
 export type Answer = readonly WrittenArray[];
@@ -84,15 +107,20 @@ const numbers = (array: WrittenArray): number[] => array.data.map(Number);
 
 export type Float = "float32" | "float64";
 
-/** The function of a case's formula, applied to the case's inputs. */
-export function resultsOf(c: GoldenCase, dtype: Float): Tensor[] {
-  const f = genred(c.formula, c.aliases, {
+/** The function of a question's formula. */
+export function functionOf(c: Omit<Question, "inputs">, dtype: Float): GenredFunction {
+  return genred<KeopsReduction>(c.formula, c.aliases, {
     reduction: c.reduction as KeopsReduction,
     axis: c.axis,
     dtype,
     ...(c.weight === undefined ? {} : { weight: c.weight }),
     ...(c.k === undefined ? {} : { k: c.k }),
   });
+}
+
+/** The function of a question's formula, applied to its inputs. */
+export function resultsOf(c: Question, dtype: Float): Tensor[] {
+  const f = functionOf(c, dtype);
   const Floats = dtype === "float32" ? Float32Array : Float64Array;
   const results = f(
     ...c.inputs.map(({ category, dim, rows, data }) => {
@@ -111,7 +139,7 @@ function isClose(got: number, want: number, tolerance: number): boolean {
 
 /** Fails unless results have an answer's shapes and values; indices must be equal. */
 export async function checkAnswer(
-  c: GoldenCase,
+  c: Question & { readonly group?: string },
   tensors: readonly Tensor[],
   answer: Answer,
   tolerance: number,
