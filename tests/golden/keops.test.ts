@@ -87,7 +87,10 @@ for (const failure of FAILURES) {
   } else {
     Deno.test(`golden failure: ${name}: KeOps fails, we agree with numpy`, async () => {
       const c = { ...failure, inputs };
-      await checkAnswer(c, resultsOf(c, "float64"), reference, tolerance);
+      // numpy's derivatives are differenced, and ours are not
+      const isDerivative = /Grad|Diff|Div|Laplacian|Operator/.test(failure.formula);
+      const within = isDerivative ? Math.max(tolerance, 1e-7) : tolerance;
+      await checkAnswer(c, resultsOf(c, "float64"), reference, within);
     });
   }
 }
