@@ -202,7 +202,7 @@ const derivatives: Readonly<Record<string, Signature>> = {
         tangents.map((u, k) => fit(u, variables.at(k)?.dim ?? 1)),
       ),
   ),
-  GradMatrix: derivative("gradMatrix", "f, v:variable"),
+  GradMatrix: { ...derivative("gradMatrix", "f, v:variable"), isJacobian: true },
   Divergence: derivative("divergence", "f, v:variable"),
   Laplacian: derivative("laplacian", "f, v:variable"),
   TraceOperator: derivative("traceOperator", "f, v:variable, weight=1"),

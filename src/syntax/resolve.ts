@@ -225,7 +225,7 @@ export class Resolver {
       this.#scope.cotangent(formula, v, at);
     const isDerivative = variables.length > 0;
     if (isDerivative) {
-      this.#checkSize(formulas, call, signature.needs.includes("gradMatrix") ? formulas[0].dim : 1);
+      this.#checkSize(formulas, call, signature.isJacobian ? formulas[0].dim : 1);
     }
     const node = located(
       this.#source,

@@ -47,6 +47,8 @@ export interface Signature {
   readonly needs: readonly string[];
   /** The op that it is, with the same order of arguments; null for what is more. */
   readonly op: AnyOp | null;
+  /** Whether it is a derivative of every component, so that it grows with their number. */
+  readonly isJacobian: boolean;
   readonly build: (args: Arguments) => Node;
 }
 
@@ -166,6 +168,7 @@ export function declareFunction(
     isOpen: text.endsWith("..."),
     needs,
     op: null,
+    isJacobian: false,
     build,
   };
 }
