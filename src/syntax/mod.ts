@@ -35,6 +35,7 @@ export interface Slots {
   readonly parameter: (value: number) => Node;
 }
 
+/** KeOps' names of reductions, which no formula calls. */
 const REDUCTION =
   /_Reduction$|^(LogSumExp|SumSoftMaxWeight|Min_ArgMin|Max_ArgMax|(Arg)?KMin|Max_SumShiftExp)/;
 
@@ -62,6 +63,7 @@ export function readKeops(
     const source: Source = { text: formula, reader: "genred", label };
     const scope: Scope = {
       functions: KEOPS_FUNCTIONS,
+      functionsAre: "a function of KeOps",
       powers: NO_POWERS,
       names: inputs.names,
       declare: (name) => inputs.inline(source, name),
@@ -97,6 +99,7 @@ export function readTemplate(strings: readonly string[]): Template {
   return { source, expression: new Parser(source, "lazy", holes satisfies Holes).parse() };
 }
 
+/** Methods of LazyTensor that fold an axis. */
 const LAZY_REDUCTION = /^(log_?sum_?exp|sum_?soft_?max_?weight|k_?min|arg_?k_?min|matmul|mean)$/i;
 
 function unknownInTemplate(name: string): string | null {
@@ -117,6 +120,7 @@ export function resolveTemplate(
 ): Node {
   const scope: Scope = {
     functions: LAZY_FUNCTIONS,
+    functionsAre: "a method of LazyTensor or a function of KeOps",
     powers: LAZY_POWERS,
     names: new Map<string, Node>([["i", index("i")], ["j", index("j")]]),
     declare: () => null,

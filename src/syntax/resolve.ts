@@ -24,6 +24,8 @@ export type HoleValue =
 /** What the names of a text mean. */
 export interface Scope {
   readonly functions: ReadonlyMap<string, Signature>;
+  /** What they are, for errors. */
+  readonly functionsAre: string;
   /** Functions that are the infix power. */
   readonly powers: ReadonlySet<string>;
   /** Names that stand for a formula. */
@@ -237,14 +239,14 @@ export class Resolver {
   }
 
   #signature({ name, at }: Call): Signature {
-    const { functions, names, unknown } = this.#scope;
+    const { functions, functionsAre, names, unknown } = this.#scope;
     const signature = functions.get(name);
     if (signature === undefined) {
       if (names.has(name)) {
         throw this.#error(at, `got ${name}(…), and ${name} is no function; expected an operator`);
       }
       const message = unknown(name) ??
-        `got the unknown function ${quote(name)}; expected a function of KeOps` +
+        `got the unknown function ${quote(name)}; expected ${functionsAre}` +
           suggestion(name, functions.keys());
       throw this.#error(at, message);
     }
