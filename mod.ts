@@ -21,3 +21,14 @@ export type { FoldChoices } from "./src/program/mod.ts";
 export type { ReductionName, SumScheme } from "./src/reduction/mod.ts";
 export type { Device, Engine, NumberArray, Progress, WasmOptions } from "./src/engine/mod.ts";
 export { doctor, wasm, WasmEngine } from "./src/engine/mod.ts";
+export type {
+  GenredFunction,
+  GenredInput,
+  GenredOptions,
+  GenredResult,
+  KeopsPairs,
+  KeopsReduction,
+  LazyValue,
+  VjpOutput,
+} from "./src/lazy/mod.ts";
+export { genred, lazy, vjp } from "./src/lazy/mod.ts";

@@ -11,6 +11,7 @@ const ORDER = [
   "error.ts",
   "formula",
   "autodiff",
+  "syntax",
   "loop",
   "reduction",
   "lower",

@@ -70,6 +70,11 @@ export class LazyTensor {
     this.#inputs = inputs;
   }
 
+  /** The tensors of the formula, and how many rows they have. */
+  get inputs(): Inputs {
+    return this.#inputs;
+  }
+
   /** [M, N, D]; an axis without tensors counts 1. */
   get shape(): readonly [M: number, N: number, D: number] {
     return [this.#inputs.M ?? 1, this.#inputs.N ?? 1, this.formula.dim];
