@@ -133,12 +133,12 @@ export const complex = declare<ComplexOp, VectorEntry>({
     meaning: "absolute values |z| of a complex vector; the gradient at 0 counts as 0",
     dim: halved,
     evaluate: ([z], _attributes, out) =>
-      out.forEach((_v, d) => out[d] = Math.sqrt(z[2 * d] ** 2 + z[2 * d + 1] ** 2)),
-    define: ([z]) => f.sqrt(f.complexSquareAbs(z)),
+      out.forEach((_v, d) => out[d] = Math.hypot(z[2 * d], z[2 * d + 1])),
+    define: ([z]) => f.hypot(parts(z)[0], parts(z)[1]),
     // ∇|z| = z / |z|
-    grad: (g, [z]) => {
+    grad: (g, [z], y) => {
       const [re, im] = parts(z);
-      const scale = f.mul(g, f.rsqrt(f.complexSquareAbs(z)));
+      const scale = f.where(y, f.div(g, y), f.constant(0));
       return [f.interleave(f.mul(scale, re), f.mul(scale, im))];
     },
   },
