@@ -21,3 +21,8 @@ export type { FoldChoices } from "./src/program/mod.ts";
 export type { ReductionName, SumScheme } from "./src/reduction/mod.ts";
 export type { Device, Engine, NumberArray, Progress, WasmOptions } from "./src/engine/mod.ts";
 export { doctor, wasm, WasmEngine } from "./src/engine/mod.ts";
+export type { DenseOptions, Indices, Inputs, ReduceOptions } from "./src/lazy/mod.ts";
+export type { Input, Term, Value, VectorAxis } from "./src/lazy/mod.ts";
+// the classes that LazyTensor's methods come from
+export { Derivatives, ElementwiseOps, Readable } from "./src/lazy/mod.ts";
+export { Reductions, Symbolic, VectorOps } from "./src/lazy/mod.ts";

@@ -1,3 +1,10 @@
 // Symbolic matrices.
 
-export { type FoldAxis, indexOf, LazyTensor, type Operand, Pm, Vi, Vj } from "./lazy_tensor.ts";
+export { Derivatives } from "./derivatives.ts";
+export { ElementwiseOps, type Operand } from "./elementwise.ts";
+export type { Input, Inputs, Term } from "./inputs.ts";
+export { indexOf, LazyTensor, Pm, Vi, Vj } from "./lazy_tensor.ts";
+export { type DenseOptions, type Indices, Readable } from "./readable.ts";
+export { type ReduceOptions, Reductions } from "./reductions.ts";
+export { type FoldAxis, Symbolic, type Value, type VectorAxis } from "./symbolic.ts";
+export { VectorOps } from "./vectors.ts";

@@ -71,15 +71,20 @@ export class FormulaLowering {
     return this.builders.pair = new Builder("pair", this.float, this.names);
   }
 
-  /** Runs `body` for every component of a formula in a section. */
+  /** Runs `body` for every component of a formula in a section, as floats. */
   each(node: Node, section: Section, body: (at: Place, value: Value) => void): void {
-    this.#eachSpan(node, section, (span) => body(span, this.#component(node, span, section)));
+    const b = this.builders[section];
+    this.#eachSpan(
+      node,
+      section,
+      (span) => body(span, this.#asFloat(b, this.#component(node, span, section))),
+    );
   }
 
-  /** One component of a formula (or its only one) as a value of a section. */
+  /** One component of a formula (or its only one) as a float of a section. */
   component(node: Node, at: Place, section: Section): Value {
     const span = node.dim === 1 ? single(0) : { ...at, length: 1 };
-    return this.#component(node, span, section);
+    return this.#asFloat(this.builders[section], this.#component(node, span, section));
   }
 
   #eachSpan(node: Node, section: Section, body: (span: Span) => void): void {

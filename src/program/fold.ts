@@ -7,6 +7,7 @@ import {
   type NumberArray,
   type Progress,
   type RunControl,
+  type Segment,
 } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import {
@@ -54,10 +55,17 @@ export interface FoldRequest {
   readonly dtype: "float32" | "float64";
   readonly k: number;
   readonly choices: FoldChoices;
+  /** Rectangles of pairs to fold instead of all, rows being those of the kept axis. */
+  readonly segments?: readonly Rectangle[];
+  /** Rows of the outputs; default those of the kept axis. */
+  readonly outputRows?: number;
 }
 
+/** Rows × columns that are folded together, and the output row that its row 0 is written to. */
+export type Rectangle = Omit<Segment, "offsets">;
+
 /** Exchanges i and j, so that the folded axis is j. */
-function transpose(formula: Node): Node {
+export function transpose(formula: Node): Node {
   const other = (axis: Axis): Axis => axis === "i" ? "j" : "i";
   return transform(formula, (leaf) => {
     if (leaf.kind === "index") return index(other(leaf.axis));
@@ -118,6 +126,7 @@ class FoldRun {
   readonly #kernel: Kernel;
   readonly #rows: number;
   readonly #columns: number;
+  readonly #segments: readonly Rectangle[];
   readonly #lengths: readonly number[];
   #tensors: readonly Tensor[];
   #outputs: readonly NumberArray[] | null = null;
@@ -151,7 +160,10 @@ class FoldRun {
     this.#kernel = kernelOf(this.#fold);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
-    this.#lengths = this.#kernel.outputs.map((o) => o.dim * this.#rows);
+    const all = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, output: 0 };
+    this.#segments = request.segments ?? [all];
+    const outputRows = request.outputRows ?? this.#rows;
+    this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
   }
 
   explain(): string {
@@ -195,8 +207,8 @@ class FoldRun {
     });
     const program = this.#engine.compile(this.#kernel, this.#rows);
     const offsets = descriptions.map(() => 0);
-    const segment = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, offsets, output: 0 };
-    await this.#engine.launch(program, inputs, outputs, [segment], control);
+    const segments = this.#segments.map((rectangle) => ({ ...rectangle, offsets }));
+    await this.#engine.launch(program, inputs, outputs, segments, control);
     this.#outputs = outputs;
     this.#tensors = []; // history goes once the result is there
   }
@@ -259,7 +271,7 @@ class SharedRun {
 export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
   const { reduction, formula, axis, M, N, dtype, k } = request;
-  const rows = axis === "j" ? M : N;
+  const rows = request.outputRows ?? (axis === "j" ? M : N);
   const shape = resultShape(reduction, rows, formula.dim, k);
   return reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;

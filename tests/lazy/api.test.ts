@@ -134,7 +134,7 @@ Deno.test("explain shows formula, sections, schedule, target and source, before 
 });
 
 Deno.test("things print as what they are", () => {
-  assertStringIncludes(String(Vi(X).sqDist(Vj(Y))), "LazyTensor [2, 3, 1] sqDist(");
+  assertStringIncludes(String(Vi(X).sqDist(Vj(Y))), "LazyTensor [2, 3, 1] float32: sqDist(x0, y1)");
   assertStringIncludes(Deno.inspect(tensor([1, 2])), "Tensor float32 [2]");
   assertStringIncludes(Deno.inspect(Vi(X).sum("j")), "not computed yet");
 });
@@ -219,10 +219,10 @@ const BAD: [string, () => unknown, PairfoldError["code"], string][] = [
   ["points of rank 3", () => Vi([[[1]]]), "shape", "got shape [1,1,1]"],
   ["a parameter of rank 2", () => Pm(X), "shape", "Pm: got shape [2,3]"],
   [
-    "a tensor where a symbol is wanted",
-    () => Vi(X).add(tensor(X) as unknown as number),
-    "dtype",
-    "got a Tensor",
+    "a tensor of rank 2, whose axis nobody says",
+    () => Vi(X).add(tensor(X)),
+    "shape",
+    "add: got a Tensor of shape [2,3]; expected its axis said, by Vi(tensor)",
   ],
   ["an unknown axis", () => Vi(X).sum("k" as unknown as "i"), "shape", "got axis k"],
   ["k of 0", () => Vi(X).kMin(0, "j"), "shape", "got k 0"],

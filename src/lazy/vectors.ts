@@ -1,0 +1,112 @@
+// Ops on whole vectors of symbolic matrices: norms, products, parts, and vectors from parts.
+
+import { PairfoldError } from "../error.ts";
+import { ElementwiseOps, type Operand } from "./elementwise.ts";
+
+/** A position in a vector of `dim`, counted from the end where negative. */
+function position(op: string, m: number, dim: number): number {
+  const at = m < 0 ? m + dim : m;
+  if (Number.isInteger(at) && at >= 0 && at < dim) return at;
+  throw new PairfoldError(
+    "dim",
+    `${op}: got m ${m}; expected an integer from ${-dim} to ${dim - 1}`,
+  );
+}
+
+/** Ops that read or build vectors. They throw as {@linkcode ElementwiseOps} do. */
+export abstract class VectorOps extends ElementwiseOps {
+  // ---- norms and products -----------------------------------------------------------------------
+
+  /** Scalar product along the vector (KeOps' `|`). */
+  dot(other: Operand): this {
+    return this.apply("dot", [other]);
+  }
+  /** Squared Euclidean norm of the vector. */
+  sqNorm2(): this {
+    return this.apply("sqNorm2");
+  }
+  /** Euclidean norm of the vector; its gradient at 0 counts as 0. */
+  norm2(): this {
+    return this.apply("norm2");
+  }
+  /** Squared Euclidean distance. */
+  sqDist(other: Operand): this {
+    return this.apply("sqDist", [other]);
+  }
+  /** The vector divided by its norm; 0 stays 0. */
+  normalize(): this {
+    return this.apply("normalize");
+  }
+
+  // ---- parts of vectors -------------------------------------------------------------------------
+
+  /** Component m of the vector, counted from 0, or from the end where negative. */
+  elem(m: number): this {
+    return this.apply("elem", [], [position("elem", m, this.dim)]);
+  }
+  /** Component m of the vector, as {@linkcode elem}. */
+  at(m: number): this {
+    return this.elem(m);
+  }
+  /**
+   * Components start … stop − 1 of the vector, every step-th of them: NumPy's slice, negative
+   * bounds counted from the end, bounds beyond the vector cut.
+   *
+   * Throws `PairfoldError` (dim) where nothing is left.
+   *
+   * ```ts
+   * import { Vi } from "pairfold";
+   * const x = Vi([[0, 1, 2, 3, 4]]);
+   * console.log(await x.slice(1, -1).sum("j").array()); // [ [ 1, 2, 3 ] ]
+   * console.log(await x.slice(0, 5, 2).sum("j").array()); // [ [ 0, 2, 4 ] ]
+   * ```
+   */
+  slice(start: number, stop: number = this.dim, step = 1): this {
+    const bound = (m: number): number => Math.min(this.dim, Math.max(0, m < 0 ? m + this.dim : m));
+    const [first, end] = [bound(start), bound(stop)];
+    const dim = Math.ceil((end - first) / step);
+    if (![start, stop, step].every(Number.isInteger) || step < 1 || dim < 1) {
+      throw new PairfoldError(
+        "dim",
+        `slice: got ${start}, ${stop}, step ${step} of a vector of dim ${this.dim}; expected ` +
+          "integers, a step of at least 1 and a part that is not empty",
+      );
+    }
+    return step === 1 ? this.extract(first, dim) : this.strided(first, step, dim);
+  }
+  /** Components start … start + dim − 1 of the vector. */
+  extract(start: number, dim: number): this {
+    return this.apply("extract", [], [start, dim]);
+  }
+  /** Components start, start + step, …, dim of them. */
+  strided(start: number, step: number, dim: number): this {
+    return this.apply("strided", [], [start, step, dim]);
+  }
+
+  // ---- vectors from parts -----------------------------------------------------------------------
+
+  /** The vectors one after another. */
+  concat(...others: readonly Operand[]): this {
+    return this.apply("concat", others);
+  }
+  /** The components of two vectors in turn: a₀ b₀ a₁ b₁ …; as complex numbers are stored. */
+  interleave(other: Operand): this {
+    return this.apply("interleave", [other]);
+  }
+  /** A scalar repeated dim times (KeOps' `SumT`). */
+  sumT(dim: number): this {
+    return this.apply("sumT", [], [dim]);
+  }
+  /** A scalar as component m of a vector of zeros of a dim (KeOps' `ElemT`). */
+  elemT(dim: number, m: number): this {
+    return this.apply("elemT", [], [dim, m]);
+  }
+  /** The vector placed at start in a vector of zeros of a dim (KeOps' `ExtractT`). */
+  extractT(dim: number, start: number): this {
+    return this.apply("extractT", [], [dim, start]);
+  }
+  /** The components placed at start, start + step, … in a vector of zeros of a dim. */
+  stridedT(dim: number, start: number, step: number): this {
+    return this.apply("stridedT", [], [dim, start, step]);
+  }
+}
