@@ -52,3 +52,20 @@ export const strided = (x: Node, start: number, step: number, dim: number): OpNo
 export const stridedT = (x: Node, dim: number, start: number, step: number): OpNode =>
   apply("stridedT", [x], [dim, start, step]);
 export const interleave = (a: Node, b: Node): OpNode => apply("interleave", [a, b]);
+export const complexReal = (z: Node): OpNode => apply("complexReal", [z]);
+export const complexImag = (z: Node): OpNode => apply("complexImag", [z]);
+export const realToComplex = (x: Node): OpNode => apply("realToComplex", [x]);
+export const imagToComplex = (x: Node): OpNode => apply("imagToComplex", [x]);
+export const conj = (z: Node): OpNode => apply("conj", [z]);
+export const complexAbs = (z: Node): OpNode => apply("complexAbs", [z]);
+export const complexSquareAbs = (z: Node): OpNode => apply("complexSquareAbs", [z]);
+export const complexSum = (z: Node): OpNode => apply("complexSum", [z]);
+export const complexSumT = (z: Node, dim: number): OpNode => apply("complexSumT", [z], [dim]);
+export const complexAdd = (a: Node, b: Node): OpNode => apply("complexAdd", [a, b]);
+export const complexSubtract = (a: Node, b: Node): OpNode => apply("complexSubtract", [a, b]);
+export const complexMult = (a: Node, b: Node): OpNode => apply("complexMult", [a, b]);
+export const complexScal = (a: Node, b: Node): OpNode => apply("complexScal", [a, b]);
+export const complexRealScal = (a: Node, b: Node): OpNode => apply("complexRealScal", [a, b]);
+export const complexDivide = (a: Node, b: Node): OpNode => apply("complexDivide", [a, b]);
+export const complexExp = (z: Node): OpNode => apply("complexExp", [z]);
+export const complexExp1j = (x: Node): OpNode => apply("complexExp1j", [x]);

@@ -23,3 +23,4 @@ export { entryOf, scalarTable, vectorTable } from "./ops.ts";
 export { print } from "./print.ts";
 export { instantiate, rewrite, type Rule, type RuleClass } from "./rewrite.ts";
 export { RULES, rulesOf } from "./rules.ts";
+export { COMPLEX_OPS, type ComplexOp } from "./names.ts";

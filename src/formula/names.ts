@@ -56,16 +56,38 @@ export const VECTOR_OPS = [
   "interleave",
 ] as const;
 
+/** Ops on complex vectors, stored interleaved: re₀ im₀ re₁ im₁ …, so that their dims are even. */
+export const COMPLEX_OPS = [
+  "complexReal",
+  "complexImag",
+  "realToComplex",
+  "imagToComplex",
+  "conj",
+  "complexAbs",
+  "complexSquareAbs",
+  "complexSum",
+  "complexSumT",
+  "complexAdd",
+  "complexSubtract",
+  "complexMult",
+  "complexScal",
+  "complexRealScal",
+  "complexDivide",
+  "complexExp",
+  "complexExp1j",
+] as const;
+
 export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
 export type ComparisonOp = typeof COMPARISON_OPS[number];
 export type VectorOp = typeof VECTOR_OPS[number];
+export type ComplexOp = typeof COMPLEX_OPS[number];
 /** Ops with a scalar definition, applied component by component. */
 export type ScalarOp = ElementwiseOp | ComparisonOp;
 /** The name of any op. */
-export type OpName = ScalarOp | VectorOp;
+export type OpName = ScalarOp | VectorOp | ComplexOp;
 
 export const SCALAR_OPS: readonly ScalarOp[] = [...ELEMENTWISE_OPS, ...COMPARISON_OPS];
-export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS];
+export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS, ...COMPLEX_OPS];
 
 const scalarOps: ReadonlySet<string> = new Set(SCALAR_OPS);
 

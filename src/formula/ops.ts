@@ -2,8 +2,9 @@
 
 import { comparison } from "./comparison.ts";
 import { elementwise } from "./elementwise.ts";
+import { complex } from "./complex.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
-import { isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { type ComplexOp, isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
@@ -11,7 +12,10 @@ export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...comparison,
 };
 
-export const vectorTable: Readonly<Record<VectorOp, VectorEntry>> = vector;
+export const vectorTable: Readonly<Record<VectorOp | ComplexOp, VectorEntry>> = {
+  ...vector,
+  ...complex,
+};
 
 /** The table entry of any op. */
 export function entryOf(op: OpName): ScalarEntry | VectorEntry {
