@@ -26,3 +26,5 @@ export type { Input, Term, Value, VectorAxis } from "./src/lazy/mod.ts";
 // the classes that LazyTensor's methods come from
 export { Derivatives, ElementwiseOps, Readable } from "./src/lazy/mod.ts";
 export { Reductions, Symbolic, VectorOps } from "./src/lazy/mod.ts";
+export { ComplexLazyTensor, ComplexOps, imagPart, realPart } from "./src/lazy/mod.ts";
+export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";

@@ -5,6 +5,7 @@
 
 import { type Axis, index } from "../formula/mod.ts";
 import type { TensorLike } from "../tensor/mod.ts";
+import { type ComplexNumber, ComplexOps, complexTermOf, requireEven } from "./complex.ts";
 import { NO_INPUTS, parameterTerm, pointsTerm, type Term } from "./inputs.ts";
 import { Reductions } from "./reductions.ts";
 import { termOf, type Value } from "./symbolic.ts";
@@ -39,8 +40,58 @@ export class LazyTensor extends Reductions {
   static from(value: Value): LazyTensor {
     return lazyOf(termOf("from", value));
   }
+
+  /**
+   * The vector read as complex numbers, pairs re₀ im₀ re₁ im₁ …: D / 2 of them.
+   *
+   * Throws `PairfoldError` (dim) for an odd D.
+   */
+  toComplex(): ComplexLazyTensor {
+    requireEven("toComplex", this);
+    return complexOf(this);
+  }
+  /** The vector as complex numbers without imaginary parts. (KeOps' `real2complex`.) */
+  realToComplex(): ComplexLazyTensor {
+    return complexOf(this.term("realToComplex"));
+  }
+  /** The vector as imaginary parts, i · this. (KeOps' `imag2complex`.) */
+  imagToComplex(): ComplexLazyTensor {
+    return complexOf(this.term("imagToComplex"));
+  }
+  /** e^(i · this). (KeOps' `exp1j`.) */
+  exp1j(): ComplexLazyTensor {
+    return complexOf(this.term("complexExp1j"));
+  }
 }
 
+/**
+ * A symbolic matrix of complex vectors, [M, N, D]; made by `toComplex`, `realToComplex`,
+ * `imagToComplex` and `exp1j` of real ones. Sums over an axis are tensors of pairs, re and im in
+ * turn. Gradients are those of the real vector `toReal()`. (KeOps' `ComplexLazyTensor`.)
+ *
+ * ```ts
+ * import { imagPart, realPart, Vi, Vj } from "pairfold";
+ * const frequencies = Vi([[0], [0.5], [1]]), times = Vj([[0], [1], [2], [3]]);
+ * const signal = Vj([[1, 0], [0, 1], [-1, 0], [0, -1]]).toComplex(); // 1, i, −1, −i
+ * const wave = frequencies.mul(times).mul(-Math.PI).exp1j();
+ * const spectrum = wave.mul(signal).sum("j"); // [3, 2], pairs
+ * console.log(await realPart(spectrum).array(), await imagPart(spectrum).array());
+ * ```
+ */
+export class ComplexLazyTensor extends ComplexOps<LazyTensor> {
+  /** A complex parameter: a number, or a vector of them; real ones have no imaginary parts. */
+  static from(value: ComplexNumber | readonly ComplexNumber[] | Value): ComplexLazyTensor {
+    const term = complexTermOf("from", value);
+    return term.isComplex ? complexOf(term) : lazyOf(term).realToComplex();
+  }
+
+  protected override asReal(term: Term): LazyTensor {
+    return lazyOf(term);
+  }
+}
+
+const complexOf = ({ formula, inputs }: Term): ComplexLazyTensor =>
+  new ComplexLazyTensor(formula, inputs);
 const lazyOf = ({ formula, inputs }: Term): LazyTensor => new LazyTensor(formula, inputs);
 
 /**

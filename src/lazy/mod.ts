@@ -1,9 +1,16 @@
 // Symbolic matrices.
 
+export {
+  type ComplexNumber,
+  type ComplexOperand,
+  ComplexOps,
+  imagPart,
+  realPart,
+} from "./complex.ts";
 export { Derivatives } from "./derivatives.ts";
 export { ElementwiseOps, type Operand } from "./elementwise.ts";
 export type { Input, Inputs, Term } from "./inputs.ts";
-export { indexOf, LazyTensor, Pm, Vi, Vj } from "./lazy_tensor.ts";
+export { ComplexLazyTensor, indexOf, LazyTensor, Pm, Vi, Vj } from "./lazy_tensor.ts";
 export { type DenseOptions, type Indices, Readable } from "./readable.ts";
 export { type ReduceOptions, Reductions } from "./reductions.ts";
 export { type FoldAxis, Symbolic, type Value, type VectorAxis } from "./symbolic.ts";

@@ -121,7 +121,16 @@ export abstract class Symbolic implements Term {
     attributes: readonly number[] = [],
   ): Term {
     const terms: Term[] = [this];
-    for (const other of others) terms.push(termOf(op, other));
+    for (const other of others) {
+      if (other instanceof Symbolic && other.isComplex && !this.isComplex) {
+        throw new PairfoldError(
+          "dtype",
+          `${op}: got a ComplexLazyTensor beside a real one; expected real ones, or the complex ` +
+            "one first (realToComplex() makes one)",
+        );
+      }
+      terms.push(termOf(op, other));
+    }
     const formula = apply(op, terms.map((t) => t.formula), attributes);
     return { formula, inputs: mergeInputs(op, terms.map((t) => t.inputs)) };
   }

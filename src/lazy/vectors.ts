@@ -4,12 +4,30 @@ import { PairfoldError } from "../error.ts";
 import { ElementwiseOps, type Operand } from "./elementwise.ts";
 
 /** A position in a vector of `dim`, counted from the end where negative. */
-function position(op: string, m: number, dim: number): number {
+export function position(op: string, m: number, dim: number): number {
   const at = m < 0 ? m + dim : m;
   if (Number.isInteger(at) && at >= 0 && at < dim) return at;
   throw new PairfoldError(
     "dim",
     `${op}: got m ${m}; expected an integer from ${-dim} to ${dim - 1}`,
+  );
+}
+
+/** A NumPy slice of a vector: bounds from the end where negative, cut to the vector. */
+export function sliceOf(
+  length: number,
+  start: number,
+  stop: number,
+  step: number,
+): { first: number; dim: number } {
+  const bound = (m: number): number => Math.min(length, Math.max(0, m < 0 ? m + length : m));
+  const first = bound(start);
+  const dim = Math.ceil((bound(stop) - first) / step);
+  if ([start, stop, step].every(Number.isInteger) && step >= 1 && dim >= 1) return { first, dim };
+  throw new PairfoldError(
+    "dim",
+    `slice: got ${start}, ${stop}, step ${step} of a vector of dim ${length}; expected ` +
+      "integers, a step of at least 1 and a part that is not empty",
   );
 }
 
@@ -62,16 +80,7 @@ export abstract class VectorOps extends ElementwiseOps {
    * ```
    */
   slice(start: number, stop: number = this.dim, step = 1): this {
-    const bound = (m: number): number => Math.min(this.dim, Math.max(0, m < 0 ? m + this.dim : m));
-    const [first, end] = [bound(start), bound(stop)];
-    const dim = Math.ceil((end - first) / step);
-    if (![start, stop, step].every(Number.isInteger) || step < 1 || dim < 1) {
-      throw new PairfoldError(
-        "dim",
-        `slice: got ${start}, ${stop}, step ${step} of a vector of dim ${this.dim}; expected ` +
-          "integers, a step of at least 1 and a part that is not empty",
-      );
-    }
+    const { first, dim } = sliceOf(this.dim, start, stop, step);
     return step === 1 ? this.extract(first, dim) : this.strided(first, step, dim);
   }
   /** Components start … start + dim − 1 of the vector. */
