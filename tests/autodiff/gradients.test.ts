@@ -7,12 +7,10 @@ import { ReferenceEvaluator } from "../../src/engine/mod.ts";
 import { PairfoldError } from "../../src/error.ts";
 import {
   ALL_OPS,
-  apply,
   build,
   entryOf,
   type Node,
   type OpName,
-  type Sample,
   samplesOf,
   variable,
   type VariableNode,
@@ -20,62 +18,35 @@ import {
 import { foldGradient } from "../../src/program/mod.ts";
 import { type ReductionName, REDUCTIONS, reductions } from "../../src/reduction/mod.ts";
 import { type Tensor, tensor } from "../../src/tensor/mod.ts";
+import {
+  distance,
+  inner,
+  type Inputs,
+  numericJacobian,
+  opCase,
+  STEP,
+  valueOf,
+} from "../support/derivatives.ts";
 import { inputsOf, runFold, variablesIn } from "../support/folds.ts";
 import { type Random, randomFor } from "../support/random.ts";
-
-const STEP = 1e-5;
-
-/** ⟨cotangent, formula⟩ at the single pair (0, 0). */
-function pairing(formula: Node, cotangent: Float64Array, inputs: readonly Float64Array[]): number {
-  const evaluator = new ReferenceEvaluator(
-    formula,
-    inputs.map((data) => ({ data, dim: data.length })),
-  );
-  return evaluator.at(0, 0).reduce((total, v, d) => total + v * cotangent[d], 0);
-}
 
 /** Largest difference between a gradient formula and central differences, relative. */
 function gradientError(
   formula: Node,
   gradientOf: (v: VariableNode, g: VariableNode) => Node,
-  inputs: readonly Float64Array[],
+  inputs: Inputs,
   random: Random,
 ): number {
   const cotangent = random.float64(formula.dim);
   const g = variable(inputs.length, "p", formula.dim);
   let worst = 0;
   for (const v of variablesIn(formula)) {
-    const evaluator = new ReferenceEvaluator(
-      gradientOf(v, g),
-      [...inputs, cotangent].map((data) => ({ data, dim: data.length })),
-    );
-    const symbolic = Float64Array.from(evaluator.at(0, 0));
-    for (let d = 0; d < v.dim; d++) {
-      const moved = (by: number): number => {
-        const copies = inputs.map((data) => data.slice());
-        copies[v.slot][d] += by;
-        return pairing(formula, cotangent, copies);
-      };
-      const numeric = (moved(STEP) - moved(-STEP)) / (2 * STEP);
-      worst = Math.max(worst, Math.abs(symbolic[d] - numeric) / Math.max(1, Math.abs(numeric)));
-    }
+    const symbolic = valueOf(gradientOf(v, g), [...inputs, cotangent]);
+    const jacobian = numericJacobian(formula, v, inputs);
+    const numeric = Array.from(symbolic, (_, d) => inner(cotangent, jacobian.map((row) => row[d])));
+    worst = Math.max(worst, distance(symbolic, numeric));
   }
   return worst;
-}
-
-/** A formula of one op over fresh variables, and values from the op's test range. */
-function opCase(
-  op: OpName,
-  random: Random,
-  { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
-): { formula: Node; inputs: Float64Array[] } {
-  const { domain } = entryOf(op);
-  const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
-  const inputs = args.map((a, k) => {
-    const [low, high] = domain[Math.min(k, domain.length - 1)];
-    return random.float64(a.dim, low, high);
-  });
-  return { formula: apply(op, args, attributes), inputs };
 }
 
 for (const op of ALL_OPS) {

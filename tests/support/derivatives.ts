@@ -1,0 +1,75 @@
+// Derivatives by central differences in float64, on the dense reference: what symbolic derivatives
+// are held against.
+
+import { ReferenceEvaluator } from "../../src/engine/mod.ts";
+import {
+  apply,
+  entryOf,
+  type Node,
+  type OpName,
+  type Sample,
+  samplesOf,
+  variable,
+  type VariableNode,
+} from "../../src/formula/mod.ts";
+import type { Random } from "./random.ts";
+
+/** The step of central differences: their error is about its square. */
+export const STEP = 1e-5;
+
+/** Inputs by slot, one row each. */
+export type Inputs = readonly Float64Array[];
+
+/** A formula's vector at the single pair (0, 0). */
+export function valueOf(formula: Node, inputs: Inputs): Float64Array {
+  const dense = inputs.map((data) => ({ data, dim: data.length }));
+  return new ReferenceEvaluator(formula, dense).at(0, 0).slice();
+}
+
+/** ⟨a, b⟩. */
+export function inner(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let total = 0;
+  for (let d = 0; d < a.length; d++) total += a[d] * b[d];
+  return total;
+}
+
+/** ∂F_m/∂v_d as rows m of columns d. */
+export function numericJacobian(formula: Node, v: VariableNode, inputs: Inputs): number[][] {
+  const columns = Array.from({ length: v.dim }, (_, d) => {
+    const moved = (by: number): Float64Array => {
+      const copies = inputs.map((data) => data.slice());
+      copies[v.slot][d] += by;
+      return valueOf(formula, copies);
+    };
+    const [up, down] = [moved(STEP), moved(-STEP)];
+    return Array.from(up, (value, m) => (value - down[m]) / (2 * STEP));
+  });
+  return Array.from({ length: formula.dim }, (_, m) => columns.map((column) => column[m]));
+}
+
+/** Largest difference of two lists, relative where they are large; infinite for NaN. */
+export function distance(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  if (got.length !== want.length) return Infinity;
+  let worst = 0;
+  for (let d = 0; d < got.length; d++) {
+    const error = Math.abs(got[d] - want[d]) / Math.max(1, Math.abs(want[d]));
+    if (Number.isNaN(error)) return Infinity;
+    worst = Math.max(worst, error);
+  }
+  return worst;
+}
+
+/** A formula of one op over fresh variables, and values from the op's test range. */
+export function opCase(
+  op: OpName,
+  random: Random,
+  { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
+): { formula: Node; inputs: Float64Array[] } {
+  const { domain } = entryOf(op);
+  const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
+  const inputs = args.map((a, k) => {
+    const [low, high] = domain[Math.min(k, domain.length - 1)];
+    return random.float64(a.dim, low, high);
+  });
+  return { formula: apply(op, args, attributes), inputs };
+}
