@@ -8,6 +8,9 @@ import { apply, constant, type Node, type OpNode, transform } from "./node.ts";
 
 export type RuleClass = "exact" | "bounded" | "fast";
 
+/** An attribute of a pattern: a number, or what the matched arguments make it. */
+export type AttributePattern = number | ((bindings: Bindings) => number);
+
 /** What a formula is matched against. */
 export type Pattern =
   | { readonly kind: "any" | "uniform"; readonly name: string }
@@ -16,7 +19,7 @@ export type Pattern =
     readonly kind: "op";
     readonly op: OpName;
     readonly args: readonly Pattern[];
-    readonly attributes: readonly number[];
+    readonly attributes: readonly AttributePattern[];
   };
 
 export type Bindings = ReadonlyMap<string, Node>;
@@ -50,9 +53,19 @@ export const pattern: Readonly<Record<OpName, PatternBuilder>> = Object.fromEntr
 ) as Record<OpName, PatternBuilder>;
 
 /** A pattern for an op with attributes. */
-export function withAttributes(inner: Pattern, ...attributes: readonly number[]): Pattern {
+export function withAttributes(
+  inner: Pattern,
+  ...attributes: readonly AttributePattern[]
+): Pattern {
   return inner.kind === "op" ? { ...inner, attributes } : inner;
 }
+
+/** An attribute that is the dim of what was matched, times a factor. */
+export const dimOf = (name: string, factor = 1): AttributePattern => (bindings) =>
+  factor * (bindings.get(name)?.dim ?? NaN);
+
+const resolve = (attribute: AttributePattern, bindings: Bindings): number =>
+  typeof attribute === "number" ? attribute : attribute(bindings);
 
 /** States a rule. */
 export function rule(
@@ -89,9 +102,9 @@ function match(pattern: Pattern, node: Node, bindings: Map<string, Node>): boole
     case "op":
       return node.kind === "op" && node.op === pattern.op &&
         node.attributes.length === pattern.attributes.length &&
-        node.attributes.every((a, k) => a === pattern.attributes[k]) &&
         node.args.length === pattern.args.length &&
-        pattern.args.every((p, k) => match(p, node.args[k], bindings));
+        pattern.args.every((p, k) => match(p, node.args[k], bindings)) &&
+        node.attributes.every((a, k) => a === resolve(pattern.attributes[k], bindings));
   }
   pattern satisfies never;
   return false;
@@ -112,7 +125,7 @@ export function instantiate(pattern: Pattern, bindings: Bindings): Node {
       return apply(
         pattern.op,
         pattern.args.map((a) => instantiate(a, bindings)),
-        pattern.attributes,
+        pattern.attributes.map((a) => resolve(a, bindings)),
       );
   }
   pattern satisfies never;

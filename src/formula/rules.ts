@@ -2,7 +2,10 @@
 
 import {
   any,
+  type AttributePattern,
+  dimOf,
   literal,
+  type Pattern,
   pattern as p,
   type Rule,
   rule,
@@ -44,6 +47,18 @@ export const RULES: readonly Rule[] = [
   rule("pow-minus-one", withAttributes(p.pow(x), -1), p.inv(x), exact),
   rule("sum-scalar", p.sum(x), x, exact), // the dims must agree, so x is a scalar
 
+  // every second component: real and imaginary parts of what was just put together, and back
+  rule("even-interleave", every(p.interleave(x, y), 0, dimOf("x")), x, exact),
+  rule("odd-interleave", every(p.interleave(x, y), 1, dimOf("x")), y, exact),
+  rule("even-strided", every(spaced(x, 0), 0, dimOf("x")), x, exact),
+  rule("odd-strided", every(spaced(x, 1), 1, dimOf("x")), x, exact),
+  rule(
+    "interleave-halves",
+    p.interleave(every(x, 0, dimOf("x", 1 / 2)), every(x, 1, dimOf("x", 1 / 2))),
+    x,
+    exact,
+  ),
+
   rule("div-uniform", p.div(x, c), p.mul(x, p.inv(c)), {
     class: "bounded",
     ulps: 2,
@@ -66,6 +81,16 @@ export const RULES: readonly Rule[] = [
   rule("log-exp", p.log(p.exp(x)), x, { class: "fast" }),
   rule("exp-log", p.exp(p.log(x)), x, { class: "fast" }),
 ];
+
+/** Every second component of a pattern from `start` on. */
+function every(inner: Pattern, start: 0 | 1, dim: AttributePattern): Pattern {
+  return withAttributes(p.strided(inner), start, 2, dim);
+}
+
+/** The components of x with a zero after, or before, each. */
+function spaced(x: Pattern, start: 0 | 1): Pattern {
+  return withAttributes(p.stridedT(x), dimOf("x", 2), start, 2);
+}
 
 /** c·(d·x) = (c·d)·x for parameters c and d, in every order. */
 function scales(): Rule[] {

@@ -47,10 +47,11 @@ function largestDifference(
   assertEquals(left.dim, right.dim);
   let worst = 0;
   for (const values of inputs) {
-    const data = values.map((v, k) => ({
-      data: new Array(k < 2 ? dim : 1).fill(v),
-      dim: k < 2 ? dim : 1,
-    }));
+    // the components of x and y differ, so that one in the wrong place is seen
+    const data = values.map((v, k) => {
+      const components = values.map((_, d) => values[(k + d) % values.length]);
+      return k < 2 ? { data: components.slice(0, dim), dim } : { data: [v], dim: 1 };
+    });
     const a = new ReferenceEvaluator(left, data).at(0, 0);
     const b = new ReferenceEvaluator(right, data).at(0, 0);
     a.forEach((v, d) => {
@@ -66,8 +67,14 @@ function randomInputs(name: string, low: number, high: number): number[][] {
   return Array.from({ length: 300 }, () => [0, 1, 2, 3].map(() => random.uniform(low, high)));
 }
 
+/** Dims of x and y on which a rule can stand. */
+const DIMS: Readonly<Record<string, readonly number[]>> = {
+  "sum-scalar": [1],
+  "interleave-halves": [2, 4],
+};
+
 for (const rule of RULES) {
-  const dims = rule.name === "sum-scalar" ? [1] : [1, 3];
+  const dims = DIMS[rule.name] ?? [1, 3];
   Deno.test(`rule ${rule.name} (${rule.class}): both sides agree`, () => {
     const random = randomFor(rule.name);
     const special = Array.from({ length: 400 }, () => [0, 1, 2, 3].map(() => random.pick(SPECIAL)));
@@ -92,6 +99,11 @@ Deno.test("a wrong rule is noticed: x·0 = 0 is not exact, and a sign is not for
   assert(!Object.is(evaluator.at(0, 0)[0], 0));
   const wrong: Rule = { ...RULES[0], left: RULES[0].left, right: { kind: "constant", value: 0 } };
   assert(largestDifference(wrong, 1, [[1, 2, 3, 4]]) > 0);
+  const halves = RULES.find((r) => r.name === "interleave-halves");
+  assert(halves !== undefined && halves.left.kind === "op");
+  assertEquals(largestDifference(halves, 4, [[1, 2, 3, 4]]), 0);
+  const turned = { ...halves.left, args: halves.left.args.toReversed() };
+  assert(largestDifference({ ...halves, left: turned }, 4, [[1, 2, 3, 4]]) > 0);
 });
 
 Deno.test("rules meet and end: products, signs and scales come out simple", () => {
@@ -112,6 +124,30 @@ Deno.test("rules meet and end: products, signs and scales come out simple", () =
     const simple = rewrite(formula, rules);
     // a product of equal parameters is their square
     assertEquals(print(simple).replace("p2^2", "p2 * p2"), want);
+  }
+});
+
+Deno.test("parts of complex numbers that were put together are the parts, and nothing else", () => {
+  const [a, b] = [variable(0, "i", 3), variable(1, "j", 3)];
+  const z = variable(2, "i", 6);
+  const both = build.interleave(a, b);
+  const even = build.strided(z, 0, 2, 3);
+  const cases: [Node, Node | null][] = [
+    [build.strided(both, 0, 2, 3), a],
+    [build.strided(both, 1, 2, 3), b],
+    [build.strided(both, 0, 2, 2), null],
+    [build.strided(both, 1, 2, 2), null],
+    [build.strided(both, 0, 3, 2), null],
+    [build.strided(build.stridedT(a, 6, 0, 2), 0, 2, 3), a],
+    [build.strided(build.stridedT(a, 6, 1, 2), 1, 2, 3), a],
+    [build.strided(build.stridedT(a, 6, 1, 2), 0, 2, 3), null],
+    [build.strided(build.stridedT(a, 7, 0, 2), 0, 2, 3), null],
+    [build.interleave(even, build.strided(z, 1, 2, 3)), z],
+    [build.interleave(build.strided(z, 1, 2, 3), even), null],
+    [build.interleave(even, even), null],
+  ];
+  for (const [formula, want] of cases) {
+    assertEquals(print(rewrite(formula, rulesOf("exact"))), print(want ?? formula));
   }
 });
 
