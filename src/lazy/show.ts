@@ -2,22 +2,14 @@
 // short names for variables, as a line, as lines, and as HTML for notebooks.
 
 import {
-  apply,
+  type FormulaText,
   type Node,
-  print,
+  printParts,
   topological,
-  transform,
-  variable,
   type VariableNode,
 } from "../formula/mod.ts";
 import { escapeHtml, previewOf } from "../tensor/mod.ts";
 import type { Input, Inputs } from "./inputs.ts";
-
-/** A formula in words: parts that it uses several times may be named, in order, before it. */
-interface FormulaText {
-  readonly formula: string;
-  readonly parts: readonly (readonly [name: string, text: string])[];
-}
 
 /** A formula and the variables in it. */
 interface Text extends FormulaText {
@@ -27,44 +19,6 @@ interface Text extends FormulaText {
 /** A symbolic matrix as it is shown. */
 export interface Shown extends Text {
   readonly title: string;
-}
-
-/** Formulas of more nodes than this, counted as often as they would be printed, are cut in parts. */
-const LONG = 120;
-
-/** How many nodes the text of each formula would show. */
-function printedSizes(order: readonly Node[]): Map<Node, number> {
-  const sizes = new Map<Node, number>();
-  for (const node of order) {
-    let size = 1;
-    if (node.kind === "op") { for (const a of node.args) size += sizes.get(a) ?? 0; }
-    sizes.set(node, size);
-  }
-  return sizes;
-}
-
-/**
- * Prints a formula. Formulas share what they use twice, so that the text of a high derivative could
- * be exponentially longer than the formula: long ones name their shared parts.
- */
-function formulaText(root: Node, name: (v: VariableNode) => string): FormulaText {
-  const order = topological(root);
-  const sizes = printedSizes(order);
-  if ((sizes.get(root) ?? 0) <= LONG) return { formula: print(root, name), parts: [] };
-  const uses = new Map<Node, number>();
-  for (const node of order) {
-    if (node.kind !== "op") continue;
-    for (const a of node.args) uses.set(a, (uses.get(a) ?? 0) + 1);
-  }
-  const parts: [string, string][] = [];
-  const nameOf = (v: VariableNode): string => v.slot < 0 ? `t${-v.slot}` : name(v);
-  const cut = transform(root, (leaf) => leaf, (node, args) => {
-    const own = apply(node.op, args, node.attributes);
-    if (node === root || (uses.get(node) ?? 0) < 2 || (sizes.get(node) ?? 0) < 3) return own;
-    parts.push([`t${parts.length + 1}`, print(own, nameOf)]);
-    return variable(-parts.length, "p", own.dim); // stands for the part; negative slots are none
-  });
-  return { formula: print(cut, nameOf), parts };
 }
 
 const MADE_BY = { i: "Vi", j: "Vj", p: "Pm" } as const;
@@ -88,7 +42,7 @@ export function textOf({ formula, inputs }: { formula: Node; inputs: Inputs }): 
   const variables = [...names].map(([v, name]) =>
     [name, meaningOf(v, inputs.byId.get(v.slot))] as const
   );
-  return { ...formulaText(formula, (v) => names.get(v) ?? `v${v.slot}`), variables };
+  return { ...printParts(formula, (v) => names.get(v) ?? `v${v.slot}`), variables };
 }
 
 /** Title, formula and variables in one line. */

@@ -48,9 +48,10 @@ export function termOf(op: string, x: Symbolic | Value): Term {
   if (typeof x === "number" || Array.isArray(x) || ArrayBuffer.isView(x)) {
     return parameterTerm(x as number | readonly number[] | NumberArray);
   }
+  const got = x === null ? "null" : typeof x;
   throw new PairfoldError(
     "dtype",
-    `${op}: got ${typeof x}; expected a LazyTensor (Vi, Vj, Pm), a number, a vector or a Tensor`,
+    `${op}: got ${got}; expected a LazyTensor (Vi, Vj, Pm), a number, a vector or a Tensor`,
   );
 }
 
