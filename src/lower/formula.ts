@@ -71,14 +71,12 @@ export class FormulaLowering {
     return this.builders.pair = new Builder("pair", this.float, this.names);
   }
 
-  /** Runs `body` for every component of a formula in a section, as floats. */
+  /** Runs `body` for every component of a formula in a section; indices come as floats. */
   each(node: Node, section: Section, body: (at: Place, value: Value) => void): void {
     const b = this.builders[section];
-    this.#eachSpan(
-      node,
-      section,
-      (span) => body(span, this.#asFloat(b, this.#component(node, span, section))),
-    );
+    this.#eachSpan(node, section, (span) => {
+      body(span, this.#asFloat(b, this.#component(node, span, section)));
+    });
   }
 
   /** One component of a formula (or its only one) as a float of a section. */
