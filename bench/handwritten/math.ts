@@ -1,6 +1,6 @@
 // The pieces that several hand-written loops share: distances, powers of two, compensated totals.
 
-import { CONSTANTS } from "../../src/lower/constants.ts";
+import { CONSTANTS } from "../../src/lower/math/constants.ts";
 import type { ColumnLocals, Fixed, Float, Locals, LoopWriter, Operand } from "./writer.ts";
 
 /** Locals for a number of each column and for differences, reused all over a turn. */

@@ -69,3 +69,26 @@ export const complexRealScal = (a: Node, b: Node): OpNode => apply("complexRealS
 export const complexDivide = (a: Node, b: Node): OpNode => apply("complexDivide", [a, b]);
 export const complexExp = (z: Node): OpNode => apply("complexExp", [z]);
 export const complexExp1j = (x: Node): OpNode => apply("complexExp1j", [x]);
+export const floor = (x: Node): OpNode => apply("floor", [x]);
+export const round = (x: Node, decimals: number): OpNode => apply("round", [x], [decimals]);
+export const mod = (x: Node, modulus: Node, offset: Node): OpNode =>
+  apply("mod", [x, modulus, offset]);
+export const clamp = (x: Node, low: Node, high: Node): OpNode => apply("clamp", [x, low, high]);
+export const clampInt = (x: Node, low: number, high: number): OpNode =>
+  apply("clampInt", [x], [low, high]);
+export const expm1 = (x: Node): OpNode => apply("expm1", [x]);
+export const log1p = (x: Node): OpNode => apply("log1p", [x]);
+export const xLogX = (x: Node): OpNode => apply("xLogX", [x]);
+export const sinXDivX = (x: Node): OpNode => apply("sinXDivX", [x]);
+export const asin = (x: Node): OpNode => apply("asin", [x]);
+export const acos = (x: Node): OpNode => apply("acos", [x]);
+export const atan = (x: Node): OpNode => apply("atan", [x]);
+export const atan2 = (y: Node, x: Node): OpNode => apply("atan2", [y, x]);
+export const sinh = (x: Node): OpNode => apply("sinh", [x]);
+export const cosh = (x: Node): OpNode => apply("cosh", [x]);
+export const tanh = (x: Node): OpNode => apply("tanh", [x]);
+export const erf = (x: Node): OpNode => apply("erf", [x]);
+export const erfc = (x: Node): OpNode => apply("erfc", [x]);
+export const sigmoid = (x: Node): OpNode => apply("sigmoid", [x]);
+export const softplus = (x: Node): OpNode => apply("softplus", [x]);
+export const hypot = (a: Node, b: Node): OpNode => apply("hypot", [a, b]);

@@ -40,6 +40,12 @@ function power<T, M>(s: ScalarAlgebra<T, M>, x: T, n: number): T {
   return n % 2 === 0 ? squared : s.mul(squared, x);
 }
 
+/** 10^|decimals| is a float64, and finite in float32. */
+const MAX_DECIMALS = 22;
+
+/** From here on a float64 has no fraction (nor has a float32). */
+const ALL_INTEGERS = 2 ** 53;
+
 /** Number of the multiplications above stays small; larger exponents are better as powr. */
 const MAX_INTEGER_EXPONENT = 1024;
 
@@ -128,12 +134,14 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
     evaluate: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
     scalar: (s, [x, y]) => s.pow(x, y),
     // At x = 0 the x-derivative counts as 0 where it is infinite (y < 1), the y-derivative as 0.
+    // What is not chosen is computed of 1, so that its own derivatives are finite too.
     grad: (g, [x, y], z) => {
       const atZero = f.eq(x, ZERO);
-      const slope = f.mul(y, f.powr(x, f.sub(y, ONE)));
+      const isInfinite = f.mul(atZero, f.lt(y, ONE));
+      const slope = f.mul(y, f.powr(f.where(isInfinite, ONE, x), f.sub(y, ONE)));
       return [
-        f.mul(g, f.where(f.mul(atZero, f.lt(y, ONE)), ZERO, slope)),
-        f.mul(g, f.mul(z, f.where(atZero, ZERO, f.log(x)))),
+        f.mul(g, f.where(isInfinite, ZERO, slope)),
+        f.mul(g, f.mul(z, f.log(f.where(atZero, ONE, x)))),
       ];
     },
   },
@@ -243,6 +251,99 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
     grad: (g, [a, b]) => {
       const second = f.add(f.lt(a, b), f.ne(a, a));
       return [f.where(second, ZERO, g), f.where(second, g, ZERO)];
+    },
+  },
+  floor: {
+    ...unary,
+    meaning: "the largest integer ≤ x; zero gradient",
+    evaluate: ([x]) => Math.floor(x),
+    scalar: (s, [x]) => s.floor(x),
+    grad: () => [null],
+  },
+  round: {
+    ...unary,
+    samples: onVector(3, [0], [1], [-1]),
+    meaning: "x to d decimals (d an integer of the formula; d < 0: to tens, hundreds, …), halves " +
+      "away from zero; zero gradient",
+    attributes: ["decimals"],
+    domain: [[-20, 20]],
+    dim: (op, args, attributes) => {
+      checkAttribute(op, "decimals", attributes[0], -MAX_DECIMALS, MAX_DECIMALS);
+      return args[0].dim;
+    },
+    evaluate: ([x], [d]) => {
+      const factor = 10 ** Math.abs(d);
+      const scaled = d > 0 ? x * factor : x / factor;
+      const a = Math.abs(scaled);
+      if (!(a < ALL_INTEGERS)) return x;
+      const whole = Math.floor(a);
+      const rounded = Math.sign(scaled) * (a - whole >= 0.5 ? whole + 1 : whole);
+      return d > 0 ? rounded / factor : rounded * factor;
+    },
+    scalar: (s, [x], [d]) => {
+      const factor = s.constant(10 ** Math.abs(d));
+      const scaled = d === 0 ? x : d > 0 ? s.mul(x, factor) : s.div(x, factor);
+      const a = s.abs(scaled);
+      const whole = s.floor(a);
+      // exact, unlike floor(a + ½)
+      const isUp = s.le(s.constant(0.5), s.sub(a, whole));
+      const up = s.select(isUp, s.add(whole, s.constant(1)), whole);
+      const rounded = s.select(s.lt(scaled, s.constant(0)), s.neg(up), up);
+      const back = d === 0 ? rounded : d > 0 ? s.div(rounded, factor) : s.mul(rounded, factor);
+      return s.select(s.lt(a, s.constant(ALL_INTEGERS)), back, x);
+    },
+    grad: () => [null],
+  },
+  mod: {
+    ...binary,
+    arity: 3,
+    meaning: "x − m · floor((x − o) / m): x modulo m, from o (inclusive) to o + m; the gradient " +
+      "takes the floor as constant",
+    domain: [[-2, 2], [0.5, 2], [-1, 1]],
+    evaluate: ([x, m, o]) => x - m * Math.floor((x - o) / m),
+    scalar: (s, [x, m, o]) => s.sub(x, s.mul(m, s.floor(s.div(s.sub(x, o), m)))),
+    grad: (g, [x, m, o]) => [g, f.neg(f.mul(g, f.floor(f.div(f.sub(x, o), m)))), null],
+  },
+  clamp: {
+    ...binary,
+    arity: 3,
+    meaning:
+      "low where x < low, else high where x > high, else x (NaN too); the gradient goes to " +
+      "what was chosen: to x on the closed interval",
+    domain: [[-2, 2], [-1.5, -0.5], [0.5, 1.5]],
+    evaluate: ([x, low, high]) => x < low ? low : x > high ? high : x,
+    scalar: (s, [x, low, high]) => s.select(s.lt(x, low), low, s.select(s.lt(high, x), high, x)),
+    grad: (g, [x, low, high]) => {
+      const isBelow = f.lt(x, low);
+      const isAbove = f.gt(x, high);
+      return [
+        f.where(isBelow, ZERO, f.where(isAbove, ZERO, g)),
+        f.where(isBelow, g, ZERO),
+        f.where(isBelow, ZERO, f.where(isAbove, g, ZERO)),
+      ];
+    },
+  },
+  clampInt: {
+    ...unary,
+    samples: onVector(3, [0, 1], [-1, 1], [-3, 3]),
+    meaning:
+      "clamp to integers of the formula: low where x < low, else high where x > high, else " +
+      "x (NaN too); derivative 1 on the closed interval, else 0",
+    attributes: ["low", "high"],
+    dim: (op, args, attributes) => {
+      const limit = Number.MAX_SAFE_INTEGER;
+      checkAttribute(op, "low", attributes[0], -limit, limit);
+      checkAttribute(op, "high", attributes[1], -limit, limit);
+      return args[0].dim;
+    },
+    evaluate: ([x], [low, high]) => x < low ? low : x > high ? high : x,
+    scalar: (s, [x], attributes) => {
+      const [low, high] = attributes.map((value) => s.constant(value));
+      return s.select(s.lt(x, low), low, s.select(s.lt(high, x), high, x));
+    },
+    grad: (g, [x], _y, [low, high]) => {
+      const inner = f.where(f.gt(x, constant(high)), ZERO, g);
+      return [f.where(f.lt(x, constant(low)), ZERO, inner)];
     },
   },
 });

@@ -18,6 +18,7 @@ export {
   VECTOR_OPS,
 } from "./names.ts";
 export type { VectorOp } from "./names.ts";
+export { erf, erfc } from "./erf.ts";
 export * from "./node.ts";
 export { entryOf, scalarTable, vectorTable } from "./ops.ts";
 export { type FormulaText, print, printParts } from "./print.ts";

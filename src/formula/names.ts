@@ -23,6 +23,31 @@ export const ELEMENTWISE_OPS = [
   "relu",
   "min",
   "max",
+  "floor",
+  "round",
+  "mod",
+  "clamp",
+  "clampInt",
+] as const;
+
+/** Elementwise ops that are functions of analysis. */
+export const SPECIAL_OPS = [
+  "expm1",
+  "log1p",
+  "xLogX",
+  "sinXDivX",
+  "asin",
+  "acos",
+  "atan",
+  "atan2",
+  "sinh",
+  "cosh",
+  "tanh",
+  "erf",
+  "erfc",
+  "sigmoid",
+  "softplus",
+  "hypot",
 ] as const;
 
 /** Elementwise ops that compare or choose. */
@@ -78,15 +103,20 @@ export const COMPLEX_OPS = [
 ] as const;
 
 export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
+export type SpecialOp = typeof SPECIAL_OPS[number];
 export type ComparisonOp = typeof COMPARISON_OPS[number];
 export type VectorOp = typeof VECTOR_OPS[number];
 export type ComplexOp = typeof COMPLEX_OPS[number];
 /** Ops with a scalar definition, applied component by component. */
-export type ScalarOp = ElementwiseOp | ComparisonOp;
+export type ScalarOp = ElementwiseOp | SpecialOp | ComparisonOp;
 /** The name of any op. */
 export type OpName = ScalarOp | VectorOp | ComplexOp;
 
-export const SCALAR_OPS: readonly ScalarOp[] = [...ELEMENTWISE_OPS, ...COMPARISON_OPS];
+export const SCALAR_OPS: readonly ScalarOp[] = [
+  ...ELEMENTWISE_OPS,
+  ...SPECIAL_OPS,
+  ...COMPARISON_OPS,
+];
 export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS, ...COMPLEX_OPS];
 
 const scalarOps: ReadonlySet<string> = new Set(SCALAR_OPS);

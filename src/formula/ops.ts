@@ -5,10 +5,12 @@ import { elementwise } from "./elementwise.ts";
 import { complex } from "./complex.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
 import { type ComplexOp, isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
+import { special } from "./special.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...elementwise,
+  ...special,
   ...comparison,
 };
 

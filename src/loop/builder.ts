@@ -9,6 +9,7 @@ import {
   integerOf,
   isFloat,
   type LocalArray,
+  type MathOperation,
   type Memory,
   type Operation,
   type Place,
@@ -330,7 +331,7 @@ export class Builder {
     return this.#operation("select", a.type, [mask, a, b]);
   }
   /** A math function that the target has. */
-  primitive(operation: "exp" | "log" | "sin" | "cos" | "pow", ...args: readonly Value[]): Value {
+  primitive(operation: MathOperation, ...args: readonly Value[]): Value {
     return this.#same(operation, ...args);
   }
 }

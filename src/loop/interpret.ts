@@ -1,6 +1,7 @@
 // Runs the uniform section on the host, in float64: parameters in, the uniform record out.
 
 import { PairfoldError } from "../error.ts";
+import { erf, erfc } from "../formula/mod.ts";
 import type { Cell, Counter, LocalArray, Operation, Region, Value } from "./ir.ts";
 
 const bool = (x: boolean): number => x ? 1 : 0;
@@ -29,6 +30,18 @@ const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> 
   log: ([x]) => Math.log(x),
   sin: ([x]) => Math.sin(x),
   cos: ([x]) => Math.cos(x),
+  expm1: ([x]) => Math.expm1(x),
+  log1p: ([x]) => Math.log1p(x),
+  asin: ([x]) => Math.asin(x),
+  acos: ([x]) => Math.acos(x),
+  atan: ([x]) => Math.atan(x),
+  atan2: ([y, x]) => Math.atan2(y, x),
+  sinh: ([x]) => Math.sinh(x),
+  cosh: ([x]) => Math.cosh(x),
+  tanh: ([x]) => Math.tanh(x),
+  erf: ([x]) => erf(x),
+  erfc: ([x]) => erfc(x),
+  hypot: ([x, y]) => Math.hypot(x, y),
   pow: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
   convert: ([x]) => x,
   promote: ([x]) => x,

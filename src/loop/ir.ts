@@ -48,6 +48,28 @@ export interface Cell {
   readonly type: Type;
 }
 
+/** Math functions of targets that have them: the host, for the uniform section. */
+export const MATH_OPERATIONS = {
+  exp: 1,
+  expm1: 1,
+  log: 1,
+  log1p: 1,
+  sin: 1,
+  cos: 1,
+  asin: 1,
+  acos: 1,
+  atan: 1,
+  atan2: 2,
+  sinh: 1,
+  cosh: 1,
+  tanh: 1,
+  erf: 1,
+  erfc: 1,
+  pow: 2,
+  hypot: 2,
+} as const;
+export type MathOperation = keyof typeof MATH_OPERATIONS;
+
 /** Pure operations: their arguments have the type named, their result the same unless said. */
 export const OPERATIONS = {
   add: 2,
@@ -78,11 +100,7 @@ export const OPERATIONS = {
   maskAnd: 2,
   maskOr: 2,
   select: 3, // mask, value, value
-  exp: 1, // math functions of targets that have them (the host, for the uniform section)
-  log: 1,
-  sin: 1,
-  cos: 1,
-  pow: 2,
+  ...MATH_OPERATIONS,
 } as const;
 export type Operation = keyof typeof OPERATIONS;
 

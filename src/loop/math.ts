@@ -6,10 +6,23 @@ import type { Value } from "./ir.ts";
 /** Builds math functions of values of the builder's float type. */
 export interface MathFunctions {
   exp(b: Builder, x: Value): Value;
+  expm1(b: Builder, x: Value): Value;
   log(b: Builder, x: Value): Value;
+  log1p(b: Builder, x: Value): Value;
   sin(b: Builder, x: Value): Value;
   cos(b: Builder, x: Value): Value;
+  asin(b: Builder, x: Value): Value;
+  acos(b: Builder, x: Value): Value;
+  atan(b: Builder, x: Value): Value;
+  /** The angle of the point (x, y). */
+  atan2(b: Builder, y: Value, x: Value): Value;
+  sinh(b: Builder, x: Value): Value;
+  cosh(b: Builder, x: Value): Value;
+  tanh(b: Builder, x: Value): Value;
+  erf(b: Builder, x: Value): Value;
+  erfc(b: Builder, x: Value): Value;
   pow(b: Builder, x: Value, y: Value): Value;
+  hypot(b: Builder, x: Value, y: Value): Value;
   /**
    * exp(c · q) for a uniform c. `uniform` computes c-only values in the uniform section and hands
    * them over as values of the builder's section; `nonNegative` tells that q ≥ 0 or NaN.

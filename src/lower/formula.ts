@@ -26,7 +26,7 @@ import {
   type Value,
 } from "../loop/mod.ts";
 import { UNROLL_LIMIT } from "../reduction/mod.ts";
-import { hostMath } from "./math.ts";
+import { hostMath } from "./math/mod.ts";
 import { isNonNegative } from "./normalise.ts";
 
 /** Components offset … offset + length − 1: one, or all that a loop's counter runs over. */
@@ -315,11 +315,24 @@ export class FormulaLowering {
       neg: (x) => b.neg(float(x)),
       abs: (x) => b.abs(float(x)),
       sqrt: (x) => b.sqrt(float(x)),
+      floor: (x) => b.floor(float(x)),
       exp: (x) => math.exp(b, float(x)),
+      expm1: (x) => math.expm1(b, float(x)),
       log: (x) => math.log(b, float(x)),
+      log1p: (x) => math.log1p(b, float(x)),
       sin: (x) => math.sin(b, float(x)),
       cos: (x) => math.cos(b, float(x)),
+      asin: (x) => math.asin(b, float(x)),
+      acos: (x) => math.acos(b, float(x)),
+      atan: (x) => math.atan(b, float(x)),
+      atan2: (y, x) => math.atan2(b, float(y), float(x)),
+      sinh: (x) => math.sinh(b, float(x)),
+      cosh: (x) => math.cosh(b, float(x)),
+      tanh: (x) => math.tanh(b, float(x)),
+      erf: (x) => math.erf(b, float(x)),
+      erfc: (x) => math.erfc(b, float(x)),
       pow: (x, y) => math.pow(b, float(x), float(y)),
+      hypot: (x, y) => math.hypot(b, float(x), float(y)),
       lt: compare("lt"),
       le: compare("le"),
       eq: compare("eq"),

@@ -23,7 +23,7 @@ import {
 import { FormulaLowering } from "./formula.ts";
 import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 
-export { expandedMath } from "./math.ts";
+export { expandedMath } from "./math/mod.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
 /** A fold to lower: Reduction_j of a formula whose row axis is i, folded axis j. */

@@ -140,6 +140,12 @@ export function isNonNegative(node: Node): boolean {
     case "norm2":
     case "sqDist":
     case "powr":
+    case "sigmoid":
+    case "softplus":
+    case "acos":
+    case "cosh":
+    case "erfc":
+    case "hypot":
     case "lt":
     case "le":
     case "gt":
@@ -156,6 +162,16 @@ export function isNonNegative(node: Node): boolean {
     case "extract":
     case "concat":
     case "inv":
+    case "floor":
+    case "round":
+    case "clamp":
+    case "expm1":
+    case "log1p":
+    case "asin":
+    case "atan":
+    case "sinh":
+    case "tanh":
+    case "erf":
       return node.args.every(isNonNegative);
     default:
       return false;

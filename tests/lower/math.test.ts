@@ -1,6 +1,6 @@
 // The expanded math functions against the higher-precision oracle, through the whole pipeline: both
 // float types, with and without fused multiply-add, in the row, pair and column sections. Bounds
-// are read from the table at the top of src/lower/math.ts, so that table and tests cannot part.
+// are read from the table at the top of src/lower/math/mod.ts, so that table and tests cannot part.
 //
 // PAIRFOLD_TEST=full draws many times the arguments and prints the largest errors.
 

@@ -1,5 +1,5 @@
 // The math functions under test: how they are written, what they are exactly, where to look, and
-// what error src/lower/math.ts states for them.
+// what error src/lower/math/mod.ts states for them.
 
 import { assert } from "@std/assert";
 import type { LazyTensor } from "../../mod.ts";
@@ -265,13 +265,13 @@ export interface Bound {
   readonly relative: number;
 }
 
-const header = Deno.readTextFileSync(new URL("../../src/lower/math.ts", import.meta.url));
+const header = Deno.readTextFileSync(new URL("../../src/lower/math/mod.ts", import.meta.url));
 
 /** The bound that the header's table states in a row: `2 ulp`, `3 ulp + |c·q|·2^−24 (2^−53)`. */
 export function statedBound(row: string, format: Format): Bound {
   const line = header.split("\n").find((text) => text.startsWith(`//   ${row} `));
   const error = line?.match(/ ([\d.]+) ulp(?: \+ \|[^|]+\| ?· ?2\^−(\d+) \(2\^−(\d+)\))?/);
-  assert(error, `src/lower/math.ts: its header states no bound for ${row}`);
+  assert(error, `src/lower/math/mod.ts: its header states no bound for ${row}`);
   const [, ulps, power32, power64] = error;
   const power = format === FLOAT32 ? power32 : power64;
   return { ulps: Number(ulps), relative: power === undefined ? 0 : 2 ** -Number(power) };

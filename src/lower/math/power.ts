@@ -1,0 +1,29 @@
+// Real powers, and the length of the hypotenuse.
+
+import type { Builder, Value } from "../../loop/mod.ts";
+import { CONSTANTS } from "./constants.ts";
+import { exp } from "./exponential.ts";
+import { log } from "./logarithm.ts";
+
+/** x^y = exp(y log x), 1 at y = 0. */
+export function pow(b: Builder, x: Value, y: Value): Value {
+  const one = b.constant(1);
+  return b.select(b.eq(y, b.constant(0)), one, exp(b, b.mul(y, log(b, x))));
+}
+
+/** √(x² + y²), scaled by a power of two where squares would overflow or underflow. */
+export function hypot(b: Builder, x: Value, y: Value): Value {
+  const { above, below, down, up } = CONSTANTS[b.float].hypot;
+  const [p, q] = [b.abs(x), b.abs(y)];
+  const larger = b.pmax(p, q);
+  const isLarge = b.lt(b.constant(above), larger);
+  const isSmall = b.lt(larger, b.constant(below));
+  const choose = (large: number, small: number): Value =>
+    b.select(isLarge, b.constant(large), b.select(isSmall, b.constant(small), b.constant(1)));
+  const scale = choose(down, up);
+  const [s, t] = [b.mul(p, scale), b.mul(q, scale)];
+  const root = b.sqrt(b.madd(s, s, b.mul(t, t)));
+  const infinity = b.constant(Infinity);
+  const isInfinite = b.maskOr(b.eq(p, infinity), b.eq(q, infinity));
+  return b.select(isInfinite, infinity, b.mul(root, choose(1 / down, 1 / up)));
+}
