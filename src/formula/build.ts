@@ -1,5 +1,6 @@
 // One constructor per op, for rules and for code that builds formulas by hand. They only apply.
 
+import { flatten, type TensorDotLayout } from "./contraction.ts";
 import { apply, type Node, type OpNode } from "./node.ts";
 
 export { constant } from "./node.ts";
@@ -92,3 +93,39 @@ export const erfc = (x: Node): OpNode => apply("erfc", [x]);
 export const sigmoid = (x: Node): OpNode => apply("sigmoid", [x]);
 export const softplus = (x: Node): OpNode => apply("softplus", [x]);
 export const hypot = (a: Node, b: Node): OpNode => apply("hypot", [a, b]);
+export const sqNormIso = (s: Node, x: Node): OpNode => apply("sqNormIso", [s, x]);
+export const sqNormDiag = (s: Node, x: Node): OpNode => apply("sqNormDiag", [s, x]);
+export const symSqNorm = (a: Node, x: Node): OpNode => apply("symSqNorm", [a, x]);
+export const weightedSqNorm = (s: Node, x: Node): OpNode => apply("weightedSqNorm", [s, x]);
+export const weightedSqDist = (s: Node, x: Node, y: Node): OpNode =>
+  apply("weightedSqDist", [s, x, y]);
+export const maxOf = (x: Node): OpNode => apply("maxOf", [x]);
+export const minOf = (x: Node): OpNode => apply("minOf", [x]);
+export const argMaxOf = (x: Node): OpNode => apply("argMaxOf", [x]);
+export const argMinOf = (x: Node): OpNode => apply("argMinOf", [x]);
+export const iota = (dim: number): OpNode => apply("iota", [], [dim]);
+export const oneHot = (x: Node, dim: number): OpNode => apply("oneHot", [x], [dim]);
+export const bSpline = (knots: Node, x: Node, order: number): OpNode =>
+  apply("bSpline", [knots, x], [order]);
+export const matVecMult = (a: Node, b: Node): OpNode => apply("matVecMult", [a, b]);
+export const vecMatMult = (b: Node, a: Node): OpNode => apply("vecMatMult", [b, a]);
+export const tensorProd = (a: Node, b: Node): OpNode => apply("tensorProd", [a, b]);
+export const kron = (
+  a: Node,
+  b: Node,
+  dimsA: readonly number[],
+  dimsB: readonly number[],
+): OpNode => apply("kron", [a, b], [dimsA.length, ...dimsA, ...dimsB]);
+export const tensorDot = (a: Node, b: Node, layout: TensorDotLayout): OpNode =>
+  apply("tensorDot", [a, b], flatten(layout));
+export const cross = (a: Node, b: Node): OpNode => apply("cross", [a, b]);
+export const det3 = (a: Node): OpNode => apply("det3", [a]);
+export const inv3 = (a: Node): OpNode => apply("inv3", [a]);
+export const softDtwSqDist = (x: Node, y: Node, gamma: Node): OpNode =>
+  apply("softDtwSqDist", [x, y, gamma]);
+export const softDtwTable = (costs: Node, gamma: Node, n: number, m: number): OpNode =>
+  apply("softDtwTable", [costs, gamma], [n, m]);
+export const gridScan = (a: Node, b: Node, c: Node, s: Node, n: number, m: number): OpNode =>
+  apply("gridScan", [a, b, c, s], [n, m]);
+export const gridScanT = (a: Node, b: Node, c: Node, s: Node, n: number, m: number): OpNode =>
+  apply("gridScanT", [a, b, c, s], [n, m]);

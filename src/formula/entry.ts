@@ -65,14 +65,23 @@ interface EntryBase {
   readonly meaning: string;
   /** Number of arguments; -1 for one or more. */
   readonly arity: number;
-  /** Names of the integer attributes. */
+  /** Names of the integer attributes; a last one like "...dims" stands for any number of them. */
   readonly attributes: readonly string[];
   readonly dim: DimRule;
   readonly grad: GradRule;
   /** Where random tests draw arguments from: one interval per argument, or one for all. */
   readonly domain: readonly Interval[];
+  /** How tests draw a component from u, uniform in [0, 1), where intervals are not enough. */
+  readonly draw?: (argument: number, component: number, u: number) => number;
   /** What tests try the op on; default: vectors of dim 3, the second of them also a scalar. */
   readonly samples?: readonly Sample[];
+}
+
+/** A component of an argument, as random tests draw it. */
+export function drawn(entry: EntryBase, argument: number, component: number, u: number): number {
+  if (entry.draw !== undefined) return entry.draw(argument, component, u);
+  const [low, high] = entry.domain[Math.min(argument, entry.domain.length - 1)];
+  return low + (high - low) * u;
 }
 
 /** What tests try an op on. */
@@ -100,7 +109,7 @@ export interface ScalarEntry extends EntryBase {
 
 /**
  * An op on vectors: `evaluate` dense in float64; `define` says it by simpler ops, null for the
- * few that lowering knows (sum, sumT, concat, extract, extractT).
+ * few that lowering knows.
  */
 export interface VectorEntry extends EntryBase {
   readonly evaluate: (
@@ -165,10 +174,13 @@ export function declare<Name extends OpName, Entry extends EntryBase>(
         const wanted = arity < 0 ? "at least 1" : String(arity);
         throw new PairfoldError("dim", `${op}: got ${args.length} arguments; expected ${wanted}`);
       }
-      if (attributes.length !== names.length) {
+      const isOpen = names.at(-1)?.startsWith("...") ?? false;
+      const fewest = names.length - (isOpen ? 1 : 0);
+      if (attributes.length < fewest || (!isOpen && attributes.length > fewest)) {
+        const wanted = `${isOpen ? "at least " : ""}${fewest} (${names})`;
         throw new PairfoldError(
           "dim",
-          `${op}: got ${attributes.length} attributes; expected ${names.length} (${names})`,
+          `${op}: got ${attributes.length} attributes; expected ${wanted}`,
         );
       }
       return dim(op, args, attributes);

@@ -2,6 +2,7 @@
 
 export * as build from "./build.ts";
 export {
+  drawn,
   type GradRule,
   type Interval,
   type Sample,
@@ -17,8 +18,15 @@ export {
   type ScalarOp,
   VECTOR_OPS,
 } from "./names.ts";
-export type { VectorOp } from "./names.ts";
 export { erf, erfc } from "./erf.ts";
+export { TENSOR_OPS, type TensorOp, type VectorOp } from "./names.ts";
+export {
+  axesOf,
+  layoutOf,
+  stridesOf,
+  type TensorDotAxes,
+  type TensorDotLayout,
+} from "./contraction.ts";
 export * from "./node.ts";
 export { entryOf, scalarTable, vectorTable } from "./ops.ts";
 export { type FormulaText, print, printParts } from "./print.ts";

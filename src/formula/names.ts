@@ -102,11 +102,42 @@ export const COMPLEX_OPS = [
   "complexExp1j",
 ] as const;
 
+/** Norms with weights, matrices and tensors, extrema and bases of vectors. */
+export const TENSOR_OPS = [
+  "sqNormIso",
+  "sqNormDiag",
+  "symSqNorm",
+  "weightedSqNorm",
+  "weightedSqDist",
+  "maxOf",
+  "minOf",
+  "argMaxOf",
+  "argMinOf",
+  "iota",
+  "oneHot",
+  "bSpline",
+  "matVecMult",
+  "vecMatMult",
+  "tensorProd",
+  "kron",
+  "tensorDot",
+  "cross",
+  "det3",
+  "inv3",
+  "softDtwSqDist",
+  "softDtwTable",
+  "gridScan",
+  "gridScanT",
+] as const;
+
 export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
 export type SpecialOp = typeof SPECIAL_OPS[number];
 export type ComparisonOp = typeof COMPARISON_OPS[number];
-export type VectorOp = typeof VECTOR_OPS[number];
 export type ComplexOp = typeof COMPLEX_OPS[number];
+export type TensorOp = typeof TENSOR_OPS[number];
+/** Those with a table of their own: B-splines and time warping. */
+export type CurveOp = "bSpline" | "softDtwSqDist" | "softDtwTable" | "gridScan" | "gridScanT";
+export type VectorOp = typeof VECTOR_OPS[number] | TensorOp;
 /** Ops with a scalar definition, applied component by component. */
 export type ScalarOp = ElementwiseOp | SpecialOp | ComparisonOp;
 /** The name of any op. */
@@ -117,7 +148,12 @@ export const SCALAR_OPS: readonly ScalarOp[] = [
   ...SPECIAL_OPS,
   ...COMPARISON_OPS,
 ];
-export const ALL_OPS: readonly OpName[] = [...SCALAR_OPS, ...VECTOR_OPS, ...COMPLEX_OPS];
+export const ALL_OPS: readonly OpName[] = [
+  ...SCALAR_OPS,
+  ...VECTOR_OPS,
+  ...TENSOR_OPS,
+  ...COMPLEX_OPS,
+];
 
 const scalarOps: ReadonlySet<string> = new Set(SCALAR_OPS);
 

@@ -6,6 +6,8 @@ import { complex } from "./complex.ts";
 import type { ScalarEntry, VectorEntry } from "./entry.ts";
 import { type ComplexOp, isScalarOp, type OpName, type ScalarOp, type VectorOp } from "./names.ts";
 import { special } from "./special.ts";
+import { curve } from "./curve.ts";
+import { tensor } from "./tensor.ts";
 import { vector } from "./vector.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
@@ -17,6 +19,8 @@ export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
 export const vectorTable: Readonly<Record<VectorOp | ComplexOp, VectorEntry>> = {
   ...vector,
   ...complex,
+  ...tensor,
+  ...curve,
 };
 
 /** The table entry of any op. */

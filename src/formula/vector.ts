@@ -10,7 +10,7 @@ import {
   refuse,
   type VectorEntry,
 } from "./entry.ts";
-import type { VectorOp } from "./names.ts";
+import type { TensorOp, VectorOp } from "./names.ts";
 import { constant } from "./node.ts";
 
 const TWO = constant(2);
@@ -34,7 +34,7 @@ function sqNorm(x: Float64Array): number {
 
 const reciprocalRoot = (x: number): number => x === 0 ? 0 : 1 / Math.sqrt(x);
 
-export const vector = declare<VectorOp, VectorEntry>({
+export const vector = declare<Exclude<VectorOp, TensorOp>, VectorEntry>({
   sum: {
     ...unary,
     meaning: "sum of the components",

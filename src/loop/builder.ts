@@ -19,6 +19,7 @@ import {
   type Type,
   type Value,
 } from "./ir.ts";
+import { placeKey } from "./place.ts";
 
 const COMMUTATIVE: ReadonlySet<Operation> = new Set([
   "add",
@@ -73,18 +74,37 @@ export class Builder {
     return value;
   }
 
-  /** Whether a value may be used where the builder stands. */
-  sees(value: Value): boolean {
-    return this.#open.includes(value.region);
+  /** The region that the builder adds to. */
+  get here(): Region {
+    return this.#current;
+  }
+
+  /** Whether what a region holds (a value, an array that it fills) may be used where one stands. */
+  sees({ region }: { readonly region: Region }): boolean {
+    return this.#open.includes(region);
+  }
+
+  /** The outermost place from which no loop is entered that `needs` does not hold. */
+  #levelOf(needs: readonly Region[]): number {
+    let level = this.#open.length - 1;
+    while (
+      level > 0 && this.#open[level].kind === "for" && !needs.includes(this.#open[level])
+    ) level--;
+    return level;
+  }
+
+  /** Runs `body` before the loops around, but for those whose counters it needs. */
+  before<T>(needs: readonly Counter[], body: () => T): T {
+    const loops = needs.map((counter) => this.#loopOf(counter));
+    const inner = this.#open.splice(this.#levelOf(loops) + 1);
+    const result = body();
+    this.#open.push(...inner);
+    return result;
   }
 
   /** Emits a pure value once, in the outermost loop that it does not depend on. */
-  #share(key: string, shape: Shape<Value>, needs: readonly Region[], counter?: Region): Value {
-    let level = this.#open.length - 1;
-    while (
-      level > 0 && this.#open[level].kind === "for" && this.#open[level] !== counter &&
-      !needs.includes(this.#open[level])
-    ) level--;
+  #share(key: string, shape: Shape<Value>, needs: readonly Region[]): Value {
+    const level = this.#levelOf(needs);
     for (let k = level; k >= 0; k--) {
       const found = this.#open[k].known.get(key);
       if (found !== undefined) return found;
@@ -110,6 +130,12 @@ export class Builder {
     return this.#share("count", { kind: "count", type: this.integer, perRow: false }, []);
   }
 
+  /** The number of turns that a loop around has taken. */
+  counter(counter: Counter): Value {
+    const shape = { kind: "counter", type: this.integer, counter, perRow: false } as const;
+    return this.#share(`counter:${counter.id}`, shape, [this.#loopOf(counter)]);
+  }
+
   /** Loads from memory that this section does not write (inputs, records of earlier sections). */
   load(memory: Memory, place: Place, type: Type = this.float): Value {
     const what = memory.kind === "record"
@@ -120,9 +146,9 @@ export class Builder {
     const perRow = memory.kind === "record"
       ? memory.section === "row"
       : memory.kind === "array" || this.#sectionIsPerRow;
-    const key = `load:${what}:${type}:${place.counter?.id ?? ""}:${place.offset}`;
-    const home = place.counter === null ? undefined : this.#loopOf(place.counter);
-    return this.#share(key, { kind: "load", type, memory, place, perRow }, [], home);
+    const key = `load:${what}:${type}:${placeKey(place)}`;
+    const loops = place.terms.map((t) => this.#loopOf(t.counter));
+    return this.#share(key, { kind: "load", type, memory, place, perRow }, loops);
   }
 
   /** Reads an element of an array of state, as it is now. */
@@ -164,7 +190,7 @@ export class Builder {
 
   /** A loop over 0 … count − 1. */
   for(count: number, body: (counter: Counter) => void): void {
-    const counter = { id: this.#names.next() };
+    const counter = { id: this.#names.next(), count };
     const inner = region("for");
     this.#loops.set(counter, inner);
     this.#open.push(inner);
@@ -334,9 +360,4 @@ export class Builder {
   primitive(operation: MathOperation, ...args: readonly Value[]): Value {
     return this.#same(operation, ...args);
   }
-}
-
-/** A fixed place. */
-export function place(offset: number, counter: Counter | null = null): Place {
-  return { counter, offset };
 }

@@ -2,7 +2,7 @@
 
 import { PairfoldError } from "../error.ts";
 import { erf, erfc } from "../formula/mod.ts";
-import type { Cell, Counter, LocalArray, Operation, Region, Value } from "./ir.ts";
+import type { Cell, Counter, LocalArray, Operation, Place, Region, Value } from "./ir.ts";
 
 const bool = (x: boolean): number => x ? 1 : 0;
 
@@ -79,6 +79,9 @@ export function interpretUniform(
     if (result === undefined) throw new PairfoldError("internal", "uniform value is undefined");
     return result;
   };
+  const turns = (counter: Counter): number => counters.get(counter) ?? 0;
+  const element = ({ offset, terms }: Place): number =>
+    terms.reduce((at, { counter, step }) => at + step * turns(counter), offset);
   const compute = (value: Value): number => {
     switch (value.kind) {
       case "constant":
@@ -88,12 +91,14 @@ export function interpretUniform(
       case "operation":
         return MEANING[value.operation](value.args.map(read));
       case "load": {
-        const { memory, place } = value;
-        const at = place.offset + (place.counter === null ? 0 : counters.get(place.counter) ?? 0);
+        const { memory } = value;
+        const at = element(value.place);
         if (memory.kind === "input") return inputs[memory.slot]?.[at] ?? NaN;
         if (memory.kind === "array") return arrayOf(memory.array)[at];
         return record[at];
       }
+      case "counter":
+        return turns(value.counter);
       case "index":
       case "count":
         throw new PairfoldError("internal", `the uniform section has no ${value.kind}`);
@@ -111,9 +116,8 @@ export function interpretUniform(
           cells.set(s.cell, read(s.value));
           break;
         case "store": {
-          const { counter, offset } = s.place;
-          const at = offset + (counter === null ? 0 : counters.get(counter) ?? 0);
-          (s.memory.kind === "array" ? arrayOf(s.memory.array) : record)[at] = read(s.value);
+          const target = s.memory.kind === "array" ? arrayOf(s.memory.array) : record;
+          target[element(s.place)] = read(s.value);
           break;
         }
         case "for":

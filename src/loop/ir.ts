@@ -15,15 +15,22 @@ export type Section = "uniform" | "row" | "column" | "pair" | "finish";
 /** Sections whose values are kept in a record that later sections load from. */
 export type RecordSection = "uniform" | "row" | "column";
 
-/** The counter of a `for` statement. */
+/** The counter of a `for` statement: 0 … count − 1. */
 export interface Counter {
   readonly id: number;
+  readonly count: number;
 }
 
-/** A place in an array: `offset`, plus a counter. */
+/** A counter's share of a place. */
+export interface Term {
+  readonly counter: Counter;
+  readonly step: number;
+}
+
+/** A place in an array: `offset` + Σ step · counter. */
 export interface Place {
-  readonly counter: Counter | null;
   readonly offset: number;
+  readonly terms: readonly Term[];
 }
 
 /** What loads read and stores write. */
@@ -122,6 +129,7 @@ export type Value =
     | { readonly kind: "constant"; readonly value: number }
     | { readonly kind: "index"; readonly axis: "row" | "column" }
     | { readonly kind: "count" } // number of columns folded
+    | { readonly kind: "counter"; readonly counter: Counter } // of the loop around
     | { readonly kind: "get"; readonly cell: Cell }
     | { readonly kind: "load"; readonly memory: Memory; readonly place: Place }
     | {

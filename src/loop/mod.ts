@@ -1,10 +1,11 @@
 // The loop IR: values, regions, builder, passes, verifier, printer.
 
-export { Builder, Names, place } from "./builder.ts";
+export { Builder, Names } from "./builder.ts";
 export { interpretUniform } from "./interpret.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
+export * from "./place.ts";
 export { removeDead, replicate, type Replication, RowCopies, visit } from "./passes.ts";
 export { printKernel, printRegion } from "./print.ts";
 export { verifyKernel, verifyRegion } from "./verify.ts";

@@ -40,9 +40,11 @@ class Printer {
       : memory.kind === "array"
       ? memory.array.name
       : `${memory.kind}${memory.slot}`;
-    const counter = place.counter === null ? "" : this.#name("d", place.counter.id);
-    const offset = place.offset === 0 && counter !== "" ? "" : String(place.offset);
-    return `${name}[${[counter, offset].filter((part) => part !== "").join(" + ")}]`;
+    const counters = place.terms.map(({ counter, step }) =>
+      this.#name("d", counter.id) + (step === 1 ? "" : ` * ${step}`)
+    );
+    const offset = place.offset === 0 && counters.length > 0 ? [] : [String(place.offset)];
+    return `${name}[${[...counters, ...offset].join(" + ")}]`;
   }
 
   #definition(value: Value): string {
@@ -53,6 +55,8 @@ class Printer {
         return value.axis === "row" ? "i" : "j";
       case "count":
         return "count";
+      case "counter":
+        return this.#name("d", value.counter.id);
       case "get":
         return value.cell.name;
       case "load":

@@ -7,12 +7,14 @@ import {
   isFloat,
   type LocalArray,
   OPERATIONS,
+  type Place,
   type Region,
   type Section,
   type Type,
   type Value,
 } from "./ir.ts";
 import { type Kernel, regionsOf } from "./kernel.ts";
+import { rangeOf } from "./place.ts";
 
 function fail(section: string, message: string): never {
   throw new PairfoldError("internal", `loop IR, section ${section}: ${message}`);
@@ -94,11 +96,13 @@ export function verifyRegion(name: Section | string, root: Region): void {
         fail(name, `value ${value.id} (${value.kind}) is used but not visible`);
       }
     };
-    const place = (counter: Counter | null, offset: number, length?: number): void => {
-      if (counter !== null && !counters.has(counter)) fail(name, "a counter is used outside");
-      if (offset < 0 || (length !== undefined && counter === null && offset >= length)) {
-        fail(name, `place ${offset} is out of range`);
-      }
+    const inside = (counter: Counter): void => {
+      if (!counters.has(counter)) fail(name, "a counter is used outside");
+    };
+    const place = (at: Place, length = Infinity): void => {
+      for (const { counter } of at.terms) inside(counter);
+      const { low, high } = rangeOf(at);
+      if (low < 0 || high >= length) fail(name, `place ${low} … ${high} is out of range`);
     };
     for (const s of region.statements) {
       switch (s.kind) {
@@ -111,10 +115,11 @@ export function verifyRegion(name: Section | string, root: Region): void {
           }
           if (value.kind === "load") {
             const { memory } = value;
-            place(value.place.counter, value.place.offset, lengthOf(memory));
+            place(value.place, lengthOf(memory));
             const what = memory.kind === "record" ? memory.section : memory.kind;
             if (!mayLoad(name, what)) fail(name, `it may not load from ${what}`);
           }
+          if (value.kind === "counter") inside(value.counter);
           if (known.has(value)) fail(name, `value ${value.id} is defined twice`);
           known.add(value);
           break;
@@ -125,12 +130,13 @@ export function verifyRegion(name: Section | string, root: Region): void {
           break;
         case "store": {
           use(s.value);
-          place(s.place.counter, s.place.offset, lengthOf(s.memory));
+          place(s.place, lengthOf(s.memory));
           const what = s.memory.kind === "record" ? s.memory.section : s.memory.kind;
           if (!mayStore(name, what)) fail(name, `it may not store to ${what}`);
           break;
         }
         case "for":
+          if (s.count !== s.counter.count) fail(name, "a loop's count is not its counter's");
           walk(s.body, known, new Set([...counters, s.counter]));
           break;
         case "when":

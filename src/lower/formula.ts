@@ -1,6 +1,6 @@
 // Lowers formulas to scalar values of the loop IR. Each value is computed in the section of its
 // domain; values of earlier sections reach later ones through records. Short vectors are unrolled;
-// long ones stay loops.
+// long ones stay loops, or are written to an array where no loop meets them at affine places.
 
 import { PairfoldError } from "../error.ts";
 import {
@@ -15,12 +15,17 @@ import {
   Builder,
   type FloatType,
   isFloat,
+  type LocalArray,
   type MathFunctions,
+  moved,
   Names,
   type Place,
   place,
+  placeKey,
   type RecordSection,
+  type Region,
   type Section,
+  shifted,
   type Type,
   type UniformScale,
   type Value,
@@ -28,18 +33,29 @@ import {
 import { UNROLL_LIMIT } from "../reduction/mod.ts";
 import { hostMath } from "./math/mod.ts";
 import { isNonNegative } from "./normalise.ts";
+import { loopsOf, runsOf } from "./runs.ts";
+import {
+  type Components,
+  contraction,
+  extremum,
+  fillGrid,
+  fillMoved,
+  isLarge,
+  position,
+  sourceOf,
+  termsOf,
+  warpedDistance,
+} from "./vectors.ts";
 
-/** Components offset … offset + length − 1: one, or all that a loop's counter runs over. */
-interface Span extends Place {
-  readonly length: number;
-}
-
-const single = (offset: number): Span => ({ counter: null, offset, length: 1 });
+const single = (offset: number): Place => place(offset);
 
 const HOME = { p: "uniform", i: "row", j: "column", ij: "pair" } as const;
 
-/** Runs shorter than this are unrolled even inside long vectors. */
-const SHORT_RUN = 4;
+/** An array that holds a vector, and the region that fills it. */
+interface Filled {
+  readonly array: LocalArray;
+  readonly region: Region;
+}
 
 export class FormulaLowering {
   readonly builders: Record<Section, Builder>;
@@ -51,6 +67,10 @@ export class FormulaLowering {
   readonly #memo = new Map<string, Value>();
   readonly #slots = new Map<Value, number>();
   readonly #bases = new Map<Node, number>();
+  readonly #arrays = new Map<Builder, Map<Node, Filled>>();
+  /** How many nodes read a node, of those seen so far. */
+  readonly #readers = new Map<Node, number>();
+  readonly #seen = new Set<Node>();
 
   constructor(float: FloatType, math: MathFunctions) {
     this.float = float;
@@ -73,73 +93,161 @@ export class FormulaLowering {
 
   /** Runs `body` for every component of a formula in a section; indices come as floats. */
   each(node: Node, section: Section, body: (at: Place, value: Value) => void): void {
+    this.#countReaders(node);
     const b = this.builders[section];
-    this.#eachSpan(node, section, (span) => {
-      body(span, this.#asFloat(b, this.#component(node, span, section)));
-    });
+    this.#eachPlace(
+      node,
+      section,
+      (at) => body(at, this.#asFloat(b, this.#component(node, at, section))),
+    );
   }
 
   /** One component of a formula (or its only one) as a float of a section. */
   component(node: Node, at: Place, section: Section): Value {
-    const span = node.dim === 1 ? single(0) : { ...at, length: 1 };
-    return this.#asFloat(this.builders[section], this.#component(node, span, section));
+    this.#countReaders(node);
+    return this.#asFloat(this.builders[section], this.#argument(node, at, section));
   }
 
-  #eachSpan(node: Node, section: Section, body: (span: Span) => void): void {
-    const b = this.builders[section];
-    if (node.dim <= UNROLL_LIMIT) {
+  #countReaders(root: Node): void {
+    if (this.#seen.has(root)) return;
+    for (const node of topological(root)) {
+      if (this.#seen.has(node) || node.kind !== "op") continue;
+      this.#seen.add(node);
+      for (const a of node.args) this.#readers.set(a, (this.#readers.get(a) ?? 0) + 1);
+    }
+  }
+
+  #eachPlace(
+    node: Node,
+    section: Section,
+    body: (at: Place) => void,
+    isUnrolled = node.dim <= UNROLL_LIMIT,
+  ): void {
+    if (isUnrolled) {
       for (let d = 0; d < node.dim; d++) body(single(d));
       return;
     }
-    const ends = [...new Set([...breaks(node), node.dim])].filter((e) => e > 0 && e <= node.dim)
-      .sort((x, y) => x - y);
-    this.#sumsFirst(node, section);
-    let start = 0;
-    for (const end of ends) {
-      const length = end - start;
-      const offset = start;
-      if (length < SHORT_RUN) { for (let d = start; d < end; d++) body(single(d)); }
-      else b.for(length, (counter) => body({ counter, offset, length }));
-      start = end;
+    const b = this.builders[section];
+    const isPlain = (n: Node): boolean =>
+      HOME[n.domain] !== section || this.#filled(n, section) !== null;
+    for (const run of runsOf(node, isPlain)) {
+      const { axes, rest } = loopsOf(run);
+      const walk = (depth: number, at: Place): void => {
+        if (depth === axes.length) {
+          body(at);
+          return;
+        }
+        const { count, step, isUnrolled } = axes[depth];
+        if (!isUnrolled) b.for(count, (counter) => walk(depth + 1, moved(at, counter, step)));
+        else for (let k = 0; k < count; k++) walk(depth + 1, shifted(at, k * step));
+      };
+      walk(0, place(run.start));
+      const end = run.start + run.length;
+      for (let d = end - rest; d < end; d++) body(single(d));
     }
   }
 
-  /** Computes the long sums that a loop's body needs before the loop, not once per turn. */
-  #sumsFirst(node: Node, section: Section): void {
-    for (const inner of topological(node)) {
-      const isLongSum = inner.kind === "op" && inner.op === "sum" &&
-        inner.args[0].dim > UNROLL_LIMIT;
-      if (isLongSum && HOME[inner.domain] === section && inner !== node) {
-        this.#component(inner, single(0), section);
-      }
+  /** The array that holds a vector, where it may be read. */
+  #filled(node: Node, section: Section): LocalArray | null {
+    const b = this.builders[section];
+    const filled = this.#arrays.get(b)?.get(node);
+    return filled !== undefined && b.sees(filled) ? filled.array : null;
+  }
+
+  /** A component of a vector that is computed as a whole, before the loops around. */
+  #fromArray(node: OpNode, at: Place, section: Section): Value {
+    const b = this.builders[section];
+    const array = this.#filled(node, section) ?? b.before([], () => {
+      const arrays = this.#arrays.get(b) ?? new Map<Node, Filled>();
+      this.#arrays.set(b, arrays);
+      const fresh = b.array(`vector${arrays.size}`, node.dim);
+      this.#fill(node, fresh, section);
+      arrays.set(node, { array: fresh, region: b.here });
+      return fresh;
+    });
+    return b.load({ kind: "array", array }, at);
+  }
+
+  #fill(node: OpNode, array: LocalArray, section: Section): void {
+    const c = this.#components(section);
+    switch (node.op) {
+      case "softDtwTable":
+      case "gridScan":
+      case "gridScanT":
+        fillGrid(c, node, array);
+        return;
+      case "tensorDot":
+        this.#eachPlace(node, section, (at) => {
+          const value = contraction(c, node, at);
+          if (value === null) throw new PairfoldError("internal", "tensorDot: a loop misses axes");
+          c.b.store({ kind: "array", array }, at, value);
+        }, false);
+        return;
+      default:
+        fillMoved(c, node, array);
     }
   }
 
-  #component(node: Node, span: Span, section: Section): Value {
+  #components(section: Section): Components {
+    const b = this.builders[section];
+    const value = (node: Node, at: Place): Value =>
+      this.#asFloat(b, this.#argument(node, at, section));
+    return {
+      b,
+      math: this.#mathOf(section),
+      value,
+      repeated: (node, at) => {
+        const isCheap = at.terms.length === 0 || node.kind !== "op" || this.#isCheap(node, section);
+        return isCheap ? value(node, at) : this.#fromArray(node, at, section);
+      },
+      each: (node, body) => this.#eachPlace(node, section, body),
+    };
+  }
+
+  /** Whether a component is no more than a load in a section. */
+  #isCheap(node: Node, section: Section): boolean {
+    if (node.kind !== "op" || HOME[node.domain] !== section || node.dim === 1) return true;
+    switch (node.op) {
+      case "sumT":
+      case "iota":
+        return true;
+      case "extract":
+      case "strided":
+        return this.#isCheap(node.args[0], section);
+      default:
+        return false;
+    }
+  }
+
+  #component(node: Node, at: Place, section: Section): Value {
     const b = this.builders[section];
     if (node.kind === "constant") return b.constant(node.value);
     if (node.kind === "zero") return b.constant(0);
     if (node.kind === "index" && section !== "uniform") {
       return b.index(node.axis === "i" ? "row" : "column");
     }
+    if (node.kind === "op" && node.op === "iota") return position(b, at);
     const home = HOME[node.domain];
-    if (home !== section) return this.#cross(node, span, home, section);
-    const key = `${node.id}:${span.counter?.id ?? ""}:${span.offset}`;
+    if (home !== section) return this.#cross(node, at, home, section);
+    const key = `${node.id}:${placeKey(at)}`;
     const known = this.#memo.get(key);
     if (known !== undefined && b.sees(known)) return known;
-    const value = this.#compute(node, span, section);
+    const array = at.terms.length === 0 ? null : this.#filled(node, section);
+    const value = array === null
+      ? this.#compute(node, at, section)
+      : b.load({ kind: "array", array }, at);
     this.#memo.set(key, value);
     return value;
   }
 
   /** Hands a value of an earlier section over through its record. */
-  #cross(node: Node, span: Span, home: Section, section: Section): Value {
+  #cross(node: Node, at: Place, home: Section, section: Section): Value {
     if (home === "pair" || home === "finish") {
       throw new PairfoldError("internal", `a value of section ${home} is wanted in ${section}`);
     }
     const memory = { kind: "record", section: home } as const;
     const target = this.builders[section];
-    if (span.counter === null) return this.#load(this.#component(node, span, home), home, target);
+    if (at.terms.length === 0) return this.#load(this.#component(node, at, home), home, target);
     let base = this.#bases.get(node);
     if (base === undefined) {
       base = this.layouts[home].length;
@@ -147,12 +255,12 @@ export class FormulaLowering {
       const types: Type[] = this.layouts[home];
       for (let d = 0; d < node.dim; d++) types.push(this.#recordType(home));
       const from = base;
-      this.#eachSpan(node, home, (part) => {
+      this.#eachPlace(node, home, (part) => {
         const value = this.#asFloat(this.builders[home], this.#component(node, part, home));
-        this.builders[home].store(memory, place(from + part.offset, part.counter), value);
+        this.builders[home].store(memory, shifted(part, from), value);
       });
     }
-    return target.load(memory, place(base + span.offset, span.counter));
+    return target.load(memory, shifted(at, base));
   }
 
   #recordType(home: RecordSection): Type {
@@ -178,119 +286,120 @@ export class FormulaLowering {
     return isFloat(value.type) ? value : b.convert(value);
   }
 
-  #compute(node: Node, span: Span, section: Section): Value {
+  #compute(node: Node, at: Place, section: Section): Value {
     const b = this.builders[section];
     switch (node.kind) {
       case "variable": {
         const type = node.number === "index" && section !== "uniform" ? b.integer : b.float;
-        const memory = { kind: "input", slot: node.slot } as const;
-        return b.load(memory, place(span.offset, span.counter), type);
+        return b.load({ kind: "input", slot: node.slot }, at, type);
       }
       case "op":
-        return this.#operation(node, span, section);
+        return this.#operation(node, at, section);
       default:
         throw new PairfoldError("internal", `${node.kind} has no value in ${section}`);
     }
   }
 
-  #argument(argument: Node, span: Span, section: Section): Value {
-    return this.#component(argument, argument.dim === 1 ? single(0) : span, section);
+  #argument(argument: Node, at: Place, section: Section): Value {
+    return this.#component(argument, argument.dim === 1 ? single(0) : at, section);
   }
 
-  #operation(node: OpNode, span: Span, section: Section): Value {
+  #operation(node: OpNode, at: Place, section: Section): Value {
     const { op, args, attributes } = node;
     if (isScalarOp(op)) {
-      if (op === "exp") return this.#exponential(node, span, section);
-      const values = args.map((a) => this.#argument(a, span, section));
+      if (op === "exp") return this.#exponential(node, at, section);
+      const values = args.map((a) => this.#argument(a, at, section));
       return scalarTable[op].scalar(this.#algebra(section), values, attributes);
     }
-    const shifted = (by: number): Span => ({ ...span, offset: span.offset + by });
+    const source = sourceOf(node, at);
+    switch (source?.kind) {
+      case "component":
+        return this.#argument(source.node, source.at, section);
+      case "zero":
+        return this.builders[section].constant(0);
+      case "mixed":
+        return this.#fromArray(node, at, section);
+    }
     switch (op) {
-      case "extract":
-        return this.#component(args[0], shifted(attributes[0]), section);
-      case "sumT":
-        return this.#component(args[0], single(0), section);
-      case "concat": {
-        let start = 0;
-        for (const a of args) {
-          if (span.offset < start + a.dim) {
-            return this.#argument(a, shifted(-start), section);
-          }
-          start += a.dim;
-        }
-        throw new PairfoldError("internal", "concat: component out of range");
-      }
-      case "extractT": {
-        const [_dim, start] = attributes;
-        const inside = span.offset >= start && span.offset < start + args[0].dim;
-        if (!inside) return this.builders[section].constant(0);
-        return this.#argument(args[0], shifted(-start), section);
-      }
-      case "strided": {
-        const [start, step] = attributes;
-        return this.#component(args[0], single(start + this.#fixed(node, span) * step), section);
-      }
-      case "stridedT": {
-        const [_dim, start, step] = attributes;
-        const at = this.#fixed(node, span) - start;
-        const inside = at >= 0 && at % step === 0 && at / step < args[0].dim;
-        if (!inside) return this.builders[section].constant(0);
-        return this.#component(args[0], single(at / step), section);
-      }
-      case "interleave": {
-        const at = this.#fixed(node, span);
-        return this.#component(args[at % 2], single((at - at % 2) / 2), section);
-      }
       case "sum":
         return this.#sum(args[0], section);
+      case "maxOf":
+      case "minOf":
+      case "argMaxOf":
+      case "argMinOf":
+        return extremum(this.#components(section), node);
+      case "softDtwSqDist":
+        return warpedDistance(this.#components(section), node);
+      case "softDtwTable":
+      case "gridScan":
+      case "gridScanT":
+        return this.#fromArray(node, at, section);
+      case "tensorDot":
+        return this.#contraction(node, at, section);
       default:
         throw new PairfoldError("internal", `${op} was not expanded before lowering`);
     }
   }
 
-  /** The component that a span without a counter names. */
-  #fixed(node: OpNode, span: Span): number {
-    if (span.counter === null) return span.offset;
-    throw new PairfoldError("internal", `${node.op}: a loop cannot run over its components yet`);
+  /** A component of a contraction, on its own unless the whole is cheaper. */
+  #contraction(node: OpNode, at: Place, section: Section): Value {
+    const isSum = termsOf(node) > 1;
+    const isShared = at.terms.length > 0 && isSum && (this.#readers.get(node) ?? 0) > 1;
+    const isMany = at.terms.length === 0 && isLarge(node);
+    const value = isShared || isMany ? null : contraction(this.#components(section), node, at);
+    return value ?? this.#fromArray(node, at, section);
   }
 
   /** Sum of components: a chain, or a loop when long. */
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
-    if (argument.dim <= UNROLL_LIMIT) {
+    const term = (at: Place): Value => this.#asFloat(b, this.#component(argument, at, section));
+    const isLoop = argument.dim > UNROLL_LIMIT || this.#holdsLarge(argument, section);
+    if (!isLoop) {
       let total: Value | null = null;
-      this.#eachSpan(argument, section, (span) => {
-        const term = this.#asFloat(b, this.#component(argument, span, section));
-        total = total === null ? term : b.add(total, term);
-      });
+      for (let d = 0; d < argument.dim; d++) {
+        const next = term(single(d));
+        total = total === null ? next : b.add(total, next);
+      }
       return total ?? b.constant(0);
     }
-    const total = b.cell("sum");
-    b.set(total, b.constant(0));
-    this.#eachSpan(argument, section, (span) => {
-      const term = this.#asFloat(b, this.#component(argument, span, section));
-      b.set(total, b.add(b.get(total), term));
+    return b.before([], () => {
+      const total = b.cell("sum");
+      b.set(total, b.constant(0));
+      this.#eachPlace(
+        argument,
+        section,
+        (at) => b.set(total, b.add(b.get(total), term(at))),
+        false,
+      );
+      return b.get(total);
     });
-    return b.get(total);
+  }
+
+  /** Whether a short vector is made of contractions that are too large to unroll. */
+  #holdsLarge(vector: Node, section: Section): boolean {
+    return topological(vector).some((n) =>
+      n.kind === "op" && n.op === "tensorDot" && HOME[n.domain] === section && isLarge(n)
+    );
   }
 
   /** exp, with a uniform scale of its argument as the exponential's own coefficient. */
-  #exponential(node: OpNode, span: Span, section: Section): Value {
+  #exponential(node: OpNode, at: Place, section: Section): Value {
     const b = this.builders[section];
     const [argument] = node.args;
     const { scale, negative, rest } = section === "uniform"
       ? unscaled(argument)
       : scaleOf(argument);
     if (scale === null) {
-      const x = this.#asFloat(b, this.#argument(argument, span, section));
+      const x = this.#asFloat(b, this.#argument(argument, at, section));
       return this.#mathOf(section).exp(b, x);
     }
     const u = this.builders.uniform;
     const uniform: UniformScale = (compute) => {
-      const c = this.#argument(scale, span, "uniform");
+      const c = this.#argument(scale, at, "uniform");
       return this.#load(compute(u, negative ? u.neg(c) : c), "uniform", b);
     };
-    const q = this.#asFloat(b, this.#argument(rest, span, section));
+    const q = this.#asFloat(b, this.#argument(rest, at, section));
     return this.#math.expScaled(b, q, isNonNegative(rest), uniform);
   }
 
@@ -361,32 +470,4 @@ function scaleOf(node: Node, negative = false): Scaled {
   if (isScale(a) && !isScale(b)) return { scale: a, negative, rest: b };
   if (isScale(b) && !isScale(a)) return { scale: b, negative, rest: a };
   return unscaled(node);
-}
-
-/** Components at which a long vector changes its source, so that a loop must not cross them. */
-function breaks(node: Node): number[] {
-  if (node.kind !== "op" || node.dim <= 1) return [];
-  const { op, args, attributes } = node;
-  const within = (list: number[]): number[] => list.filter((x) => x > 0 && x < node.dim);
-  switch (op) {
-    case "extract":
-      return within(breaks(args[0]).map((x) => x - attributes[0]));
-    case "extractT": {
-      const start = attributes[1];
-      const inner = breaks(args[0]).map((x) => x + start);
-      return within([start, start + args[0].dim, ...inner]);
-    }
-    case "concat": {
-      let start = 0;
-      const all: number[] = [];
-      for (const a of args) {
-        const from = start;
-        all.push(from, ...breaks(a).map((x) => x + from));
-        start += a.dim;
-      }
-      return within(all);
-    }
-    default:
-      return isScalarOp(op) ? args.flatMap(breaks) : [];
-  }
 }

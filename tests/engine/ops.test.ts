@@ -5,6 +5,7 @@ import {
   ALL_OPS,
   apply,
   build,
+  drawn,
   entryOf,
   type Node,
   type OpName,
@@ -21,7 +22,8 @@ function patterns(arity: number): AxisName[][] {
   if (arity === 0) return [[]];
   if (arity === 1) return [["i"], ["j"]];
   if (arity === 2) return [["i", "j"], ["j", "i"], ["p", "j"], ["i", "i"]];
-  return [["i", "j", "i"], ["j", "i", "j"], ["p", "i", "j"]];
+  const cycles: AxisName[][] = [["i", "j", "i"], ["j", "i", "j"], ["p", "i", "j"]];
+  return cycles.map((cycle) => Array.from({ length: arity }, (_, k) => cycle[k % 3]));
 }
 
 function data(
@@ -30,12 +32,12 @@ function data(
   args: readonly Node[],
   rows: Record<AxisName, number>,
 ): Map<number, ArrayLike<number>> {
-  const { domain } = entryOf(op);
   const values = new Map<number, ArrayLike<number>>();
   args.forEach((a, k) => {
     if (a.kind !== "variable") return;
-    const [low, high] = domain[Math.min(k, domain.length - 1)];
-    values.set(a.slot, random.float32(rows[a.axis] * a.dim, low, high));
+    const length = rows[a.axis] * a.dim;
+    const draw = (_: unknown, n: number): number => drawn(entryOf(op), k, n % a.dim, random.next());
+    values.set(a.slot, Float32Array.from({ length }, draw));
   });
   return values;
 }

@@ -4,6 +4,7 @@
 import { ReferenceEvaluator } from "../../src/engine/mod.ts";
 import {
   apply,
+  drawn,
   entryOf,
   type Node,
   type OpName,
@@ -65,11 +66,9 @@ export function opCase(
   random: Random,
   { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
 ): { formula: Node; inputs: Float64Array[] } {
-  const { domain } = entryOf(op);
   const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
-  const inputs = args.map((a, k) => {
-    const [low, high] = domain[Math.min(k, domain.length - 1)];
-    return random.float64(a.dim, low, high);
-  });
+  const inputs = args.map((a, k) =>
+    Float64Array.from({ length: a.dim }, (_, d) => drawn(entryOf(op), k, d, random.next()))
+  );
   return { formula: apply(op, args, attributes), inputs };
 }

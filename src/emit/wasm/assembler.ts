@@ -27,6 +27,7 @@ const OPCODES = {
   "i32.and": [0x71],
   "select": [0x1b],
   "i64.extend_i32_s": [0xac],
+  "memory.copy": [0xfc, 0x0a],
   "v128.load": [0xfd, 0x00],
   "v128.load32_splat": [0xfd, 0x09],
   "v128.load64_splat": [0xfd, 0x0a],

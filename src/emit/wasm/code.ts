@@ -80,7 +80,7 @@ export interface Frame {
 function recordKey(value: Value): string | null {
   if (value.kind !== "load" || value.memory.kind !== "record") return null;
   const { section } = value.memory;
-  if (section === "column" || value.place.counter !== null) return null;
+  if (section === "column" || value.place.terms.length > 0) return null;
   return `${section}:${value.place.offset}:${section === "row" ? value.row : 0}`;
 }
 
@@ -249,6 +249,10 @@ export class CodeWriter {
         f.get(this.#frame.count);
         this.#splatInteger();
         return;
+      case "counter":
+        f.get(this.#counter(value.counter));
+        this.#splatInteger();
+        return;
       case "get":
         f.get(this.cell(value.cell)[half]);
         return;
@@ -291,16 +295,23 @@ export class CodeWriter {
     f.op("v128.const", ...bytes).op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
   }
 
-  /** Leaves an address on the stack: a base local plus a counter's share; returns the offset. */
+  #counter(counter: Counter): number {
+    const local = this.#counters.get(counter);
+    if (local === undefined) throw new PairfoldError("internal", "a counter has no local");
+    return local;
+  }
+
+  /** Leaves an address on the stack: a base local plus the counters' shares; returns the offset. */
   #address(base: number, place: Place, stride: number): number {
     const f = this.#f;
     f.get(base);
-    if (place.counter !== null) {
-      const counter = this.#counters.get(place.counter);
-      if (counter === undefined) throw new PairfoldError("internal", "a counter has no local");
-      f.get(counter).i32(stride).op("i32.mul").op("i32.add");
+    // the offset of an instruction does not wrap: what counts down starts from the whole address
+    const countsDown = place.terms.some((t) => t.step < 0);
+    if (countsDown) f.i32(place.offset * stride).op("i32.add");
+    for (const { counter, step } of place.terms) {
+      f.get(this.#counter(counter)).i32(step * stride).op("i32.mul").op("i32.add");
     }
-    return place.offset * stride;
+    return countsDown ? 0 : place.offset * stride;
   }
 
   #arrayPlace(array: LocalArray, half: number): { start: number; stride: number } {

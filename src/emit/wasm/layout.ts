@@ -29,7 +29,7 @@ export const FLAGS = { resume: 1, save: 2 } as const;
 
 /** Parameters of the exported functions, in order. */
 export const PARAMETERS = {
-  pack: ["job", "count", "index", "record"],
+  pack: ["job", "count", "index", "record", "scratch"],
   fold: ["job", "row", "rowEnd", "record", "count", "index", "state", "flags", "scratch"],
   combine: ["job", "row", "rowEnd", "state", "splitStride", "splits", "scratch"],
 } as const;
@@ -46,6 +46,8 @@ export interface Layout {
   readonly stateBytes: number;
   /** Bytes of scratch that each thread needs. */
   readonly scratchBytes: number;
+  /** Bytes of scratch that packing needs. */
+  readonly packScratchBytes: number;
   /** Vectors of the uniform record. */
   readonly uniforms: number;
 }
@@ -80,7 +82,10 @@ export class Scratch {
 }
 
 /** The sizes that do not depend on what was emitted. */
-export function sizesOf(kernel: Kernel, rowVectors: number): Omit<Layout, "scratchBytes"> {
+export function sizesOf(
+  kernel: Kernel,
+  rowVectors: number,
+): Omit<Layout, "scratchBytes" | "packScratchBytes"> {
   const size = bytesOf(kernel.float, kernel.float);
   const lanes = VECTOR_BYTES / size;
   const registers = kernel.state.reduce(

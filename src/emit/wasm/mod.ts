@@ -48,6 +48,9 @@ export {
 /** Pages of 64 KiB that a module's memory may have at most. */
 export const MAXIMUM_PAGES = 65536;
 
+/** Vectors of an array of state that are moved one by one; more of them by one instruction. */
+const COPIED_BY_VECTORS = 16;
+
 /** An emitted kernel. */
 export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -126,8 +129,10 @@ class ModuleEmitter {
   readonly #withText: boolean;
   readonly #pool = new ConstantPool();
   readonly #scratch: Scratch;
+  /** Of the pack pass, whose lanes are columns. */
+  readonly #packScratch: Scratch;
   readonly #rows: Rows;
-  readonly #sizes: Omit<Layout, "scratchBytes">;
+  readonly #sizes: ReturnType<typeof sizesOf>;
 
   constructor(
     kernel: Kernel,
@@ -140,6 +145,7 @@ class ModuleEmitter {
     this.#schedule = schedule;
     this.#features = features;
     this.#scratch = new Scratch(kernel, schedule.rowVectors);
+    this.#packScratch = new Scratch(kernel, 0);
     this.#rows = new Rows(kernel, schedule);
     this.#sizes = sizesOf(kernel, schedule.rowVectors);
   }
@@ -197,13 +203,13 @@ class ModuleEmitter {
   /** Packs columns, one vector of them at a time; lanes are columns. */
   #pack(): FunctionBody {
     const f = this.#function("pack", PARAMETERS.pack);
-    const [count, index, record] = [1, 2, 3];
+    const [count, index, record, scratch] = [1, 2, 3, 4];
     const { lanes, recordBytes } = this.#sizes;
     const size = VECTOR_BYTES / lanes;
     const inputs = this.#inputs(f, "column", null);
     const frame: Frame = {
       uniforms: this.#field(f, JOB.uniforms),
-      scratch: record,
+      scratch,
       record,
       inputs,
       outputs: [],
@@ -212,7 +218,7 @@ class ModuleEmitter {
       count,
     };
     f.op("block").get(count).op("i32.eqz").op("br_if", 0).op("loop");
-    this.#writer(f, frame).region(this.#kernel.column);
+    this.#writer(f, frame, this.#packScratch).region(this.#kernel.column);
     this.#kernel.inputs.forEach((input, slot) => {
       if (input.axis !== "column") return;
       const bytes = lanes * input.dim * (input.number === "index" ? 4 : size);
@@ -398,6 +404,15 @@ class ModuleEmitter {
       }
       const start = this.#scratch.offsetOf(inTile as LocalArray);
       const scratch = w.scratch;
+      if (length * registers > COPIED_BY_VECTORS) {
+        const bytes = length * registers * VECTOR_BYTES;
+        const here = (): unknown => f.get(scratch).i32(start).op("i32.add");
+        const saved = (): unknown => f.get(state).i32(offset).op("i32.add");
+        for (const push of direction === "load" ? [here, saved] : [saved, here]) push();
+        f.i32(bytes).op("memory.copy", 0, 0);
+        offset += bytes;
+        return;
+      }
       for (let k = 0; k < length * registers; k++) {
         const here = start + k * VECTOR_BYTES;
         if (direction === "load") {
@@ -435,7 +450,11 @@ class ModuleEmitter {
     const bytes = this.#assemble(this.#main());
     return {
       bytes,
-      layout: { ...this.#sizes, scratchBytes: this.#scratch.bytes },
+      layout: {
+        ...this.#sizes,
+        scratchBytes: this.#scratch.bytes,
+        packScratchBytes: this.#packScratch.bytes,
+      },
       constants: this.#pool.entries,
       combine: () => {
         const combining = this.#assemble(this.#combining());

@@ -141,6 +141,7 @@ export class Stage {
     const addresses = kernel.inputs.map((input) =>
       input.axis === "column" ? memory.alloc((chunk + layout.lanes) * rowBytes(kernel, input)) : 0
     );
+    const scratch = memory.alloc(layout.packScratchBytes);
     const words = memory.view("i32");
     kernel.inputs.forEach((input, slot) => {
       if (input.axis === "column") words[(block.job + JOB.inputs) / 4 + slot] = addresses[slot];
@@ -153,7 +154,8 @@ export class Stage {
         const { dim } = input;
         this.#copyIn(this.#inputs[slot], first * dim, (first + length) * dim, addresses[slot]);
       });
-      exports.pack(block.job, length, task.j0 + start, record + start * layout.recordBytes);
+      const to = record + start * layout.recordBytes;
+      exports.pack(block.job, length, task.j0 + start, to, scratch);
     }
     memory.reset(mark);
     return { record };
