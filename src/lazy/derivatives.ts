@@ -13,10 +13,10 @@ import { build, type Node, type VariableNode } from "../formula/mod.ts";
 import type { Operand } from "./elementwise.ts";
 import { mergeInputs } from "./inputs.ts";
 import { type Symbolic, termOf, variableOf } from "./symbolic.ts";
-import { VectorOps } from "./vectors.ts";
+import { TensorOps } from "./tensors.ts";
 
 /** Derivatives. The variable is what `Vi`, `Vj` or `Pm` gave (code `shape` for anything else). */
-export abstract class Derivatives extends VectorOps {
+export abstract class Derivatives extends TensorOps {
   /**
    * Symbolic gradient (KeOps' `Grad`): (∂ this / ∂ v)ᵀ · cotangent at every pair, of v's dim, where v
    * is a variable made by Vi, Vj or Pm. The cotangent has this matrix's D; a number stands for a

@@ -1,4 +1,4 @@
-// Ops on each component of symbolic matrices: arithmetic, functions, comparisons, choices.
+// Ops on each component of symbolic matrices: arithmetic, rounding, comparisons, choices.
 
 import type { OpName } from "../formula/mod.ts";
 import { Readable } from "./readable.ts";
@@ -20,7 +20,7 @@ export abstract class ElementwiseOps extends Readable {
     others: readonly Operand[] = [],
     attributes: readonly number[] = [],
   ): this {
-    return this.derive(this.term(op, others, attributes));
+    return this.derive(this.term(op, [this, ...others], attributes));
   }
 
   // ---- arithmetic -------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ export abstract class ElementwiseOps extends Readable {
     return this.apply("powr", [exponent]);
   }
 
-  // ---- functions --------------------------------------------------------------------------------
+  // ---- powers, pieces ---------------------------------------------------------------------------
 
   /** √this; its derivative at 0 counts as 0. */
   sqrt(): this {
@@ -81,22 +81,6 @@ export abstract class ElementwiseOps extends Readable {
   /** 1 / √this; 0 at 0 (KeOps' `Rsqrt`). */
   rsqrt(): this {
     return this.apply("rsqrt");
-  }
-  /** Exponential. */
-  exp(): this {
-    return this.apply("exp");
-  }
-  /** Natural logarithm. */
-  log(): this {
-    return this.apply("log");
-  }
-  /** Sine of radians; NaN beyond |x| = 1,647,099. */
-  sin(): this {
-    return this.apply("sin");
-  }
-  /** Cosine of radians; NaN beyond |x| = 1,647,099. */
-  cos(): this {
-    return this.apply("cos");
   }
   /** |this|, component by component. */
   abs(): this {
@@ -121,6 +105,34 @@ export abstract class ElementwiseOps extends Readable {
   /** The larger of two, component by component; NaN never wins. */
   maximum(other: Operand): this {
     return this.apply("max", [other]);
+  }
+  /** low where this < low, high where this > high, else this (KeOps' `Clamp`). */
+  clamp(low: Operand, high: Operand): this {
+    return this.apply("clamp", [low, high]);
+  }
+  /** {@linkcode clamp} to integers that are part of the formula (KeOps' `ClampInt`). */
+  clampInt(low: number, high: number): this {
+    return this.apply("clampInt", [], [low, high]);
+  }
+  /** The largest integer that is not larger. */
+  floor(): this {
+    return this.apply("floor");
+  }
+  /** Rounded to so many decimals (tens where negative), halves away from zero. */
+  round(decimals = 0): this {
+    return this.apply("round", [], [decimals]);
+  }
+  /**
+   * this modulo a modulus, from the offset (inclusive) to offset + modulus (KeOps' `Mod`).
+   *
+   * ```ts
+   * import { Vi } from "pairfold";
+   * const angle = Vi([[4], [-4], [1]]);
+   * console.log(await angle.mod(3, -1).sum("j").array()); // [ [ 1 ], [ -1 ], [ 1 ] ]
+   * ```
+   */
+  mod(modulus: Operand, offset: Operand = 0): this {
+    return this.apply("mod", [modulus, offset]);
   }
 
   // ---- comparisons and choices ------------------------------------------------------------------

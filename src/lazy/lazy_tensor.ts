@@ -1,7 +1,8 @@
 // The symbolic matrices that people hold, and what makes them: Vi, Vj, Pm, indexOf. Building is
 // immediate and computes nothing; a reduction over an axis gives a deferred tensor. The methods
 // come from a chain of classes, one per kind of op:
-// Symbolic → Readable → ElementwiseOps → VectorOps → Derivatives → Reductions → LazyTensor.
+// Symbolic → Readable → ElementwiseOps → Functions → VectorOps → TensorOps → Derivatives →
+// Reductions → LazyTensor, and Symbolic → Readable → ComplexOps → ComplexLazyTensor.
 
 import { type Axis, index } from "../formula/mod.ts";
 import type { TensorLike } from "../tensor/mod.ts";

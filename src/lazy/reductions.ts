@@ -77,20 +77,36 @@ export abstract class Reductions extends Derivatives {
 
   // ---- extrema ----------------------------------------------------------------------------------
 
+  /** Smallest component of the vector; NaN never wins; stays symbolic. (KeOps' `Min`.) */
+  min(axis: VectorAxis): this;
   /** Smallest value over an axis; NaN never wins. */
-  min(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  min(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  min(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("minOf");
     return this.#reduce("min", axis, choices)[0];
   }
+  /** Largest component of the vector; NaN never wins; stays symbolic. (KeOps' `Max`.) */
+  max(axis: VectorAxis): this;
   /** Largest value over an axis; NaN never wins. */
-  max(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  max(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  max(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("maxOf");
     return this.#reduce("max", axis, choices)[0];
   }
+  /** Index of the smallest component of the vector, as a scalar; stays symbolic. */
+  argMin(axis: VectorAxis): this;
   /** Index of the smallest value, int32; ties go to the lower index, −1 where all are NaN. */
-  argMin(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  argMin(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  argMin(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("argMinOf");
     return this.#reduce("argMin", axis, choices)[0];
   }
+  /** Index of the largest component of the vector, as a scalar; stays symbolic. */
+  argMax(axis: VectorAxis): this;
   /** Index of the largest value, int32; ties go to the lower index, −1 where all are NaN. */
-  argMax(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  argMax(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  argMax(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("argMaxOf");
     return this.#reduce("argMax", axis, choices)[0];
   }
   /** Smallest value and its index, from one pass. */

@@ -115,23 +115,22 @@ export abstract class Symbolic implements Term {
     return new Own(formula, inputs);
   }
 
-  /** An op on this and others as a term; numbers and tensors among them become parameters. */
+  /** An op as a term; numbers and tensors among its arguments become parameters. */
   protected term(
     op: OpName,
-    others: readonly (Symbolic | Value)[] = [],
+    args: readonly (Symbolic | Value)[] = [this],
     attributes: readonly number[] = [],
   ): Term {
-    const terms: Term[] = [this];
-    for (const other of others) {
-      if (other instanceof Symbolic && other.isComplex && !this.isComplex) {
+    const terms = args.map((x) => {
+      if (x instanceof Symbolic && x.isComplex && !this.isComplex) {
         throw new PairfoldError(
           "dtype",
           `${op}: got a ComplexLazyTensor beside a real one; expected real ones, or the complex ` +
             "one first (realToComplex() makes one)",
         );
       }
-      terms.push(termOf(op, other));
-    }
+      return termOf(op, x);
+    });
     const formula = apply(op, terms.map((t) => t.formula), attributes);
     return { formula, inputs: mergeInputs(op, terms.map((t) => t.inputs)) };
   }

@@ -1,7 +1,8 @@
 // Ops on whole vectors of symbolic matrices: norms, products, parts, and vectors from parts.
 
 import { PairfoldError } from "../error.ts";
-import { ElementwiseOps, type Operand } from "./elementwise.ts";
+import type { Operand } from "./elementwise.ts";
+import { Functions } from "./functions.ts";
 
 /** A position in a vector of `dim`, counted from the end where negative. */
 export function position(op: string, m: number, dim: number): number {
@@ -31,8 +32,8 @@ export function sliceOf(
   );
 }
 
-/** Ops that read or build vectors. They throw as {@linkcode ElementwiseOps} do. */
-export abstract class VectorOps extends ElementwiseOps {
+/** Ops that read or build vectors. They throw as `ElementwiseOps` do. */
+export abstract class VectorOps extends Functions {
   // ---- norms and products -----------------------------------------------------------------------
 
   /** Scalar product along the vector (KeOps' `|`). */
@@ -50,6 +51,44 @@ export abstract class VectorOps extends ElementwiseOps {
   /** Squared Euclidean distance. */
   sqDist(other: Operand): this {
     return this.apply("sqDist", [other]);
+  }
+  /** s · |this|² for a scalar s. (KeOps' `SqNormIso`.) */
+  sqNormIso(s: Operand): this {
+    return this.derive(this.term("sqNormIso", [s, this]));
+  }
+  /** Σ_d s_d this_d². (KeOps' `SqNormDiag`.) */
+  sqNormDiag(s: Operand): this {
+    return this.derive(this.term("sqNormDiag", [s, this]));
+  }
+  /** thisᵀ A this for a row-major matrix A of D² components. (KeOps' `SymSqNorm`.) */
+  symSqNorm(A: Operand): this {
+    return this.derive(this.term("symSqNorm", [A, this]));
+  }
+  /**
+   * Squared norm with weights: a scalar, a diagonal of D or a full matrix of D² components. (KeOps'
+   * `WeightedSqNorm`.)
+   *
+   * ```ts
+   * import { Vi } from "pairfold";
+   * const x = Vi([[1, 2]]);
+   * for (const s of [2, [1, 3], [1, 0.5, 0.5, 1]]) {
+   *   console.log(await x.weightedSqNorm(s).sum("j").array()); // 10, 13, 7
+   * }
+   * ```
+   */
+  weightedSqNorm(s: Operand): this {
+    return this.derive(this.term("weightedSqNorm", [s, this]));
+  }
+  /** Squared distance to y with weights s, as {@linkcode weightedSqNorm}. (KeOps' `WeightedSqDist`.) */
+  weightedSqDist(y: Operand, s: Operand): this {
+    return this.derive(this.term("weightedSqDist", [s, this, y]));
+  }
+  /**
+   * Soft dynamic time warping to a series y under squared differences, gamma > 0 its softness.
+   * (KeOps' `SoftDTW_SqDist`.)
+   */
+  softDtwSqDist(y: Operand, gamma: Operand): this {
+    return this.apply("softDtwSqDist", [y, gamma]);
   }
   /** The vector divided by its norm; 0 stays 0. */
   normalize(): this {
