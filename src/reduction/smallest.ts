@@ -5,18 +5,20 @@
 import { build, type Node } from "../formula/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
+import { ExtremumFolding, type Result } from "./extremum.ts";
 import {
   type EachComponent,
   type Emit,
   Field,
   type Folding,
   type FoldOptions,
+  type JvpContext,
+  perComponent,
   type Reduction,
   sameKind,
   UNROLL_LIMIT,
+  type VjpContext,
 } from "./reduction.ts";
-
-type Result = "value" | "index";
 
 class SmallestFolding implements Folding {
   readonly #k: number;
@@ -117,33 +119,41 @@ class SmallestFolding implements Folding {
   }
 }
 
-/** Σ_k of the cotangent's rows where the pair is the k-th smallest. */
-function route(context: { foldedIndex: Node; cotangent: Node; winners: Node; dim: number }): Node {
-  const { foldedIndex, cotangent, winners, dim } = context;
-  const count = winners.dim / dim;
-  let total: Node | null = null;
-  for (let k = 0; k < count; k++) {
-    const here = build.eq(foldedIndex, build.extract(winners, k * dim, dim));
-    const part = build.extract(cotangent, k * dim, dim);
-    const term = build.where(here, part, build.constant(0));
-    total = total === null ? term : build.add(total, term);
-  }
-  if (total === null) throw new PairfoldError("internal", "kMin: k is 0");
-  return total;
+/** Σ_k of the cotangent's k-th part where the pair is the k-th smallest. */
+function toWinners({ cotangent, foldedIndex, formula, k, result }: VjpContext): Node {
+  const { dim } = formula;
+  const isWinner = build.eq(foldedIndex, result("argKMin"));
+  const parts = build.where(isWinner, cotangent, build.constant(0));
+  if (dim === 1) return build.sum(parts);
+  const lists = Array.from({ length: k }, (_, n) => build.extract(parts, n * dim, dim));
+  return lists.reduce((total, list) => build.add(total, list));
+}
+
+/** The tangent of F at the winners: a list of K in its place. */
+function fromWinners({ tangent, foldedIndex, formula, k, result }: JvpContext): Node {
+  const isWinner = build.eq(foldedIndex, result("argKMin"));
+  const repeated = formula.dim === 1 || k === 1
+    ? tangent
+    : build.concat(...Array<Node>(k).fill(tangent));
+  return build.where(isWinner, repeated, build.constant(0));
 }
 
 function smallest(results: readonly Result[]): Reduction {
   return {
+    ...perComponent,
     meaning: `${results.join(" and ")} of the K smallest F, sorted; NaN never enters, ties go to ` +
       "the lower index; a missing neighbour is +∞ at −1",
     outputs: results.map((result) => result === "value" ? "float" : "index"),
     isList: true,
-    linear: false,
-    fold: (b, dim, options) => new SmallestFolding(b, dim, options, results),
-    vjp: results.length === 1 && results[0] === "value"
-      ? ({ cotangent, foldedIndex, formula, result }) =>
-        route({ foldedIndex, cotangent, winners: result("argKMin"), dim: formula.dim })
-      : null,
+    outputDim: (dim, _weightDim, k) => dim * k,
+    fold: (b, dim, options) =>
+      options.k === 1
+        ? new ExtremumFolding(b, dim, "min", results)
+        : new SmallestFolding(b, dim, options, results),
+    derivatives: results[0] === "index" ? null : {
+      vjp: (context) => ({ formula: toWinners(context), weight: null }),
+      jvp: fromWinners,
+    },
   };
 }
 
