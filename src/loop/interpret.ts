@@ -103,6 +103,9 @@ export function interpretUniform(
           (s.memory.kind === "array" ? arrayOf(s.memory.array) : record)[at] = read(s.value);
           break;
         }
+        case "scatter":
+          for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
+          break;
         case "for":
           for (let k = 0; k < s.count; k++) {
             counters.set(s.counter, k);

@@ -130,6 +130,15 @@ export function verifyRegion(name: Section | string, root: Region): void {
           if (!mayStore(name, what)) fail(name, `it may not store to ${what}`);
           break;
         }
+        case "scatter":
+          [s.index, ...s.parts.map((p) => p.value)].forEach(use);
+          if (isFloat(s.index.type) || s.index.type === "mask") {
+            fail(name, `scatter at ${s.index.type}`);
+          }
+          for (const { array, value } of s.parts) {
+            if (value.type !== array.type) fail(name, `scatter ${value.type} to ${array.name}`);
+          }
+          break;
         case "for":
           walk(s.body, known, new Set([...counters, s.counter]));
           break;
