@@ -120,6 +120,9 @@ export function interpretUniform(
           target[element(s.place)] = read(s.value);
           break;
         }
+        case "scatter":
+          for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
+          break;
         case "for":
           for (let k = 0; k < s.count; k++) {
             counters.set(s.counter, k);

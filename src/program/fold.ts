@@ -1,4 +1,4 @@
-// Deferred folds: a formula over tensors, canonicalised, planned once per structure, run on reading.
+// Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
 import {
   type Device,
@@ -46,6 +46,8 @@ export interface FoldChoices {
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
 export interface FoldRequest {
   readonly formula: Node;
+  /** The second formula, for reductions that take one. */
+  readonly weight?: Node | null;
   readonly inputs: ReadonlyMap<number, Tensor>;
   readonly reduction: ReductionName;
   /** The axis that is folded away. */
@@ -74,42 +76,55 @@ export function transpose(formula: Node): Node {
   });
 }
 
-/** Renumbers slots by first use, so that equal formulas over other tensors are the same node. */
+/** A fold's formulas over slots, and the tensors of the slots. */
+interface Canonical {
+  readonly formula: Node;
+  readonly weight: Node | null;
+  readonly variables: readonly VariableNode[];
+  readonly tensors: readonly Tensor[];
+}
+
+/** Renumbers slots by first use, so that equal formulas over other tensors are the same nodes. */
 function canonicalise(
   formula: Node,
+  weight: Node | null,
   inputs: ReadonlyMap<number, Tensor>,
-): { formula: Node; variables: VariableNode[]; tensors: Tensor[] } {
+): Canonical {
   const slots = new Map<Node, VariableNode>();
   const tensors: Tensor[] = [];
-  for (const node of topological(formula)) {
+  const roots = weight === null ? [formula] : [formula, weight];
+  for (const node of topological(...roots)) {
     if (node.kind !== "variable") continue;
     const input = inputs.get(node.slot);
     if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
     slots.set(node, variable(slots.size, node.axis, node.dim, node.number));
     tensors.push(input);
   }
+  const renumber = (root: Node): Node => transform(root, (leaf) => slots.get(leaf) ?? leaf);
   return {
-    formula: transform(formula, (leaf) => slots.get(leaf) ?? leaf),
+    formula: renumber(formula),
+    weight: weight === null ? null : renumber(weight),
     variables: [...slots.values()],
     tensors,
   };
 }
 
 /**
- * Kernels by what they were lowered from; the oldest leave first. The formula is held, so that its
- * id stays its own.
+ * Kernels by what they were lowered from; the oldest leave first. The fold is held, so that its
+ * formulas' ids stay their own.
  */
-const plans = new Map<string, { readonly kernel: Kernel; readonly formula: Node }>();
+const plans = new Map<string, { readonly kernel: Kernel; readonly fold: Fold }>();
 const MAX_PLANS = 512;
 
 function kernelOf(fold: Fold): Kernel {
-  const { formula, reduction, float, options, fastMath } = fold;
+  const { formula, weight, reduction, float, options, fastMath } = fold;
   const { sumScheme, accumulator, k } = options;
-  const key = `${formula.id}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
+  const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
   const kernel = lower(fold, expandedMath);
-  plans.set(key, { kernel, formula });
+  plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();
     plans.delete(oldest);
@@ -134,8 +149,12 @@ class FoldRun {
 
   constructor(request: FoldRequest) {
     const { axis, M, N, choices, reduction, k } = request;
-    const oriented = axis === "j" ? request.formula : transpose(request.formula);
-    const { formula, variables, tensors } = canonicalise(oriented, request.inputs);
+    const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
+    const { formula, weight, variables, tensors } = canonicalise(
+      orient(request.formula),
+      request.weight ? orient(request.weight) : null,
+      request.inputs,
+    );
     const float: FloatType = FLOATS[request.dtype];
     const options: FoldOptions = {
       sumScheme: choices.sumScheme ?? "compensated",
@@ -150,6 +169,7 @@ class FoldRun {
     }
     this.#fold = {
       formula,
+      weight,
       reduction,
       float,
       inputs: variables,
@@ -169,9 +189,10 @@ class FoldRun {
   explain(): string {
     const program = this.#engine.compile(this.#kernel, this.#rows);
     const { target, schedule, source } = program.explain();
-    const { reduction, formula, float } = this.#fold;
+    const { reduction, formula, weight, float } = this.#fold;
     return [
       `formula   ${reduction} over the folded axis of ${print(formula)}`,
+      ...(weight ? [`weight    ${print(weight)}`] : []),
       `size      ${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
@@ -267,12 +288,16 @@ class SharedRun {
   }
 }
 
+/** Shape of each output of a fold with so many rows. */
+export function shapeOf({ reduction, formula, weight, k }: FoldRequest, rows: number): number[] {
+  return resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0);
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
-  const { reduction, formula, axis, M, N, dtype, k } = request;
-  const rows = request.outputRows ?? (axis === "j" ? M : N);
-  const shape = resultShape(reduction, rows, formula.dim, k);
+  const { reduction, axis, M, N, dtype } = request;
+  const shape = shapeOf(request, request.outputRows ?? (axis === "j" ? M : N));
   return reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     const deferred: Deferred = {

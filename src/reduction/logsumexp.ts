@@ -11,6 +11,7 @@ import {
   Field,
   type Folding,
   type FoldOptions,
+  perComponent,
   type Reduction,
   sameKind,
 } from "./reduction.ts";
@@ -81,12 +82,17 @@ class LogSumExpFolding implements Folding {
 }
 
 export const logSumExp: Reduction = {
+  ...perComponent,
   meaning: "log Σ exp F; −∞ over nothing",
   outputs: ["float"],
-  isList: false,
-  linear: false,
   fold: (b, dim, options, math) => new LogSumExpFolding(b, dim, options, math),
   // ∂ log Σ exp F / ∂F_j = exp(F_j − result)
-  vjp: ({ cotangent, formula, result }) =>
-    build.mul(cotangent, build.exp(build.sub(formula, result("logSumExp")))),
+  derivatives: {
+    vjp: ({ cotangent, formula, result }) => ({
+      formula: build.mul(cotangent, build.exp(build.sub(formula, result("logSumExp")))),
+      weight: null,
+    }),
+    jvp: ({ tangent, formula, result }) =>
+      build.mul(build.exp(build.sub(formula, result("logSumExp"))), tangent),
+  },
 };
