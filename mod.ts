@@ -29,3 +29,4 @@ export { Reductions, Symbolic, VectorOps } from "./src/lazy/mod.ts";
 export { ComplexLazyTensor, ComplexOps, imagPart, realPart } from "./src/lazy/mod.ts";
 export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";
 export type { TensorDotLayout } from "./src/formula/mod.ts";
+export type { WeightOptions } from "./src/lazy/mod.ts";

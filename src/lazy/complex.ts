@@ -220,16 +220,19 @@ export abstract class ComplexOps<Real extends Symbolic> extends Readable {
   sum(axis: FoldAxis, choices?: FoldChoices): Tensor;
   sum(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
     if (isVectorAxis(axis)) return this.#unary("complexSum");
-    const dtype = floatTypeOf("sum", this.inputs);
-    const inputs = foldInputs(this.formula, this.inputs);
-    const over = axisOf("sum", axis);
-    return fold({ ...inputs, axis: over, reduction: "sum", k: 1, dtype, choices })[0];
+    return this.#fold("sum", axis, choices);
   }
   /** Mean over an axis, as {@linkcode sum}; NaN over nothing. */
   mean(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
-    const [M, N] = this.shape;
-    return this.mul(1 / (axisOf("mean", axis) === "j" ? N : M)).sum(axis, choices);
+    return this.#fold("mean", axis, choices);
   }
+
+  #fold(reduction: "sum" | "mean", axis: FoldAxis, choices: FoldChoices): Tensor {
+    const dtype = floatTypeOf(reduction, this.inputs);
+    const inputs = foldInputs(this.formula, this.inputs);
+    return fold({ ...inputs, axis: axisOf(reduction, axis), reduction, k: 1, dtype, choices })[0];
+  }
+
   /** Σ_j this_ij · b_j for a tensor b of E complex components, pairs in [N, 2 E]. */
   matmul(b: TensorLike, choices: FoldChoices = {}): Tensor {
     const points = pointsTerm("matmul", "j", tensor(b));

@@ -13,7 +13,7 @@ export { Functions } from "./functions.ts";
 export type { Input, Inputs, Term } from "./inputs.ts";
 export { ComplexLazyTensor, indexOf, LazyTensor, Pm, Vi, Vj } from "./lazy_tensor.ts";
 export { type DenseOptions, type Indices, Readable } from "./readable.ts";
-export { type ReduceOptions, Reductions } from "./reductions.ts";
+export { type ReduceOptions, Reductions, type WeightOptions } from "./reductions.ts";
 export { type FoldAxis, Symbolic, type Value, type VectorAxis } from "./symbolic.ts";
 export { TensorOps } from "./tensors.ts";
 export { VectorOps } from "./vectors.ts";

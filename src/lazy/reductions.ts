@@ -2,11 +2,19 @@
 // stay symbolic.
 
 import { PairfoldError } from "../error.ts";
-import { fold, type FoldChoices, foldGradient, type FoldRequest } from "../program/mod.ts";
-import { type ReductionName, resultShape } from "../reduction/mod.ts";
-import { type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import {
+  fold,
+  type FoldChoices,
+  foldDifferential,
+  foldGradient,
+  type FoldRequest,
+  shapeOf,
+} from "../program/mod.ts";
+import type { ReductionName } from "../reduction/mod.ts";
+import { sizeOf, type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { Derivatives } from "./derivatives.ts";
-import { floatTypeOf, pointsTerm } from "./inputs.ts";
+import type { Operand } from "./elementwise.ts";
+import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
 import { foldInputs } from "./readable.ts";
 import {
   axisOf,
@@ -17,29 +25,61 @@ import {
   type VectorAxis,
 } from "./symbolic.ts";
 
-/** A fold's choices, with K for the K-smallest reductions. */
+/** What a fold may be told, beside its reduction and axis. */
 export interface ReduceOptions extends FoldChoices {
+  /** K of the K-smallest reductions. */
   readonly k?: number;
+  /** The weight of weighted reductions: a scalar or a vector for every pair. */
+  readonly weight?: Operand;
 }
+
+/** A fold's choices and the weight of its terms. */
+export type WeightOptions = Omit<ReduceOptions, "k">;
+
+/** Reductions that become another when they are given a weight. */
+const WEIGHTED: Partial<Record<ReductionName, ReductionName>> = {
+  logSumExp: "logSumExpWeight",
+  maxSumShiftExp: "maxSumShiftExpWeight",
+};
 
 /** Reductions over rows i, columns j, or the vector. */
 export abstract class Reductions extends Derivatives {
   #request(
     reduction: ReductionName,
     axis: FoldAxis,
-    { k = 1, ...choices }: ReduceOptions,
+    { k = 1, weight, ...choices }: ReduceOptions,
     op: string = reduction,
   ): FoldRequest {
     if (!Number.isInteger(k) || k < 1) {
       throw new PairfoldError("shape", `${op}: got k ${k}; expected an integer from 1`);
     }
-    const dtype = floatTypeOf(op, this.inputs);
-    const inputs = foldInputs(this.formula, this.inputs);
-    return { ...inputs, axis: axisOf(op, axis), reduction, k, dtype, choices };
+    const second = weight === undefined ? null : this.beside(op, weight);
+    const all = second === null ? this.inputs : mergeInputs(op, [this.inputs, second.inputs]);
+    return {
+      ...foldInputs(this.formula, all),
+      weight: second?.formula ?? null,
+      reduction: second === null ? reduction : WEIGHTED[reduction] ?? reduction,
+      axis: axisOf(op, axis),
+      dtype: floatTypeOf(op, all),
+      k,
+      choices,
+    };
   }
 
   #reduce(reduction: ReductionName, axis: FoldAxis, options: ReduceOptions): Tensor[] {
     return fold(this.#request(reduction, axis, options));
+  }
+
+  /** A fold of whether components are not 0; along the vector, a symbolic one. */
+  #count(
+    reduction: "count" | "any" | "all",
+    axis: FoldAxis | VectorAxis,
+    choices: FoldChoices,
+  ): this | Tensor {
+    if (!isVectorAxis(axis)) return this.#reduce(reduction, axis, choices)[0];
+    const isTrue = this.ne(0);
+    if (reduction === "count") return isTrue.sum("d");
+    return reduction === "any" ? isTrue.max("d") : isTrue.min("d");
   }
 
   // ---- sums -------------------------------------------------------------------------------------
@@ -58,21 +98,92 @@ export abstract class Reductions extends Derivatives {
   mean(axis: FoldAxis, choices?: FoldChoices): Tensor;
   mean(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
     if (isVectorAxis(axis)) return this.sum("d").mul(1 / this.dim);
-    const [M, N] = this.shape;
-    return this.mul(1 / (axisOf("mean", axis) === "j" ? N : M)).sum(axis, choices);
+    return this.#reduce("mean", axis, choices)[0];
   }
   /**
    * Σ_j this_ij · b_j for a tensor b [N, E]: a tensor [M, max(D, E)]. A vector b [N] of numbers
    * counts as [N, 1]. (KeOps' `@`.)
    */
   matmul(b: TensorLike, choices: FoldChoices = {}): Tensor {
-    const t = tensor(b);
+    const t = given(b, this.dtype);
     const points = pointsTerm("matmul", "j", t, t.shape.length === 1 ? 1 : undefined);
     return this.mul(this.derive(points)).sum("j", choices);
   }
-  /** log Σ exp over an axis, safe for large values; −∞ over nothing. */
-  logSumExp(axis: FoldAxis, choices: FoldChoices = {}): Tensor {
-    return this.#reduce("logSumExp", axis, choices)[0];
+
+  // ---- sums of exponentials ---------------------------------------------------------------------
+
+  /**
+   * log Σ exp over an axis, safe for large values; −∞ over nothing. With a weight (of this scalar
+   * matrix's pairs), log Σ exp(this) · weight for each of its components; NaN where that sum is
+   * negative. (KeOps' `LogSumExp`, `LogSumExpWeight`.)
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const score = Vi([[0], [900]]).mul(Vj([[1], [-1]]));
+   * console.log(await score.logSumExp("j").array()); // [ [ 0.693… ], [ 900 ] ]
+   * const weight = Vj([[0.5], [0.5]]);
+   * console.log(await score.logSumExp("j", { weight }).array()); // less by log 2
+   * ```
+   */
+  logSumExp(axis: FoldAxis, options: WeightOptions = {}): Tensor {
+    return this.#reduce("logSumExp", axis, options)[0];
+  }
+  /**
+   * The weight's mean under softmax, Σ exp(this) · weight / Σ exp(this), for a scalar matrix and a
+   * weight of any dim: attention. NaN over nothing. (KeOps' `SumSoftMaxWeight`.)
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const query = Vi([[10, 0], [0, 10]]), key = Vj([[1, 0], [0, 1]]);
+   * const value = Vj([[1, 2, 3], [4, 5, 6]]);
+   * console.log(await query.dot(key).sumSoftmaxWeight(value, "j").array()); // [2, 3]
+   * ```
+   */
+  sumSoftmaxWeight(weight: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.#reduce("sumSoftMaxWeight", axis, { ...choices, weight })[0];
+  }
+  /**
+   * m = max of a scalar matrix and s = Σ exp(this − m), or Σ exp(this − m) · weight, side by side:
+   * [rows, 1 + dim of the weight]. (KeOps' `Max_SumShiftExp`, `Max_SumShiftExpWeight`.)
+   */
+  maxSumShiftExp(axis: FoldAxis, options: WeightOptions = {}): Tensor {
+    return this.#reduce("maxSumShiftExp", axis, options)[0];
+  }
+
+  // ---- counts -----------------------------------------------------------------------------------
+
+  /** Number of components that are not 0; stays symbolic. */
+  count(axis: VectorAxis): this;
+  /**
+   * How many pairs are not 0, int32; NaN differs from 0 and counts.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = [[0], [1], [5]];
+   * console.log(await Vi(x).sqDist(Vj(x)).lt(4).count("j").array()); // [ [ 2 ], [ 2 ], [ 1 ] ]
+   * ```
+   */
+  count(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  count(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("count", axis, choices);
+  }
+  /** 1 where any component is not 0; stays symbolic. */
+  any(axis: VectorAxis): this;
+  /** 1 where any pair is not 0, else 0; int32. 0 over nothing. */
+  any(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  any(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("any", axis, choices);
+  }
+  /** 1 where no component is 0; stays symbolic. */
+  all(axis: VectorAxis): this;
+  /** 1 where no pair is 0, else 0; int32. 1 over nothing. */
+  all(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  all(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("all", axis, choices);
+  }
+  /** How many pairs are at most a radius, which may differ from row to row; int32. */
+  radiusCount(radius: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.le(radius).count(axis, choices);
   }
 
   // ---- extrema ----------------------------------------------------------------------------------
@@ -159,12 +270,11 @@ export abstract class Reductions extends Derivatives {
     options: ReduceOptions = {},
   ): Tensor {
     const request = this.#request(reduction, axis, options, "vjp");
-    const rows = request.axis === "j" ? request.M : request.N;
-    const shape = resultShape(reduction, rows, this.dim, request.k);
+    const shape = shapeOf(request, request.axis === "j" ? request.M : request.N);
     const Ones = request.dtype === "float32" ? Float32Array : Float64Array;
     const g = cotangent === undefined
-      ? tensor(new Ones(shape.reduce((p, n) => p * n, 1)).fill(1), shape, { copy: false })
-      : tensor(cotangent);
+      ? tensor(new Ones(sizeOf(shape)).fill(1), shape, { copy: false })
+      : given(cotangent, request.dtype);
     if (g.shape.join() !== shape.join()) {
       throw new PairfoldError(
         "shape",
@@ -179,4 +289,35 @@ export abstract class Reductions extends Derivatives {
     }
     return foldGradient({ ...request, variable: variableOf("vjp", v), cotangent: g });
   }
+
+  /**
+   * How a reduction of this matrix moves when variables of it do: Σ (∂ reduction / ∂ v) · tangent, of
+   * the reduction's shape. Each tangent is a tensor of its variable's shape.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = Vi([[0, 0], [1, 2]]);
+   * const y = Vj([[1, 1], [3, 0], [0, 2]]);
+   * const moved = x.sqDist(y).jvp("sum", "j", [[x, [[1, 0], [0, 1]]]]);
+   * console.log(await moved.array()); // [2, 1]
+   * ```
+   */
+  jvp(
+    reduction: ReductionName,
+    axis: FoldAxis,
+    directions: readonly (readonly [v: Symbolic, tangent: TensorLike])[],
+    options: ReduceOptions = {},
+  ): Tensor {
+    const request = this.#request(reduction, axis, options, "jvp");
+    const tangents = directions.map(([v, tangent]) => ({
+      variable: variableOf("jvp", v),
+      tangent: given(tangent, request.dtype),
+    }));
+    return foldDifferential({ ...request, tangents });
+  }
+}
+
+/** A tensor as it is given; numbers in nested arrays take on a dtype. */
+function given(data: TensorLike, dtype: "float32" | "float64"): Tensor {
+  return Array.isArray(data) ? tensor(data, undefined, { dtype }) : tensor(data);
 }

@@ -115,22 +115,23 @@ export abstract class Symbolic implements Term {
     return new Own(formula, inputs);
   }
 
+  /** What stands beside this matrix as a term; complex ones stand beside complex ones only. */
+  protected beside(op: string, x: Symbolic | Value): Term {
+    if (!(x instanceof Symbolic) || !x.isComplex || this.isComplex) return termOf(op, x);
+    throw new PairfoldError(
+      "dtype",
+      `${op}: got a ComplexLazyTensor beside a real one; expected real ones, or the complex ` +
+        "one first (realToComplex() makes one)",
+    );
+  }
+
   /** An op as a term; numbers and tensors among its arguments become parameters. */
   protected term(
     op: OpName,
     args: readonly (Symbolic | Value)[] = [this],
     attributes: readonly number[] = [],
   ): Term {
-    const terms = args.map((x) => {
-      if (x instanceof Symbolic && x.isComplex && !this.isComplex) {
-        throw new PairfoldError(
-          "dtype",
-          `${op}: got a ComplexLazyTensor beside a real one; expected real ones, or the complex ` +
-            "one first (realToComplex() makes one)",
-        );
-      }
-      return termOf(op, x);
-    });
+    const terms = args.map((x) => this.beside(op, x));
     const formula = apply(op, terms.map((t) => t.formula), attributes);
     return { formula, inputs: mergeInputs(op, terms.map((t) => t.inputs)) };
   }

@@ -242,6 +242,75 @@ const BAD: [string, () => unknown, PairfoldError["code"], string][] = [
     "adjointOperator: got the formula -x0",
   ],
   [
+    "a weight of a vector",
+    () => Vi(X).logSumExp("j", { weight: 2 }),
+    "dim",
+    "got a formula of dim 3",
+  ],
+  [
+    "a softmax of a vector",
+    () => Vi(X).sumSoftmaxWeight(Vj(Y), "j"),
+    "dim",
+    "got a formula of dim 3",
+  ],
+  [
+    "a weight of other columns",
+    () => Vj(X).sum("d").logSumExp("j", { weight: Vj(Y) }),
+    "shape",
+    "logSumExp: got 2 and 3 rows along j",
+  ],
+  [
+    "a complex weight",
+    () => Vi(X).sum("d").logSumExp("j", { weight: Vi(X).exp1j() as unknown as number }),
+    "dtype",
+    "logSumExp: got a ComplexLazyTensor",
+  ],
+  [
+    "a weight where none is",
+    () => Vi(X).vjp("sum", "j", Vi(X), undefined, { weight: 2 }),
+    "dim",
+    "sum: got a weight",
+  ],
+  [
+    "a weight that is missing",
+    () => Vi(X).sum("d").vjp("sumSoftMaxWeight", "j", Vi(X)),
+    "dim",
+    "got no weight",
+  ],
+  [
+    "a tangent by a formula",
+    () => Vi(X).jvp("sum", "j", [[Vi(X).neg(), X]]),
+    "shape",
+    "jvp: got the formula -x0",
+  ],
+  [
+    "a tangent of another shape",
+    () => {
+      const x = Vi(X);
+      return x.jvp("sum", "j", [[x, Y]]);
+    },
+    "shape",
+    "expected [2,3]",
+  ],
+  [
+    "a tangent of another dtype",
+    () => {
+      const x = Vi(X);
+      return x.jvp("sum", "j", [[x, tensor(new Float64Array(6), [2, 3])]]);
+    },
+    "dtype",
+    "got float64",
+  ],
+  [
+    "a differential of counts",
+    () => {
+      const x = Vi(X);
+      return x.jvp("count", "j", [[x, X]]);
+    },
+    "dtype",
+    "diff of count",
+  ],
+  [
     "a vector of odd dim as complex",
     () => Vi(X).toComplex(),
     "dim",
