@@ -10,7 +10,6 @@ import {
   build,
   entryOf,
   type Node,
-  type OpName,
   samplesOf,
   variable,
   type VariableNode,
@@ -20,6 +19,7 @@ import { type ReductionName, REDUCTIONS, reductions } from "../../src/reduction/
 import { type Tensor, tensor } from "../../src/tensor/mod.ts";
 import {
   distance,
+  hasNoGradient,
   inner,
   type Inputs,
   numericJacobian,
@@ -61,7 +61,7 @@ for (const op of ALL_OPS) {
       const flipped = (v: VariableNode, g: VariableNode): Node =>
         build.neg(gradient(formula, v, g));
       const wrong = gradientError(formula, flipped, inputs, random);
-      assert(wrong > 1e-3 || hasNoGradient(op), `a flipped sign passes: ${wrong}`);
+      assert(wrong > 1e-3 || hasNoGradient(formula), `a flipped sign passes: ${wrong}`);
     }
   });
 
@@ -79,14 +79,6 @@ for (const op of ALL_OPS) {
       assert(error < 1e-6, `relative error ${error}`);
     }
   });
-}
-
-function hasNoGradient(op: OpName): boolean {
-  const { formula } = opCase(op, randomFor(op));
-  if (formula.kind !== "op") return false;
-  const { args, attributes } = formula;
-  const rules = entryOf(op).grad(variable(9, "p", formula.dim), args, formula, attributes);
-  return rules.every((rule) => rule === null);
 }
 
 const x = variable(0, "i", 3);

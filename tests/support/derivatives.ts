@@ -8,6 +8,7 @@ import {
   entryOf,
   type Node,
   type OpName,
+  type OpNode,
   type Sample,
   samplesOf,
   variable,
@@ -65,10 +66,21 @@ export function opCase(
   op: OpName,
   random: Random,
   { dims, attributes }: Sample = samplesOf(entryOf(op))[0],
-): { formula: Node; inputs: Float64Array[] } {
+): { formula: OpNode; inputs: Float64Array[] } {
   const args = dims.map((dim, k) => variable(k, random.pick(["i", "j", "p"]), dim));
   const inputs = args.map((a, k) =>
     Float64Array.from({ length: a.dim }, (_, d) => drawn(entryOf(op), k, d, random.next()))
   );
   return { formula: apply(op, args, attributes), inputs };
+}
+
+/** Whether an op has no gradient at all: comparisons, signs and roundings. */
+export function hasNoGradient({ op, args, attributes, dim }: OpNode): boolean {
+  const terms = entryOf(op).grad(
+    variable(-1, "p", dim),
+    args,
+    apply(op, args, attributes),
+    attributes,
+  );
+  return terms.every((term) => term === null);
 }

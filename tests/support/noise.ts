@@ -4,16 +4,15 @@
 
 import { expandDefinitions } from "../../src/lower/mod.ts";
 import {
-  entryOf,
   isScalarOp,
   type Node,
   type OpName,
   type OpNode,
   scalarTable,
   topological,
-  variable,
   vectorTable,
 } from "../../src/formula/mod.ts";
+import { hasNoGradient } from "./derivatives.ts";
 import type { Random } from "./random.ts";
 
 /** An input by slot: rows of numbers, row-major. */
@@ -44,19 +43,13 @@ const BASIC: ReadonlySet<OpName> = new Set<OpName>([
   ...(["min", "max", "relu", "where", "ifElse"] as const),
 ]);
 
-/** Whether an op has no gradient at all: comparisons, signs, roundings give exact results. */
-function isExact(node: OpNode): boolean {
-  const cotangent = variable(-1, "p", node.dim);
-  return entryOf(node.op).grad(cotangent, node.args, node, node.attributes)
-    .every((term) => term === null);
-}
-
 /** Evaluates a formula at pairs, with noise of a format in every operation; none for null. */
 export class NoisyEvaluator {
   readonly #order: readonly Node[];
   readonly #root: Node;
   readonly #inputs: ReadonlyMap<number, NoisyInput>;
   readonly #values = new Map<Node, Float64Array>();
+  /** Ops without a gradient: comparisons, signs, roundings give exact results. */
   readonly #exact: ReadonlySet<Node>;
   readonly #random: Random;
 
@@ -65,7 +58,7 @@ export class NoisyEvaluator {
     this.#order = topological(this.#root);
     this.#inputs = inputs;
     this.#random = random;
-    this.#exact = new Set(this.#order.filter((n) => n.kind === "op" && isExact(n)));
+    this.#exact = new Set(this.#order.filter((n) => n.kind === "op" && hasNoGradient(n)));
   }
 
   /** A number off by some roundings of a magnitude. */

@@ -17,8 +17,9 @@ import {
   variable,
   zero,
 } from "../../src/formula/mod.ts";
-import { full, Random, randomFor } from "./random.ts";
+import { hasNoGradient } from "./derivatives.ts";
 import type { NoisyInput } from "./noise.ts";
+import { full, Random, randomFor } from "./random.ts";
 
 /** An op with the dims and attributes that it is applied to. */
 interface Production {
@@ -145,32 +146,44 @@ function leaves(dim: number): fc.Arbitrary<Node> {
   );
 }
 
+/** An op on subtrees. */
+function applied(
+  made: Production,
+  subtree: (dim: number) => fc.Arbitrary<Node>,
+): fc.Arbitrary<Node> {
+  const { op, attributes, dims, guards } = made;
+  return fc.tuple(...dims.map(subtree)).map((args) =>
+    apply(
+      op,
+      args.map((a, k) => {
+        const guard = guards[k];
+        return guard === null ? a : guarded(a, guard);
+      }),
+      attributes,
+    )
+  );
+}
+
+/** Comparisons and signs end every gradient: they are drawn less often. */
+function weightOf(op: OpName): number {
+  const [{ dims, attributes }] = samplesOf(entryOf(op));
+  return hasNoGradient(apply(op, dims.map((d, k) => argument(k, d)), attributes)) ? 1 : 4;
+}
+
 /** Formulas of one dim, up to some depth. They shrink to shallower ones and to single variables. */
 export function trees(dim: number, maxDepth = 4): fc.Arbitrary<Node> {
   const { [`dim ${dim}`]: tree } = fc.letrec<Record<string, Node>>((tie) =>
     Object.fromEntries(DIMS.map((d): [string, fc.Arbitrary<Node>] => {
       // one arbitrary per op, so that ops with many samples are not drawn more often
       const byOp = Map.groupBy(ALL.filter((made) => made.dim === d), ({ op }) => op);
-      const ops = [...byOp.values()].map((list) =>
-        fc.oneof(
-          ...list.map(({ op, attributes, dims, guards }) =>
-            fc.tuple(...dims.map((k) => tie(`dim ${k}`))).map((args): Node =>
-              apply(
-                op,
-                args.map((a, k) => {
-                  const guard = guards[k];
-                  return guard === null ? a : guarded(a, guard);
-                }),
-                attributes,
-              )
-            )
-          ),
-        )
-      );
+      const ops = [...byOp].map(([op, list]) => {
+        const choices = list.map((made) => applied(made, (k) => tie(`dim ${k}`)));
+        return { weight: weightOf(op), arbitrary: fc.oneof(...choices) };
+      });
       const tree = fc.oneof(
-        { maxDepth, depthIdentifier: "tree", withCrossShrink: true },
+        { maxDepth, depthIdentifier: "tree", depthSize: "max", withCrossShrink: true },
         { weight: 1, arbitrary: leaves(d) },
-        { weight: 4, arbitrary: fc.oneof(...ops) },
+        { weight: 5, arbitrary: fc.oneof(...ops) },
       );
       return [`dim ${d}`, tree];
     }))
