@@ -29,7 +29,7 @@ export {
 } from "./contraction.ts";
 export * from "./node.ts";
 export { entryOf, scalarTable, vectorTable } from "./ops.ts";
-export { type FormulaText, print, printParts } from "./print.ts";
+export { print } from "./print.ts";
 export { instantiate, rewrite, type Rule, type RuleClass } from "./rewrite.ts";
 export { RULES, rulesOf } from "./rules.ts";
 export { COMPLEX_OPS, type ComplexOp } from "./names.ts";

@@ -1,17 +1,7 @@
-// Formulas as text, for people: infix where mathematics is, function names elsewhere. Formulas share
-// what they use twice, so that the plain text of a high derivative could be exponentially longer than
-// the formula: long ones name their shared parts.
+// Formulas as text, for people: infix where mathematics is, function names elsewhere.
 
 import type { OpName } from "./names.ts";
-import {
-  apply,
-  type Node,
-  type OpNode,
-  topological,
-  transform,
-  variable,
-  type VariableNode,
-} from "./node.ts";
+import { type Node, type OpNode, topological, type VariableNode } from "./node.ts";
 
 const INFIX: Partial<Record<OpName, readonly [symbol: string, precedence: number]>> = {
   lt: ["<", 1],
@@ -33,64 +23,34 @@ const ATOM = 7;
 const defaultName = (v: VariableNode): string =>
   `${v.axis === "p" ? "p" : v.axis === "i" ? "x" : "y"}${v.slot}`;
 
-/** A formula in words, after the parts of it that have names, in the order of their use. */
-export interface FormulaText {
-  readonly formula: string;
-  readonly parts: readonly (readonly [name: string, text: string])[];
-}
+/** Formulas with more parts than this name those that occur again. */
+const LONGEST = 400;
 
-/** Formulas whose text would show more nodes than this name what they share. */
-const LONG = 200;
-
-/** How many nodes the text of each formula would show. */
-function printedSizes(order: readonly Node[]): Map<Node, number> {
+/** Names of the parts that a long formula meets more than once; none in a short one. */
+function namesOfParts(root: Node): Map<Node, string> {
+  const names = new Map<Node, string>();
   const sizes = new Map<Node, number>();
-  for (const node of order) {
-    let size = 1;
-    if (node.kind === "op") { for (const a of node.args) size += sizes.get(a) ?? 0; }
-    sizes.set(node, size);
-  }
-  return sizes;
-}
-
-/** Prints a formula; a long one as a list of shared parts t1, t2, … and itself. */
-export function printParts(
-  root: Node,
-  name: (v: VariableNode) => string = defaultName,
-): FormulaText {
-  const order = topological(root);
-  const sizes = printedSizes(order);
-  if ((sizes.get(root) ?? 0) <= LONG) return { formula: plain(root, name), parts: [] };
   const uses = new Map<Node, number>();
+  const order = topological(root);
   for (const node of order) {
-    if (node.kind !== "op") continue;
-    for (const a of node.args) uses.set(a, (uses.get(a) ?? 0) + 1);
+    const args = node.kind === "op" ? node.args : [];
+    sizes.set(node, args.reduce((total, a) => total + (sizes.get(a) ?? 1), 1));
+    for (const a of args) uses.set(a, (uses.get(a) ?? 0) + 1);
   }
-  const stands = new Map<Node, string>();
-  const nameOf = (v: VariableNode): string => stands.get(v) ?? name(v);
-  const parts: [string, string][] = [];
-  const cut = transform(root, (leaf) => leaf, (node, args) => {
-    const own = apply(node.op, args, node.attributes);
-    if (node === root || (uses.get(node) ?? 0) < 2 || (sizes.get(node) ?? 0) < 3) return own;
-    parts.push([`t${parts.length + 1}`, plain(own, nameOf)]);
-    const stand = variable(-1e9 - parts.length, "p", own.dim); // no formula's slot
-    stands.set(stand, `t${parts.length}`);
-    return stand;
-  });
-  return { formula: plain(cut, nameOf), parts };
+  if ((sizes.get(root) ?? 1) <= LONGEST) return names;
+  for (const node of order) {
+    const isShared = node.kind === "op" && node.args.length > 0 && (uses.get(node) ?? 0) > 1;
+    if (isShared) names.set(node, `t${names.size + 1}`);
+  }
+  return names;
 }
 
 /**
- * Prints a formula; variables are named by `name`, by default x (i), y (j) or p and their slot. A
- * long one reads `… where t1 = …, t2 = …`.
+ * Prints a formula; variables are named by `name`, by default x (i), y (j) or p and their slot. Of a
+ * long formula, parts that occur again are printed once: `… where t1 = …; t2 = …`.
  */
-export function print(root: Node, name?: (v: VariableNode) => string): string {
-  const { formula, parts } = printParts(root, name);
-  if (parts.length === 0) return formula;
-  return `${formula} where ${parts.map(([part, text]) => `${part} = ${text}`).join(", ")}`;
-}
-
-function plain(root: Node, name: (v: VariableNode) => string): string {
+export function print(root: Node, name: (v: VariableNode) => string = defaultName): string {
+  const parts = namesOfParts(root);
   const operator = (node: OpNode): readonly [text: string, precedence: number] => {
     const infix = INFIX[node.op];
     if (infix !== undefined) {
@@ -106,6 +66,10 @@ function plain(root: Node, name: (v: VariableNode) => string): string {
     return [`${node.op}(${args.join(", ")})`, ATOM];
   };
   const visit = (node: Node): readonly [text: string, precedence: number] => {
+    const part = parts.get(node);
+    return part === undefined ? spell(node) : [part, ATOM];
+  };
+  const spell = (node: Node): readonly [text: string, precedence: number] => {
     switch (node.kind) {
       case "variable":
         return [name(node), ATOM];
@@ -125,5 +89,6 @@ function plain(root: Node, name: (v: VariableNode) => string): string {
     const [text, own] = visit(node);
     return own < precedence ? `(${text})` : text;
   };
-  return wrap(root, 0);
+  const definitions = [...parts].map(([node, part]) => `${part} = ${spell(node)[0]}`);
+  return wrap(root, 0) + (definitions.length === 0 ? "" : ` where ${definitions.join("; ")}`);
 }

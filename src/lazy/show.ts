@@ -1,18 +1,13 @@
 // How symbolic matrices show themselves. Enters: a formula with its tensors. Leaves: its text with
 // short names for variables, as a line, as lines, and as HTML for notebooks.
 
-import {
-  type FormulaText,
-  type Node,
-  printParts,
-  topological,
-  type VariableNode,
-} from "../formula/mod.ts";
+import { type Node, print, topological, type VariableNode } from "../formula/mod.ts";
 import { escapeHtml, previewOf } from "../tensor/mod.ts";
 import type { Input, Inputs } from "./inputs.ts";
 
 /** A formula and the variables in it. */
-interface Text extends FormulaText {
+interface Text {
+  readonly formula: string;
   readonly variables: readonly (readonly [name: string, meaning: string])[];
 }
 
@@ -42,28 +37,25 @@ export function textOf({ formula, inputs }: { formula: Node; inputs: Inputs }): 
   const variables = [...names].map(([v, name]) =>
     [name, meaningOf(v, inputs.byId.get(v.slot))] as const
   );
-  return { ...printParts(formula, (v) => names.get(v) ?? `v${v.slot}`), variables };
-}
-
-/** Title, formula and variables in one line. */
-export function summaryOf({ title, formula, parts, variables }: Shown): string {
-  const where = [...parts.map(([name, text]) => `${name} = ${text}`), ...variables.map(spaced)];
-  return `${title}: ${formula}${where.length === 0 ? "" : `, ${where.join(", ")}`}`;
+  return { formula: print(formula, (v) => names.get(v) ?? `v${v.slot}`), variables };
 }
 
 const spaced = ([name, meaning]: readonly [string, string]): string => `${name} ${meaning}`;
 
+/** Title, formula and variables in one line. */
+export function summaryOf({ title, formula, variables }: Shown): string {
+  return [`${title}: ${formula}`, ...variables.map(spaced)].join(", ");
+}
+
 /** Title, formula and variables on lines of their own, and as HTML. */
 export function displayOf(shown: Shown): Record<"text/plain" | "text/html", string> {
-  const { title, formula, parts, variables } = shown;
-  const lines = [title, `  ${formula}`];
-  for (const [name, text] of parts) lines.push(`  ${name} = ${text}`);
-  for (const v of variables) lines.push(`  ${spaced(v)}`);
-  const row = ([name, text]: readonly [string, string]): string =>
-    `<tr><td><code>${escapeHtml(name)}</code></td><td>${escapeHtml(text)}</td></tr>`;
-  const rows = [...parts.map(([name, text]) => [name, `= ${text}`] as const), ...variables];
+  const { title, formula, variables } = shown;
+  const lines = [title, `  ${formula}`, ...variables.map((v) => `  ${spaced(v)}`)];
+  const rows = variables.map(([name, text]) =>
+    `<tr><td><code>${escapeHtml(name)}</code></td><td>${escapeHtml(text)}</td></tr>`
+  );
   const html = `<div><strong>${escapeHtml(title)}</strong><br>` +
     `<code>${escapeHtml(formula)}</code>` +
-    (rows.length === 0 ? "" : `<table>${rows.map(row).join("")}</table>`) + "</div>";
+    (rows.length === 0 ? "" : `<table>${rows.join("")}</table>`) + "</div>";
   return { "text/plain": lines.join("\n"), "text/html": html };
 }

@@ -51,6 +51,9 @@ const single = (offset: number): Place => place(offset);
 
 const HOME = { p: "uniform", i: "row", j: "column", ij: "pair" } as const;
 
+/** A short vector's sum is unrolled up to so many operations, counted by the formula's. */
+const UNROLLED_OPERATIONS = 600;
+
 /** An array that holds a vector, and the region that fills it. */
 interface Filled {
   readonly array: LocalArray;
@@ -354,7 +357,7 @@ export class FormulaLowering {
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
     const term = (at: Place): Value => this.#asFloat(b, this.#component(argument, at, section));
-    const isLoop = argument.dim > UNROLL_LIMIT || this.#holdsLarge(argument, section);
+    const isLoop = argument.dim > UNROLL_LIMIT || this.#isCostly(argument, section);
     if (!isLoop) {
       let total: Value | null = null;
       for (let d = 0; d < argument.dim; d++) {
@@ -366,21 +369,24 @@ export class FormulaLowering {
     return b.before([], () => {
       const total = b.cell("sum");
       b.set(total, b.constant(0));
-      this.#eachPlace(
-        argument,
-        section,
-        (at) => b.set(total, b.add(b.get(total), term(at))),
-        false,
-      );
+      const addTerm = (at: Place): void => {
+        const next = term(at);
+        b.set(total, b.add(b.get(total), next));
+      };
+      this.#eachPlace(argument, section, addTerm, false);
       return b.get(total);
     });
   }
 
-  /** Whether a short vector is made of contractions that are too large to unroll. */
-  #holdsLarge(vector: Node, section: Section): boolean {
-    return topological(vector).some((n) =>
-      n.kind === "op" && n.op === "tensorDot" && HOME[n.domain] === section && isLarge(n)
-    );
+  /** Whether a short vector takes so much to compute that a loop is better than as much code. */
+  #isCostly(vector: Node, section: Section): boolean {
+    let operations = 0;
+    for (const node of topological(vector)) {
+      if (node.kind !== "op" || node.dim === 1 || HOME[node.domain] !== section) continue;
+      if (isLarge(node)) return true;
+      operations += node.dim;
+    }
+    return vector.dim > 1 && operations > UNROLLED_OPERATIONS;
   }
 
   /** exp, with a uniform scale of its argument as the exponential's own coefficient. */

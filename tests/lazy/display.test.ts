@@ -71,8 +71,7 @@ Deno.test("the text of a formula that shares its parts grows with the formula, n
   for (let k = 0; k < 60; k++) x = x.mul(x).add(x); // 2^60 paths and more
   const text = String(x);
   assert(text.length < 5000, `${text.length} characters`);
-  assertStringIncludes(text, ": t59 * t59 + t59, t1 = x0 * x0 + x0, t2 = t1 * t1 + t1, ");
-  assertStringIncludes(displayOf(x)["text/html"], "<td>= t1 * t1 + t1</td>");
+  assertStringIncludes(text, ": t59 * t59 + t59 where t1 = x0 * x0 + x0; t2 = t1 * t1 + t1; ");
 });
 
 Deno.test("a tensor shows dtype and shape, and numbers once it has them", async () => {
