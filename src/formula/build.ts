@@ -60,6 +60,7 @@ export const imagToComplex = (x: Node): OpNode => apply("imagToComplex", [x]);
 export const conj = (z: Node): OpNode => apply("conj", [z]);
 export const complexAbs = (z: Node): OpNode => apply("complexAbs", [z]);
 export const complexSquareAbs = (z: Node): OpNode => apply("complexSquareAbs", [z]);
+export const complexAngle = (z: Node): OpNode => apply("complexAngle", [z]);
 export const complexSum = (z: Node): OpNode => apply("complexSum", [z]);
 export const complexSumT = (z: Node, dim: number): OpNode => apply("complexSumT", [z], [dim]);
 export const complexAdd = (a: Node, b: Node): OpNode => apply("complexAdd", [a, b]);

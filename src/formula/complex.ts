@@ -9,6 +9,7 @@ import { checkAttribute, declare, onVector, refuse, type VectorEntry } from "./e
 import type { ComplexOp } from "./names.ts";
 import { constant, type DimRule, type Node } from "./node.ts";
 
+const ONE = constant(1);
 const TWO = constant(2);
 
 const unary = {
@@ -152,6 +153,23 @@ export const complex = declare<ComplexOp, VectorEntry>({
       const [re, im] = parts(z);
       const twice = f.mul(TWO, g);
       return [f.interleave(f.mul(twice, re), f.mul(twice, im))];
+    },
+  },
+  complexAngle: {
+    ...unary,
+    domain: [[0.5, 2]],
+    meaning: "angles of a complex vector, from −π to π; 0 at 0, with gradient 0 there",
+    dim: halved,
+    evaluate: ([z], _attributes, out) =>
+      out.forEach((_v, d) => out[d] = Math.atan2(z[2 * d + 1], z[2 * d])),
+    define: ([z]) => f.atan2(parts(z)[1], parts(z)[0]),
+    // ∇ angle = i z / |z|², by two divisions, since |z|² may overflow or underflow
+    grad: (g, [z]) => {
+      const [re, im] = parts(z);
+      const size = f.hypot(re, im);
+      const safe = f.where(size, size, ONE);
+      const scaled = f.div(g, safe);
+      return [f.interleave(f.neg(f.mul(scaled, f.div(im, safe))), f.mul(scaled, f.div(re, safe)))];
     },
   },
   complexSum: {

@@ -90,6 +90,7 @@ export const COMPLEX_OPS = [
   "conj",
   "complexAbs",
   "complexSquareAbs",
+  "complexAngle",
   "complexSum",
   "complexSumT",
   "complexAdd",

@@ -46,6 +46,7 @@ const CASES: readonly [
   [build.conj(z), (z) => z.map((v) => fromPolar(size(v), -angle(v)))],
   [build.complexAbs(z), (z) => z.map(size)],
   [build.complexSquareAbs(z), (z) => z.map((v) => size(v) ** 2)],
+  [build.complexAngle(z), (z) => z.map(angle)],
   [build.complexSum(z), (z) => [z.reduce(plus)]],
   [build.complexSumT(s, 6), (_z, _w, s) => [s, s, s]],
   [build.complexAdd(z, w), (z, w) => z.map((v, k) => plus(v, w[k]))],
@@ -97,6 +98,7 @@ Deno.test("dims that are no complex vectors are refused, with what was got and w
   const cases: [() => unknown, string][] = [
     [() => build.complexReal(x), "complexReal: got dims 3 (x_i); expected an even dim"],
     [() => build.complexAbs(r), "complexAbs: got dims 1 (parameter); expected an even dim"],
+    [() => build.complexAngle(x), "complexAngle: got dims 3 (x_i); expected an even dim"],
     [() => build.conj(x), "conj: got dims 3 (x_i); expected an even dim"],
     [() => build.complexSum(x), "complexSum: got dims 3 (x_i); expected an even dim"],
     [() => build.complexSumT(z, 6), "complexSumT: got dim of the argument 6"],
@@ -126,6 +128,21 @@ Deno.test("the gradient of |z| at 0 is 0, and z / |z| beside it", () => {
   const formula = gradient(build.complexAbs(z), z, g);
   const got = values(formula, [[0, 0, 3, -4, -0, 0], [1, 10, 1]]);
   assertEquals([...got].map((v) => v + 0), [0, 0, 6, -8, 0, 0]);
+});
+
+Deno.test("angles: the gradient in every quadrant, 0 at 0, and on the axes", () => {
+  const g = variable(1, "p", 1);
+  const point = variable(0, "i", 2);
+  const formula = gradient(build.complexAngle(point), point, g);
+  for (const [re, im] of [[3, 4], [-3, 4], [-3, -4], [3, -4], [2, 0], [-2, 0], [0, 2], [0, -2]]) {
+    const got = values(formula, [[re, im], [1]]);
+    const r2 = re * re + im * im;
+    checkClose(got[0], -im / r2, 1, 1e-15, `re of (${re}, ${im})`);
+    checkClose(got[1], re / r2, 1, 1e-15, `im of (${re}, ${im})`);
+  }
+  assertEquals([...values(formula, [[0, 0], [1]])].map((v) => v + 0), [0, 0]);
+  assertEquals(values(build.complexAngle(point), [[0, 0]])[0], 0);
+  assertEquals(values(build.complexAngle(point), [[-1, 0]])[0], Math.PI);
 });
 
 Deno.test("a holomorphic function's gradient is conj(w′) · cotangent", () => {
