@@ -105,6 +105,10 @@ export abstract class ComplexOps<Real extends Symbolic> extends Readable {
   squareAbs(): Real {
     return this.#toReal("complexSquareAbs");
   }
+  /** Angles from −π to π, 0 at 0. (KeOps' `angle`.) */
+  angle(): Real {
+    return this.#toReal("complexAngle");
+  }
   /** The pairs as they are stored, re₀ im₀ re₁ im₁ …: a real vector of dim 2 D. */
   toReal(): Real {
     return this.asReal(this);

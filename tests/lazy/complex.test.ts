@@ -115,6 +115,7 @@ Deno.test("unary ops: conj, neg, inv, square, exp, parts, absolute values", asyn
     [base.real, (a) => a[0]],
     [base.imag, (a) => a[1]],
     [base.abs(), (a) => Math.hypot(...a)],
+    [base.angle(), (a) => Math.atan2(a[1], a[0])],
     [base.squareAbs(), (a) => a[0] ** 2 + a[1] ** 2],
   ];
   for (const [got, value] of real) {

@@ -117,6 +117,7 @@ const METHODS: Readonly<Record<Exclude<OpName, InternalOp>, Method>> = {
   conj: ([z]) => z.toComplex().conj(),
   complexAbs: ([z]) => z.toComplex().abs(),
   complexSquareAbs: ([z]) => z.toComplex().squareAbs(),
+  complexAngle: ([z]) => z.toComplex().angle(),
   complexSum: ([z]) => z.toComplex().sum("d"),
   complexSumT: ([z], [dim]) => z.toComplex().sumT(dim / 2),
   complexAdd: ([a, b]) => a.toComplex().add(b.toComplex()),
