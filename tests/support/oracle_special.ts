@@ -8,7 +8,6 @@ import {
   integerRoot,
   just,
   logToFixed,
-  magnitudeOf,
   negate,
   PI,
   PI_BITS,

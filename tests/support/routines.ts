@@ -2,41 +2,37 @@
 // what error src/lower/math/mod.ts states for them.
 
 import { assert } from "@std/assert";
-import type { LazyTensor } from "../../mod.ts";
-import type { Ends } from "./accuracy.ts";
-import { NO_ENDS } from "./accuracy.ts";
+import { build, type Node } from "../../src/formula/mod.ts";
+import { type Ends, NO_ENDS } from "./accuracy.ts";
 import {
-  anyBits,
-  around,
-  closestMultiples,
-  dense,
-  draw,
-  edges,
-  FLOAT32,
-  type Format,
-  logUniform,
-  uniform,
-} from "./floats.ts";
+  type Arguments,
+  expArguments,
+  logArguments,
+  pairArguments,
+  pointedArguments,
+  powArguments,
+  rootArguments,
+  SINE_RANGE,
+  sineArguments,
+} from "./arguments.ts";
+import { FLOAT32, type Format } from "./floats.ts";
 import { type DoubleDouble, exact } from "./oracle.ts";
 import type { Random } from "./random.ts";
 
-/** Arguments of a function, as lists of the same length. */
-export interface Arguments {
-  readonly x: number[];
-  readonly y?: number[];
-}
+const NOT_A_NUMBER: DoubleDouble = { hi: NaN, lo: 0 };
 
 /** A function under test. */
 export interface Routine {
   readonly name: string;
   /** The row of the header's table that states its error, or the error in ulps. */
   readonly bound: string | number;
-  readonly apply: (x: LazyTensor, y: LazyTensor) => LazyTensor;
+  readonly apply: (x: Node, y: Node) => Node;
   readonly exact: (x: number, y: number) => DoubleDouble;
-  /** What the stated relative error is multiplied by; functions of two arguments have it. */
+  readonly arity: 1 | 2;
+  /** What the stated relative error is multiplied by. */
   readonly magnitude?: (x: number, y: number) => number;
-  /** Whether small values are 0 and large ones infinite. */
-  readonly hasEnds: boolean;
+  /** Where small values are 0 and large ones infinite. */
+  readonly ends: "none" | "exp" | "erfc";
   /** What stands in the loop IR where it is computed and nowhere else. */
   readonly mark: string;
   /** Range of a row from which a column in [-1, 1] may be subtracted. */
@@ -45,140 +41,45 @@ export interface Routine {
   readonly draw: (format: Format, random: Random, scale: number) => Arguments;
 }
 
-/** The largest |x| that sin and cos are stated for. */
-export const SINE_RANGE = 1_647_099;
-
-const NOT_A_NUMBER: DoubleDouble = { hi: NaN, lo: 0 };
-
-/** Where a search found the largest errors: every 4th float32, a million float64. */
-const WORST: Readonly<Record<string, Readonly<Record<Format["name"], readonly number[]>>>> = {
-  exp: {
-    float32: [5.8681182861328125, -5.19671630859375],
-    float64: [0.3676813297879078, -707.8397574208324],
-  },
-  log: {
-    float32: [1.031459927558899, 1.0640870332717896],
-    float64: [1.0314888918051646],
-  },
-  sin: {
-    float32: [1865.3182373046875, 25.968626022338867, 209.67283630371094],
-    float64: [480749.2843990488, -991014.5628689678],
-  },
-  cos: {
-    float32: [333.7763671875, 3.9038143157958984],
-    float64: [1590824.729171745, -300780.2785661761],
-  },
-};
-
-/** ln of the largest finite value, and of the value below which exp gives 0. */
-function expLimits(format: Format): readonly [low: number, high: number] {
-  return format === FLOAT32
-    ? [-125.5 * Math.LN2, 128 * Math.LN2]
-    : [-1021.5 * Math.LN2, 1024 * Math.LN2];
-}
-
-/** Where exp and what is made of it end. */
-export function endsOf(routine: Routine | "exp", format: Format): Ends {
-  if (routine !== "exp" && !routine.hasEnds) return NO_ENDS;
+/** Where a function ends: exp where its result or e^(−x²) is too small, at a power of two. */
+export function endsOf({ ends }: Pick<Routine, "ends">, format: Format): Ends {
+  if (ends === "none") return NO_ENDS;
+  const least = format === FLOAT32 ? -125.5 : -1021.5;
+  const zeroBelow = ends === "exp" ? 2 ** least : exact.erfc(Math.sqrt(-least * Math.LN2)).hi;
   // x · log₂e is rounded before it is compared with the threshold
-  return format === FLOAT32
-    ? { zeroBelow: 2 ** -125.5, slack: 2 ** -16 }
-    : { zeroBelow: 2 ** -1021.5, slack: 2 ** -42 };
+  return { zeroBelow, slack: format === FLOAT32 ? 2 ** -16 : 2 ** -42 };
 }
 
-function expArguments(format: Format, random: Random, scale: number): Arguments {
-  const [low, high] = expLimits(format);
-  // where the rounding of x · log₂e turns over
-  const turns = Array.from({ length: 60 }, (_, k) => (k - 30 + 0.5) * 17 % high * Math.LN2);
-  return {
-    x: [
-      ...edges(format),
-      ...WORST.exp[format.name],
-      ...around(format, [low, high, low - Math.LN2, high + Math.LN2, ...turns], 3),
-      ...dense(format, 1500, low - 3, high + 3),
-      ...uniform(format, random, 2000 * scale, low - 1, high + 1),
-      ...uniform(format, random, 1500 * scale, -2, 2),
-      ...logUniform(format, random, 1000 * scale, [2 ** -60, high], true),
-      ...anyBits(format, random, 500 * scale),
-    ],
-  };
+/** ±½, ±1½, … ±5½ times a number: where k of x = k · number + g turns over. */
+const halves = (unit: number): number[] => [0.5, 1.5, 2.5, 5.5].map((n) => n * unit);
+
+const powersOfTwo = (format: Format): number[] =>
+  [-8, -2, 1, 5, format.fractionBits, format.fractionBits + 1].map((n) => 2 ** n);
+
+/** The binary exponent at which a format overflows. */
+const maxExponent = (format: Format): number => format === FLOAT32 ? 128 : 1024;
+
+/** Where e^x or half of it overflows. */
+const exponentEnds = (format: Format): number[] =>
+  [-0.5, 0, 0.4, 0.5, 1, 1.4, 1.5, 2].map((n) => (maxExponent(format) + n) * Math.LN2);
+
+function hyperbolicArguments(
+  format: Format,
+  random: Random,
+  scale: number,
+  worst: string,
+): Arguments {
+  const end = (maxExponent(format) + 1) * Math.LN2;
+  const points = [...halves(Math.LN2), ...exponentEnds(format)];
+  return pointedArguments(format, random, scale, { worst, points, range: [-end, end] });
 }
 
-function logArguments(format: Format, random: Random, scale: number): Arguments {
-  const powers = Array.from({ length: 40 }, (_, k) => 2 ** (3 * k - 60));
-  const nearOne = logUniform(format, random, 1500 * scale, [2 ** -format.fractionBits, 0.5], true);
-  return {
-    x: [
-      ...edges(format),
-      ...WORST.log[format.name],
-      ...around(format, [1, ...powers, ...powers.map((p) => p * Math.SQRT1_2)], 3),
-      ...draw(format, nearOne.length, (k) => 1 + nearOne[k]),
-      ...dense(format, 1000, 0.5, 2),
-      ...uniform(format, random, 1000 * scale, 0.7, 1.5),
-      ...logUniform(format, random, 1500 * scale, [format.smallestNormal, format.largest]),
-      ...logUniform(format, random, 500 * scale, [format.leastSubnormal, format.smallestNormal]),
-      ...anyBits(format, random, 1000 * scale), // half of them negative
-    ],
-  };
+function arcArguments(format: Format, random: Random, scale: number, worst: string): Arguments {
+  return pointedArguments(format, random, scale, { worst, points: [0.5, 1], range: [-1, 1] });
 }
 
-function sineArguments(format: Format, random: Random, scale: number, worst: string): Arguments {
-  const multiples = [...Array(40).keys(), ...closestMultiples(format, 100)];
-  const some = Array.from({ length: 200 * scale }, () => random.integer(2 ** 20));
-  // quadrants change at odd multiples of π/4
-  const turns = Array.from({ length: 100 * scale }, () => random.integer(2 ** 20) + 0.5);
-  const centres = [...multiples, ...some, ...turns].map((k) => k * (Math.PI / 2));
-  const inside = (x: number): boolean => Math.abs(x) <= SINE_RANGE || Math.abs(x) > SINE_RANGE + 1;
-  return {
-    x: [
-      ...edges(format),
-      ...WORST[worst][format.name],
-      ...around(format, centres),
-      ...around(format, centres.map((x) => -x), 0),
-      ...dense(format, 1000, -10, 10),
-      ...uniform(format, random, 1500 * scale, -SINE_RANGE, SINE_RANGE),
-      ...logUniform(format, random, 1500 * scale, [2 ** -100, SINE_RANGE], true),
-      ...anyBits(format, random, 500 * scale),
-      ...around(format, [SINE_RANGE, -SINE_RANGE], 0),
-    ].filter((x) => inside(x) || Number.isNaN(x)),
-  };
-}
-
-function rootArguments(format: Format, random: Random, scale: number): Arguments {
-  return {
-    x: [
-      ...edges(format),
-      ...around(format, Array.from({ length: 40 }, (_, k) => 2 ** (3 * k - 60))),
-      ...dense(format, 1000, 0.25, 4),
-      ...uniform(format, random, 1500 * scale, 0.25, 4),
-      ...logUniform(format, random, 1500 * scale, [format.leastSubnormal, format.largest]),
-      ...anyBits(format, random, 500 * scale),
-    ],
-  };
-}
-
-function powArguments(format: Format, random: Random, scale: number): { x: number[]; y: number[] } {
-  const pairs: [x: number, y: number][] = [];
-  const special = [...edges(format), 0.5, -0.5, 3, -2, 1e6, -1e6];
-  for (const x of special) for (const y of special) pairs.push([x, y]);
-  const [low, high] = expLimits(format);
-  const bases = [
-    ...logUniform(format, random, 1000 * scale, [format.smallestNormal, format.largest]),
-    ...uniform(format, random, 1000 * scale, 0.1, 10),
-    ...logUniform(format, random, 800 * scale, [2 ** -20, 0.5], true).map((x) =>
-      format.round(1 + x)
-    ),
-    ...logUniform(format, random, 200 * scale, [format.leastSubnormal, format.smallestNormal]),
-  ];
-  const usual = [0.5, -0.5, 1 / 3, 2, 2.5, -1.5, 1, 3, -7].map(format.round);
-  bases.forEach((x, k) => {
-    // exponents that lead all over the range of results, usual ones, small ones
-    const p = random.uniform(low - 2, high + 2) / (k % 2 === 0 ? 1 : 50);
-    const exponent = k % 5 === 0 ? random.pick(usual) : format.round(p / Math.log(x));
-    pairs.push([x, exponent]);
-  });
-  return { x: pairs.map(([x]) => x), y: pairs.map(([, y]) => y) };
-}
+/** Where e^(−x²) counts as 0. */
+const erfcEnd = (format: Format): number => Math.sqrt((maxExponent(format) - 2.5) * Math.LN2);
 
 /** Pairfold's real power: e^(y ln x), 1 at y = 0, NaN below x = 0. */
 function exactPower(x: number, y: number): DoubleDouble {
@@ -189,16 +90,16 @@ function exactPower(x: number, y: number): DoubleDouble {
 
 const beyond = (x: number): boolean => Math.abs(x) > SINE_RANGE;
 
-const plain = { hasEnds: false, mark: "bits(", mixed: [-5, 5] } as const;
+const plain = { arity: 1, ends: "none", mark: "bits(", mixed: [-5, 5] } as const;
 
 export const ROUTINES: readonly Routine[] = [
   {
     ...plain,
     name: "exp",
     bound: "exp",
-    apply: (x) => x.exp(),
+    apply: build.exp,
     exact: exact.exp,
-    hasEnds: true,
+    ends: "exp",
     mixed: [-80, 80],
     draw: expArguments,
   },
@@ -206,7 +107,7 @@ export const ROUTINES: readonly Routine[] = [
     ...plain,
     name: "log",
     bound: "log",
-    apply: (x) => x.log(),
+    apply: build.log,
     exact: exact.log,
     mixed: [1, 4],
     draw: logArguments,
@@ -215,7 +116,7 @@ export const ROUTINES: readonly Routine[] = [
     ...plain,
     name: "sin",
     bound: "sin, cos",
-    apply: (x) => x.sin(),
+    apply: build.sin,
     exact: (x) => beyond(x) ? NOT_A_NUMBER : exact.sin(x),
     draw: (format, random, scale) => sineArguments(format, random, scale, "sin"),
   },
@@ -223,7 +124,7 @@ export const ROUTINES: readonly Routine[] = [
     ...plain,
     name: "cos",
     bound: "sin, cos",
-    apply: (x) => x.cos(),
+    apply: build.cos,
     exact: (x) => beyond(x) ? NOT_A_NUMBER : exact.cos(x),
     draw: (format, random, scale) => sineArguments(format, random, scale, "cos"),
   },
@@ -231,17 +132,18 @@ export const ROUTINES: readonly Routine[] = [
     ...plain,
     name: "powr",
     bound: "pow",
-    apply: (x, y) => x.pow(y),
+    arity: 2,
+    apply: build.powr,
     exact: exactPower,
     magnitude: (x, y) => Math.abs(y * Math.log(x)),
-    hasEnds: true,
+    ends: "exp",
     draw: powArguments,
   },
   {
     ...plain,
     name: "sqrt",
     bound: 0.5, // an instruction
-    apply: (x) => x.sqrt(),
+    apply: build.sqrt,
     exact: (x) => x < 0 ? NOT_A_NUMBER : exact.pow(x, 0.5),
     mark: "sqrt(",
     mixed: [1, 4],
@@ -251,11 +153,145 @@ export const ROUTINES: readonly Routine[] = [
     ...plain,
     name: "rsqrt",
     bound: 1.5, // the root's rounding, at most doubled by the quotient's binade, and the quotient's
-    apply: (x) => x.rsqrt(),
+    apply: build.rsqrt,
     exact: (x) => x === 0 ? { hi: 0, lo: 0 } : x < 0 ? NOT_A_NUMBER : exact.pow(x, -0.5),
     mark: "sqrt(",
     mixed: [1, 4],
     draw: rootArguments,
+  },
+  {
+    ...plain,
+    name: "expm1",
+    bound: "expm1",
+    apply: build.expm1,
+    exact: exact.expm1,
+    mixed: [-80, 80],
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "expm1",
+        points: [...halves(Math.LN2), ...exponentEnds(format)],
+        range: [-40, maxExponent(format) * Math.LN2],
+      }),
+  },
+  {
+    ...plain,
+    name: "log1p",
+    bound: "log1p",
+    apply: build.log1p,
+    exact: exact.log1p,
+    mixed: [1, 4],
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "log1p",
+        points: [-1, -0.5, Math.SQRT1_2 - 1, Math.SQRT2 - 1, ...powersOfTwo(format)],
+        range: [-1, 3],
+      }),
+  },
+  {
+    ...plain,
+    name: "sinh",
+    bound: "sinh",
+    apply: build.sinh,
+    exact: exact.sinh,
+    draw: (format, random, scale) => hyperbolicArguments(format, random, scale, "sinh"),
+  },
+  {
+    ...plain,
+    name: "cosh",
+    bound: "cosh",
+    apply: build.cosh,
+    exact: exact.cosh,
+    draw: (format, random, scale) => hyperbolicArguments(format, random, scale, "cosh"),
+  },
+  {
+    ...plain,
+    name: "tanh",
+    bound: "tanh",
+    apply: build.tanh,
+    exact: exact.tanh,
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "tanh",
+        points: [...halves(Math.LN2 / 2), 9.01, 19.06],
+        range: [-20, 20],
+      }),
+  },
+  {
+    ...plain,
+    name: "asin",
+    bound: "asin",
+    apply: build.asin,
+    exact: exact.asin,
+    mixed: [0, 0],
+    draw: (format, random, scale) => arcArguments(format, random, scale, "asin"),
+  },
+  {
+    ...plain,
+    name: "acos",
+    bound: "acos",
+    apply: build.acos,
+    exact: exact.acos,
+    mixed: [0, 0],
+    draw: (format, random, scale) => arcArguments(format, random, scale, "acos"),
+  },
+  {
+    ...plain,
+    name: "atan",
+    bound: "atan",
+    apply: build.atan,
+    exact: exact.atan,
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "atan",
+        points: [1, ...powersOfTwo(format)],
+        range: [-20, 20],
+      }),
+  },
+  {
+    ...plain,
+    name: "atan2",
+    bound: "atan2",
+    arity: 2,
+    apply: build.atan2,
+    exact: exact.atan2,
+    draw: pairArguments,
+  },
+  {
+    ...plain,
+    name: "hypot",
+    bound: "hypot",
+    arity: 2,
+    apply: build.hypot,
+    exact: exact.hypot,
+    mark: "sqrt(",
+    draw: pairArguments,
+  },
+  {
+    ...plain,
+    name: "erf",
+    bound: "erf",
+    apply: build.erf,
+    exact: exact.erf,
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "erf",
+        points: [0.5, 1, 2, 3.92, 4, 5.92, 6],
+        range: [-6, 6],
+      }),
+  },
+  {
+    ...plain,
+    name: "erfc",
+    bound: "erfc",
+    apply: build.erfc,
+    exact: exact.erfc,
+    ends: "erfc",
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "erfc",
+        points: [0.5, 1, 2, 2.5, 4, erfcEnd(format)],
+        range: [-7, 1.02 * erfcEnd(format)],
+      }),
   },
 ];
 
@@ -282,33 +318,3 @@ export const boundOf = (routine: Routine, format: Format): Bound =>
   typeof routine.bound === "string"
     ? statedBound(routine.bound, format)
     : { ulps: routine.bound, relative: 0 };
-
-/** Scales of exp(c · q): of both signs, 0, tiny, huge; all but 0 with a normal coefficient. */
-export function scalesOf(format: Format, random: Random): number[] {
-  const [tiny, huge] = format === FLOAT32 ? [2 ** -120, 2 ** 120] : [2 ** -1000, 2 ** 1000];
-  const drawn = Array.from({ length: 5 }, () => 2 ** random.uniform(-20, 20));
-  const positive = [1, 0.5, Math.LN2, 1 / 3, 1e-4, 1e5, tiny, huge, ...drawn].map(format.round);
-  return [0, ...positive.flatMap((c) => [c, -c])];
-}
-
-/** Values of q for a scale: results from 0 to infinity, of both signs, and the edges. */
-export function scaledArguments(
-  format: Format,
-  random: Random,
-  scale: number,
-  times: number,
-): number[] {
-  const [low, high] = expLimits(format);
-  const most = Math.min(
-    format.largest / 4,
-    high / Math.max(Math.abs(scale), format.smallestNormal),
-  );
-  const ends = scale === 0 ? [] : [low / scale, high / scale].filter(Number.isFinite);
-  return [
-    ...edges(format).filter((q) => Number.isFinite(q) || Math.abs(scale) > 1e-30),
-    ...around(format, ends, 3),
-    ...dense(format, 41, -1.05 * most, 1.05 * most),
-    ...uniform(format, random, 120 * times, -most, most),
-    ...logUniform(format, random, 60 * times, [most * 2 ** -20, most], true),
-  ];
-}

@@ -6,21 +6,21 @@
 //   exp        all                           1.25 ulp  +∞ above overflow; 0 where e^x < 2^−125.5
 //                                                      (float64: 2^−1021.5)
 //   expScaled  c and c·log₂e normal numbers  3 ulp + |c·q|·2^−23 (2^−52), the roundings of c and c·q
-//   expm1      all                           2 ulp     +∞ above overflow, −1 at −∞
+//   expm1      all                           2 ulp     +∞ above overflow
 //   log        all, subnormals included      2 ulp     −∞ at 0, NaN below
-//   log1p      all                           2.5 ulp   −∞ at −1, NaN below
+//   log1p      all, subnormals included      2.5 ulp   −∞ at −1, NaN below
 //   sin, cos   |x| ≤ 1,647,099 (2^20 · π/2)  2.5 ulp   NaN
 //   asin       |x| ≤ 1                       2.5 ulp   NaN
-//   acos       |x| ≤ 1                       2.5 ulp   NaN
-//   atan       all                           2.5 ulp
-//   atan2      all, zeros and infinities as in IEEE 754  3 ulp
+//   acos       |x| ≤ 1                       1.5 ulp   NaN
+//   atan       all                           2 ulp
+//   atan2      all, with the zeros, infinities and signs of IEEE 754: 2 ulp
 //   sinh       all                           2.5 ulp   ±∞ above overflow
-//   cosh       all                           2.5 ulp   +∞ above overflow
-//   tanh       all                           3 ulp
-//   erf        all                           2.5 ulp
-//   erfc       all                           4 ulp     0 where e^(−x²) < 2^−125.5 (float64: 2^−1021.5)
+//   cosh       all                           2 ulp     +∞ above overflow
+//   tanh       all                           2.75 ulp
+//   erf        all                           1.5 ulp
+//   erfc       all                           4 ulp     0 where e^(−x²) < 2^−125.5 (2^−1021.5)
 //   pow        x ≥ 0                         2 ulp + |y ln x|·2^−22 (2^−51)
-//   hypot      all, without overflow on the way  1.5 ulp
+//   hypot      all, subnormals included      1.5 ulp   +∞ above overflow
 //
 // Odd functions keep the sign of a zero; NaN gives NaN (but hypot of an infinity and NaN is ∞).
 
