@@ -1,7 +1,7 @@
 // Runs the uniform section on the host, in float64: parameters in, the uniform record out.
 
 import { PairfoldError } from "../error.ts";
-import { erf, erfc } from "../formula/mod.ts";
+import { erf, erfc } from "../formula/erf.ts";
 import type { Cell, Counter, LocalArray, Operation, Place, Region, Value } from "./ir.ts";
 
 const bool = (x: boolean): number => x ? 1 : 0;
