@@ -109,8 +109,11 @@ export function factor(node: Node): Factored {
   const pairs = inside.filter((f) => f.domain !== "j");
   const core = product(columns === null ? pairs : [...pairs, columns]) ?? constant(1);
   const above = product(factors.filter(leaves));
-  const below = product(divisors);
-  const outside = below === null ? above : build.div(above ?? constant(1), below);
+  // one after another: their product may overflow or underflow
+  const outside = divisors.reduce<Node | null>(
+    (quotient, divisor) => build.div(quotient ?? constant(1), divisor),
+    above,
+  );
   if (sign === 1) return { factor: outside, core };
   return { factor: outside === null ? constant(-1) : build.neg(outside), core };
 }
