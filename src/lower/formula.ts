@@ -34,6 +34,8 @@ import { UNROLL_LIMIT } from "../reduction/mod.ts";
 import { hostMath } from "./math/mod.ts";
 import { isNonNegative } from "./normalise.ts";
 import { loopsOf, runsOf } from "./runs.ts";
+import { scaleOf, unscaled } from "./scale.ts";
+import { homeOf, isCheap, isCostly } from "./sections.ts";
 import {
   type Components,
   contraction,
@@ -48,11 +50,6 @@ import {
 } from "./vectors.ts";
 
 const single = (offset: number): Place => place(offset);
-
-const HOME = { p: "uniform", i: "row", j: "column", ij: "pair" } as const;
-
-/** A short vector's sum is unrolled up to so many operations, counted by the formula's. */
-const UNROLLED_OPERATIONS = 600;
 
 /** An array that holds a vector, and the region that fills it. */
 interface Filled {
@@ -132,7 +129,7 @@ export class FormulaLowering {
     }
     const b = this.builders[section];
     const isPlain = (n: Node): boolean =>
-      HOME[n.domain] !== section || this.#filled(n, section) !== null;
+      homeOf(n) !== section || this.#filled(n, section) !== null;
     for (const run of runsOf(node, isPlain)) {
       const { axes, rest } = loopsOf(run);
       const walk = (depth: number, at: Place): void => {
@@ -200,26 +197,11 @@ export class FormulaLowering {
       math: this.#mathOf(section),
       value,
       repeated: (node, at) => {
-        const isCheap = at.terms.length === 0 || node.kind !== "op" || this.#isCheap(node, section);
-        return isCheap ? value(node, at) : this.#fromArray(node, at, section);
+        const isLoad = at.terms.length === 0 || node.kind !== "op" || isCheap(node, section);
+        return isLoad ? value(node, at) : this.#fromArray(node, at, section);
       },
       each: (node, body) => this.#eachPlace(node, section, body),
     };
-  }
-
-  /** Whether a component is no more than a load in a section. */
-  #isCheap(node: Node, section: Section): boolean {
-    if (node.kind !== "op" || HOME[node.domain] !== section || node.dim === 1) return true;
-    switch (node.op) {
-      case "sumT":
-      case "iota":
-        return true;
-      case "extract":
-      case "strided":
-        return this.#isCheap(node.args[0], section);
-      default:
-        return false;
-    }
   }
 
   #component(node: Node, at: Place, section: Section): Value {
@@ -230,7 +212,7 @@ export class FormulaLowering {
       return b.index(node.axis === "i" ? "row" : "column");
     }
     if (node.kind === "op" && node.op === "iota") return position(b, at);
-    const home = HOME[node.domain];
+    const home = homeOf(node);
     if (home !== section) return this.#cross(node, at, home, section);
     const key = `${node.id}:${placeKey(at)}`;
     const known = this.#memo.get(key);
@@ -357,7 +339,7 @@ export class FormulaLowering {
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
     const term = (at: Place): Value => this.#asFloat(b, this.#component(argument, at, section));
-    const isLoop = argument.dim > UNROLL_LIMIT || this.#isCostly(argument, section);
+    const isLoop = argument.dim > UNROLL_LIMIT || isCostly(argument, section);
     if (!isLoop) {
       let total: Value | null = null;
       for (let d = 0; d < argument.dim; d++) {
@@ -376,17 +358,6 @@ export class FormulaLowering {
       this.#eachPlace(argument, section, addTerm, false);
       return b.get(total);
     });
-  }
-
-  /** Whether a short vector takes so much to compute that a loop is better than as much code. */
-  #isCostly(vector: Node, section: Section): boolean {
-    let operations = 0;
-    for (const node of topological(vector)) {
-      if (node.kind !== "op" || node.dim === 1 || HOME[node.domain] !== section) continue;
-      if (isLarge(node)) return true;
-      operations += node.dim;
-    }
-    return vector.dim > 1 && operations > UNROLLED_OPERATIONS;
   }
 
   /** exp, with a uniform scale of its argument as the exponential's own coefficient. */
@@ -456,24 +427,4 @@ export class FormulaLowering {
       select: (m, x, y) => x.type === y.type ? b.select(m, x, y) : b.select(m, float(x), float(y)),
     };
   }
-}
-
-interface Scaled {
-  readonly scale: Node | null;
-  readonly negative: boolean;
-  readonly rest: Node;
-}
-
-const unscaled = (node: Node): Scaled => ({ scale: null, negative: false, rest: node });
-
-/** Splits ±c·q into a uniform scalar c and q; constants are no scales. */
-function scaleOf(node: Node, negative = false): Scaled {
-  if (node.kind !== "op") return unscaled(node);
-  if (node.op === "neg") return scaleOf(node.args[0], !negative);
-  if (node.op !== "mul") return unscaled(node);
-  const isScale = (n: Node): boolean => n.domain === "p" && n.kind !== "constant" && n.dim === 1;
-  const [a, b] = node.args;
-  if (isScale(a) && !isScale(b)) return { scale: a, negative, rest: b };
-  if (isScale(b) && !isScale(a)) return { scale: b, negative, rest: a };
-  return unscaled(node);
 }
