@@ -32,3 +32,12 @@ export type {
   VjpOutput,
 } from "./src/lazy/mod.ts";
 export { genred, lazy, vjp } from "./src/lazy/mod.ts";
+export type { DenseOptions, Indices, Inputs, ReduceOptions } from "./src/lazy/mod.ts";
+export type { Input, Term, Value, VectorAxis } from "./src/lazy/mod.ts";
+// the classes that LazyTensor's methods come from
+export { Derivatives, ElementwiseOps, Functions, Readable, TensorOps } from "./src/lazy/mod.ts";
+export { Reductions, Symbolic, VectorOps } from "./src/lazy/mod.ts";
+export { ComplexLazyTensor, ComplexOps, imagPart, realPart } from "./src/lazy/mod.ts";
+export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";
+export type { TensorDotLayout } from "./src/formula/mod.ts";
+export type { WeightOptions } from "./src/lazy/mod.ts";

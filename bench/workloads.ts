@@ -2,14 +2,13 @@
 // hand-written loop, and by a plain float64 loop that says what is right.
 
 import { type FoldChoices, type LazyTensor, type Tensor, tensor, Vi, Vj } from "pairfold";
+import { build, variable } from "../src/formula/mod.ts";
+import { fold } from "../src/program/mod.ts";
 import { cauchy, energy, laplacian } from "./handwritten/distances.ts";
 import { gaussian, gaussianGradient } from "./handwritten/gaussian.ts";
 import { logSumExp } from "./handwritten/logsumexp.ts";
 import type { FloatArray, HandwrittenLoop } from "./handwritten/loop.ts";
 import { kSmallest, nearest, smallest } from "./handwritten/nearest.ts";
-
-/** Neighbours of the K-smallest row. */
-const K = 10;
 
 /** The points of one row: x (size, dim), y (size, dim), b (size, weights), s. */
 export interface Problem {
@@ -22,8 +21,9 @@ export interface Problem {
   readonly scale: number;
 }
 
-/** The same as symbolic matrices. */
+/** The same as symbolic matrices, and as tensors. */
 interface Symbols {
+  readonly tensors: { readonly x: Tensor; readonly y: Tensor; readonly b: Tensor };
   readonly x: LazyTensor;
   readonly y: LazyTensor;
   readonly b: LazyTensor;
@@ -35,6 +35,8 @@ interface KeopsWords {
   readonly formula: string;
   readonly reduction: string;
   readonly k?: number;
+  /** The second formula. */
+  readonly weight?: string;
   readonly cotangent?: true;
 }
 
@@ -56,6 +58,8 @@ export interface Workload {
   readonly handwritten: HandwrittenLoop | null;
   /** Whether results are indices of columns (compared by the distances that they point at). */
   readonly indices?: true;
+  /** "nearing": every column is nearer to all rows than those before; default "random". */
+  readonly order?: "nearing";
 }
 
 /** One row i of a result in float64. */
@@ -98,6 +102,10 @@ const denseLogSumExp: DenseFold = (problem, i) => {
   return [largest + Math.log(exponents.reduce((sum, e) => sum + Math.exp(e - largest), 0))];
 };
 
+/** log Σ exp(−s q) b_j, per component of b. */
+const denseWeightedLogSumExp: DenseFold = (problem, i) =>
+  weightedSum((q, s) => Math.exp(-s * q))(problem, i).map(Math.log);
+
 const denseSmallest = (count: number): DenseFold => (problem, i) => [
   ...Float64Array.from({ length: problem.size }, (_, j) => squaredDistance(problem, i, j))
     .sort().subarray(0, count),
@@ -108,6 +116,47 @@ const gaussianKeops = "Exp(-G*SqDist(X,Y))*B";
 const gaussianFold: Workload["fold"] = ({ x, y, b, scale }, choices) =>
   x.sqDist(y).mul(-scale).exp().mul(b).sum("j", choices);
 const gaussianTerm = weightedSum((q, s) => Math.exp(-s * q));
+
+/** Indices of the K nearest columns. */
+const nearestRow = (k: number, size: number): Workload => ({
+  ...points3,
+  name: `${k}-smallest`,
+  size,
+  target: 6,
+  keops: { formula: "SqDist(X,Y)", reduction: "ArgKMin", k },
+  fold: ({ x, y }, choices) => x.sqDist(y).argKMin(k, "j", choices),
+  dense: denseSmallest(k),
+  handwritten: null,
+  indices: true,
+});
+
+/** The same, every column nearer than those before: every one of them enters every list. */
+const nearingRow = (k: number): Workload => ({
+  ...nearestRow(k, 10_000),
+  name: `${k}-smallest-nearing`,
+  target: null,
+  order: "nearing",
+});
+
+/** log Σ_j exp(−s q) b_j: two formulas. */
+const weightedLogSumExp: Workload["fold"] = ({ tensors: { x, y, b }, scale }, choices) => {
+  const [size, dim] = x.shape;
+  const s = tensor(Float32Array.of(-scale), [1, 1]);
+  const q = build.sqDist(variable(x.id, "i", dim), variable(y.id, "j", dim));
+  const [result] = fold({
+    formula: build.mul(variable(s.id, "p", 1), q),
+    weight: variable(b.id, "j", b.shape[1]),
+    inputs: new Map([x, y, b, s].map((t) => [t.id, t])),
+    reduction: "logSumExpWeight",
+    axis: "j",
+    M: size,
+    N: size,
+    dtype: "float32",
+    k: 1,
+    choices,
+  });
+  return result;
+};
 
 export const WORKLOADS: readonly Workload[] = [
   {
@@ -143,15 +192,20 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     ...points3,
-    name: "10-smallest",
-    size: 30_000,
+    name: "logsumexp-weighted",
+    size: 10_000,
     target: 6,
-    keops: { formula: "SqDist(X,Y)", reduction: "ArgKMin", k: K },
-    fold: ({ x, y }, choices) => x.sqDist(y).argKMin(K, "j", choices),
-    dense: denseSmallest(K),
-    handwritten: kSmallest(K, "indices"),
-    indices: true,
+    keops: { formula: "-G*SqDist(X,Y)", reduction: "LogSumExp", weight: "B" },
+    fold: weightedLogSumExp,
+    dense: denseWeightedLogSumExp,
+    handwritten: null,
   },
+  nearestRow(1, 30_000),
+  { ...nearestRow(10, 30_000), handwritten: kSmallest(10, "indices") },
+  nearestRow(50, 30_000),
+  nearestRow(100, 30_000),
+  nearingRow(10),
+  nearingRow(100),
   {
     ...points3,
     name: "laplacian",
@@ -173,6 +227,17 @@ export const WORKLOADS: readonly Workload[] = [
     fold: gaussianFold,
     dense: gaussianTerm,
     handwritten: gaussian("wide-16", "f32", { dim: 3, weights: 16 }),
+  },
+  {
+    ...points3,
+    name: "wide-64",
+    size: 10_000,
+    weights: 64,
+    target: 6,
+    keops: { formula: gaussianKeops, reduction: "Sum" },
+    fold: gaussianFold,
+    dense: gaussianTerm,
+    handwritten: null,
   },
   {
     ...points3,
@@ -244,10 +309,10 @@ export const WORKLOADS: readonly Workload[] = [
     name: "10-smallest-values",
     size: 30_000,
     target: null,
-    keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: K },
-    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(K, "j", choices)[0],
-    dense: denseSmallest(K),
-    handwritten: kSmallest(K, "values"),
+    keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: 10 },
+    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(10, "j", choices)[0],
+    dense: denseSmallest(10),
+    handwritten: kSmallest(10, "values"),
   },
 ];
 
@@ -259,6 +324,13 @@ function* uniform(seed: number): Generator<number> {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     yield ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
+}
+
+/** Points on a ray towards the unit cube: each nearer to all of it than those before. */
+function nearing(make: (length: number) => FloatArray, size: number, dim: number): FloatArray {
+  const points = make(size * dim);
+  for (let k = 0; k < points.length; k++) points[k] = 3 - 2 * Math.floor(k / dim) / size;
+  return points;
 }
 
 /** A row's points, of its own size or another. */
@@ -274,7 +346,7 @@ export function problemOf(workload: Workload, size = workload.size): Problem {
   return {
     size,
     x: make(size * dim),
-    y: make(size * dim),
+    y: workload.order === "nearing" ? nearing(make, size, dim) : make(size * dim),
     b: make(size * weights),
     dim,
     weights,
@@ -286,12 +358,12 @@ export function problemOf(workload: Workload, size = workload.size): Problem {
 export function folder(workload: Workload, problem: Problem): (choices: FoldChoices) => Tensor {
   const { size, dim, weights, scale } = problem;
   const points = (data: FloatArray, columns: number): Tensor => tensor(data, [size, columns]);
-  const symbols: Symbols = {
-    x: Vi(points(problem.x, dim)),
-    y: Vj(points(problem.y, dim)),
-    b: Vj(points(problem.b, weights)),
-    scale,
+  const tensors = {
+    x: points(problem.x, dim),
+    y: points(problem.y, dim),
+    b: points(problem.b, weights),
   };
+  const symbols = { tensors, x: Vi(tensors.x), y: Vj(tensors.y), b: Vj(tensors.b), scale };
   return (choices) => workload.fold(symbols, choices);
 }
 

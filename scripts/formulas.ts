@@ -110,15 +110,16 @@ function familyLines([title, text, ops]: typeof FAMILIES[number]): string[] {
 
 function reductionLines(): string[] {
   const rows = REDUCTIONS.map((name) => {
-    const { meaning, vjp, outputs } = reductions[name];
-    return [code(name), cell(meaning), outputs.join(", "), vjp === null ? "none" : "yes"];
+    const { meaning, derivatives, outputs, takes } = reductions[name];
+    const isDifferentiable = derivatives === null ? "no" : "yes";
+    return [code(name), cell(meaning), takes, outputs.join(", "), isDifferentiable];
   });
   return [
     "## Reductions",
     "",
     "Over i or over j.",
     "",
-    ...table(["reduction", "meaning", "results", "differentiable"], rows),
+    ...table(["reduction", "meaning", "folds", "results", "differentiable"], rows),
     "",
   ];
 }

@@ -94,7 +94,7 @@ export class Keops {
   /** Writes a problem's inputs; gives the job that folds them once. */
   #job(workload: Workload, problem: Problem, label: string): object {
     const { size, dim, weights, scale } = problem;
-    const { formula, reduction, k, cotangent } = workload.keops;
+    const { formula, reduction, k, weight, cotangent } = workload.keops;
     const make = workload.dtype === "float32"
       ? (values: readonly number[]) => Float32Array.from(values)
       : (values: readonly number[]) => Float64Array.from(values);
@@ -117,6 +117,7 @@ export class Keops {
       reduction,
       axis: 1,
       k,
+      weight,
       dtype: workload.dtype,
       threads: this.#threads,
       inputs: inputs.map(({ name, rows, dim, category }) => ({

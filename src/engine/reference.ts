@@ -90,8 +90,24 @@ export class ReferenceEvaluator {
   }
 }
 
-/** A reduction of the values that one component takes over the folded axis. */
-type ReferenceReduction = (values: Float64Array, k: number) => number[][];
+/** The pairs of one row: values over the folded axis, component by component. */
+interface RowPairs {
+  readonly formula: readonly Float64Array[];
+  readonly weight: readonly Float64Array[];
+  readonly k: number;
+}
+
+/** A row's outputs, each in the order in which they stand in its row. */
+type RowReduction = (pairs: RowPairs) => number[][];
+
+/** Each component on its own; its outputs are lists over k. */
+const perComponent =
+  (reduce: (values: Float64Array, k: number) => number[][]): RowReduction => ({ formula, k }) => {
+    const [first, ...others] = formula.map((values) => reduce(values, k));
+    return first.map((list, output) =>
+      list.flatMap((x, n) => [x, ...others.map((results) => results[output][n])])
+    );
+  };
 
 /** Neumaier's compensated sum; plain where it meets infinities. */
 function exactSum(values: Float64Array): number {
@@ -139,24 +155,65 @@ function logSumExp(values: Float64Array): number {
   return top + Math.log(exactSum(values.map((x) => Math.exp(x - top))));
 }
 
-/** Each reduction's outputs for one component: lists over k. */
-const REDUCE: Readonly<Record<ReductionName, ReferenceReduction>> = {
-  sum: (v) => [[exactSum(v)]],
-  logSumExp: (v) => [[logSumExp(v)]],
-  min: (v) => [[best(v, 1).value]],
-  max: (v) => [[best(v, -1).value]],
-  argMin: (v) => [[best(v, 1).index]],
-  argMax: (v) => [[best(v, -1).index]],
-  minArgMin: (v) => [[best(v, 1).value], [best(v, 1).index]],
-  maxArgMax: (v) => [[best(v, -1).value], [best(v, -1).index]],
-  kMin: (v, k) => [smallest(v, k).values],
-  argKMin: (v, k) => [smallest(v, k).indices],
-  kMinArgKMin: (v, k) => [smallest(v, k).values, smallest(v, k).indices],
+/**
+ * Largest number m of the exponents (−∞ without one) and Σ e^(F − m) w. From −∞ alone the sum is of
+ * 0 · w, from +∞ it is ∞ · w and finite terms count by their weight's sign and finiteness.
+ */
+function shiftedSum(f: Float64Array, w: Float64Array): { m: number; s: number } {
+  const { value, index } = best(f, -1);
+  const m = index < 0 ? -Infinity : value;
+  const factor = (x: number): number => {
+    if (m === Infinity) return x === Infinity ? Infinity : Math.exp(Math.min(0, x));
+    return m === -Infinity && x === -Infinity ? 0 : Math.exp(x - m);
+  };
+  return { m, s: exactSum(f.map((x, j) => factor(x) * w[j])) };
+}
+
+const ones = (f: Float64Array): Float64Array => f.map(() => 1);
+
+/** m + log s; −∞ where m is. */
+function logarithm({ m, s }: { m: number; s: number }): number {
+  return s === 0 ? -Infinity : m === -Infinity ? Math.log(s) : m + Math.log(s);
+}
+
+function maxSumShiftExp(f: Float64Array, weights: readonly Float64Array[]): number[][] {
+  const sums = weights.map((w) => shiftedSum(f, w));
+  // of +∞, differences with itself are NaN
+  return [[sums[0].m, ...sums.map(({ m, s }) => m === Infinity ? NaN : s)]];
+}
+
+const countTrue = (v: Float64Array): number => v.reduce((n, x) => n + (x === 0 ? 0 : 1), 0);
+
+/** Each reduction's outputs for one row. */
+const REDUCE: Readonly<Record<ReductionName, RowReduction>> = {
+  sum: perComponent((v) => [[exactSum(v)]]),
+  mean: perComponent((v) => [[exactSum(v) / v.length]]),
+  logSumExp: perComponent((v) => [[logSumExp(v)]]),
+  logSumExpWeight: ({ formula: [f], weight }) => [weight.map((w) => logarithm(shiftedSum(f, w)))],
+  sumSoftMaxWeight: ({ formula: [f], weight }) => [
+    weight.map((w) => shiftedSum(f, w).s / shiftedSum(f, ones(f)).s),
+  ],
+  maxSumShiftExp: ({ formula: [f] }) => maxSumShiftExp(f, [ones(f)]),
+  maxSumShiftExpWeight: ({ formula: [f], weight }) => maxSumShiftExp(f, weight),
+  min: perComponent((v) => [[best(v, 1).value]]),
+  max: perComponent((v) => [[best(v, -1).value]]),
+  argMin: perComponent((v) => [[best(v, 1).index]]),
+  argMax: perComponent((v) => [[best(v, -1).index]]),
+  minArgMin: perComponent((v) => [[best(v, 1).value], [best(v, 1).index]]),
+  maxArgMax: perComponent((v) => [[best(v, -1).value], [best(v, -1).index]]),
+  kMin: perComponent((v, k) => [smallest(v, k).values]),
+  argKMin: perComponent((v, k) => [smallest(v, k).indices]),
+  kMinArgKMin: perComponent((v, k) => [smallest(v, k).values, smallest(v, k).indices]),
+  count: perComponent((v) => [[countTrue(v)]]),
+  any: perComponent((v) => [[countTrue(v) > 0 ? 1 : 0]]),
+  all: perComponent((v) => [[countTrue(v) === v.length ? 1 : 0]]),
 };
 
 /** What to fold, densely. */
 export interface ReferenceFold {
   readonly formula: Node;
+  /** The second formula, for reductions that take one. */
+  readonly weight?: Node | null;
   readonly reduction: ReductionName;
   /** The axis that is folded away. */
   readonly axis: Axis;
@@ -166,30 +223,25 @@ export interface ReferenceFold {
   readonly k?: number;
 }
 
-/** Folds densely in float64: outputs row-major, (rows, dim) or (rows, k · dim). */
+/** Folds densely in float64: outputs row-major, one row per row of the kept axis. */
 export function referenceFold(fold: ReferenceFold): Float64Array[] {
-  const { formula, reduction, axis, inputs, M, N, k = 1 } = fold;
+  const { formula, weight = null, reduction, axis, inputs, M, N, k = 1 } = fold;
   const [rows, columns] = axis === "j" ? [M, N] : [N, M];
-  const evaluator = new ReferenceEvaluator(formula, inputs);
-  const { dim } = formula;
-  const reduce = REDUCE[reduction];
-  const perComponent = Array.from({ length: dim }, () => new Float64Array(columns));
-  let outputs: Float64Array[] = [];
+  const parts = (weight === null ? [formula] : [formula, weight]).map((node) => ({
+    evaluator: new ReferenceEvaluator(node, inputs),
+    values: Array.from({ length: node.dim }, () => new Float64Array(columns)),
+  }));
+  const outputs: number[][] = [];
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const [i, j] = axis === "j" ? [row, column] : [column, row];
-      const value = evaluator.at(i, j);
-      for (let d = 0; d < dim; d++) perComponent[d][column] = value[d];
-    }
-    perComponent.forEach((values, d) => {
-      const results = reduce(values, k);
-      if (outputs.length === 0) {
-        outputs = results.map((list) => new Float64Array(rows * list.length * dim));
+      for (const { evaluator, values } of parts) {
+        evaluator.at(i, j).forEach((x, d) => values[d][column] = x);
       }
-      results.forEach((list, output) =>
-        list.forEach((x, n) => outputs[output][(row * list.length + n) * dim + d] = x)
-      );
-    });
+    }
+    const [f, w] = parts;
+    const results = REDUCE[reduction]({ formula: f.values, weight: w?.values ?? [], k });
+    results.forEach((list, output) => (outputs[output] ??= []).push(...list));
   }
-  return outputs;
+  return outputs.map((list) => Float64Array.from(list));
 }

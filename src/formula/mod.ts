@@ -36,3 +36,4 @@ export { print } from "./print.ts";
 export { instantiate, rewrite, type Rule, type RuleClass } from "./rewrite.ts";
 export { RULES, rulesOf } from "./rules.ts";
 export { COMPLEX_OPS, type ComplexOp } from "./names.ts";
+export { flatten as attributesOf } from "./contraction.ts";

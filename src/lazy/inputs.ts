@@ -2,7 +2,7 @@
 
 import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import type { Axis } from "../formula/mod.ts";
+import { type Axis, type Node, type NumberKind, variable } from "../formula/mod.ts";
 import { sizeOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 
 /** A tensor in a formula. Numbers given by hand take on the dtype of the others. */
@@ -24,8 +24,12 @@ export interface Inputs {
 export const NO_INPUTS: Inputs = { byId: new Map(), M: null, N: null };
 
 /** One tensor, as points of an axis or as a parameter. */
-export function inputOf(t: Tensor, axis: Axis | "p", isNumber = false): Inputs {
-  const rows = axis === "p" ? null : t.shape[0];
+export function inputOf(
+  t: Tensor,
+  axis: Axis | "p",
+  isNumber = false,
+  rows: number = t.shape[0],
+): Inputs {
   return {
     byId: new Map([[t.id, { tensor: t, isNumber }]]),
     M: axis === "i" ? rows : null,
@@ -111,3 +115,48 @@ export function parameterOf(data: TensorLike | number): { tensor: Tensor; isNumb
   }
   return { tensor: t, isNumber };
 }
+
+/** A formula with the tensors behind it. */
+export interface Term {
+  /** The slots of its variables are ids of tensors. */
+  readonly formula: Node;
+  readonly inputs: Inputs;
+}
+
+/** Points of an axis as a term. */
+export function pointsTerm(op: string, axis: Axis, data: TensorLike, dim?: number): Term {
+  const t = pointsOf(op, data, dim);
+  const formula = variable(t.id, axis, t.shape[1] ?? 1, numberOf(t));
+  return { formula, inputs: inputOf(t, axis) };
+}
+
+/** A parameter as a term. */
+export function parameterTerm(data: TensorLike | number): Term {
+  const { tensor: t, isNumber } = parameterOf(data);
+  return { formula: variable(t.id, "p", t.size), inputs: inputOf(t, "p", isNumber) };
+}
+
+/**
+ * A tensor that stands beside a symbolic matrix: rank 0 and 1 are parameters; [M, 1, D] are points
+ * of i, [1, N, D] of j, [1, 1, D] a parameter. Rank 2 does not say its axis.
+ */
+export function tensorTerm(op: string, t: Tensor): Term {
+  const { shape } = t;
+  if (shape.length <= 1) return parameterTerm(t);
+  if (shape.length !== 3 || (shape[0] !== 1 && shape[1] !== 1)) {
+    const expected = shape.length === 2
+      ? "its axis said, by Vi(tensor) for rows i or Vj(tensor) for columns j"
+      : "rank 0 or 1 (a parameter), [M, 1, D] (rows i) or [1, N, D] (columns j)";
+    throw new PairfoldError(
+      "shape",
+      `${op}: got a Tensor of shape [${shape}]; expected ${expected}`,
+    );
+  }
+  const [M, N, D] = shape;
+  if (D < 1) throw new PairfoldError("dim", `${op}: got a Tensor of dim 0; expected at least 1`);
+  const axis = M !== 1 ? "i" : N !== 1 ? "j" : "p";
+  const number = axis === "p" ? "float" : numberOf(t);
+  return { formula: variable(t.id, axis, D, number), inputs: inputOf(t, axis, false, M * N) };
+}
+
+const numberOf = (t: Tensor): NumberKind => t.dtype === "int32" ? "index" : "float";

@@ -15,6 +15,7 @@ import {
   type Place,
   type Region,
   region,
+  type ScatterPart,
   type Section,
   type Type,
   type Value,
@@ -170,6 +171,15 @@ export class Builder {
 
   store(memory: Memory, place: Place, value: Value): void {
     this.#current.statements.push({ kind: "store", memory, place, value, row: 0 });
+  }
+
+  /** Each lane stores to its own place, which must lie in the arrays. */
+  scatter(index: Value, parts: readonly ScatterPart[]): void {
+    this.#expect(index.type === this.integer, `scatter at ${index.type}`);
+    for (const { array, value } of parts) {
+      this.#expect(value.type === array.type, `scatter: ${value.type} into ${array.type}`);
+    }
+    this.#current.statements.push({ kind: "scatter", index, parts });
   }
 
   cell(name: string, type: Type = this.float): Cell {

@@ -1,8 +1,8 @@
 // Runs the uniform section on the host, in float64: parameters in, the uniform record out.
 
 import { PairfoldError } from "../error.ts";
+import { erf, erfc } from "../formula/erf.ts";
 import type { Cell, Counter, LocalArray, Operation, Place, Region, Value } from "./ir.ts";
-import { erf, erfc } from "../formula/mod.ts";
 
 const bool = (x: boolean): number => x ? 1 : 0;
 
@@ -120,6 +120,9 @@ export function interpretUniform(
           target[element(s.place)] = read(s.value);
           break;
         }
+        case "scatter":
+          for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
+          break;
         case "for":
           for (let k = 0; k < s.count; k++) {
             counters.set(s.counter, k);

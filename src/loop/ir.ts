@@ -141,6 +141,12 @@ export type Value =
     }
   );
 
+/** One array that a scatter stores to, and what. */
+export interface ScatterPart {
+  readonly array: LocalArray;
+  readonly value: Value;
+}
+
 /** One step of a region. */
 export type Statement =
   | { readonly kind: "let"; readonly value: Value }
@@ -151,6 +157,12 @@ export type Statement =
     readonly place: Place;
     readonly value: Value;
     readonly row: number;
+  }
+  | {
+    /** Each lane stores to its own place of local arrays: array[index] = value, for every part. */
+    readonly kind: "scatter";
+    readonly index: Value;
+    readonly parts: readonly ScatterPart[];
   }
   | {
     readonly kind: "for";

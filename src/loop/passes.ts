@@ -29,6 +29,7 @@ export function removeDead(root: Region): Region {
   visit(root, (s) => {
     if (s.kind === "set" || s.kind === "store") mark(s.value);
     if (s.kind === "when") mark(s.mask);
+    if (s.kind === "scatter") [s.index, ...s.parts.map((p) => p.value)].forEach(mark);
   });
   const copy = (from: Region): Region => {
     const to = region(from.kind);
@@ -56,6 +57,10 @@ export function reads(statement: Statement): Set<Value> {
       case "set":
       case "store":
         found.add(s.value);
+        return;
+      case "scatter":
+        found.add(s.index);
+        for (const { value } of s.parts) found.add(value);
         return;
       case "when":
         found.add(s.mask);

@@ -154,6 +154,15 @@ export function replicate(
           to.statements.push({ ...s, memory, value: at(s.value, row, column), row });
         });
         return;
+      case "scatter":
+        each((row, column) => {
+          const parts = s.parts.map(({ array, value }) => ({
+            array: copies.of(array, row, column),
+            value: at(value, row, column),
+          }));
+          to.statements.push({ ...s, index: at(s.index, row, column), parts });
+        });
+        return;
       case "for":
         to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
         return;

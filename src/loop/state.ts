@@ -21,6 +21,7 @@ function placesOf(statement: Statement): Set<Cell | LocalArray> {
   const look = (s: Statement): void => {
     if (s.kind === "set") places.add(s.cell);
     if (s.kind === "store" && s.memory.kind === "array") places.add(s.memory.array);
+    if (s.kind === "scatter") { for (const { array } of s.parts) places.add(array); }
     if (s.kind === "let" && s.value.kind === "get") places.add(s.value.cell);
     if (s.kind === "let" && s.value.kind === "load" && s.value.memory.kind === "array") {
       places.add(s.value.memory.array);
@@ -37,7 +38,7 @@ export function isElementwise(s: Statement & { kind: "for" }, isState: IsState):
   const offsets = new Map<LocalArray, number>();
   let fits = true;
   visit(s.body, (inner) => {
-    if (inner.kind === "for" || inner.kind === "when") fits = false;
+    if (inner.kind === "for" || inner.kind === "when" || inner.kind === "scatter") fits = false;
     if (inner.kind === "set" && isState(inner.cell)) fits = false;
     if (inner.kind === "let" && inner.value.kind === "get" && isState(inner.value.cell)) {
       fits = false;
@@ -148,6 +149,7 @@ export function guardedParts(root: Region, isState: IsState): Guarded | null {
     if (s.kind === "for" && touchesState(s, isState)) return null;
     if (s.kind === "set" && isState(s.cell)) written.add(s.cell);
     if (s.kind === "store" && s.memory.kind === "array") written.add(s.memory.array);
+    if (s.kind === "scatter") { for (const { array } of s.parts) written.add(array); }
     if (s.kind !== "when") continue;
     masks.push(s.mask);
     tests.add(s.test);
@@ -172,9 +174,8 @@ export function guardedParts(root: Region, isState: IsState): Guarded | null {
   for (const s of root.statements) {
     if (s.kind === "when") continue;
     if (s.kind === "let" && readsWritten(s.value)) late.add(s.value);
-    const isLate = s.kind === "let"
-      ? late.has(s.value)
-      : s.kind !== "for" && (late.has(s.value) || touchesState(s, isState));
+    const isLate = s.kind === "let" ? late.has(s.value) : s.kind !== "for" &&
+      ([...reads(s)].some((value) => late.has(value)) || touchesState(s, isState));
     if (isLate && s.kind === "set") written.add(s.cell);
     (isLate ? rest : early).push(s);
   }
@@ -200,6 +201,8 @@ export function touchesState(s: Statement, isState: IsState): boolean {
       return isState(s.cell);
     case "store":
       return s.memory.kind === "array" && isState(s.memory.array);
+    case "scatter":
+      return s.parts.some(({ array }) => isState(array));
     case "for":
     case "when":
       return s.kind === "when" || s.body.statements.some((inner) => touchesState(inner, isState));

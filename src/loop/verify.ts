@@ -135,6 +135,15 @@ export function verifyRegion(name: Section | string, root: Region): void {
           if (!mayStore(name, what)) fail(name, `it may not store to ${what}`);
           break;
         }
+        case "scatter":
+          [s.index, ...s.parts.map((p) => p.value)].forEach(use);
+          if (isFloat(s.index.type) || s.index.type === "mask") {
+            fail(name, `scatter at ${s.index.type}`);
+          }
+          for (const { array, value } of s.parts) {
+            if (value.type !== array.type) fail(name, `scatter ${value.type} to ${array.name}`);
+          }
+          break;
         case "for":
           if (s.count !== s.counter.count) fail(name, "a loop's count is not its counter's");
           walk(s.body, known, new Set([...counters, s.counter]));

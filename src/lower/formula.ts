@@ -34,6 +34,8 @@ import { UNROLL_LIMIT } from "../reduction/mod.ts";
 import { hostMath } from "./math/mod.ts";
 import { isNonNegative } from "./normalise.ts";
 import { loopsOf, runsOf } from "./runs.ts";
+import { scaleOf, unscaled } from "./scale.ts";
+import { homeOf, isCheap, isCostly } from "./sections.ts";
 import {
   type Components,
   contraction,
@@ -48,8 +50,6 @@ import {
 } from "./vectors.ts";
 
 const single = (offset: number): Place => place(offset);
-
-const HOME = { p: "uniform", i: "row", j: "column", ij: "pair" } as const;
 
 /** An array that holds a vector, and the region that fills it. */
 interface Filled {
@@ -127,7 +127,7 @@ export class FormulaLowering {
     }
     const b = this.builders[section];
     const isPlain = (n: Node): boolean =>
-      HOME[n.domain] !== section || this.#filled(n, section) !== null;
+      homeOf(n) !== section || this.#filled(n, section) !== null;
     for (const run of runsOf(node, isPlain)) {
       const { axes, rest } = loopsOf(run);
       const walk = (depth: number, at: Place): void => {
@@ -195,26 +195,11 @@ export class FormulaLowering {
       math: this.#mathOf(section),
       value,
       repeated: (node, at) => {
-        const isCheap = at.terms.length === 0 || node.kind !== "op" || this.#isCheap(node, section);
-        return isCheap ? value(node, at) : this.#fromArray(node, at, section);
+        const isLoad = at.terms.length === 0 || node.kind !== "op" || isCheap(node, section);
+        return isLoad ? value(node, at) : this.#fromArray(node, at, section);
       },
       each: (node, body) => this.#eachPlace(node, section, body),
     };
-  }
-
-  /** Whether a component is no more than a load in a section. */
-  #isCheap(node: Node, section: Section): boolean {
-    if (node.kind !== "op" || HOME[node.domain] !== section || node.dim === 1) return true;
-    switch (node.op) {
-      case "sumT":
-      case "iota":
-        return true;
-      case "extract":
-      case "strided":
-        return this.#isCheap(node.args[0], section);
-      default:
-        return false;
-    }
   }
 
   #component(node: Node, at: Place, section: Section): Value {
@@ -225,7 +210,7 @@ export class FormulaLowering {
       return b.index(node.axis === "i" ? "row" : "column");
     }
     if (node.kind === "op" && node.op === "iota") return position(b, at);
-    const home = HOME[node.domain];
+    const home = homeOf(node);
     if (home !== section) return this.#cross(node, at, home, section);
     const key = `${node.id}:${placeKey(at)}`;
     const known = this.#memo.get(key);
@@ -352,7 +337,7 @@ export class FormulaLowering {
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
     const term = (at: Place): Value => this.#asFloat(b, this.#component(argument, at, section));
-    const isLoop = argument.dim > UNROLL_LIMIT || this.#holdsLarge(argument, section);
+    const isLoop = argument.dim > UNROLL_LIMIT || isCostly(argument, section);
     if (!isLoop) {
       let total: Value | null = null;
       for (let d = 0; d < argument.dim; d++) {
@@ -364,21 +349,13 @@ export class FormulaLowering {
     return b.before([], () => {
       const total = b.cell("sum");
       b.set(total, b.constant(-0)); // the neutral element of sums, also for −0
-      this.#eachPlace(
-        argument,
-        section,
-        (at) => b.set(total, b.add(b.get(total), term(at))),
-        false,
-      );
+      const addTerm = (at: Place): void => {
+        const next = term(at);
+        b.set(total, b.add(b.get(total), next));
+      };
+      this.#eachPlace(argument, section, addTerm, false);
       return b.get(total);
     });
-  }
-
-  /** Whether a short vector is made of contractions that are too large to unroll. */
-  #holdsLarge(vector: Node, section: Section): boolean {
-    return topological(vector).some((n) =>
-      n.kind === "op" && n.op === "tensorDot" && HOME[n.domain] === section && isLarge(n)
-    );
   }
 
   /** exp, with a uniform scale of its argument as the exponential's own coefficient. */
@@ -448,24 +425,4 @@ export class FormulaLowering {
       select: (m, x, y) => x.type === y.type ? b.select(m, x, y) : b.select(m, float(x), float(y)),
     };
   }
-}
-
-interface Scaled {
-  readonly scale: Node | null;
-  readonly negative: boolean;
-  readonly rest: Node;
-}
-
-const unscaled = (node: Node): Scaled => ({ scale: null, negative: false, rest: node });
-
-/** Splits ±c·q into a uniform scalar c and q. */
-function scaleOf(node: Node, negative = false): Scaled {
-  if (node.kind !== "op") return unscaled(node);
-  if (node.op === "neg") return scaleOf(node.args[0], !negative);
-  if (node.op !== "mul") return unscaled(node);
-  const isScale = (n: Node): boolean => n.domain === "p" && n.dim === 1;
-  const [a, b] = node.args;
-  if (isScale(a) && !isScale(b)) return { scale: a, negative, rest: b };
-  if (isScale(b) && !isScale(a)) return { scale: b, negative, rest: a };
-  return unscaled(node);
 }

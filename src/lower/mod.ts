@@ -1,4 +1,4 @@
-// Formula and reduction to a kernel in loop IR. A list of passes, in order.
+// Formulas and reduction to a kernel in loop IR. A list of passes, in order.
 
 import { build, type Node, print, type VariableNode } from "../formula/mod.ts";
 import {
@@ -6,6 +6,7 @@ import {
   type CarefulLoop,
   delayLoads,
   type FloatType,
+  isFloat,
   type Kernel,
   type KernelInput,
   type MathFunctions,
@@ -17,6 +18,8 @@ import {
 } from "../loop/mod.ts";
 import {
   BLOCK_LENGTH,
+  checkFormulas,
+  type EachComponent,
   type Folding,
   type FoldOptions,
   type ReductionName,
@@ -28,10 +31,12 @@ import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 export { expandedMath } from "./math/mod.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
-/** A fold to lower: Reduction_j of a formula whose row axis is i, folded axis j. */
+/** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */
 export interface Fold {
   readonly formula: Node;
   readonly reduction: ReductionName;
+  /** The second formula of reductions that take one; they share what they have in common. */
+  readonly weight?: Node | null;
   readonly float: FloatType;
   /** All inputs by slot, also those that rewriting removes from the formula. */
   readonly inputs: readonly VariableNode[];
@@ -54,6 +59,17 @@ function step(lowering: FormulaLowering, float: FloatType, body: (b: Builder) =>
 
 const itemsOf = (folding: Folding): StateItem[] => folding.fields.flatMap((f) => [...f.items]);
 
+/** Runs a body over a formula's components in the pair section, as floats. */
+function componentsOf(lowering: FormulaLowering, node: Node | null): EachComponent {
+  return (body) => {
+    if (node === null) return;
+    const b = lowering.builders.pair;
+    lowering.each(node, "pair", (at, value) => {
+      body(at, isFloat(value.type) ? value : b.convert(value));
+    });
+  };
+}
+
 /** The inner loop for rows whose factor is not finite: the factor goes back into the sum. */
 function carefulLoop(
   lowering: FormulaLowering,
@@ -69,50 +85,59 @@ function carefulLoop(
     test.set(special, test.maskOr(test.get(special), mask));
   });
   const pair = lowering.anotherPair();
-  folding.accumulate(pair, (body) => lowering.each(build.mul(inside, core), "pair", body));
+  const restored = build.mul(inside, core);
+  folding.accumulate(pair, componentsOf(lowering, restored), componentsOf(lowering, null));
   return { test: test.root, special, pair: pair.root };
+}
+
+/** Formula and reduction for people. */
+function titleOf({ reduction, formula, weight }: Fold): string {
+  const text = `${reduction}_j ${print(formula)}`;
+  return weight ? `${text}, weight ${print(weight)}` : text;
 }
 
 /** Lowers a fold for targets whose math functions are given. */
 export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { float, options } = fold;
   const reduction = reductions[fold.reduction];
+  checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);
   const { scale = 1 } = reduction;
   const scaled = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
   const normal = normalise(scaled, fold.fastMath);
   const { factor: outside, core } = reduction.linear
     ? factor(normal)
     : { factor: null, core: normal };
+  const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
+  const weightDim = weight?.dim ?? 0;
   const lowering = new FormulaLowering(float, math);
   const { builders } = lowering;
-  const folding = reduction.fold(builders.pair, core.dim, options, math);
-  const incoming = reduction.fold(builders.pair, core.dim, options, math);
+  const folding = reduction.fold(builders.pair, core.dim, options, math, weightDim);
+  const incoming = reduction.fold(builders.pair, core.dim, options, math, weightDim);
 
-  folding.accumulate(builders.pair, (body) => lowering.each(core, "pair", body));
+  const values = componentsOf(lowering, core);
+  folding.accumulate(builders.pair, values, componentsOf(lowering, weight));
   const pair = builders.pair.root;
   const special = outside === null ? null : carefulSplit(outside);
   const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
 
-  const dim = fold.formula.dim;
+  const dim = reduction.outputDim(fold.formula.dim, weightDim, options.k);
   const left = special?.outside ?? outside;
   folding.finish(builders.finish, (slot, at, value) => {
     const b = builders.finish;
-    const product = left === null ? value : b.mul(value, lowering.component(left, at, "finish"));
-    // a sum over nothing is 0, whatever the factor
+    if (left === null) return b.store({ kind: "output", slot }, at, value);
+    const factor = lowering.component(left, at, "finish");
+    const product = b.mul(value, isFloat(factor.type) ? factor : b.convert(factor));
+    // a sum over nothing is what it is, whatever the factor
     const nothing = b.eq(b.count(), b.constant(0, b.integer));
-    const safe = left === null ? value : b.select(nothing, b.constant(0), product);
-    b.store({ kind: "output", slot }, at, safe);
+    b.store({ kind: "output", slot }, at, b.select(nothing, value, product));
   });
 
   const { close } = folding;
   const kernel: Kernel = {
-    title: `${fold.reduction}_j ${print(fold.formula)}`,
+    title: titleOf(fold),
     float,
     inputs: inputsOf(fold),
-    outputs: reduction.outputs.map((number) => ({
-      number,
-      dim: reduction.isList ? dim * options.k : dim,
-    })),
+    outputs: reduction.outputs.map((number) => ({ number, dim })),
     records: lowering.layouts,
     uniform: builders.uniform.root,
     row: builders.row.root,

@@ -7,21 +7,33 @@ import {
   constant,
   isScalarOp,
   type Node,
+  type OpNode,
   rewrite,
   rulesOf,
   topological,
-  transform,
   vectorTable,
 } from "../formula/mod.ts";
 
 /** Replaces ops that have a definition, until only those that lowering knows remain. */
 export function expandDefinitions(root: Node): Node {
-  return transform(root, (leaf) => leaf, (node, args) => {
-    const same = args.every((a, k) => a === node.args[k]);
+  const done = new Map<Node, Node>();
+  const visit = (node: Node): Node => {
+    if (node.kind !== "op") return node;
+    let result = done.get(node);
+    if (result === undefined) {
+      result = expand(node, node.args.map(visit));
+      done.set(node, result);
+      done.set(result, result); // definitions are made of arguments that are expanded already
+    }
+    return result;
+  };
+  const expand = (node: OpNode, args: readonly Node[]): Node => {
     const define = isScalarOp(node.op) ? null : vectorTable[node.op].define;
-    if (define !== null) return expandDefinitions(define(args, node.attributes));
+    if (define !== null) return visit(define(args, node.attributes));
+    const same = args.every((a, k) => a === node.args[k]);
     return same ? node : apply(node.op, args, node.attributes);
-  });
+  };
+  return visit(root);
 }
 
 /** The formula that is lowered: definitions expanded, rules of the allowed classes applied. */
@@ -97,8 +109,11 @@ export function factor(node: Node): Factored {
   const pairs = inside.filter((f) => f.domain !== "j");
   const core = product(columns === null ? pairs : [...pairs, columns]) ?? constant(1);
   const above = product(factors.filter(leaves));
-  const below = product(divisors);
-  const outside = below === null ? above : build.div(above ?? constant(1), below);
+  // one after another: their product may overflow or underflow
+  const outside = divisors.reduce<Node | null>(
+    (quotient, divisor) => build.div(quotient ?? constant(1), divisor),
+    above,
+  );
   if (sign === 1) return { factor: outside, core };
   return { factor: outside === null ? constant(-1) : build.neg(outside), core };
 }

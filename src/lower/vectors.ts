@@ -168,7 +168,7 @@ export function termsOf({ attributes }: OpNode): number {
 }
 
 /** Contractions with at most so many products in all are unrolled. */
-const UNROLLED_PRODUCTS = 256;
+const UNROLLED_PRODUCTS = 100;
 
 /** Whether a contraction of few components is better computed by loops. */
 export function isLarge(node: OpNode): boolean {
@@ -216,7 +216,10 @@ export function contraction(c: Components, node: OpNode, at: Place): Value | nul
     }
     const total = b.cell("dot");
     b.set(total, b.constant(-0)); // the neutral element of sums, also for −0
-    walk(fixed, (digits) => b.set(total, b.add(b.get(total), term(digits))));
+    walk(fixed, (digits) => {
+      const next = term(digits);
+      b.set(total, b.add(b.get(total), next));
+    });
     return b.get(total);
   });
 }

@@ -1,4 +1,4 @@
-// Deferred folds: a formula over tensors, canonicalised, planned once per structure, run on reading.
+// Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
 import {
   type Device,
@@ -7,6 +7,7 @@ import {
   type NumberArray,
   type Progress,
   type RunControl,
+  type Segment,
 } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import {
@@ -45,6 +46,8 @@ export interface FoldChoices {
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
 export interface FoldRequest {
   readonly formula: Node;
+  /** The second formula, for reductions that take one. */
+  readonly weight?: Node | null;
   readonly inputs: ReadonlyMap<number, Tensor>;
   readonly reduction: ReductionName;
   /** The axis that is folded away. */
@@ -54,10 +57,17 @@ export interface FoldRequest {
   readonly dtype: "float32" | "float64";
   readonly k: number;
   readonly choices: FoldChoices;
+  /** Rectangles of pairs to fold instead of all, rows being those of the kept axis. */
+  readonly segments?: readonly Rectangle[];
+  /** Rows of the outputs; default those of the kept axis. */
+  readonly outputRows?: number;
 }
 
+/** Rows × columns that are folded together, and the output row that its row 0 is written to. */
+export type Rectangle = Omit<Segment, "offsets">;
+
 /** Exchanges i and j, so that the folded axis is j. */
-function transpose(formula: Node): Node {
+export function transpose(formula: Node): Node {
   const other = (axis: Axis): Axis => axis === "i" ? "j" : "i";
   return transform(formula, (leaf) => {
     if (leaf.kind === "index") return index(other(leaf.axis));
@@ -66,42 +76,55 @@ function transpose(formula: Node): Node {
   });
 }
 
-/** Renumbers slots by first use, so that equal formulas over other tensors are the same node. */
+/** A fold's formulas over slots, and the tensors of the slots. */
+interface Canonical {
+  readonly formula: Node;
+  readonly weight: Node | null;
+  readonly variables: readonly VariableNode[];
+  readonly tensors: readonly Tensor[];
+}
+
+/** Renumbers slots by first use, so that equal formulas over other tensors are the same nodes. */
 function canonicalise(
   formula: Node,
+  weight: Node | null,
   inputs: ReadonlyMap<number, Tensor>,
-): { formula: Node; variables: VariableNode[]; tensors: Tensor[] } {
+): Canonical {
   const slots = new Map<Node, VariableNode>();
   const tensors: Tensor[] = [];
-  for (const node of topological(formula)) {
+  const roots = weight === null ? [formula] : [formula, weight];
+  for (const node of topological(...roots)) {
     if (node.kind !== "variable") continue;
     const input = inputs.get(node.slot);
     if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
     slots.set(node, variable(slots.size, node.axis, node.dim, node.number));
     tensors.push(input);
   }
+  const renumber = (root: Node): Node => transform(root, (leaf) => slots.get(leaf) ?? leaf);
   return {
-    formula: transform(formula, (leaf) => slots.get(leaf) ?? leaf),
+    formula: renumber(formula),
+    weight: weight === null ? null : renumber(weight),
     variables: [...slots.values()],
     tensors,
   };
 }
 
 /**
- * Kernels by what they were lowered from; the oldest leave first. The formula is held, so that its
- * id stays its own.
+ * Kernels by what they were lowered from; the oldest leave first. The fold is held, so that its
+ * formulas' ids stay their own.
  */
-const plans = new Map<string, { readonly kernel: Kernel; readonly formula: Node }>();
+const plans = new Map<string, { readonly kernel: Kernel; readonly fold: Fold }>();
 const MAX_PLANS = 512;
 
 function kernelOf(fold: Fold): Kernel {
-  const { formula, reduction, float, options, fastMath } = fold;
+  const { formula, weight, reduction, float, options, fastMath } = fold;
   const { sumScheme, accumulator, k } = options;
-  const key = `${formula.id}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
+  const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
   const kernel = lower(fold, expandedMath);
-  plans.set(key, { kernel, formula });
+  plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();
     plans.delete(oldest);
@@ -118,6 +141,7 @@ class FoldRun {
   readonly #kernel: Kernel;
   readonly #rows: number;
   readonly #columns: number;
+  readonly #segments: readonly Rectangle[];
   readonly #lengths: readonly number[];
   #tensors: readonly Tensor[];
   #outputs: readonly NumberArray[] | null = null;
@@ -125,8 +149,12 @@ class FoldRun {
 
   constructor(request: FoldRequest) {
     const { axis, M, N, choices, reduction, k } = request;
-    const oriented = axis === "j" ? request.formula : transpose(request.formula);
-    const { formula, variables, tensors } = canonicalise(oriented, request.inputs);
+    const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
+    const { formula, weight, variables, tensors } = canonicalise(
+      orient(request.formula),
+      request.weight ? orient(request.weight) : null,
+      request.inputs,
+    );
     const float: FloatType = FLOATS[request.dtype];
     const options: FoldOptions = {
       sumScheme: choices.sumScheme ?? "compensated",
@@ -141,6 +169,7 @@ class FoldRun {
     }
     this.#fold = {
       formula,
+      weight,
       reduction,
       float,
       inputs: variables,
@@ -151,15 +180,19 @@ class FoldRun {
     this.#kernel = kernelOf(this.#fold);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
-    this.#lengths = this.#kernel.outputs.map((o) => o.dim * this.#rows);
+    const all = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, output: 0 };
+    this.#segments = request.segments ?? [all];
+    const outputRows = request.outputRows ?? this.#rows;
+    this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
   }
 
   explain(): string {
     const program = this.#engine.compile(this.#kernel, this.#rows);
     const { target, schedule, source } = program.explain();
-    const { reduction, formula, float } = this.#fold;
+    const { reduction, formula, weight, float } = this.#fold;
     return [
       `formula   ${reduction} over the folded axis of ${print(formula)}`,
+      ...(weight ? [`weight    ${print(weight)}`] : []),
       `size      ${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
@@ -195,8 +228,8 @@ class FoldRun {
     });
     const program = this.#engine.compile(this.#kernel, this.#rows);
     const offsets = descriptions.map(() => 0);
-    const segment = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, offsets, output: 0 };
-    await this.#engine.launch(program, inputs, outputs, [segment], control);
+    const segments = this.#segments.map((rectangle) => ({ ...rectangle, offsets }));
+    await this.#engine.launch(program, inputs, outputs, segments, control);
     this.#outputs = outputs;
     this.#tensors = []; // history goes once the result is there
   }
@@ -255,12 +288,16 @@ class SharedRun {
   }
 }
 
+/** Shape of each output of a fold with so many rows. */
+export function shapeOf({ reduction, formula, weight, k }: FoldRequest, rows: number): number[] {
+  return resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0);
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
-  const { reduction, formula, axis, M, N, dtype, k } = request;
-  const rows = axis === "j" ? M : N;
-  const shape = resultShape(reduction, rows, formula.dim, k);
+  const { reduction, axis, M, N, dtype } = request;
+  const shape = shapeOf(request, request.outputRows ?? (axis === "j" ? M : N));
   return reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     const deferred: Deferred = {

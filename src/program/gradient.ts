@@ -1,13 +1,12 @@
 // The gradient of a fold with respect to one of its variables, as folds again.
 
 import { gradient } from "../autodiff/mod.ts";
-import { PairfoldError } from "../error.ts";
-import { build, index, type Node, variable, type VariableNode } from "../formula/mod.ts";
-import { type ReductionName, reductions } from "../reduction/mod.ts";
+import { build, type Node, variable, type VariableNode } from "../formula/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { fold, type FoldRequest } from "./fold.ts";
+import { checkPart, rulesOf } from "./derivative.ts";
+import { fold, type FoldRequest, shapeOf } from "./fold.ts";
 
-/** A fold, a variable of its formula, and the cotangent of its result (rows, dim). */
+/** A fold, a variable of its formulas, and the cotangent of its (first) output, of its shape. */
 export interface GradientRequest extends FoldRequest {
   readonly variable: VariableNode;
   readonly cotangent: Tensor;
@@ -15,49 +14,34 @@ export interface GradientRequest extends FoldRequest {
 
 /**
  * (∂ result / ∂ variable)ᵀ · cotangent, one row per row of the variable. The reduction says which
- * cotangent each pair's formula value gets; the formula's gradient is then summed over the axis that
+ * cotangents each pair's formula and weight get; their gradients are then summed over the axis that
  * the variable does not have, and over both for a parameter.
+ *
+ * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a
+ * cotangent that does not fit.
  */
 export function foldGradient(request: GradientRequest): Tensor {
-  const { formula, reduction, axis, variable: v, cotangent } = request;
-  const { vjp } = reductions[reduction];
-  if (vjp === null) {
-    throw new PairfoldError(
-      "dtype",
-      `grad of ${reduction}: its result holds indices; expected a reduction to floats`,
-    );
+  const { formula, weight = null, axis, variable: v, cotangent, M, N } = request;
+  const { derivatives, context, inputs, asVariable } = rulesOf("grad", request);
+  checkPart("cotangent", request, cotangent, shapeOf(request, axis === "j" ? M : N));
+  const cotangents = derivatives.vjp({ ...context, cotangent: asVariable(cotangent) });
+  const terms: Node[] = [];
+  for (const [part, g] of [[formula, cotangents.formula], [weight, cotangents.weight]] as const) {
+    if (part !== null && g !== null) terms.push(gradient(part, v, fit(g, part.dim)));
   }
-  const kept = axis === "j" ? "i" : "j";
-  const inputs = new Map(request.inputs);
-  const asVariable = (t: Tensor, number: "float" | "index"): Node => {
-    inputs.set(t.id, t);
-    return variable(t.id, kept, t.size / Math.max(1, t.shape[0]) || formula.dim, number);
-  };
-  const result = (name: ReductionName): Node => {
-    const [t] = fold({ ...request, reduction: name });
-    return asVariable(t, reductions[name].outputs[0]);
-  };
-  const pairCotangent = vjp({
-    formula,
-    foldedIndex: index(axis),
-    cotangent: asVariable(cotangent, "float"),
-    result,
-  });
-  const g = gradient(formula, v, fit(pairCotangent, formula.dim));
+  const g = terms.reduce((total, term) => build.add(total, term));
   const sumOver = v.axis === "i" ? "j" : v.axis === "j" ? "i" : axis;
-  const [sums] = fold({ ...request, formula: g, inputs, reduction: "sum", axis: sumOver, k: 1 });
+  const sumsOf = { ...request, weight: null, reduction: "sum", k: 1 } as const;
+  const [sums] = fold({ ...sumsOf, formula: g, inputs, axis: sumOver });
   if (v.axis !== "p") return sums;
   // a parameter: the second axis too
-  const rows = variable(sums.id, "j", v.dim);
   const [total] = fold({
-    ...request,
-    formula: rows,
+    ...sumsOf,
+    formula: variable(sums.id, "j", v.dim),
     inputs: new Map([[sums.id, sums]]),
-    reduction: "sum",
     axis: "j",
     M: 1,
     N: sums.shape[0],
-    k: 1,
   });
   return total;
 }

@@ -4,22 +4,22 @@
 // The inner loop only asks whether any row improves (one comparison, one branch for all rows); the
 // update stands behind that branch. On random data a row improves about ln N times.
 
-import { build } from "../formula/mod.ts";
+import { build, type Node } from "../formula/mod.ts";
 import type { Builder, Value } from "../loop/mod.ts";
 import {
+  type DerivativeContext,
   type EachComponent,
   eachComponent,
   type Emit,
   Field,
   type Folding,
+  perComponent,
   type Reduction,
   sameKind,
 } from "./reduction.ts";
+import type { Result } from "./sorted.ts";
 
-/** Which result goes to which output. */
-type Result = "value" | "index";
-
-class ExtremumFolding implements Folding {
+export class ExtremumFolding implements Folding {
   readonly #sign: "min" | "max";
   readonly #results: readonly Result[];
   readonly #best: Field;
@@ -92,20 +92,21 @@ class ExtremumFolding implements Folding {
 
 function extremum(sign: "min" | "max", results: readonly Result[]): Reduction {
   const neutral = sign === "min" ? "+∞" : "−∞";
+  // derivatives go to and come from the winner; indices have none
+  const atWinner = ({ foldedIndex, result }: DerivativeContext, there: Node): Node => {
+    const winner = result(sign === "min" ? "argMin" : "argMax");
+    return build.where(build.eq(foldedIndex, winner), there, build.constant(0));
+  };
   return {
+    ...perComponent,
     meaning: `${results.join(" and ")} of the ${sign === "min" ? "smallest" : "largest"} F; ` +
       `NaN never wins, ties go to the lower index; ${neutral} and −1 over nothing`,
     outputs: results.map((result) => result === "value" ? "float" : "index"),
-    isList: false,
-    linear: false,
     fold: (b, dim) => new ExtremumFolding(b, dim, sign, results),
-    // the gradient goes to the winner; indices have none
-    vjp: results.length === 1 && results[0] === "value"
-      ? ({ cotangent, foldedIndex, result }) => {
-        const winner = result(sign === "min" ? "argMin" : "argMax");
-        return build.where(build.eq(foldedIndex, winner), cotangent, build.constant(0));
-      }
-      : null,
+    derivatives: results[0] === "index" ? null : {
+      vjp: (context) => ({ formula: atWinner(context, context.cotangent), weight: null }),
+      jvp: (context) => atWinner(context, context.tangent),
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import {
   Field,
   type Folding,
   type FoldOptions,
+  perComponent,
   type Reduction,
   sameKind,
 } from "./reduction.ts";
@@ -95,13 +96,18 @@ class LogSumExpFolding implements Folding {
 }
 
 export const logSumExp: Reduction = {
+  ...perComponent,
   meaning: "log Σ exp F; −∞ over nothing",
   scale: Math.LOG2E,
   outputs: ["float"],
-  isList: false,
-  linear: false,
   fold: (b, dim, options, math) => new LogSumExpFolding(b, dim, options, math),
   // ∂ log Σ exp F / ∂F_j = exp(F_j − result)
-  vjp: ({ cotangent, formula, result }) =>
-    build.mul(cotangent, build.exp(build.sub(formula, result("logSumExp")))),
+  derivatives: {
+    vjp: ({ cotangent, formula, result }) => ({
+      formula: build.mul(cotangent, build.exp(build.sub(formula, result("logSumExp")))),
+      weight: null,
+    }),
+    jvp: ({ tangent, formula, result }) =>
+      build.mul(build.exp(build.sub(formula, result("logSumExp"))), tangent),
+  },
 };

@@ -1,5 +1,5 @@
-// What a reduction is: a description in loop IR, written once for all targets, and its gradient as
-// a formula.
+// What a reduction is: a description in loop IR, written once for all targets, and its derivatives
+// as formulas over pairs.
 
 import { PairfoldError } from "../error.ts";
 import type { Node } from "../formula/mod.ts";
@@ -84,11 +84,12 @@ export type EachComponent = (body: (at: Place, value: Value) => void) => void;
 /** Takes one component of one output. */
 export type Emit = (output: number, at: Place, value: Value) => void;
 
-/** One fold's state and steps, made for a dim. */
+/** One fold's state and steps, made for the dims of its formulas. */
 export interface Folding {
   readonly fields: readonly Field[];
   init(b: Builder): void;
-  accumulate(b: Builder, each: EachComponent): void;
+  /** Takes in a pair: its formula's value, and its weight's (nothing where there is none). */
+  accumulate(b: Builder, each: EachComponent, weights: EachComponent): void;
   /** After every BLOCK_LENGTH columns. */
   readonly close: ((b: Builder) => void) | null;
   /** Takes in the state of later columns, a folding of the same kind; both are closed. */
@@ -105,16 +106,45 @@ export function sameKind<T extends Folding>(
   throw new PairfoldError("internal", `combine: got a folding that is no ${kind.name}`);
 }
 
-/** What a gradient rule may use: formulas over the kept axis's points, one row per result. */
-export interface VjpContext {
+/** What derivative rules may use: formulas over pairs; results have one row per kept point. */
+export interface DerivativeContext {
   /** F itself. */
   readonly formula: Node;
+  /** The weight; only for reductions that have one. */
+  readonly weight: Node;
   /** The index of the folded axis. */
   readonly foldedIndex: Node;
-  /** The cotangent of the result. */
+  /** The length of the folded axis. */
+  readonly count: Node;
+  /** K of the K-smallest reductions. */
+  readonly k: number;
+  /** An output of a reduction of the same formulas, as a variable of the kept axis. */
+  readonly result: (reduction: ReductionName, output?: number) => Node;
+}
+
+/** For reverse mode: beside the above, the cotangent of the result. */
+export interface VjpContext extends DerivativeContext {
   readonly cotangent: Node;
-  /** The result of a reduction of the same formula, as a variable of the kept axis. */
-  readonly result: (reduction: ReductionName) => Node;
+}
+
+/** For forward mode: beside the above, the tangents of F and of the weight at a pair. */
+export interface JvpContext extends DerivativeContext {
+  readonly tangent: Node;
+  readonly weightTangent: Node;
+}
+
+/** The cotangents of F and of the weight at a pair; null where there is none. */
+export interface Cotangents {
+  readonly formula: Node | null;
+  readonly weight: Node | null;
+}
+
+/** How a reduction is differentiated (its first output, where it has two). */
+export interface Derivatives {
+  /** Reverse mode: from the cotangent of the result to those of a pair's values. */
+  readonly vjp: (context: VjpContext) => Cotangents;
+  /** Forward mode: a formula whose sum over the folded axis is the tangent of the result. */
+  readonly jvp: (context: JvpContext) => Node;
 }
 
 /** A reduction. */
@@ -123,25 +153,43 @@ export interface Reduction {
   readonly meaning: string;
   /** Kind of each output. */
   readonly outputs: readonly ("float" | "index")[];
+  /** What it folds: F's components on their own, a scalar F, or a scalar F with a weight. */
+  readonly takes: "components" | "scalar" | "scalar and weight";
   /** Whether each component gives a list of K results. */
   readonly isList: boolean;
   /** What lowering multiplies F by before the fold sees it; default 1. */
   readonly scale?: number;
   /** Whether factors that do not depend on the folded index may leave it. */
   readonly linear: boolean;
+  /** Length of an output's row from the dims of F and of the weight (0 without one) and K. */
+  readonly outputDim: (dim: number, weightDim: number, k: number) => number;
   readonly fold: (
     b: Builder,
     dim: number,
     options: FoldOptions,
     math: MathFunctions,
+    weightDim: number,
   ) => Folding;
-  /** The cotangent of F at a pair, as a formula; null where the gradient is zero. */
-  readonly vjp: ((context: VjpContext) => Node) | null;
+  /** Null where the result has no derivative: indices and counts. */
+  readonly derivatives: Derivatives | null;
 }
+
+/** What most reductions have in common: they fold components on their own, one result for each. */
+export const perComponent = {
+  takes: "components",
+  isList: false,
+  linear: false,
+  outputDim: (dim: number): number => dim,
+} as const satisfies Partial<Reduction>;
 
 export const REDUCTIONS = [
   "sum",
+  "mean",
   "logSumExp",
+  "logSumExpWeight",
+  "sumSoftMaxWeight",
+  "maxSumShiftExp",
+  "maxSumShiftExpWeight",
   "min",
   "max",
   "argMin",
@@ -151,6 +199,9 @@ export const REDUCTIONS = [
   "kMin",
   "argKMin",
   "kMinArgKMin",
+  "count",
+  "any",
+  "all",
 ] as const;
 /** The name of a reduction. */
 export type ReductionName = typeof REDUCTIONS[number];

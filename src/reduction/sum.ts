@@ -1,6 +1,7 @@
-// Sums. Blocks of 64 columns are added up plainly, block totals with compensation (Kahan, 1965), so
+// Sums and means. Blocks of 64 columns are added up plainly, block totals with compensation (Kahan, 1965), so
 // that the error does not grow with the number of columns.
 
+import { build } from "../formula/mod.ts";
 import type { Builder, Place, Type, Value } from "../loop/mod.ts";
 import {
   type EachComponent,
@@ -9,6 +10,7 @@ import {
   Field,
   type Folding,
   type FoldOptions,
+  perComponent,
   type Reduction,
   sameKind,
 } from "./reduction.ts";
@@ -35,6 +37,10 @@ export class Totals {
     ];
   }
 
+  get dim(): number {
+    return this.#total.dim;
+  }
+
   get hasBlocks(): boolean {
     return this.#open !== this.#total;
   }
@@ -49,6 +55,11 @@ export class Totals {
     const before = this.#open.get(b, at);
     const term = this.#open.type === b.float ? value : b.promote(value);
     this.#open.set(b, at, b.add(before, term));
+  }
+
+  /** Adds a · b (fused with the addition where the target can). */
+  addProduct(b: Builder, at: Place, x: Value, y: Value): void {
+    this.add(b, at, b.mul(x, y));
   }
 
   /** Multiplies everything gathered so far. */
@@ -104,11 +115,13 @@ export class Totals {
 class SumFolding implements Folding {
   readonly #dim: number;
   readonly #totals: Totals;
+  readonly #isMean: boolean;
   readonly close: ((b: Builder) => void) | null;
 
-  constructor(b: Builder, dim: number, options: FoldOptions) {
+  constructor(b: Builder, dim: number, options: FoldOptions, isMean: boolean) {
     this.#dim = dim;
     this.#totals = new Totals(b, dim, options);
+    this.#isMean = isMean;
     this.close = this.#totals.hasBlocks ? (b) => this.#totals.close(b) : null;
   }
   get fields(): readonly Field[] {
@@ -124,15 +137,34 @@ class SumFolding implements Folding {
     this.#totals.combine(b, sameKind(SumFolding, incoming).#totals);
   }
   finish(b: Builder, emit: Emit): void {
-    eachComponent(b, this.#dim, (at) => emit(0, at, this.#totals.get(b, at)));
+    const count = b.convert(b.count());
+    eachComponent(b, this.#dim, (at) => {
+      const total = this.#totals.get(b, at);
+      emit(0, at, this.#isMean ? b.div(total, count) : total);
+    });
   }
 }
 
 export const sum: Reduction = {
+  ...perComponent,
   meaning: "Σ F; 0 over nothing",
   outputs: ["float"],
-  isList: false,
   linear: true,
-  fold: (b, dim, options) => new SumFolding(b, dim, options),
-  vjp: ({ cotangent }) => cotangent,
+  fold: (b, dim, options) => new SumFolding(b, dim, options, false),
+  derivatives: {
+    vjp: ({ cotangent }) => ({ formula: cotangent, weight: null }),
+    jvp: ({ tangent }) => tangent,
+  },
+};
+
+export const mean: Reduction = {
+  ...perComponent,
+  meaning: "Σ F / number of columns; NaN over nothing",
+  outputs: ["float"],
+  linear: true,
+  fold: (b, dim, options) => new SumFolding(b, dim, options, true),
+  derivatives: {
+    vjp: ({ cotangent, count }) => ({ formula: build.div(cotangent, count), weight: null }),
+    jvp: ({ tangent, count }) => build.div(tangent, count),
+  },
 };

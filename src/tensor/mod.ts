@@ -1,5 +1,6 @@
 // Tensors, dtypes and shapes.
 
+export { escapeHtml, previewOf } from "./display.ts";
 export {
   allocate,
   type Deferred,

@@ -2,6 +2,7 @@
 
 import type { NumberArray, Progress, RunControl } from "../engine/engine.ts";
 import { PairfoldError } from "../error.ts";
+import { escapeHtml, previewOf } from "./display.ts";
 
 /** The number types of tensors. */
 export type DType = "float32" | "float64" | "int32";
@@ -92,6 +93,11 @@ export class Tensor {
     return !isDeferred(this.#source);
   }
 
+  /** The numbers where they are there, not a copy, else null: for showing them. */
+  peek(): NumberArray | null {
+    return isDeferred(this.#source) ? null : this.#source;
+  }
+
   /**
    * The numbers themselves, not a copy: for engines, which only read them.
    * A computed tensor forgets how it was computed, so that loops do not grow.
@@ -146,8 +152,11 @@ export class Tensor {
     return `Tensor ${this.dtype} [${this.shape}]`;
   }
 
+  /** dtype, shape and, once they are computed, some numbers. */
   toString(): string {
-    return this.isComputed ? this.#title() : `${this.#title()}, not computed yet`;
+    const numbers = this.peek();
+    if (numbers === null) return `${this.#title()}, not computed yet`;
+    return `${this.#title()}: ${previewOf(numbers, this.shape)}`;
   }
 
   [Symbol.for("Deno.customInspect")](): string {
@@ -156,6 +165,11 @@ export class Tensor {
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
+  }
+
+  [Symbol.for("Jupyter.display")](): Record<"text/plain" | "text/html", string> {
+    const text = this.toString();
+    return { "text/plain": text, "text/html": `<code>${escapeHtml(text)}</code>` };
   }
 }
 

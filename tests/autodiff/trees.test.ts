@@ -67,7 +67,7 @@ Deno.test("random formulas: ⟨Diff F·u, g⟩ = ⟨u, Grad F·g⟩, and not wit
     );
     if (wrong !== null && wrong > 1) moved++;
   });
-  await fc.assert(property, runs("adjoint trees", 400, 5000));
+  await fc.assert(property, runs("adjoint trees", 300, 5000));
   assert(kept > 0.5 * tried, `only ${kept} of ${tried} formulas stay in range`);
   assert(moved > 0.3 * kept, `a wrong factor shows in ${moved} of ${kept} formulas only`);
 });
@@ -113,7 +113,7 @@ Deno.test("random formulas: differentials match central differences where these 
     );
     if (wrong !== null && wrong > 1) moved++;
   });
-  await fc.assert(property, runs("difference trees", 400, 5000));
+  await fc.assert(property, runs("difference trees", 300, 5000));
   assert(kept > 0.5 * tried, `only ${kept} of ${tried} formulas stay in range`);
   assert(moved > 0.3 * kept, `a wrong factor shows in ${moved} of ${kept} formulas only`);
 });

@@ -7,7 +7,7 @@ import { build, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { type ReductionName, REDUCTIONS } from "../../src/reduction/mod.ts";
 import { Pm, tensor, Vi, Vj } from "../../mod.ts";
-import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
+import { checkFold, fitting, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { full, randomFor } from "../support/random.ts";
 
 const x = variable(0, "i", 3);
@@ -31,7 +31,8 @@ Deno.test("the same bits on 1, 2 and 4 threads, at sizes where all of them work"
   const devices = [1, 2, 4].map((threads) => wasm({ threads, threadedPairs: 1 }));
   for (const reduction of REDUCTIONS) {
     for (const [M, N] of [[1031, 517], [40, 9001], [3, 70_001]]) {
-      const c = { formula: vector, reduction, axis: "j", M, N, dtype: "float32", k: 3 } as const;
+      const formulas = fitting(reduction, vector, gaussian, vector);
+      const c = { ...formulas, reduction, axis: "j", M, N, dtype: "float32", k: 3 } as const;
       const results = [];
       for (const device of devices) {
         results.push(await runFold({ ...c, device }, inputsOf(c, randomFor(`bits ${reduction}`))));
@@ -44,9 +45,10 @@ Deno.test("the same bits on 1, 2 and 4 threads, at sizes where all of them work"
 });
 
 Deno.test("the same bits with every schedule", async () => {
-  for (const reduction of ["sum", "logSumExp", "minArgMin", "kMinArgKMin"] as const) {
+  for (const reduction of REDUCTIONS) {
     for (const dtype of ["float32", "float64"] as const) {
-      const c = { formula: vector, reduction, axis: "j", M: 53, N: 201, dtype, k: 3 } as const;
+      const formulas = fitting(reduction, vector, gaussian, vector);
+      const c = { ...formulas, reduction, axis: "j", M: 53, N: 201, dtype, k: 3 } as const;
       const untiled = await bitsOn({ schedule: "untiled", threads: 1 }, c, "schedules");
       for (
         const [rowVectors, interleave, columns] of [
@@ -92,7 +94,8 @@ Deno.test("a schedule that no kernel can have is refused with the reason", async
 Deno.test("chunks of a fold beyond the memory limit change no bit", async () => {
   for (const reduction of REDUCTIONS) {
     for (const [M, N] of [[2003, 1501], [5, 30_011], [30_011, 5], [400, 5000]]) {
-      const c = { formula: vector, reduction, axis: "j", M, N, dtype: "float32", k: 3 } as const;
+      const formulas = fitting(reduction, vector, gaussian, vector);
+      const c = { ...formulas, reduction, axis: "j", M, N, dtype: "float32", k: 3 } as const;
       const whole = await bitsOn({ threads: 1 }, c, `chunks ${reduction}`);
       const chunked = await bitsOn({ threads: 2, memoryLimit: 120_000 }, c, `chunks ${reduction}`);
       assertEquals(chunked, whole, `${reduction} ${M}×${N}`);
@@ -126,10 +129,8 @@ for (
     for (const reduction of REDUCTIONS) {
       for (const dtype of ["float32", "float64"] as const) {
         for (const [M, N] of [[37, 70], [517, 1031], [3, 20_000]]) {
-          await checkFold(
-            { formula: vector, reduction, axis: "j", M, N, dtype, k: 3, device },
-            random,
-          );
+          const formulas = fitting(reduction, vector, gaussian, build.square(vector));
+          await checkFold({ ...formulas, reduction, axis: "j", M, N, dtype, k: 3, device }, random);
         }
       }
     }

@@ -2,8 +2,8 @@
 // sizes, empty clouds, NaN and infinities.
 
 import { build, index, type Node, variable } from "../../src/formula/mod.ts";
-import { REDUCTIONS } from "../../src/reduction/mod.ts";
-import { checkFold, inputsOf, runFold } from "../support/folds.ts";
+import { REDUCTIONS, reductions } from "../../src/reduction/mod.ts";
+import { checkFold, fitting, inputsOf, runFold, TOLERANCE } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
@@ -16,6 +16,10 @@ const g = variable(3, "p", 1);
 const gaussian = build.mul(build.exp(build.neg(build.mul(build.square(g), build.sqDist(x, y)))), b);
 const vector = build.mul(build.sub(x, y), b);
 
+/** Exponents far apart (e^F errs by |F| times as much), and weights whose logarithms exist. */
+const exponent = build.mul(build.constant(40), build.sub(build.elem(x, 0), build.elem(y, 1)));
+const positive = build.square(build.concat(vector, b));
+
 const SIZES = [[1, 1], [3, 1], [1, 3], [17, 5], [517, 1031], [4001, 7], [7, 4001], [3, 40_000]];
 
 for (const reduction of REDUCTIONS) {
@@ -24,8 +28,30 @@ for (const reduction of REDUCTIONS) {
       const random = randomFor(`${reduction} ${dtype}`);
       for (const [M, N] of SIZES) {
         for (const axis of ["i", "j"] as const) {
-          for (const formula of [gaussian, vector]) {
-            await checkFold({ formula, reduction, axis, M, N, dtype, k: 4 }, random);
+          for (
+            const formulas of [
+              fitting(reduction, gaussian, exponent, build.square(b)),
+              fitting(reduction, vector, gaussian, positive),
+            ]
+          ) {
+            const tolerance = TOLERANCE[dtype] * (formulas.formula === exponent ? 5 : 1);
+            const c = { ...formulas, reduction, axis, M, N, dtype, k: 4, tolerance } as const;
+            await checkFold(c, random);
+          }
+        }
+      }
+    });
+
+    Deno.test(`${reduction} in ${dtype}: vectors of dim 1, 2, 5, 33 and 100`, async () => {
+      const random = randomFor(`${reduction} ${dtype} dims`);
+      const { takes, isList } = reductions[reduction];
+      if (takes === "scalar") return; // has no vectors
+      for (const dim of isList ? [1, 2, 5, 32] : [1, 2, 5, 33, 100]) {
+        const long = build.mul(variable(6, "i", dim), variable(7, "j", dim));
+        const formulas = fitting(reduction, long, gaussian, build.square(long));
+        for (const [M, N] of [[1, 1], [3, 5], [37, 129]]) {
+          for (const axis of ["i", "j"] as const) {
+            await checkFold({ ...formulas, reduction, axis, M, N, dtype, k: 3 }, random);
           }
         }
       }
@@ -34,10 +60,11 @@ for (const reduction of REDUCTIONS) {
 
   Deno.test(`${reduction}: a fold over nothing gives the neutral element, no rows give none`, async () => {
     const random = randomFor(`empty ${reduction}`);
+    const formulas = fitting(reduction, gaussian, gaussian, vector);
     for (const dtype of ["float32", "float64"] as const) {
       for (const [M, N] of [[5, 0], [0, 5], [0, 0]]) {
         for (const axis of ["i", "j"] as const) {
-          await checkFold({ formula: gaussian, reduction, axis, M, N, dtype, k: 3 }, random);
+          await checkFold({ ...formulas, reduction, axis, M, N, dtype, k: 3 }, random);
         }
       }
     }
@@ -45,6 +72,7 @@ for (const reduction of REDUCTIONS) {
 
   Deno.test(`${reduction}: NaN and infinities, anywhere`, async () => {
     const random = randomFor(`special ${reduction}`);
+    const { takes } = reductions[reduction];
     const special = [NaN, Infinity, -Infinity, 0, -0, 1e12, -1e12];
     for (let round = 0; round < 24; round++) {
       const dtype = random.pick(["float32", "float64"] as const);
@@ -61,9 +89,14 @@ for (const reduction of REDUCTIONS) {
         [1, sprinkle(N * 3, random.pick([0, 0.05, share]))],
         [2, sprinkle(N, share)],
         [3, [random.uniform(0.5, 1)]],
+        [8, sprinkle(N, random.pick([0, 0.02])).map((w) => Math.abs(w) === Infinity ? 1 : w)],
       ]);
-      const formula: Node = random.pick([gaussian, vector, build.mul(b, build.sum(x))]);
-      await checkFold({ formula, reduction, axis, M, N, dtype, k: 3, data }, random);
+      const formula: Node = takes === "components"
+        ? random.pick([gaussian, vector, build.mul(b, build.sum(x))])
+        : random.pick([gaussian, build.mul(b, build.sum(x))]);
+      const weight = variable(8, "j", 1);
+      const formulas = fitting(reduction, formula, formula, build.concat(weight, weight));
+      await checkFold({ ...formulas, reduction, axis, M, N, dtype, k: 3, data }, random);
     }
   });
 }

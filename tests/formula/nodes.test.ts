@@ -143,3 +143,15 @@ Deno.test("every op name is in exactly one family", () => {
     seen.add(op);
   }
 });
+
+Deno.test("long formulas name what they share; short ones are printed as they are", () => {
+  const x = variable(0, "i", 1);
+  let shared: Node = x;
+  for (let k = 0; k < 70; k++) shared = build.mul(shared, shared);
+  const text = print(shared);
+  assert(text.startsWith("t69 * t69 where t1 = x0 * x0; t2 = t1 * t1; "), text.slice(0, 80));
+  assert(text.length < 2000);
+  let chain: Node = x;
+  for (let k = 0; k < 300; k++) chain = build.neg(build.exp(chain)); // long, but nothing is shared
+  assert(!print(chain).includes("where"));
+});

@@ -14,6 +14,7 @@ import {
   type Region,
   replicate,
   RowCopies,
+  scaled,
   verifyKernel,
   verifyRegion,
   visit,
@@ -206,6 +207,18 @@ Deno.test("the verifier refuses what is not legal", () => {
     ["a place outside an array", (b) => {
       const array = b.array("list", 4);
       b.store({ kind: "array", array }, place(4), b.constant(1));
+    }],
+    ["a place that a loop takes outside an array", (b) => {
+      const array = b.array("list", 10);
+      b.for(4, (counter) => {
+        b.store({ kind: "array", array }, scaled(place(1, counter), 3), b.constant(1));
+      });
+    }],
+    ["a counter outside its loop", (b) => {
+      const array = b.array("list", 4);
+      b.for(4, (counter) => {
+        b.before([], () => b.store({ kind: "array", array }, place(0, counter), b.constant(1)));
+      });
     }],
     ["types that do not match", (b) => {
       const cell = b.cell("c", "i32");

@@ -23,6 +23,8 @@ export const TOLERANCE: Readonly<Record<Float, number>> = { float32: 4e-6, float
 /** One fold to check. */
 export interface FoldCase {
   readonly formula: Node;
+  /** The second formula, for reductions that take one. */
+  readonly weight?: Node | null;
   readonly reduction: ReductionName;
   readonly axis: Axis;
   readonly M: number;
@@ -39,9 +41,28 @@ export interface FoldCase {
   readonly tolerance?: number;
 }
 
-/** The variables of a formula. */
-export function variablesIn(formula: Node): VariableNode[] {
-  return topological(formula).filter((n): n is VariableNode => n.kind === "variable");
+/** The variables of formulas. */
+export function variablesIn(...formulas: readonly Node[]): VariableNode[] {
+  return topological(...formulas).filter((n): n is VariableNode => n.kind === "variable");
+}
+
+/** Both formulas of a fold. */
+export function formulasOf({ formula, weight }: Pick<FoldCase, "formula" | "weight">): Node[] {
+  return weight ? [formula, weight] : [formula];
+}
+
+/** Formulas that a reduction takes, from some of every kind. */
+export function fitting(
+  reduction: ReductionName,
+  vector: Node,
+  scalar: Node,
+  weight: Node,
+): Pick<FoldCase, "formula" | "weight"> {
+  const { takes } = reductions[reduction];
+  return {
+    formula: takes === "components" ? vector : scalar,
+    weight: takes === "scalar and weight" ? weight : null,
+  };
 }
 
 const rowsOf = (v: VariableNode, M: number, N: number): number =>
@@ -50,7 +71,7 @@ const rowsOf = (v: VariableNode, M: number, N: number): number =>
 /** Inputs of a case: given or drawn, as tensors by slot. */
 export function inputsOf(c: FoldCase, random: Random): Map<number, Tensor> {
   const inputs = new Map<number, Tensor>();
-  for (const v of variablesIn(c.formula)) {
+  for (const v of variablesIn(...formulasOf(c))) {
     const rows = rowsOf(v, c.M, c.N);
     const given = c.data?.get(v.slot);
     const length = rows * v.dim;
@@ -72,9 +93,9 @@ export async function runFold(
   c: FoldCase,
   inputs: ReadonlyMap<number, Tensor>,
 ): Promise<ArrayLike<number>[]> {
-  const { formula, reduction, axis, M, N, dtype, k = 1 } = c;
+  const { formula, weight, reduction, axis, M, N, dtype, k = 1 } = c;
   const choices = { ...c.choices, ...(c.device === undefined ? {} : { device: c.device }) };
-  const outputs = fold({ formula, inputs, reduction, axis, M, N, dtype, k, choices });
+  const outputs = fold({ formula, weight, inputs, reduction, axis, M, N, dtype, k, choices });
   return await Promise.all(outputs.map((t) => t.data()));
 }
 
@@ -85,11 +106,12 @@ export async function referenceRows(
   rows: readonly number[],
 ): Promise<Float64Array[]> {
   const kept: Axis = c.axis === "j" ? "i" : "j";
-  const usesIndex = topological(c.formula).some((n) => n.kind === "index" && n.axis === kept);
+  const usesIndex = topological(...formulasOf(c))
+    .some((n) => n.kind === "index" && n.axis === kept);
   assert(!usesIndex || rows.every((r, k) => r === k), "sampled rows change the index");
   const size = { M: c.M, N: c.N, [kept === "i" ? "M" : "N"]: rows.length };
   const dense: ({ data: ArrayLike<number>; dim: number } | undefined)[] = [];
-  for (const v of variablesIn(c.formula)) {
+  for (const v of variablesIn(...formulasOf(c))) {
     const t = inputs.get(v.slot);
     assert(t !== undefined);
     const all = await t.data();
@@ -98,8 +120,8 @@ export async function referenceRows(
       : all;
     dense[v.slot] = { data, dim: v.dim };
   }
-  const { formula, reduction, axis, k } = c;
-  return referenceFold({ formula, reduction, axis, inputs: dense, ...size, k });
+  const { formula, weight, reduction, axis, k } = c;
+  return referenceFold({ formula, weight, reduction, axis, inputs: dense, ...size, k });
 }
 
 /** Rows to look at: the first, the last, some in between. */
@@ -144,25 +166,50 @@ async function valueAt(
   return evaluator.at(i, j)[component];
 }
 
+/** What rounding may cost each output, as outputs of a fold over magnitudes; null: its own size. */
+async function scalesOf(
+  c: FoldCase,
+  inputs: ReadonlyMap<number, Tensor>,
+  rows: readonly number[],
+  want: readonly Float64Array[],
+): Promise<readonly Float64Array[]> {
+  const weight = c.weight ? build.abs(c.weight) : null;
+  switch (c.reduction) {
+    case "sum":
+    case "mean":
+      return await referenceRows({ ...c, formula: build.abs(c.formula) }, inputs, rows);
+    case "sumSoftMaxWeight":
+    case "maxSumShiftExpWeight":
+      return await referenceRows({ ...c, weight }, inputs, rows);
+    case "logSumExpWeight": {
+      // an error of Σ e^F |w| is relative to the sum itself in its logarithm
+      const all = await referenceRows({ ...c, weight }, inputs, rows);
+      const scales = all.map((out, slot) => out.map((x, n) => Math.exp(x - want[slot][n])));
+      return scales.map((out) => out.map((x) => Number.isFinite(x) ? x : 1));
+    }
+    default:
+      return want;
+  }
+}
+
 /**
  * Runs a case and checks sampled rows. Floats are compared relative to Σ|F| for sums (what rounding
- * can cost), else to the value; indices
- * must be equal, or stand for values that rounding cannot tell apart.
+ * can cost), else to the value; indices must be equal, or stand for values that rounding cannot tell
+ * apart; counts must be equal.
  */
 export async function checkFold(c: FoldCase, random: Random): Promise<void> {
   const inputs = inputsOf(c, random);
   const got = await runFold(c, inputs);
   const total = c.axis === "j" ? c.M : c.N;
-  const usesIndex = topological(c.formula).some((n) => n.kind === "index" && n.axis !== c.axis);
+  const usesIndex = topological(...formulasOf(c))
+    .some((n) => n.kind === "index" && n.axis !== c.axis);
   const rows = usesIndex
     ? Array.from({ length: Math.min(total, 6) }, (_, r) => r)
     : sampleRows(random, total);
   const want = await referenceRows(c, inputs, rows);
-  const isSum = c.reduction === "sum";
-  const magnitude = isSum
-    ? await referenceRows({ ...c, formula: build.abs(c.formula) }, inputs, rows)
-    : want;
+  const scales = await scalesOf(c, inputs, rows, want);
   const { outputs } = reductions[c.reduction];
+  const isCount = ["count", "any", "all"].includes(c.reduction);
   const tolerance = c.tolerance ?? TOLERANCE[c.dtype];
   for (const [slot, expected] of want.entries()) {
     const dim = rows.length === 0 ? 0 : expected.length / rows.length;
@@ -175,7 +222,7 @@ export async function checkFold(c: FoldCase, random: Random): Promise<void> {
         const w = expected[r * dim + d];
         if (outputs[slot] === "index") {
           if (g === w) continue;
-          assert(g >= 0 && w >= 0, `${what}: got index ${g}, expected ${w}`);
+          assert(!isCount && g >= 0 && w >= 0, `${what}: got ${g}, expected ${w}`);
           const component = d % c.formula.dim;
           const there = await valueAt(c, inputs, row, g, component);
           const best = await valueAt(c, inputs, row, w, component);
@@ -183,7 +230,7 @@ export async function checkFold(c: FoldCase, random: Random): Promise<void> {
           assert(there !== best, `${what}: got index ${g}, expected ${w}, which ties`);
           continue;
         }
-        const scale = isSum ? magnitude[slot][r * dim + d] : Math.max(Math.abs(w), 1e-3);
+        const scale = Math.max(scales[slot][r * dim + d], c.reduction === "sum" ? 0 : 1e-3);
         checkClose(g, w, Math.max(scale, Math.abs(w)), tolerance, what);
       }
     }

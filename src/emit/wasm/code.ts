@@ -11,6 +11,7 @@ import {
   type Memory,
   type Place,
   type Region,
+  type ScatterPart,
   type Statement,
   type Type,
   type Value,
@@ -183,6 +184,9 @@ export class CodeWriter {
       }
       case "store":
         this.#store(s.memory, s.place, s.value, s.row);
+        return;
+      case "scatter":
+        this.#scatterLanes(s.index, s.parts);
         return;
       case "for": {
         this.#for(s);
@@ -514,6 +518,33 @@ export class CodeWriter {
       return;
     }
     throw new PairfoldError("internal", `a kernel may not store to ${memory.kind} here`);
+  }
+
+  /** Stores each lane to its own place of arrays. */
+  #scatterLanes(index: Value, parts: readonly ScatterPart[]): void {
+    const f = this.#f;
+    const bytes = f.local("v128");
+    const shift = Math.log2(VECTOR_BYTES);
+    this.#push(index);
+    f.i32(shift).op(this.#size === 4 ? "i32x4.shl" : "i64x2.shl").set(bytes);
+    const address = f.local("i32");
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      const lane32 = lane * (this.#size / 4); // the low half of a 64-bit lane
+      f.get(bytes).op("i32x4.extract_lane", lane32).get(this.#frame.scratch).op("i32.add");
+      f.set(address);
+      for (const { array, value } of parts) {
+        if (registersOf(array.type, this.#kernel) > 1) {
+          throw new PairfoldError("internal", "scatter of wide values");
+        }
+        const { start } = this.#arrayPlace(array, 0);
+        f.get(address);
+        this.#push(value);
+        f.op(this.#size === 4 ? "v128.store32_lane" : "v128.store64_lane", ...[
+          start + lane * this.#size,
+          lane,
+        ]);
+      }
+    }
   }
 
   /** Stores each lane to its own row: `first + lane · rowBytes`. */

@@ -1,0 +1,323 @@
+// Reductions of symbolic matrices: over i or j they give deferred tensors, along the vector they
+// stay symbolic.
+
+import { PairfoldError } from "../error.ts";
+import {
+  fold,
+  type FoldChoices,
+  foldDifferential,
+  foldGradient,
+  type FoldRequest,
+  shapeOf,
+} from "../program/mod.ts";
+import type { ReductionName } from "../reduction/mod.ts";
+import { sizeOf, type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { Derivatives } from "./derivatives.ts";
+import type { Operand } from "./elementwise.ts";
+import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
+import { foldInputs } from "./readable.ts";
+import {
+  axisOf,
+  type FoldAxis,
+  isVectorAxis,
+  type Symbolic,
+  variableOf,
+  type VectorAxis,
+} from "./symbolic.ts";
+
+/** What a fold may be told, beside its reduction and axis. */
+export interface ReduceOptions extends FoldChoices {
+  /** K of the K-smallest reductions. */
+  readonly k?: number;
+  /** The weight of weighted reductions: a scalar or a vector for every pair. */
+  readonly weight?: Operand;
+}
+
+/** A fold's choices and the weight of its terms. */
+export type WeightOptions = Omit<ReduceOptions, "k">;
+
+/** Reductions that become another when they are given a weight. */
+const WEIGHTED: Partial<Record<ReductionName, ReductionName>> = {
+  logSumExp: "logSumExpWeight",
+  maxSumShiftExp: "maxSumShiftExpWeight",
+};
+
+/** Reductions over rows i, columns j, or the vector. */
+export abstract class Reductions extends Derivatives {
+  #request(
+    reduction: ReductionName,
+    axis: FoldAxis,
+    { k = 1, weight, ...choices }: ReduceOptions,
+    op: string = reduction,
+  ): FoldRequest {
+    if (!Number.isInteger(k) || k < 1) {
+      throw new PairfoldError("shape", `${op}: got k ${k}; expected an integer from 1`);
+    }
+    const second = weight === undefined ? null : this.beside(op, weight);
+    const all = second === null ? this.inputs : mergeInputs(op, [this.inputs, second.inputs]);
+    return {
+      ...foldInputs(this.formula, all),
+      weight: second?.formula ?? null,
+      reduction: second === null ? reduction : WEIGHTED[reduction] ?? reduction,
+      axis: axisOf(op, axis),
+      dtype: floatTypeOf(op, all),
+      k,
+      choices,
+    };
+  }
+
+  #reduce(reduction: ReductionName, axis: FoldAxis, options: ReduceOptions): Tensor[] {
+    return fold(this.#request(reduction, axis, options));
+  }
+
+  /** A fold of whether components are not 0; along the vector, a symbolic one. */
+  #count(
+    reduction: "count" | "any" | "all",
+    axis: FoldAxis | VectorAxis,
+    choices: FoldChoices,
+  ): this | Tensor {
+    if (!isVectorAxis(axis)) return this.#reduce(reduction, axis, choices)[0];
+    const isTrue = this.ne(0);
+    if (reduction === "count") return isTrue.sum("d");
+    return reduction === "any" ? isTrue.max("d") : isTrue.min("d");
+  }
+
+  // ---- sums -------------------------------------------------------------------------------------
+
+  /** Sum along the vector; stays symbolic. */
+  sum(axis: VectorAxis): this;
+  /** Sum over an axis: a tensor [M, D] for "j", [N, D] for "i". */
+  sum(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  sum(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("sum");
+    return this.#reduce("sum", axis, choices)[0];
+  }
+  /** Mean along the vector; stays symbolic. */
+  mean(axis: VectorAxis): this;
+  /** Mean over an axis; NaN over nothing. */
+  mean(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  mean(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.sum("d").mul(1 / this.dim);
+    return this.#reduce("mean", axis, choices)[0];
+  }
+  /**
+   * Σ_j this_ij · b_j for a tensor b [N, E]: a tensor [M, max(D, E)]. A vector b [N] of numbers
+   * counts as [N, 1]. (KeOps' `@`.)
+   */
+  matmul(b: TensorLike, choices: FoldChoices = {}): Tensor {
+    const t = given(b, this.dtype);
+    const points = pointsTerm("matmul", "j", t, t.shape.length === 1 ? 1 : undefined);
+    return this.mul(this.derive(points)).sum("j", choices);
+  }
+
+  // ---- sums of exponentials ---------------------------------------------------------------------
+
+  /**
+   * log Σ exp over an axis, safe for large values; −∞ over nothing. With a weight (of this scalar
+   * matrix's pairs), log Σ exp(this) · weight for each of its components; NaN where that sum is
+   * negative. (KeOps' `LogSumExp`, `LogSumExpWeight`.)
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const score = Vi([[0], [900]]).mul(Vj([[1], [-1]]));
+   * console.log(await score.logSumExp("j").array()); // [ [ 0.693… ], [ 900 ] ]
+   * const weight = Vj([[0.5], [0.5]]);
+   * console.log(await score.logSumExp("j", { weight }).array()); // less by log 2
+   * ```
+   */
+  logSumExp(axis: FoldAxis, options: WeightOptions = {}): Tensor {
+    return this.#reduce("logSumExp", axis, options)[0];
+  }
+  /**
+   * The weight's mean under softmax, Σ exp(this) · weight / Σ exp(this), for a scalar matrix and a
+   * weight of any dim: attention. NaN over nothing. (KeOps' `SumSoftMaxWeight`.)
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const query = Vi([[10, 0], [0, 10]]), key = Vj([[1, 0], [0, 1]]);
+   * const value = Vj([[1, 2, 3], [4, 5, 6]]);
+   * console.log(await query.dot(key).sumSoftmaxWeight(value, "j").array()); // [2, 3]
+   * ```
+   */
+  sumSoftmaxWeight(weight: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.#reduce("sumSoftMaxWeight", axis, { ...choices, weight })[0];
+  }
+  /**
+   * m = max of a scalar matrix and s = Σ exp(this − m), or Σ exp(this − m) · weight, side by side:
+   * [rows, 1 + dim of the weight]. (KeOps' `Max_SumShiftExp`, `Max_SumShiftExpWeight`.)
+   */
+  maxSumShiftExp(axis: FoldAxis, options: WeightOptions = {}): Tensor {
+    return this.#reduce("maxSumShiftExp", axis, options)[0];
+  }
+
+  // ---- counts -----------------------------------------------------------------------------------
+
+  /** Number of components that are not 0; stays symbolic. */
+  count(axis: VectorAxis): this;
+  /**
+   * How many pairs are not 0, int32; NaN differs from 0 and counts.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = [[0], [1], [5]];
+   * console.log(await Vi(x).sqDist(Vj(x)).lt(4).count("j").array()); // [ [ 2 ], [ 2 ], [ 1 ] ]
+   * ```
+   */
+  count(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  count(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("count", axis, choices);
+  }
+  /** 1 where any component is not 0; stays symbolic. */
+  any(axis: VectorAxis): this;
+  /** 1 where any pair is not 0, else 0; int32. 0 over nothing. */
+  any(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  any(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("any", axis, choices);
+  }
+  /** 1 where no component is 0; stays symbolic. */
+  all(axis: VectorAxis): this;
+  /** 1 where no pair is 0, else 0; int32. 1 over nothing. */
+  all(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  all(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    return this.#count("all", axis, choices);
+  }
+  /** How many pairs are at most a radius, which may differ from row to row; int32. */
+  radiusCount(radius: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.le(radius).count(axis, choices);
+  }
+
+  // ---- extrema ----------------------------------------------------------------------------------
+
+  /** Smallest component of the vector; NaN never wins; stays symbolic. (KeOps' `Min`.) */
+  min(axis: VectorAxis): this;
+  /** Smallest value over an axis; NaN never wins. */
+  min(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  min(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("minOf");
+    return this.#reduce("min", axis, choices)[0];
+  }
+  /** Largest component of the vector; NaN never wins; stays symbolic. (KeOps' `Max`.) */
+  max(axis: VectorAxis): this;
+  /** Largest value over an axis; NaN never wins. */
+  max(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  max(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("maxOf");
+    return this.#reduce("max", axis, choices)[0];
+  }
+  /** Index of the smallest component of the vector, as a scalar; stays symbolic. */
+  argMin(axis: VectorAxis): this;
+  /** Index of the smallest value, int32; ties go to the lower index, −1 where all are NaN. */
+  argMin(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  argMin(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("argMinOf");
+    return this.#reduce("argMin", axis, choices)[0];
+  }
+  /** Index of the largest component of the vector, as a scalar; stays symbolic. */
+  argMax(axis: VectorAxis): this;
+  /** Index of the largest value, int32; ties go to the lower index, −1 where all are NaN. */
+  argMax(axis: FoldAxis, choices?: FoldChoices): Tensor;
+  argMax(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+    if (isVectorAxis(axis)) return this.apply("argMaxOf");
+    return this.#reduce("argMax", axis, choices)[0];
+  }
+  /** Smallest value and its index, from one pass. */
+  minArgMin(axis: FoldAxis, choices: FoldChoices = {}): [values: Tensor, indices: Tensor] {
+    const [values, indices] = this.#reduce("minArgMin", axis, choices);
+    return [values, indices];
+  }
+  /** Largest value and its index, from one pass. */
+  maxArgMax(axis: FoldAxis, choices: FoldChoices = {}): [values: Tensor, indices: Tensor] {
+    const [values, indices] = this.#reduce("maxArgMax", axis, choices);
+    return [values, indices];
+  }
+  /** The k smallest values, sorted: [rows, k], or [rows, k, D] for D > 1; +∞ where missing. */
+  kMin(k: number, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.#reduce("kMin", axis, { ...choices, k })[0];
+  }
+  /** Indices of the k smallest values, int32, as {@linkcode kMin}; −1 where missing. */
+  argKMin(k: number, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+    return this.#reduce("argKMin", axis, { ...choices, k })[0];
+  }
+  /** The k smallest values and their indices, from one pass. */
+  kMinArgKMin(
+    k: number,
+    axis: FoldAxis,
+    choices: FoldChoices = {},
+  ): [values: Tensor, indices: Tensor] {
+    const [values, indices] = this.#reduce("kMinArgKMin", axis, { ...choices, k });
+    return [values, indices];
+  }
+
+  // ---- gradients --------------------------------------------------------------------------------
+
+  /**
+   * Gradient of a reduction of this matrix with respect to one of its variables: a tensor of the
+   * variable's shape, (∂ reduction / ∂ v)ᵀ · cotangent. The cotangent is a tensor of the reduction's
+   * shape; default ones.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = Vi([[0, 0], [1, 2]]);
+   * const y = Vj([[1, 1], [3, 0], [0, 2]]);
+   * console.log(await x.sqDist(y).vjp("min", "j", y).array()); // [3, 2]
+   * ```
+   */
+  vjp(
+    reduction: ReductionName,
+    axis: FoldAxis,
+    v: Symbolic,
+    cotangent?: TensorLike,
+    options: ReduceOptions = {},
+  ): Tensor {
+    const request = this.#request(reduction, axis, options, "vjp");
+    const shape = shapeOf(request, request.axis === "j" ? request.M : request.N);
+    const Ones = request.dtype === "float32" ? Float32Array : Float64Array;
+    const g = cotangent === undefined
+      ? tensor(new Ones(sizeOf(shape)).fill(1), shape, { copy: false })
+      : given(cotangent, request.dtype);
+    if (g.shape.join() !== shape.join()) {
+      throw new PairfoldError(
+        "shape",
+        `vjp: got a cotangent of shape [${g.shape}]; expected [${shape}]`,
+      );
+    }
+    if (g.dtype !== request.dtype) {
+      throw new PairfoldError(
+        "dtype",
+        `vjp: got a cotangent of ${g.dtype}; expected ${request.dtype}`,
+      );
+    }
+    return foldGradient({ ...request, variable: variableOf("vjp", v), cotangent: g });
+  }
+
+  /**
+   * How a reduction of this matrix moves when variables of it do: Σ (∂ reduction / ∂ v) · tangent, of
+   * the reduction's shape. Each tangent is a tensor of its variable's shape.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = Vi([[0, 0], [1, 2]]);
+   * const y = Vj([[1, 1], [3, 0], [0, 2]]);
+   * const moved = x.sqDist(y).jvp("sum", "j", [[x, [[1, 0], [0, 1]]]]);
+   * console.log(await moved.array()); // [2, 1]
+   * ```
+   */
+  jvp(
+    reduction: ReductionName,
+    axis: FoldAxis,
+    directions: readonly (readonly [v: Symbolic, tangent: TensorLike])[],
+    options: ReduceOptions = {},
+  ): Tensor {
+    const request = this.#request(reduction, axis, options, "jvp");
+    const tangents = directions.map(([v, tangent]) => ({
+      variable: variableOf("jvp", v),
+      tangent: given(tangent, request.dtype),
+    }));
+    return foldDifferential({ ...request, tangents });
+  }
+}
+
+/** A tensor as it is given; numbers in nested arrays take on a dtype. */
+function given(data: TensorLike, dtype: "float32" | "float64"): Tensor {
+  return Array.isArray(data) ? tensor(data, undefined, { dtype }) : tensor(data);
+}

@@ -1,0 +1,85 @@
+// The values of a formula at all pairs, as a tensor: the fold machinery over rectangles of one
+// column each, with a reduction that hands a single value on as it is.
+
+import type { NumberArray } from "../engine/mod.ts";
+import { allocate, type DType, Tensor } from "../tensor/mod.ts";
+import { fold, type FoldRequest, type Rectangle } from "./fold.ts";
+
+/** A formula over tensors, and its size. */
+export type DenseRequest = Omit<
+  FoldRequest,
+  "reduction" | "axis" | "k" | "segments" | "outputRows"
+>;
+
+/** `count` columns, one after another, of `rows` rows; each writes rows of its own. */
+function columnByColumn(rows: number, count: number): Rectangle[] {
+  return Array.from({ length: count }, (_, column) => ({
+    i0: 0,
+    i1: rows,
+    j0: column,
+    j1: column + 1,
+    output: column * rows,
+  }));
+}
+
+/** A tensor [M, N, D] of the formula's values. */
+export function dense(request: DenseRequest): Tensor {
+  const { M, N, formula } = request;
+  // The fewer columns the better: with i folded, columns are the i and the result stands as it is
+  // wanted, else it stands transposed. The maximum of one value is that value, NaN and −0 too.
+  const isStraight = M <= N;
+  const [rows, columns] = isStraight ? [N, M] : [M, N];
+  const [values] = fold({
+    ...request,
+    reduction: "max",
+    axis: isStraight ? "i" : "j",
+    k: 1,
+    segments: columnByColumn(rows, columns),
+    outputRows: M * N,
+  });
+  const shape = [M, N, formula.dim];
+  return isStraight ? reshaped(values, shape) : transposedTensor(values, shape);
+}
+
+/** The same numbers in another shape. */
+function reshaped(values: Tensor, shape: readonly number[]): Tensor {
+  return new Tensor(shape, values.dtype, {
+    resolve: (control) => values.resolve(control),
+    explain: () => values.explain(),
+  });
+}
+
+/** Numbers that stand as [N, M, D] as a tensor [M, N, D]. */
+function transposedTensor(values: Tensor, shape: readonly number[]): Tensor {
+  const [M, N, D] = shape;
+  let from: Tensor | NumberArray = values; // once transposed, not kept as they came
+  let explained = "";
+  return new Tensor(shape, values.dtype, {
+    resolve: async (control) => {
+      if (!(from instanceof Tensor)) return from;
+      const source: Tensor = from;
+      const data = await source.resolve(control);
+      explained = source.explain();
+      return from = transposed(data, N, M, D, source.dtype);
+    },
+    explain: () => from instanceof Tensor ? from.explain() : explained,
+  });
+}
+
+/** [rows, columns, dim] as [columns, rows, dim]. */
+function transposed(
+  data: NumberArray,
+  rows: number,
+  columns: number,
+  dim: number,
+  dtype: DType,
+): NumberArray {
+  const out = allocate(dtype, rows * columns * dim);
+  for (let c = 0, at = 0; c < columns; c++) {
+    for (let r = 0; r < rows; r++) {
+      const from = (r * columns + c) * dim;
+      for (let d = 0; d < dim; d++) out[at++] = data[from + d];
+    }
+  }
+  return out;
+}

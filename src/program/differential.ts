@@ -1,0 +1,78 @@
+// The differential of a fold: how its result moves when its variables do, as a fold again.
+
+import { gradient } from "../autodiff/mod.ts";
+import { build, type Node, variable, type VariableNode, zero } from "../formula/mod.ts";
+import { type Deferred, Tensor } from "../tensor/mod.ts";
+import { checkPart, rulesOf } from "./derivative.ts";
+import { fold, type FoldRequest, shapeOf } from "./fold.ts";
+
+/** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */
+export interface Tangent {
+  readonly variable: VariableNode;
+  readonly tangent: Tensor;
+}
+
+/** A fold and the directions in which its variables move; those that are not named stay. */
+export interface DifferentialRequest extends FoldRequest {
+  readonly tangents: readonly Tangent[];
+}
+
+/**
+ * Σ_v (∂ result / ∂ v) · tangent of v, of the shape of the fold's (first) output. The reduction says
+ * which formula of a pair's tangents has to be summed over the folded axis.
+ *
+ * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a tangent
+ * that does not fit.
+ */
+export function foldDifferential(request: DifferentialRequest): Tensor {
+  const { formula, weight = null, axis, M, N } = request;
+  const { derivatives, context, inputs, asVariable } = rulesOf("diff", request);
+  const rows = axis === "j" ? M : N;
+  const shape = shapeOf(request, rows);
+  const directions = request.tangents.map(({ variable: v, tangent }) => {
+    const expected = [v.axis === "i" ? M : v.axis === "j" ? N : 1, v.dim];
+    checkPart("tangent", request, tangent, expected);
+    return { v, direction: asVariable(tangent, v.axis) };
+  });
+  const along = (part: Node): Node => {
+    const parts = directions.map(({ v, direction }) => differential(part, v, direction));
+    return parts.length === 0 ? zero(part.dim) : parts.reduce((a, b) => build.add(a, b));
+  };
+  const rule = derivatives.jvp({
+    ...context,
+    tangent: along(formula),
+    weightTangent: weight === null ? zero(1) : along(weight),
+  });
+  const sumOf = {
+    ...request,
+    formula: rule,
+    weight: null,
+    inputs,
+    reduction: "sum",
+    k: 1,
+  } as const;
+  const [sums] = fold(sumOf);
+  return reshaped(sums, shape);
+}
+
+/**
+ * (∂ formula / ∂ v) · direction. The gradient (∂ formula / ∂ v)ᵀ · g is linear in g, so its gradient
+ * with respect to g is the matrix the other way round.
+ */
+function differential(formula: Node, v: VariableNode, direction: Node): Node {
+  const g = variable(UNUSED, "p", formula.dim);
+  return gradient(gradient(formula, v, g), g, direction);
+}
+
+/** A slot that no tensor has. */
+const UNUSED = -1;
+
+/** The same numbers in another shape. */
+function reshaped(t: Tensor, shape: readonly number[]): Tensor {
+  if (`${t.shape}` === `${shape}`) return t;
+  const source: Deferred = {
+    resolve: (control) => t.resolve(control),
+    explain: () => t.explain(),
+  };
+  return new Tensor(shape, t.dtype, source);
+}
