@@ -14,6 +14,7 @@ import {
   type Place,
   type Region,
   region,
+  type ScatterPart,
   type Section,
   type Type,
   type Value,
@@ -143,6 +144,21 @@ export class Builder {
 
   store(memory: Memory, place: Place, value: Value): void {
     this.#current.statements.push({ kind: "store", memory, place, value, row: 0 });
+  }
+
+  /** Each lane stores to its own place, which must lie in the arrays. */
+  scatter(index: Value, parts: readonly ScatterPart[]): void {
+    this.#expect(index.type === this.integer, `scatter at ${index.type}`);
+    for (const { array, value } of parts) {
+      this.#expect(value.type === array.type, `scatter: ${value.type} into ${array.type}`);
+    }
+    this.#current.statements.push({ kind: "scatter", index, parts });
+  }
+
+  /** Lanes where the mask fails store to the place that `size` tells, and count it up. */
+  append(unless: Value, size: LocalArray, parts: readonly ScatterPart[]): void {
+    this.#expect(unless.type === "mask" && size.type === this.integer, "append wants a mask");
+    this.#current.statements.push({ kind: "append", unless, size, parts });
   }
 
   cell(name: string, type: Type = this.float): Cell {
@@ -311,6 +327,10 @@ export class Builder {
   }
   eq(a: Value, b: Value): Value {
     return this.#compare("eq", a, b);
+  }
+  /** −1 where a mask holds, else 0: counts by subtraction. */
+  holds(m: Value): Value {
+    return this.#operation("holds", this.integer, [m]);
   }
   maskNot(m: Value): Value {
     if (m.kind === "operation" && m.operation === "maskNot") return m.args[0];

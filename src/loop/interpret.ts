@@ -21,6 +21,7 @@ const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> 
   lt: ([a, b]) => bool(a < b),
   le: ([a, b]) => bool(a <= b),
   eq: ([a, b]) => bool(a === b),
+  holds: ([m]) => -m,
   maskNot: ([m]) => 1 - m,
   maskAnd: ([a, b]) => a & b,
   maskOr: ([a, b]) => a | b,
@@ -101,6 +102,16 @@ export function interpretUniform(
           const { counter, offset } = s.place;
           const at = offset + (counter === null ? 0 : counters.get(counter) ?? 0);
           (s.memory.kind === "array" ? arrayOf(s.memory.array) : record)[at] = read(s.value);
+          break;
+        }
+        case "scatter":
+          for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
+          break;
+        case "append": {
+          const size = arrayOf(s.size);
+          if (read(s.unless) !== 0) break;
+          for (const { array, value } of s.parts) arrayOf(array)[size[0]] = read(value);
+          size[0]++;
           break;
         }
         case "for":

@@ -74,6 +74,7 @@ export const OPERATIONS = {
   lt: 2, // comparisons give masks
   le: 2,
   eq: 2,
+  holds: 1, // mask to integer: −1 where it holds, else 0
   maskNot: 1,
   maskAnd: 2,
   maskOr: 2,
@@ -115,6 +116,12 @@ export type Value =
     }
   );
 
+/** One array that a scatter or an append stores to, and what. */
+export interface ScatterPart {
+  readonly array: LocalArray;
+  readonly value: Value;
+}
+
 /** One step of a region. */
 export type Statement =
   | { readonly kind: "let"; readonly value: Value }
@@ -125,6 +132,22 @@ export type Statement =
     readonly place: Place;
     readonly value: Value;
     readonly row: number;
+  }
+  | {
+    /** Each lane stores to its own place of local arrays: array[index] = value, for every part. */
+    readonly kind: "scatter";
+    readonly index: Value;
+    readonly parts: readonly ScatterPart[];
+  }
+  | {
+    /**
+     * In lanes where the mask fails: array[size] = value for every part, then size + 1; `size` is an
+     * array of one integer. Takes effect at the end of its region, which may not read the arrays.
+     */
+    readonly kind: "append";
+    readonly unless: Value;
+    readonly size: LocalArray;
+    readonly parts: readonly ScatterPart[];
   }
   | {
     readonly kind: "for";

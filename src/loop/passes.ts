@@ -35,6 +35,9 @@ export function removeDead(root: Region): Region {
   visit(root, (s) => {
     if (s.kind === "set" || s.kind === "store") mark(s.value);
     if (s.kind === "when") mark(s.mask);
+    if (s.kind === "scatter") mark(s.index);
+    if (s.kind === "append") mark(s.unless);
+    if (s.kind === "scatter" || s.kind === "append") s.parts.forEach((p) => mark(p.value));
   });
   const copy = (from: Region): Region => {
     const to = region(from.kind);
@@ -188,6 +191,23 @@ export function replicate(
           to.statements.push({ ...s, memory, value: at(s.value, row, column), row });
         });
         return;
+      case "scatter":
+      case "append":
+        each((row, column) => {
+          const parts = s.parts.map(({ array, value }) => ({
+            array: copies.of(array, row, column),
+            value: at(value, row, column),
+          }));
+          to.statements.push(
+            s.kind === "scatter" ? { ...s, parts, index: at(s.index, row, column) } : {
+              ...s,
+              parts,
+              unless: at(s.unless, row, column),
+              size: copies.of(s.size, row, column),
+            },
+          );
+        });
+        return;
       case "for":
         to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
         return;
@@ -272,6 +292,9 @@ function touchesState(s: Statement, copies: RowCopies): boolean {
       return copies.isState(s.cell);
     case "store":
       return s.memory.kind === "array" && copies.isState(s.memory.array);
+    case "scatter":
+    case "append":
+      return s.parts.some(({ array }) => copies.isState(array));
     case "for":
     case "when":
       return s.kind === "when" || s.body.statements.some((inner) => touchesState(inner, copies));

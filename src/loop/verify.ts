@@ -34,6 +34,9 @@ function checkOperation(value: Value & { kind: "operation" }): string | null {
   }
   if (types.some((t) => t !== types[0])) return `${operation} of ${types}`;
   const [type] = types;
+  if (operation === "holds") {
+    return type === "mask" && !isFloat(value.type) ? null : `holds of ${type} gives ${value.type}`;
+  }
   if (MASKS.has(operation)) return type === "mask" ? null : `${operation} of ${type}`;
   if (type === "mask") return `${operation} of a mask`;
   if (INTEGERS.has(operation) && isFloat(type)) return `${operation} of ${type}`;
@@ -130,6 +133,22 @@ export function verifyRegion(name: Section | string, root: Region): void {
           if (!mayStore(name, what)) fail(name, `it may not store to ${what}`);
           break;
         }
+        case "scatter":
+          [s.index, ...s.parts.map((p) => p.value)].forEach(use);
+          if (isFloat(s.index.type) || s.index.type === "mask") {
+            fail(name, `scatter at ${s.index.type}`);
+          }
+          for (const { array, value } of s.parts) {
+            if (value.type !== array.type) fail(name, `scatter ${value.type} to ${array.name}`);
+          }
+          break;
+        case "append":
+          [s.unless, ...s.parts.map((p) => p.value)].forEach(use);
+          if (s.unless.type !== "mask") fail(name, `append tests a ${s.unless.type}`);
+          if (isFloat(s.size.type) || s.size.length !== 1) {
+            fail(name, "append counts in no integer");
+          }
+          break;
         case "for":
           walk(s.body, known, new Set([...counters, s.counter]));
           break;

@@ -17,9 +17,7 @@ import {
   type Reduction,
   sameKind,
 } from "./reduction.ts";
-
-/** Which result goes to which output. */
-export type Result = "value" | "index";
+import type { Result } from "./sorted.ts";
 
 export class ExtremumFolding implements Folding {
   readonly #sign: "min" | "max";

@@ -11,6 +11,7 @@ import {
   type Memory,
   type Place,
   type Region,
+  type ScatterPart,
   type Statement,
   type Type,
   type Value,
@@ -75,6 +76,8 @@ export interface Frame {
   readonly columnIndex: number;
   readonly count: number;
 }
+
+type Append = Statement & { readonly kind: "append" };
 
 /** Names a fixed place of a row's or the uniform record; null for other values. */
 function recordKey(value: Value): string | null {
@@ -142,9 +145,14 @@ export class CodeWriter {
     return Array.from({ length: count }, () => this.#f.local("v128"));
   }
 
-  /** Emits a region's statements. */
+  /** Emits a region's statements; appends come last, behind one test. */
   region(region: Region): void {
-    for (const s of region.statements) this.#statement(s);
+    const appends: Append[] = [];
+    for (const s of region.statements) {
+      if (s.kind === "append") appends.push(s);
+      else this.#statement(s);
+    }
+    if (appends.length > 0) this.#append(appends);
   }
 
   #statement(s: Statement): void {
@@ -164,6 +172,11 @@ export class CodeWriter {
       case "store":
         this.#store(s.memory, s.place, s.value, s.row);
         return;
+      case "scatter":
+        this.#scatterLanes(s.index, s.parts);
+        return;
+      case "append":
+        throw new PairfoldError("internal", "appends are emitted with their region");
       case "for": {
         const counter = f.local("i32");
         this.#counters.set(s.counter, counter);
@@ -176,11 +189,7 @@ export class CodeWriter {
       case "when": {
         this.#push(s.mask);
         if (s.test === "any") f.op("v128.any_true");
-        else {
-          // three instructions on x86, where all_true takes seven
-          f.op(this.#size === 4 ? "i32x4.bitmask" : "i64x2.bitmask");
-          f.i32(2 ** this.#lanes - 1).op("i32.ne");
-        }
+        else this.#failingLanes("i32.ne");
         f.op("if");
         this.region(s.body);
         f.op("end");
@@ -190,9 +199,70 @@ export class CodeWriter {
     s satisfies never;
   }
 
+  /** From a mask on the stack: whether any lane fails, or a bit for each that does. */
+  #failingLanes(how: "i32.ne" | "i32.xor"): void {
+    // three instructions on x86, where all_true takes seven
+    this.#f.op(this.#size === 4 ? "i32x4.bitmask" : "i64x2.bitmask");
+    this.#f.i32(2 ** this.#lanes - 1).op(how);
+  }
+
+  /**
+   * Appends of all rows and columns of a turn: one test for all of them, which mostly ends it; then
+   * one for each, and a turn of a loop for each lane that fails.
+   */
+  #append(appends: readonly Append[]): void {
+    const f = this.#f;
+    appends.forEach(({ unless }, k) => {
+      this.#push(unless);
+      if (k > 0) f.op("v128.and");
+    });
+    this.#failingLanes("i32.ne");
+    f.op("if");
+    const [bits, lane, place, count] = [0, 1, 2, 3].map(() => f.local("i32"));
+    const [load, store] = this.#size === 4
+      ? ["i32.load", "i32.store"] as const
+      : ["i64.load", "i64.store"] as const;
+    for (const { unless, size, parts } of appends) {
+      this.#pushAgain(unless);
+      this.#failingLanes("i32.xor");
+      f.op("local.tee", bits).op("if");
+      const sizeAt = this.#arrayPlace(size, 0).start;
+      const waiting = parts.map((_, k) => this.#scratch.waiting(k));
+      parts.forEach(({ value }, k) => {
+        f.get(this.#frame.scratch);
+        this.#push(value);
+        f.op("v128.store", waiting[k]);
+      });
+      f.op("loop");
+      f.get(bits).op("i32.ctz").i32(Math.log2(this.#size)).op("i32.shl");
+      f.get(this.#frame.scratch).op("i32.add").op("local.tee", lane);
+      f.op("i32.load", sizeAt).op("local.tee", count);
+      f.i32(Math.log2(VECTOR_BYTES)).op("i32.shl").get(lane).op("i32.add").set(place);
+      parts.forEach(({ array }, k) => {
+        const { start } = this.#arrayPlace(array, 0);
+        f.get(place).get(lane).op(load, waiting[k]).op(store, start);
+      });
+      f.get(lane).get(count).i32(1).op("i32.add").op("i32.store", sizeAt);
+      f.get(bits).get(bits).i32(1).op("i32.sub").op("i32.and").op("local.tee", bits);
+      f.op("br_if", 0).op("end").op("end");
+    }
+    f.op("end");
+  }
+
+  /** A comparison is made anew, the other way round, so that no register holds it until here. */
+  #pushAgain(mask: Value): void {
+    const isLess = mask.kind === "operation" && mask.operation === "le";
+    if (!isLess || !isFloat(mask.args[0].type)) return this.#push(mask);
+    this.#push(mask.args[1]);
+    this.#push(mask.args[0]);
+    this.#f.op(this.#size === 4 ? "f32x4.ge" : "f64x2.ge");
+  }
+
   /** Whether each use loads the value again, instead of keeping it in a local. */
   #reloads(value: Value): boolean {
     if (value.kind === "constant") return true;
+    // two instructions, which should not hold a register until a rare branch needs them
+    if (value.kind === "index") return this.#frame.columnIndex !== this.#frame.rowIndex;
     if (this.#schedule.operands === "locals") return false;
     return recordKey(value) !== null;
   }
@@ -396,6 +466,33 @@ export class CodeWriter {
       return;
     }
     throw new PairfoldError("internal", `a kernel may not store to ${memory.kind} here`);
+  }
+
+  /** Stores each lane to its own place of arrays. */
+  #scatterLanes(index: Value, parts: readonly ScatterPart[]): void {
+    const f = this.#f;
+    const bytes = f.local("v128");
+    const shift = Math.log2(VECTOR_BYTES);
+    this.#push(index);
+    f.i32(shift).op(this.#size === 4 ? "i32x4.shl" : "i64x2.shl").set(bytes);
+    const address = f.local("i32");
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      const lane32 = lane * (this.#size / 4); // the low half of a 64-bit lane
+      f.get(bytes).op("i32x4.extract_lane", lane32).get(this.#frame.scratch).op("i32.add");
+      f.set(address);
+      for (const { array, value } of parts) {
+        if (registersOf(array.type, this.#kernel) > 1) {
+          throw new PairfoldError("internal", "scatter of wide values");
+        }
+        const { start } = this.#arrayPlace(array, 0);
+        f.get(address);
+        this.#push(value);
+        f.op(this.#size === 4 ? "v128.store32_lane" : "v128.store64_lane", ...[
+          start + lane * this.#size,
+          lane,
+        ]);
+      }
+    }
   }
 
   /** Stores each lane to its own row: `first + lane · rowBytes`. */

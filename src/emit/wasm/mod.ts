@@ -48,6 +48,9 @@ export {
 /** Pages of 64 KiB that a module's memory may have at most. */
 export const MAXIMUM_PAGES = 65536;
 
+/** Vectors of an array of state that are moved one by one; more of them by one instruction. */
+const COPIED_BY_VECTORS = 16;
+
 /** An emitted kernel. */
 export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -398,6 +401,15 @@ class ModuleEmitter {
       }
       const start = this.#scratch.offsetOf(inTile as LocalArray);
       const scratch = w.scratch;
+      if (length * registers > COPIED_BY_VECTORS) {
+        const bytes = length * registers * VECTOR_BYTES;
+        const here = (): unknown => f.get(scratch).i32(start).op("i32.add");
+        const saved = (): unknown => f.get(state).i32(offset).op("i32.add");
+        for (const push of direction === "load" ? [here, saved] : [saved, here]) push();
+        f.i32(bytes).op("memory.copy", 0, 0);
+        offset += bytes;
+        return;
+      }
       for (let k = 0; k < length * registers; k++) {
         const here = start + k * VECTOR_BYTES;
         if (direction === "load") {
