@@ -182,6 +182,12 @@ export class Builder {
     this.#current.statements.push({ kind: "scatter", index, parts });
   }
 
+  /** Lanes where the mask fails store to the place that `size` tells, and count it up. */
+  append(unless: Value, size: LocalArray, parts: readonly ScatterPart[]): void {
+    this.#expect(unless.type === "mask" && size.type === this.integer, "append wants a mask");
+    this.#current.statements.push({ kind: "append", unless, size, parts });
+  }
+
   cell(name: string, type: Type = this.float): Cell {
     return { id: this.#names.next(), name, type };
   }
@@ -354,6 +360,10 @@ export class Builder {
   }
   eq(a: Value, b: Value): Value {
     return this.#compare("eq", a, b);
+  }
+  /** −1 where a mask holds, else 0: counts by subtraction. */
+  holds(m: Value): Value {
+    return this.#operation("holds", this.integer, [m]);
   }
   maskNot(m: Value): Value {
     if (m.kind === "operation" && m.operation === "maskNot") return m.args[0];

@@ -22,6 +22,7 @@ const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> 
   lt: ([a, b]) => bool(a < b),
   le: ([a, b]) => bool(a <= b),
   eq: ([a, b]) => bool(a === b),
+  holds: ([m]) => -m,
   maskNot: ([m]) => 1 - m,
   maskAnd: ([a, b]) => a & b,
   maskOr: ([a, b]) => a | b,
@@ -123,6 +124,13 @@ export function interpretUniform(
         case "scatter":
           for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
           break;
+        case "append": {
+          const size = arrayOf(s.size);
+          if (read(s.unless) !== 0) break;
+          for (const { array, value } of s.parts) arrayOf(array)[size[0]] = read(value);
+          size[0]++;
+          break;
+        }
         case "for":
           for (let k = 0; k < s.count; k++) {
             counters.set(s.counter, k);

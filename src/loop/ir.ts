@@ -103,6 +103,7 @@ export const OPERATIONS = {
   lt: 2, // comparisons give masks
   le: 2,
   eq: 2,
+  holds: 1, // mask to integer: −1 where it holds, else 0
   maskNot: 1,
   maskAnd: 2,
   maskOr: 2,
@@ -141,7 +142,7 @@ export type Value =
     }
   );
 
-/** One array that a scatter stores to, and what. */
+/** One array that a scatter or an append stores to, and what. */
 export interface ScatterPart {
   readonly array: LocalArray;
   readonly value: Value;
@@ -162,6 +163,16 @@ export type Statement =
     /** Each lane stores to its own place of local arrays: array[index] = value, for every part. */
     readonly kind: "scatter";
     readonly index: Value;
+    readonly parts: readonly ScatterPart[];
+  }
+  | {
+    /**
+     * In lanes where the mask fails: array[size] = value for every part, then size + 1; `size` is an
+     * array of one integer. Takes effect at the end of its region, which may not read the arrays.
+     */
+    readonly kind: "append";
+    readonly unless: Value;
+    readonly size: LocalArray;
     readonly parts: readonly ScatterPart[];
   }
   | {

@@ -29,7 +29,9 @@ export function removeDead(root: Region): Region {
   visit(root, (s) => {
     if (s.kind === "set" || s.kind === "store") mark(s.value);
     if (s.kind === "when") mark(s.mask);
-    if (s.kind === "scatter") [s.index, ...s.parts.map((p) => p.value)].forEach(mark);
+    if (s.kind === "scatter") mark(s.index);
+    if (s.kind === "append") mark(s.unless);
+    if (s.kind === "scatter" || s.kind === "append") s.parts.forEach((p) => mark(p.value));
   });
   const copy = (from: Region): Region => {
     const to = region(from.kind);
@@ -60,6 +62,10 @@ export function reads(statement: Statement): Set<Value> {
         return;
       case "scatter":
         found.add(s.index);
+        for (const { value } of s.parts) found.add(value);
+        return;
+      case "append":
+        found.add(s.unless);
         for (const { value } of s.parts) found.add(value);
         return;
       case "when":

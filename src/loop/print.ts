@@ -90,6 +90,14 @@ class Printer {
           line(`${array.name}[${this.#use(s.index)}] := ${this.#use(value)}`);
         }
         return;
+      case "append":
+        line(`unless ${this.#use(s.unless)} {`);
+        for (const { array, value } of s.parts) {
+          line(`  ${array.name}[${s.size.name}] := ${this.#use(value)}`);
+        }
+        line(`  ${s.size.name} := ${s.size.name} + 1`);
+        line("}");
+        return;
       case "for":
         line(`for ${this.#name("d", s.counter.id)} in 0..${s.count} {`);
         this.region(s.body, indent + "  ");

@@ -155,12 +155,20 @@ export function replicate(
         });
         return;
       case "scatter":
+      case "append":
         each((row, column) => {
           const parts = s.parts.map(({ array, value }) => ({
             array: copies.of(array, row, column),
             value: at(value, row, column),
           }));
-          to.statements.push({ ...s, index: at(s.index, row, column), parts });
+          to.statements.push(
+            s.kind === "scatter" ? { ...s, parts, index: at(s.index, row, column) } : {
+              ...s,
+              parts,
+              unless: at(s.unless, row, column),
+              size: copies.of(s.size, row, column),
+            },
+          );
         });
         return;
       case "for":

@@ -15,6 +15,13 @@ export interface Split {
   readonly strands: readonly (readonly Statement[])[];
 }
 
+/** The arrays to which each lane stores at a place of its own. */
+function scatteredBy(s: Statement): LocalArray[] {
+  if (s.kind !== "scatter" && s.kind !== "append") return [];
+  const arrays = s.parts.map(({ array }) => array);
+  return s.kind === "append" ? [...arrays, s.size] : arrays;
+}
+
 /** The cells and arrays that a statement reads or writes, inner statements included. */
 function placesOf(statement: Statement): Set<Cell | LocalArray> {
   const places = new Set<Cell | LocalArray>();
@@ -38,7 +45,9 @@ export function isElementwise(s: Statement & { kind: "for" }, isState: IsState):
   const offsets = new Map<LocalArray, number>();
   let fits = true;
   visit(s.body, (inner) => {
-    if (inner.kind === "for" || inner.kind === "when" || inner.kind === "scatter") fits = false;
+    if (inner.kind === "for" || inner.kind === "when" || scatteredBy(inner).length > 0) {
+      fits = false;
+    }
     if (inner.kind === "set" && isState(inner.cell)) fits = false;
     if (inner.kind === "let" && inner.value.kind === "get" && isState(inner.value.cell)) {
       fits = false;
@@ -202,7 +211,8 @@ export function touchesState(s: Statement, isState: IsState): boolean {
     case "store":
       return s.memory.kind === "array" && isState(s.memory.array);
     case "scatter":
-      return s.parts.some(({ array }) => isState(array));
+    case "append":
+      return scatteredBy(s).some(isState);
     case "for":
     case "when":
       return s.kind === "when" || s.body.statements.some((inner) => touchesState(inner, isState));

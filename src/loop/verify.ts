@@ -36,6 +36,9 @@ function checkOperation(value: Value & { kind: "operation" }): string | null {
   }
   if (types.some((t) => t !== types[0])) return `${operation} of ${types}`;
   const [type] = types;
+  if (operation === "holds") {
+    return type === "mask" && !isFloat(value.type) ? null : `holds of ${type} gives ${value.type}`;
+  }
   if (MASKS.has(operation)) return type === "mask" ? null : `${operation} of ${type}`;
   if (type === "mask") return `${operation} of a mask`;
   if (INTEGERS.has(operation) && isFloat(type)) return `${operation} of ${type}`;
@@ -142,6 +145,13 @@ export function verifyRegion(name: Section | string, root: Region): void {
           }
           for (const { array, value } of s.parts) {
             if (value.type !== array.type) fail(name, `scatter ${value.type} to ${array.name}`);
+          }
+          break;
+        case "append":
+          [s.unless, ...s.parts.map((p) => p.value)].forEach(use);
+          if (s.unless.type !== "mask") fail(name, `append tests a ${s.unless.type}`);
+          if (isFloat(s.size.type) || s.size.length !== 1) {
+            fail(name, "append counts in no integer");
           }
           break;
         case "for":

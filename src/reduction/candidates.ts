@@ -52,15 +52,19 @@ function middle(b: Builder, m: Value, n: Value): Value {
 /** The one component of a scalar field. */
 const ONLY = place(0);
 
+/** Values that are ranked against all others at a time. */
+const RANKED = 6;
+
 /** The candidates of one component of one row: a superset of its K smallest so far. */
 class Candidates {
   readonly #k: number;
   /** Most that narrowing leaves: a window from K on, so that bisection ends early. */
   readonly #most: number;
   readonly #capacity: number;
+  /** In the order of the columns; NaN beyond the last. */
   readonly #values: Field;
   readonly #indices: Field;
-  /** How many there are: the place of the next. Beyond it stand NaN, or one that did not fit in. */
+  /** How many there are: the place of the next. */
   readonly #size: Field;
   /** What a candidate must beat; NaN while everything may be among the K smallest. */
   readonly #threshold: Field;
@@ -73,7 +77,7 @@ class Candidates {
     this.#capacity = 2 * this.#most + BLOCK_LENGTH;
     this.#values = new Field(b, `values${name}`, this.#capacity, b.float, true);
     this.#indices = new Field(b, `indices${name}`, this.#capacity, b.integer, true);
-    this.#size = new Field(b, `size${name}`, 1, b.integer);
+    this.#size = new Field(b, `size${name}`, 1, b.integer, true);
     this.#threshold = new Field(b, `threshold${name}`, 1, b.float);
     this.fields = [this.#values, this.#indices, this.#size, this.#threshold];
   }
@@ -87,29 +91,20 @@ class Candidates {
     this.#threshold.set(b, ONLY, b.constant(NaN));
   }
 
-  /** Appends the value of a later column wherever it may be among the K smallest. */
+  /** Appends the value of a later column wherever it may be among the K smallest, and NaN. */
   offer(b: Builder, value: Value, index: Value): void {
-    const keeps = b.le(this.#threshold.get(b, ONLY), value);
-    b.when("notAll", keeps, () => {
-      const threshold = this.#threshold.get(b, ONLY);
-      const unset = b.maskAnd(b.maskNot(b.eq(threshold, threshold)), b.eq(value, value));
-      this.#push(b, value, index, b.maskOr(b.lt(value, threshold), unset));
-    });
+    this.#append(b, b.le(this.#threshold.get(b, ONLY), value), value, index);
   }
 
-  /** Writes a value to the next place, and counts it where it is taken. */
-  #push(b: Builder, value: Value, index: Value, taken: Value): void {
-    const size = this.#size.get(b, ONLY);
-    b.scatter(size, [
+  #append(b: Builder, unless: Value, value: Value, index: Value): void {
+    b.append(unless, arrayOf(this.#size), [
       { array: arrayOf(this.#values), value },
       { array: arrayOf(this.#indices), value: index },
     ]);
-    const next = b.add(size, b.constant(1, b.integer));
-    this.#size.set(b, ONLY, b.select(taken, next, size));
   }
 
-  #eachPlace(b: Builder, body: (value: Value, at: Place) => void): void {
-    b.for(this.#capacity, (counter) => {
+  #eachPlace(b: Builder, count: number, body: (value: Value, at: Place) => void): void {
+    b.for(count, (counter) => {
       const at = place(0, counter);
       body(this.#values.get(b, at), at);
     });
@@ -117,65 +112,112 @@ class Candidates {
 
   /** Narrows where there may not be room for another block. */
   close(b: Builder): void {
-    const isRoomy = b.le(this.#size.get(b, ONLY), b.constant(2 * this.#most, b.integer));
-    b.when("notAll", isRoomy, () => this.narrow(b));
+    this.#narrowFrom(b, 2 * this.#most);
+  }
+
+  #narrowFrom(b: Builder, size: number): void {
+    const isRoomy = b.le(this.#size.get(b, ONLY), b.constant(size, b.integer));
+    b.when("notAll", isRoomy, () => this.#narrow(b));
   }
 
   /** Drops all but K to `most` candidates, and lowers the threshold to the largest that is left. */
-  narrow(b: Builder): void {
+  #narrow(b: Builder): void {
     const [k, most] = [this.#k, this.#most].map((n) => b.constant(n, b.integer));
-    const pivots = new Bisection(b, (body) => this.#eachPlace(b, body));
+    const pivots = new Bisection(b, (body) => this.#eachPlace(b, this.#capacity, body));
     const all = b.get(pivots.held);
     const pivot = pivots.run(k, most);
     this.#dropTies(b, pivot, b.get(pivots.held), most);
     const isEnough = b.le(k, all);
     this.#threshold.set(b, ONLY, b.select(isEnough, pivot, b.constant(NaN)));
-    // what stays moves forward, in order; the places behind become NaN
+    // what stays moves forward, in order; what does not is overwritten by the next, or by NaN
     const nothing = b.constant(NaN);
-    this.#size.set(b, ONLY, b.constant(0, b.integer));
-    this.#eachPlace(b, (value, at) => {
+    const kept = b.cell("kept", b.integer);
+    b.set(kept, b.constant(0, b.integer));
+    this.#eachPlace(b, this.#capacity, (value, at) => {
       const index = this.#indices.get(b, at);
       this.#values.set(b, at, nothing);
-      this.#push(b, value, index, b.le(value, pivot));
+      const before = b.get(kept);
+      b.scatter(before, [
+        { array: arrayOf(this.#values), value },
+        { array: arrayOf(this.#indices), value: index },
+      ]);
+      b.set(kept, b.sub(before, b.holds(b.le(value, pivot))));
     });
-    b.scatter(this.#size.get(b, ONLY), [{ array: arrayOf(this.#values), value: nothing }]);
+    const after = b.get(kept);
+    b.scatter(after, [{ array: arrayOf(this.#values), value: nothing }]);
+    this.#size.set(b, ONLY, after);
   }
 
   /** Where too many equal the pivot, keeps the first of them. */
   #dropTies(b: Builder, pivot: Value, held: Value, most: Value): void {
-    const one = b.constant(1, b.integer);
-    const none = b.constant(0, b.integer);
     b.when("any", b.lt(most, held), () => {
       const room = b.cell("room", b.integer);
       b.set(room, most);
-      this.#eachPlace(b, (value) => {
-        b.set(room, b.sub(b.get(room), b.select(b.lt(value, pivot), one, none)));
+      this.#eachPlace(b, this.#capacity, (value) => {
+        b.set(room, b.add(b.get(room), b.holds(b.lt(value, pivot))));
       });
-      this.#eachPlace(b, (value, at) => {
+      this.#eachPlace(b, this.#capacity, (value, at) => {
         const isTie = b.eq(value, pivot);
         const left = b.get(room);
-        const drops = b.maskAnd(isTie, b.le(left, none));
+        const drops = b.maskAnd(isTie, b.le(left, b.constant(0, b.integer)));
         this.#values.set(b, at, b.select(drops, b.constant(NaN), value));
-        b.set(room, b.sub(left, b.select(isTie, one, none)));
+        b.set(room, b.add(left, b.holds(isTie)));
       });
     });
   }
 
   /** Takes in the candidates of later columns. */
   combine(b: Builder, later: Candidates): void {
-    this.narrow(b);
-    later.narrow(b);
-    later.#eachPlace(b, (value, at) => this.offer(b, value, later.#indices.get(b, at)));
+    this.#narrowFrom(b, this.#most);
+    later.#narrowFrom(b, this.#most);
+    later.#eachPlace(b, this.#capacity, (value, at) => {
+      const threshold = this.#threshold.get(b, ONLY);
+      const unless = b.maskOr(b.le(threshold, value), b.maskNot(b.eq(value, value)));
+      this.#append(b, unless, value, later.#indices.get(b, at));
+    });
   }
 
-  /** The K smallest, sorted. */
+  /** The K smallest, sorted: each goes to the place that the number of smaller ones tells. */
   sorted(b: Builder, name: number): SortedList {
-    this.close(b);
-    const list = new SortedList(b, this.#k, name);
+    this.#narrowFrom(b, this.#most);
+    const list = new SortedList(b, this.#k, name, this.#most + 1);
     list.init(b);
-    this.#eachPlace(b, (value, at) => {
-      const keeps = b.maskOr(b.le(list.last(b), value), b.maskNot(b.eq(value, value)));
-      b.when("notAll", keeps, () => list.insert(b, value, this.#indices.get(b, at)));
+    const nowhere = b.constant(this.#most, b.integer);
+    const stride = Math.ceil(this.#most / RANKED);
+    const numbers = b.cell("numbers", b.integer);
+    const placed = b.cell("placed", b.integer);
+    for (const cell of [numbers, placed]) b.set(cell, b.constant(0, b.integer));
+    b.for(stride, (counter) => {
+      const places = Array.from({ length: RANKED }, (_, n) => place(n * stride, counter));
+      const values = places.map((at) => this.#values.get(b, at));
+      const ranks = places.map((_, n) => b.cell(`rank${n}`, b.integer));
+      for (const rank of ranks) b.set(rank, b.constant(0, b.integer));
+      this.#eachPlace(b, RANKED * stride, (other) => {
+        ranks.forEach((rank, n) => {
+          b.set(rank, b.sub(b.get(rank), b.holds(b.lt(other, values[n]))));
+        });
+      });
+      values.forEach((value, n) => {
+        const isNumber = b.eq(value, value);
+        const rank = b.select(isNumber, b.get(ranks[n]), nowhere);
+        const index = this.#indices.get(b, places[n]);
+        b.scatter(rank, [
+          { array: arrayOf(list.values), value },
+          { array: arrayOf(list.indices), value: index },
+        ]);
+        b.set(numbers, b.sub(b.get(numbers), b.holds(isNumber)));
+      });
+    });
+    // equal values went to one place: then one after another
+    b.for(this.#most, (counter) => {
+      const value = list.values.get(b, place(0, counter));
+      b.set(placed, b.sub(b.get(placed), b.holds(b.eq(value, value))));
+    });
+    b.when("notAll", b.eq(b.get(numbers), b.get(placed)), () => {
+      list.init(b);
+      this.#eachPlace(b, this.#most, (value, at) => {
+        list.insert(b, value, this.#indices.get(b, at));
+      });
     });
     return list;
   }
@@ -217,8 +259,7 @@ class Bisection {
 
   #countIf(cell: Cell, mask: Value): void {
     const b = this.#b;
-    const one = b.select(mask, b.constant(1, b.integer), b.constant(0, b.integer));
-    b.set(cell, b.add(b.get(cell), one));
+    b.set(cell, b.sub(b.get(cell), b.holds(mask)));
   }
 
   /** A pivot with K to `most` numbers ≤ it, or all numbers, or more where they tie with it. */

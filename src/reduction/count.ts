@@ -32,10 +32,9 @@ class CountFolding implements Folding {
     this.#held.fill(b, () => b.constant(0, b.integer));
   }
   accumulate(b: Builder, each: EachComponent): void {
-    const [no, yes] = [b.constant(0, b.integer), b.constant(1, b.integer)];
     each((at, value) => {
-      const holds = b.select(b.eq(value, b.constant(0)), no, yes);
-      this.#held.set(b, at, b.add(this.#held.get(b, at), holds));
+      const isTrue = b.maskNot(b.eq(value, b.constant(0)));
+      this.#held.set(b, at, b.sub(this.#held.get(b, at), b.holds(isTrue)));
     });
   }
   combine(b: Builder, incoming: Folding): void {

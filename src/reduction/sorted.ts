@@ -1,7 +1,7 @@
 // Sorted lists of K values with their indices, and how one more value gets into one.
 
-import { type Builder, place, type Value } from "../loop/mod.ts";
-import { type Emit, Field } from "./reduction.ts";
+import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
+import { type Emit, Field, UNROLL_LIMIT } from "./reduction.ts";
 
 /** Which result goes to which output. */
 export type Result = "value" | "index";
@@ -12,14 +12,15 @@ export class SortedList {
   readonly values: Field;
   readonly indices: Field;
 
-  constructor(b: Builder, k: number, name: number) {
+  /** `length`: places of the arrays, of which the first K are the list. */
+  constructor(b: Builder, k: number, name: number, length = k) {
     this.#k = k;
-    this.values = new Field(b, `values${name}`, k, b.float, true);
-    this.indices = new Field(b, `indices${name}`, k, b.integer, true);
+    this.values = new Field(b, `values${name}`, length, b.float, true);
+    this.indices = new Field(b, `indices${name}`, length, b.integer, true);
   }
 
   init(b: Builder): void {
-    b.for(this.#k, (counter) => {
+    b.for(this.values.dim, (counter) => {
       this.values.set(b, place(0, counter), b.constant(NaN));
       this.indices.set(b, place(0, counter), b.constant(-1, b.integer));
     });
@@ -58,14 +59,26 @@ export class SortedList {
    * −1), or only NaN was (NaN at −1).
    */
   finish(b: Builder, emit: Emit, results: readonly Result[], d: number, dim: number): void {
-    for (let k = 0; k < this.#k; k++) {
-      const missing = b.le(b.count(), b.constant(k, b.integer));
-      const value = this.values.get(b, place(k));
-      const index = this.indices.get(b, place(k));
+    const put = (missing: Value, at: Place, to: Place): void => {
+      const value = this.values.get(b, at);
+      const index = this.indices.get(b, at);
       results.forEach((result, output) => {
-        const number = result === "index" ? index : b.select(missing, b.constant(Infinity), value);
-        emit(output, place(k * dim + d), number);
+        const infinite = b.constant(Infinity);
+        emit(output, to, result === "index" ? index : b.select(missing, infinite, value));
       });
+    };
+    if (dim > 1 || this.#k <= UNROLL_LIMIT) {
+      for (let k = 0; k < this.#k; k++) {
+        put(b.le(b.count(), b.constant(k, b.integer)), place(k), place(k * dim + d));
+      }
+      return;
     }
+    const done = b.cell("done", b.integer);
+    b.set(done, b.constant(0, b.integer));
+    b.for(this.#k, (counter) => {
+      const k = b.get(done);
+      put(b.le(b.count(), k), place(0, counter), place(0, counter));
+      b.set(done, b.add(k, b.constant(1, b.integer)));
+    });
   }
 }

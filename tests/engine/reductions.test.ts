@@ -44,9 +44,8 @@ for (const reduction of REDUCTIONS) {
 
     Deno.test(`${reduction} in ${dtype}: vectors of dim 1, 2, 5, 33 and 100`, async () => {
       const random = randomFor(`${reduction} ${dtype} dims`);
-      const { takes, isList } = reductions[reduction];
-      if (takes === "scalar") return; // has no vectors
-      for (const dim of isList ? [1, 2, 5, 32] : [1, 2, 5, 33, 100]) {
+      if (reductions[reduction].takes === "scalar") return; // has no vectors
+      for (const dim of [1, 2, 5, 33, 100]) {
         const long = build.mul(variable(6, "i", dim), variable(7, "j", dim));
         const formulas = fitting(reduction, long, gaussian, build.square(long));
         for (const [M, N] of [[1, 1], [3, 5], [37, 129]]) {

@@ -77,6 +77,8 @@ export interface Frame {
   readonly count: number;
 }
 
+type Append = Statement & { readonly kind: "append" };
+
 /** Names a fixed place of a row's or the uniform record; null for other values. */
 function recordKey(value: Value): string | null {
   if (value.kind !== "load" || value.memory.kind !== "record") return null;
@@ -163,9 +165,14 @@ export class CodeWriter {
     return Array.from({ length: count }, () => this.#f.local("v128"));
   }
 
-  /** Emits a region's statements. */
+  /** Emits a region's statements; appends come last, behind one test. */
   region(region: Region): void {
-    for (const s of region.statements) this.#statement(s);
+    const appends: Append[] = [];
+    for (const s of region.statements) {
+      if (s.kind === "append") appends.push(s);
+      else this.#statement(s);
+    }
+    if (appends.length > 0) this.#append(appends);
   }
 
   #statement(s: Statement): void {
@@ -188,6 +195,8 @@ export class CodeWriter {
       case "scatter":
         this.#scatterLanes(s.index, s.parts);
         return;
+      case "append":
+        throw new PairfoldError("internal", "appends are emitted with their region");
       case "for": {
         this.#for(s);
         return;
@@ -195,11 +204,7 @@ export class CodeWriter {
       case "when": {
         this.#push(s.mask);
         if (s.test === "any") f.op("v128.any_true");
-        else {
-          // three instructions on x86, where all_true takes seven
-          f.op(this.#size === 4 ? "i32x4.bitmask" : "i64x2.bitmask");
-          f.i32(2 ** this.#lanes - 1).op("i32.ne");
-        }
+        else this.#failingLanes("i32.ne");
         f.op("if");
         this.region(s.body);
         if (s.otherwise !== undefined) {
@@ -213,9 +218,70 @@ export class CodeWriter {
     s satisfies never;
   }
 
+  /** From a mask on the stack: whether any lane fails, or a bit for each that does. */
+  #failingLanes(how: "i32.ne" | "i32.xor"): void {
+    // three instructions on x86, where all_true takes seven
+    this.#f.op(this.#size === 4 ? "i32x4.bitmask" : "i64x2.bitmask");
+    this.#f.i32(2 ** this.#lanes - 1).op(how);
+  }
+
+  /**
+   * Appends of all rows and columns of a turn: one test for all of them, which mostly ends it; then
+   * one for each, and a turn of a loop for each lane that fails.
+   */
+  #append(appends: readonly Append[]): void {
+    const f = this.#f;
+    appends.forEach(({ unless }, k) => {
+      this.#push(unless);
+      if (k > 0) f.op("v128.and");
+    });
+    this.#failingLanes("i32.ne");
+    f.op("if");
+    const [bits, lane, place, count] = [0, 1, 2, 3].map(() => f.local("i32"));
+    const [load, store] = this.#size === 4
+      ? ["i32.load", "i32.store"] as const
+      : ["i64.load", "i64.store"] as const;
+    for (const { unless, size, parts } of appends) {
+      this.#pushAgain(unless);
+      this.#failingLanes("i32.xor");
+      f.op("local.tee", bits).op("if");
+      const sizeAt = this.#arrayPlace(size, 0).start;
+      const waiting = parts.map((_, k) => this.#scratch.waiting(k));
+      parts.forEach(({ value }, k) => {
+        f.get(this.#frame.scratch);
+        this.#push(value);
+        f.op("v128.store", waiting[k]);
+      });
+      f.op("loop");
+      f.get(bits).op("i32.ctz").i32(Math.log2(this.#size)).op("i32.shl");
+      f.get(this.#frame.scratch).op("i32.add").op("local.tee", lane);
+      f.op("i32.load", sizeAt).op("local.tee", count);
+      f.i32(Math.log2(VECTOR_BYTES)).op("i32.shl").get(lane).op("i32.add").set(place);
+      parts.forEach(({ array }, k) => {
+        const { start } = this.#arrayPlace(array, 0);
+        f.get(place).get(lane).op(load, waiting[k]).op(store, start);
+      });
+      f.get(lane).get(count).i32(1).op("i32.add").op("i32.store", sizeAt);
+      f.get(bits).get(bits).i32(1).op("i32.sub").op("i32.and").op("local.tee", bits);
+      f.op("br_if", 0).op("end").op("end");
+    }
+    f.op("end");
+  }
+
+  /** A comparison is made anew, the other way round, so that no register holds it until here. */
+  #pushAgain(mask: Value): void {
+    const isLess = mask.kind === "operation" && mask.operation === "le";
+    if (!isLess || !isFloat(mask.args[0].type)) return this.#push(mask);
+    this.#push(mask.args[1]);
+    this.#push(mask.args[0]);
+    this.#f.op(this.#size === 4 ? "f32x4.ge" : "f64x2.ge");
+  }
+
   /** Whether each use loads the value again, instead of keeping it in a local. */
   #reloads(value: Value): boolean {
     if (value.kind === "constant") return true;
+    // two instructions, which should not hold a register until a rare branch needs them
+    if (value.kind === "index") return this.#frame.columnIndex !== this.#frame.rowIndex;
     if (this.#schedule.operands === "locals") return false;
     return recordKey(value) !== null;
   }

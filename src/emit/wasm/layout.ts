@@ -60,6 +60,7 @@ export function registersOf(type: Type, kernel: Kernel): number {
 /** Where local arrays stand in a thread's scratch, after the row records. */
 export class Scratch {
   readonly #offsets = new Map<LocalArray, number>();
+  readonly #waiting: number[] = [];
   #bytes: number;
   readonly #kernel: Kernel;
 
@@ -75,6 +76,14 @@ export class Scratch {
       this.#bytes += array.length * registersOf(array.type, this.#kernel) * VECTOR_BYTES;
     }
     return offset;
+  }
+  /** Where the k-th vector of an append waits to be taken apart. */
+  waiting(k: number): number {
+    while (this.#waiting.length <= k) {
+      this.#waiting.push(this.#bytes);
+      this.#bytes += VECTOR_BYTES;
+    }
+    return this.#waiting[k];
   }
   get bytes(): number {
     return this.#bytes;

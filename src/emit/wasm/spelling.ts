@@ -101,6 +101,7 @@ export class Spelling {
         f.i32(value.attribute);
         f.op(`${prefix}.${operation === "shl" ? "shl" : "shr_s"}` as Instruction);
         return;
+      case "holds":
       case "bits":
       case "float":
         pushAll();
