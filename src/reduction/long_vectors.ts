@@ -1,7 +1,7 @@
 // The K smallest of each component of a long vector: the sorted lists lie side by side, an array of
 // components for each place, so that a loop over components meets one list at a time.
 
-import { type Builder, type Place, place, shifted, type Value } from "../loop/mod.ts";
+import { type Builder, type Place, shifted, type Value } from "../loop/mod.ts";
 import {
   type EachComponent,
   eachComponent,
