@@ -39,9 +39,9 @@ export type KeopsReduction =
 
 /** A KeOps reduction in our words. */
 interface Meaning {
-  readonly reduction: string;
+  readonly reduction: ReductionName;
   /** What it is with a second formula; null where it takes none. */
-  readonly weighted: string | null;
+  readonly weighted: ReductionName | null;
   readonly needsWeight: boolean;
 }
 
@@ -50,7 +50,7 @@ const plain = (reduction: ReductionName): Meaning => ({
   weighted: null,
   needsWeight: false,
 });
-const weighted = (reduction: string): Meaning => ({
+const weighted = (reduction: ReductionName): Meaning => ({
   reduction,
   weighted: reduction,
   needsWeight: true,
@@ -74,7 +74,7 @@ const MEANINGS: Readonly<Record<KeopsReduction, Meaning>> = {
   ArgKMin: plain("argKMin"),
   KMin_ArgKMin: plain("kMinArgKMin"),
   KMinArgKMin: plain("kMinArgKMin"),
-  Max_SumShiftExp: { reduction: "maxSumShiftExp", weighted: null, needsWeight: false },
+  Max_SumShiftExp: plain("maxSumShiftExp"),
   Max_SumShiftExpWeight: weighted("maxSumShiftExpWeight"),
 };
 
@@ -158,11 +158,7 @@ function reductionOf(name: string, hasWeight: boolean): ReductionName {
   if (!hasWeight && meaning.needsWeight) {
     refuse("syntax", `got no weight for ${name}; expected a second formula as option "weight"`);
   }
-  const reduction = hasWeight ? meaning.weighted : meaning.reduction;
-  if (reduction === null || !Object.hasOwn(reductions, reduction)) {
-    refuse("syntax", `got ${name}, which is not built yet; expected another reduction`);
-  }
-  return reduction as ReductionName;
+  return hasWeight ? meaning.weighted ?? meaning.reduction : meaning.reduction;
 }
 
 /** Checks the options and reads the formula. */
@@ -263,7 +259,7 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
   const { formula, weight, choices } = plan;
   const request: FoldRequest = {
     formula,
-    ...(weight === null ? {} : { weight }),
+    weight,
     inputs: slots,
     reduction,
     axis,

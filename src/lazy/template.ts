@@ -1,15 +1,16 @@
 // The tagged template `lazy`: formulas in infix, for people.
 
-import { PairfoldError } from "../error.ts";
-import type { NumberArray } from "../engine/mod.ts";
 import type { Node } from "../formula/mod.ts";
 import { type HoleValue, readTemplate, resolveTemplate, type Template } from "../syntax/mod.ts";
-import { Tensor } from "../tensor/mod.ts";
-import { type Inputs, mergeInputs, NO_INPUTS } from "./inputs.ts";
-import { LazyTensor, Pm } from "./lazy_tensor.ts";
+import { type Inputs, mergeInputs, NO_INPUTS, parameterTerm, type Term } from "./inputs.ts";
+import { LazyTensor } from "./lazy_tensor.ts";
+import { type Symbolic, termOf, type Value } from "./symbolic.ts";
 
-/** What may stand in the `${}` of a template. */
-export type LazyValue = LazyTensor | Tensor | number | readonly number[] | NumberArray;
+/**
+ * What may stand in the `${}` of a template. Complex matrices stand for their components, interleaved,
+ * as KeOps' complex functions take them.
+ */
+export type LazyValue = Symbolic | Value;
 
 /** Templates by their strings, which are one object per place in the source. */
 const templates = new WeakMap<readonly string[], Template>();
@@ -24,36 +25,15 @@ function templateOf(strings: TemplateStringsArray): Template {
   return made;
 }
 
-/** A value as a symbolic matrix; only those that Vi and Vj made have an axis. */
-function lazyOf(value: LazyValue, position: number): LazyTensor {
-  if (value instanceof LazyTensor) return value;
-  const isVector = typeof value === "number" || ArrayBuffer.isView(value) || Array.isArray(value) ||
-    value instanceof Tensor;
-  if (!isVector) {
-    throw new PairfoldError(
-      "dtype",
-      `lazy: got ${value === null ? "null" : typeof value} as value ${position}; expected a ` +
-        "LazyTensor (Vi, Vj, Pm), a number, a vector or a tensor",
-    );
-  }
-  if (value instanceof Tensor && value.shape.length > 1) {
-    throw new PairfoldError(
-      "shape",
-      `lazy: got a Tensor of shape [${value.shape}] as value ${position}; expected Vi(tensor) or ` +
-        "Vj(tensor), which say its axis, or rank 0 or 1 for a parameter",
-    );
-  }
-  return Pm(value as Tensor | NumberArray | readonly number[] | number);
-}
-
 /**
  * A symbolic matrix written as a formula: infix `+ - * /`, `^` or `**` for powers, `|` for the scalar
  * product, comparisons, `i` and `j` for the indices of row and column, and functions by the names of
  * {@linkcode LazyTensor}'s methods or KeOps' (`sqDist`, `sqdist` and `SqDist` are one). Precedence is
  * Python's.
  *
- * Values in `${}` are symbolic matrices, numbers, vectors and tensors of rank 0 or 1; all but the
- * first are parameters, so that a thousand numbers compile once. Where the language wants an integer
+ * Values in `${}` are symbolic matrices, and what may stand beside one: numbers, vectors and tensors
+ * of rank 0 or 1 are parameters, so that a thousand numbers compile once; tensors [M, 1, D] are rows i
+ * and [1, N, D] columns j. Where the language wants an integer
  * (an exponent, a component) or a list of them, a number or an array stands for itself.
  *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, and what the
@@ -71,18 +51,18 @@ function lazyOf(value: LazyValue, position: number): LazyTensor {
 export function lazy(strings: TemplateStringsArray, ...values: readonly LazyValue[]): LazyTensor {
   const template = templateOf(strings);
   const used: Inputs[] = [];
-  const use = (t: LazyTensor): Node => {
-    used.push(t.inputs);
-    return t.formula;
+  const use = ({ formula, inputs }: Term): Node => {
+    used.push(inputs);
+    return formula;
   };
   const hole = (index: number): HoleValue => {
     const value = values[index];
-    const node = (): Node => use(lazyOf(value, index + 1));
+    const node = (): Node => use(termOf(`lazy, value ${index + 1}`, value));
     if (typeof value === "number") return { kind: "number", value, node };
     if (Array.isArray(value)) return { kind: "list", values: value, node };
     return { kind: "formula", node };
   };
-  const formula = resolveTemplate(template, hole, (value) => use(Pm(value)));
+  const formula = resolveTemplate(template, hole, (value) => use(parameterTerm(value)));
   const inputs = used.length === 0 ? NO_INPUTS : mergeInputs("lazy", used);
   return new LazyTensor(formula, inputs);
 }

@@ -4,8 +4,8 @@
 
 import * as autodiff from "../autodiff/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { build as f, type Node, type VariableNode, zero } from "../formula/mod.ts";
-import { applyOp, declareFunction, op, type Signature } from "./signature.ts";
+import { apply, build as f, type Node, type VariableNode, zero } from "../formula/mod.ts";
+import { declareFunction, op, type Signature } from "./signature.ts";
 
 /** A scalar cotangent or tangent stands for a vector of equal components. */
 function fit(cotangent: Node, dim: number): Node {
@@ -20,28 +20,21 @@ function ratio(p: number, q: number): number {
 
 /** A function whose arguments are integers alone. */
 function fromIntegers(text: string, value: (integers: readonly number[]) => number): Signature {
-  return declareFunction(text, [], ({ integers, number }) => number(value(integers)));
+  return declareFunction(text, ({ integers, number }) => number(value(integers)));
 }
 
 /** Another spelling of what other ops say. */
 function composed(text: string, build: (...formulas: readonly Node[]) => Node): Signature {
-  return declareFunction(text, [], ({ formulas }) => build(...formulas));
+  return declareFunction(text, ({ formulas }) => build(...formulas));
 }
 
-/** What src/autodiff exports, by name. */
-const exported: Readonly<Record<string, unknown>> = autodiff;
+type Derivative = (formula: Node, variable: VariableNode, ...rest: Node[]) => Node;
 
-type Derivative = (formula: Node, variable: VariableNode, ...rest: readonly Node[]) => Node;
-type Differentials = (f: Node, v: readonly VariableNode[], tangents: readonly Node[]) => Node;
-type IsLinear = (formula: Node, variable: VariableNode) => boolean;
-
-/** A derivative of a formula by a variable, from src/autodiff by its name there. */
-function derivative(name: string, text: string): Signature {
+/** A derivative of a formula by a variable. */
+function derivative(text: string, take: Derivative): Signature {
   return declareFunction(
     text,
-    [name],
-    ({ formulas: [formula, ...rest], variables: [v] }) =>
-      (exported[name] as Derivative)(formula, v, ...rest),
+    ({ formulas: [formula, ...rest], variables: [v] }) => take(formula, v, ...rest),
   );
 }
 
@@ -79,7 +72,6 @@ const scalars: Readonly<Record<string, Signature>> = {
   // the derivative of ClampInt: 1 from low to high
   DiffClampInt: declareFunction(
     "x, low:integer, high:integer",
-    [],
     ({ formulas: [x], integers: [low, high], number }) => {
       const below = f.where(f.gt(x, number(high)), number(0), number(1));
       return f.where(f.lt(x, number(low)), number(0), below);
@@ -93,7 +85,7 @@ const scalars: Readonly<Record<string, Signature>> = {
   IntCst: fromIntegers("n:integer", ([n]) => n),
   IntInv: fromIntegers("n:integer", ([n]) => ratio(1, n)),
   RatCst: fromIntegers("p:integer, q:integer", ([p, q]) => ratio(p, q)),
-  Zero: declareFunction("dim:integer", [], ({ integers: [dim] }) => zero(dim)),
+  Zero: declareFunction("dim:integer", ({ integers: [dim] }) => zero(dim)),
 };
 
 const vectors: Readonly<Record<string, Signature>> = {
@@ -119,7 +111,6 @@ const vectors: Readonly<Record<string, Signature>> = {
   // KeOps has the place before the dim
   ExtractT: declareFunction(
     "x, start:integer, dim:integer",
-    ["extractT"],
     ({ formulas: [x], integers: [start, dim] }) => f.extractT(x, dim, start),
   ),
   Concat: op("concat", "a, b"),
@@ -133,14 +124,12 @@ const tensors: Readonly<Record<string, Signature>> = {
   TensorProd: op("tensorProd", "a, b"),
   Kron: declareFunction(
     "a, b, dimsA:list, dimsB:list",
-    ["kron"],
     ({ formulas, lists: [dimsA, dimsB] }) =>
-      applyOp("kron", formulas, [dimsA.length, ...dimsA, ...dimsB]),
+      apply("kron", formulas, [dimsA.length, ...dimsA, ...dimsB]),
   ),
   TensorDot: declareFunction(
     "a, b, dimsA:list, dimsB:list, contractA:list, contractB:list, permutation:list?",
-    ["tensorDot"],
-    ({ formulas, lists }) => applyOp("tensorDot", formulas, tensorDotAttributes(lists)),
+    ({ formulas, lists }) => apply("tensorDot", formulas, tensorDotAttributes(lists)),
   ),
   SoftDTW_SqDist: op("softDtwSqDist", "x, y, gamma"),
 };
@@ -187,43 +176,39 @@ const derivatives: Readonly<Record<string, Signature>> = {
   // without a cotangent it is one more input, of the other axis
   Grad: declareFunction(
     "f, v:variable, cotangent?",
-    [],
     ({ formulas: [formula, g], variables: [v], cotangent }) =>
       autodiff.gradient(formula, v, fit(g ?? cotangent(formula, v), formula.dim)),
   ),
   // along one tangent, or along a tuple of them
   Diff: declareFunction(
     "f, v:variables, tangent:formulas",
-    ["differentials"],
     ({ formulas: [formula, ...tangents], variables }) =>
-      (exported.differentials as Differentials)(
+      autodiff.differentials(
         formula,
         variables,
         tangents.map((u, k) => fit(u, variables.at(k)?.dim ?? 1)),
       ),
   ),
-  GradMatrix: { ...derivative("gradMatrix", "f, v:variable"), isJacobian: true },
-  Divergence: derivative("divergence", "f, v:variable"),
-  Laplacian: derivative("laplacian", "f, v:variable"),
-  TraceOperator: derivative("traceOperator", "f, v:variable, weight=1"),
+  GradMatrix: { ...derivative("f, v:variable", autodiff.gradMatrix), isJacobian: true },
+  Divergence: derivative("f, v:variable", autodiff.divergence),
+  Laplacian: derivative("f, v:variable", autodiff.laplacian),
+  TraceOperator: derivative("f, v:variable, weight=1", autodiff.traceOperator),
   AdjointOperator: declareFunction(
     "f, v:variable, u",
-    ["adjointOperator"],
     ({ formulas: [formula, u], variables: [v] }) =>
-      (exported.adjointOperator as Derivative)(formula, v, fit(u, formula.dim)),
+      autodiff.adjointOperator(formula, v, fit(u, formula.dim)),
   ),
   // Σ left_i M_ij right_j for a formula M·v
   SumLinOperator: declareFunction(
     "f, v:variable, left=1, right=1",
-    ["differential", "isLinear"],
     ({ formulas: [formula, left, right], variables: [v] }) => {
-      if (!(exported.isLinear as IsLinear)(formula, v)) {
+      if (!autodiff.isLinear(formula, v)) {
         throw new PairfoldError(
           "syntax",
           "SumLinOperator: got a formula that is not linear in v; expected a linear one",
         );
       }
-      return f.dot(left, (exported.differential as Derivative)(formula, v, fit(right, v.dim)));
+      return f.dot(left, autodiff.differential(formula, v, fit(right, v.dim)));
     },
   ),
   // Equal parts are computed once anyhow.
@@ -253,8 +238,7 @@ const extras: Readonly<Record<string, Signature>> = {
   Inv3: op("inv3", "matrix"),
   Sinc: declareFunction(
     "x",
-    ["sinXDivX"],
-    ({ formulas: [x], number }) => applyOp("sinXDivX", [f.mul(number(Math.PI), x)]),
+    ({ formulas: [x], number }) => f.sinXDivX(f.mul(number(Math.PI), x)),
   ),
 };
 

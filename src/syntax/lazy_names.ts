@@ -3,29 +3,26 @@
 // Where a method's order of arguments is not KeOps', its lower-case name has the method's: the
 // matrix itself comes first.
 
-import { build as f, type Node } from "../formula/mod.ts";
+import { apply, build as f, type Node } from "../formula/mod.ts";
 import { KEOPS_FUNCTIONS } from "./keops.ts";
-import { applyOp, declareFunction, op, type Signature } from "./signature.ts";
+import { declareFunction, op, type Signature } from "./signature.ts";
 
 /** One argument: the largest or smallest component. Two: component by component. */
 function extremum(pair: "max" | "min", component: "maxOf" | "minOf"): Signature {
   return declareFunction(
     "a, b?",
-    [],
-    ({ formulas: [a, b] }) => b === undefined ? applyOp(component, [a]) : applyOp(pair, [a, b]),
+    ({ formulas: [a, b] }) => b === undefined ? apply(component, [a]) : apply(pair, [a, b]),
   );
 }
 
 const weightedSqNorm = declareFunction(
   "x, s",
-  ["weightedSqNorm"],
-  ({ formulas: [x, s] }) => applyOp("weightedSqNorm", [s, x]),
+  ({ formulas: [x, s] }) => apply("weightedSqNorm", [s, x]),
 );
 
 const weightedSqDist = declareFunction(
   "x, y, s",
-  ["weightedSqDist"],
-  ({ formulas: [x, y, s] }) => applyOp("weightedSqDist", [s, x, y]),
+  ({ formulas: [x, y, s] }) => apply("weightedSqDist", [s, x, y]),
 );
 
 /** The cotangent is 1 when it is left out. */
@@ -42,7 +39,7 @@ const METHODS: Readonly<Record<string, Signature | string>> = {
   round: op("round", "x, decimals:integer=0"),
   mod: op("mod", "x, modulus, offset=0"),
   extractT: op("extractT", "x, dim:integer, start:integer"),
-  concat: declareFunction("a, b, more...", ["concat"], ({ formulas }) => f.concat(...formulas)),
+  concat: declareFunction("a, b, more...", ({ formulas }) => f.concat(...formulas)),
   grad,
   Grad: grad,
   pow: "Powf",
@@ -68,7 +65,7 @@ function signatureOf(name: string): Signature {
 
 /** The same function with other defaults. */
 function withDefault(text: string): Pick<Signature, "text" | "parameters"> {
-  const { text: shown, parameters } = declareFunction(text, [], ({ formulas: [x] }): Node => x);
+  const { text: shown, parameters } = declareFunction(text, ({ formulas: [x] }): Node => x);
   return { text: shown, parameters };
 }
 

@@ -16,7 +16,7 @@ export { LAZY_FUNCTIONS } from "./lazy_names.ts";
 export { suggestion } from "./nearest.ts";
 export { MAX_DEPTH, MAX_NESTING, MAX_PARTS } from "./parser.ts";
 export type { HoleValue } from "./resolve.ts";
-export { isAvailable, type Signature } from "./signature.ts";
+export type { Signature } from "./signature.ts";
 
 /** A KeOps formula, read. */
 export interface KeopsFormula {

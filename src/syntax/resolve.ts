@@ -6,7 +6,7 @@ import { apply, build as f, constant, type Node, type VariableNode } from "../fo
 import { suggestion } from "./nearest.ts";
 import type { BinaryOperator, Expression } from "./parser.ts";
 import { MAX_NODE_DEPTH, MAX_NODES, measure } from "./size.ts";
-import { isAvailable, type Parameter, type Signature } from "./signature.ts";
+import type { Parameter, Signature } from "./signature.ts";
 import { errorAt, located, quote, type Source } from "./source.ts";
 
 /** Components that one value may have: a matrix of 128 × 128. */
@@ -249,9 +249,6 @@ export class Resolver {
         `got the unknown function ${quote(name)}; expected ${functionsAre}` +
           suggestion(name, functions.keys());
       throw this.#error(at, message);
-    }
-    if (!isAvailable(signature)) {
-      throw this.#error(at, `got ${name}, which is not built yet; expected another function`);
     }
     return signature;
   }

@@ -152,6 +152,57 @@ async function checkNear(t: Tensor, want: readonly number[], tolerance: number):
   });
 }
 
+/** Weighted reductions of scores f and weights w of one row, by brute force. */
+const WEIGHTED: Readonly<
+  Partial<Record<KeopsReduction, (f: number[], w: number[][]) => number[]>>
+> = {
+  LogSumExp: (f, w) => w.map((v) => Math.log(sum(f.map((x, n) => Math.exp(x) * v[n])))),
+  LogSumExpWeight: (f, w) => w.map((v) => Math.log(sum(f.map((x, n) => Math.exp(x) * v[n])))),
+  SumSoftMaxWeight: (f, w) => {
+    const norm = sum(f.map(Math.exp));
+    return w.map((v) => sum(f.map((x, n) => Math.exp(x) * v[n])) / norm);
+  },
+  Max_SumShiftExpWeight: (f, w) => {
+    const top = Math.max(...f);
+    return [top, ...w.map((v) => sum(f.map((x, n) => Math.exp(x - top) * v[n])))];
+  },
+};
+
+for (const [name, loop] of Object.entries(WEIGHTED)) {
+  for (const axis of [0, 1] as const) {
+    Deno.test(`genred with a weight, ${name}, axis ${axis}: as loops over all pairs`, async () => {
+      const random = randomFor(`${name} ${axis}`);
+      const reduction = name as KeopsReduction;
+      const aliases = ["X=Vi(0,2)", "Y=Vj(1,2)"];
+      const options = { reduction, axis, weight: "X*X+Y*0.5", dtype: "float64" } as const;
+      const f = genred("X|Y", aliases, options);
+      const [M, N] = [5, 37];
+      const [x, y] = [random.float64(2 * M, 0.2, 1.5), random.float64(2 * N, 0.2, 1.5)];
+      const got = f(x, y);
+      assert(!Array.isArray(got));
+      const [rows, columns] = axis === 1 ? [M, N] : [N, M];
+      const want = Array.from({ length: rows }, (_, row) => {
+        const pairs = Array.from({ length: columns }, (_, n) => axis === 1 ? [row, n] : [n, row]);
+        const scores = pairs.map(([i, j]) => x[2 * i] * y[2 * j] + x[2 * i + 1] * y[2 * j + 1]);
+        const weights = [0, 1].map((d) =>
+          pairs.map(([i, j]) => x[2 * i + d] ** 2 + 0.5 * y[2 * j + d])
+        );
+        return loop(scores, weights);
+      });
+      assertEquals(got.shape, [rows, want[0].length]);
+      await checkNear(got, want.flat(), 1e-12);
+    });
+  }
+}
+
+Deno.test("Max_SumShiftExp without a weight gives m and s side by side", async () => {
+  const f = genred("X*Y", ["X=Vi(1)", "Y=Vj(1)"], {
+    reduction: "Max_SumShiftExp",
+    dtype: "float64",
+  });
+  assertEquals(await f([[1]], [[2], [2], [2]]).array(), [[2, 3]]);
+});
+
 Deno.test("large sizes: a Gaussian sum over 517 and 1031 points, both axes", async () => {
   const random = randomFor("genred large");
   const p = FORMULAS[0];

@@ -114,6 +114,12 @@ const BAD: readonly (readonly [string, () => unknown, ErrorCode, string])[] = [
     "got the option reduction_op",
   ],
   [
+    "a weight for a vector",
+    () => genred("X*Y", ALIASES, { reduction: "LogSumExp", weight: "Y" }),
+    "dim",
+    "got a formula of dim 3 for LogSumExp with a weight; expected a scalar",
+  ],
+  [
     "a weight for Sum",
     () => genred("X", ALIASES, { weight: "Y" }),
     "syntax",

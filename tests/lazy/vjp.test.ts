@@ -84,6 +84,21 @@ for (const axis of [0, 1] as const) {
       await checkPull(`${reduction} ${axis}`, f, [x, y, g]);
     });
   }
+  for (const reduction of ["LogSumExp", "SumSoftMaxWeight"] as const) {
+    Deno.test(`vjp of ${reduction} with a weight, axis ${axis}: through both formulas`, async () => {
+      const options = { reduction, axis, weight: "X*Y+2*G", ...float64 } as const;
+      const f = genred("(X|Y)*G", ALIASES.slice(0, 3), options);
+      await checkPull(`${reduction} weighted ${axis}`, f, [x, y, g]);
+      await checkPull(`${reduction} weighted ${axis}, one input`, (p) => f(p, p, g), [x]);
+    });
+  }
+  for (const reduction of ["Min_ArgMin", "KMin_ArgKMin"] as const) {
+    Deno.test(`vjp of ${reduction}, axis ${axis}: of the values`, async () => {
+      const k = reduction === "KMin_ArgKMin" ? { k: 2 } : {};
+      const f = genred("SqDist(X,Y)", ALIASES.slice(0, 2), { reduction, axis, ...k, ...float64 });
+      await checkPull(`${reduction} ${axis}`, f, [x, y]);
+    });
+  }
   Deno.test(`vjp of KMin, axis ${axis}: scalars and vectors`, async () => {
     const options = { reduction: "KMin", k: 3, axis, ...float64 } as const;
     await checkPull(`kmin ${axis}`, genred("SqDist(X,Y)", ALIASES.slice(0, 2), options), [x, y]);

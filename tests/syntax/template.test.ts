@@ -63,6 +63,13 @@ Deno.test("lazy: tensors of rank 0 and 1, typed arrays and arrays are parameters
   await checkSame(lazy`${x} * ${tensor(2)}`, x.mul(2));
 });
 
+Deno.test("lazy: tensors of rank 3 say their axis; complex matrices are their components", async () => {
+  const rows = tensor([[[1, 2, 3]], [[4, 5, 6]]]);
+  await checkSame(lazy`${rows} - ${y}`, Vi([[1, 2, 3], [4, 5, 6]]).sub(y));
+  const z = Vi([[3, 4], [0, 1]]).toComplex();
+  await checkSame(lazy`ComplexAbs(${z})`, Vi([[3, 4], [0, 1]]).norm2());
+});
+
 Deno.test("lazy: gradients by a value", async () => {
   const K = x.sqDist(y).neg().exp();
   await checkSame(lazy`grad(exp(-sqdist(${x}, ${y})), ${x})`, K.grad(x));
@@ -126,12 +133,12 @@ const BAD: readonly (readonly [string, () => unknown, ErrorCode, string])[] = [
     "a matrix without an axis",
     () => lazy`${x} + ${tensor([[1, 2, 3]])}`,
     "shape",
-    "expected Vi(tensor) or Vj(tensor)",
+    "expected its axis said, by Vi(tensor) for rows i or Vj(tensor) for columns j",
   ],
   ["nested arrays", () => loose`${x} + ${[[1, 2, 3]]}`, "shape", "Pm: got shape [1,3]"],
-  ["text as a value", () => loose`${x} + ${"y"}`, "dtype", "got string as value 2"],
-  ["null as a value", () => loose`${null} + ${x}`, "dtype", "got null as value 1"],
-  ["a function as a value", () => loose`${() => 1}`, "dtype", "got function as value 1"],
+  ["text as a value", () => loose`${x} + ${"y"}`, "dtype", "lazy, value 2: got string"],
+  ["null as a value", () => loose`${null} + ${x}`, "dtype", "lazy, value 1: got null"],
+  ["a function as a value", () => loose`${() => 1}`, "dtype", "lazy, value 1: got function"],
   ["float32 with float64", () => lazy`${x} + ${f64}`, "dtype", "float32 and float64"],
   [
     "rows that disagree",
