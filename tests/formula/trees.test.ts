@@ -171,4 +171,7 @@ Deno.test("the allowed error is rounding's: small for x + y, large where a diffe
   assert(spread(build.sub(build.exp(x), build.exp(y))) > 1e-4);
   assert(spread(build.sum(build.concat(x, build.neg(y)))) > 1e-4);
   assertEquals(spread(build.lt(x, y)), 0);
+  // the angle of a negative number jumps with the sign of the zero beside it
+  const zero = build.sum(build.mul(constant(0), build.concat(x, y)));
+  assert(spread(build.atan2(zero, build.neg(x))) > 1);
 });

@@ -2,6 +2,7 @@
 // every result off by a few units in the last place of the format in question. Where the values
 // spread, the formula is badly conditioned there, and no implementation could know better.
 
+import { ReferenceEvaluator } from "../../src/engine/mod.ts";
 import { expandDefinitions } from "../../src/lower/mod.ts";
 import {
   isScalarOp,
@@ -52,8 +53,13 @@ export class NoisyEvaluator {
   /** Ops without a gradient: comparisons, signs, roundings give exact results. */
   readonly #exact: ReadonlySet<Node>;
   readonly #random: Random;
+  readonly #reference: ReferenceEvaluator;
+  #zero = 0;
 
   constructor(root: Node, inputs: ReadonlyMap<number, NoisyInput>, random: Random) {
+    const bySlot: NoisyInput[] = [];
+    for (const [slot, input] of inputs) bySlot[slot] = input;
+    this.#reference = new ReferenceEvaluator(root, bySlot);
     this.#root = expandDefinitions(root);
     this.#order = topological(this.#root);
     this.#inputs = inputs;
@@ -67,8 +73,14 @@ export class NoisyEvaluator {
     return x + magnitude * ROUNDINGS * format.epsilon * this.#random.uniform(-1, 1);
   }
 
-  /** The formula's vector at a pair; null where a value is not finite or leaves the format. */
+  /** The formula's vector at a pair, as the op tables have it. */
+  reference(i: number, j: number): Float64Array {
+    return this.#reference.at(i, j).slice();
+  }
+
+  /** The formula's vector at a pair, by the ops' definitions; null where a value is not finite or leaves the format. */
   at(i: number, j: number, format: NoisyFormat | null, limits = format): Float64Array | null {
+    this.#zero = -this.#zero;
     for (const node of this.#order) {
       const value = this.#compute(node, i, j, format);
       this.#values.set(node, value);
@@ -138,7 +150,11 @@ export class NoisyEvaluator {
     // Σ|x| is what a sum rounds relative to; for copies it is the value itself
     const magnitudes = new Float64Array(dim);
     evaluate(values.map((v) => v.map(Math.abs)), attributes, magnitudes);
-    return out.map((x, d) => this.#near(x, format, Math.max(Math.abs(x), magnitudes[d])));
+    return out.map((x, d) => {
+      // a sum that starts from 0 has another zero than one that starts from its first term
+      if (magnitudes[d] === 0 && x === 0) return this.#zero;
+      return this.#near(x, format, Math.max(Math.abs(x), magnitudes[d]));
+    });
   }
 }
 
@@ -157,13 +173,13 @@ export function spreadAt(
   j: number,
   format: NoisyFormat,
 ): Spread | null {
-  const value = evaluator.at(i, j, null, format);
-  if (value === null) return null;
-  const spread = new Float64Array(value.length);
+  const quiet = evaluator.at(i, j, null, format);
+  if (quiet === null) return null;
+  const spread = new Float64Array(quiet.length);
   for (let draw = 0; draw < DRAWS; draw++) {
     const other = evaluator.at(i, j, format);
     if (other === null) return null;
-    other.forEach((x, d) => spread[d] = Math.max(spread[d], Math.abs(x - value[d])));
+    other.forEach((x, d) => spread[d] = Math.max(spread[d], Math.abs(x - quiet[d])));
   }
-  return { value, spread };
+  return { value: evaluator.reference(i, j), spread };
 }
