@@ -184,8 +184,8 @@ export function contract(
 }
 
 /**
- * The contraction that takes the result's cotangent to one argument's: it is summed against the other
- * argument over the axes that only that one brought in.
+ * The contraction that takes the result's cotangent to one argument's: it is summed against the
+ * other argument over the axes that only that one brought in.
  */
 export function adjoint(attributes: readonly number[], argument: "a" | "b"): TensorDotLayout {
   const layout = layoutOf(attributes);

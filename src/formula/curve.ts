@@ -1,5 +1,5 @@
-// The table of B-splines and of soft dynamic time warping (Cuturi and Blondel, 2017), and of the two
-// recurrences over a grid whose gradients are each other, which make the warping's derivatives of any
+// The table of B-splines and of soft dynamic time warping (Cuturi and Blondel, 2017), and of two
+// recurrences over a grid, each the other's adjoint, which make the warping's derivatives of any
 // order. Grids are n×m, row-major.
 
 import * as f from "./build.ts";
@@ -36,7 +36,7 @@ function ratios(knots: Node, x: Node, order: number) {
 const head = (x: Node): Node => f.extract(x, 0, x.dim - 1);
 const tail = (x: Node): Node => f.extract(x, 1, x.dim - 1);
 
-/** De Boor's recursion: B_i,k = ω_i B_i,k−1 + (1 − ω_i+1) B_i+1,k−1, ω_i = (x − t_i)/(t_i+k − t_i). */
+/** De Boor: B_i,k = ω_i B_i,k−1 + (1 − ω_i+1) B_i+1,k−1 with ω_i = (x − t_i)/(t_i+k − t_i). */
 function bSplineOf(knots: Node, x: Node, order: number): Node {
   if (order === 0) return f.mul(f.le(head(knots), x), f.lt(x, tail(knots)));
   const { ratio, rest } = ratios(knots, x, order);

@@ -1,5 +1,5 @@
-// The table of tensor algebra: weighted norms, extrema and bases of vectors, products of matrices and
-// tensors (row-major), 3×3 matrices. Names and argument orders are KeOps'.
+// The table of tensor algebra: weighted norms, extrema and bases of vectors, products of matrices
+// and tensors (row-major), 3×3 matrices. Names and argument orders are KeOps'.
 
 import { PairfoldError } from "../error.ts";
 import * as f from "./build.ts";

@@ -1,6 +1,7 @@
-// How loops run over the components of a long vector: runs of components that share one source, each
-// with the strides that its indices decompose by, so that inside of a loop every vector that goes in
-// is met at an affine place. A wrong choice costs speed only: what is not affine goes through an array.
+// How loops run over the components of a long vector: runs of components that share one source,
+// each with the strides that its indices decompose by, so that inside of a loop every vector that
+// goes in is met at an affine place. A wrong choice costs speed only: what is not affine goes
+// through an array.
 
 import { axesOf, isScalarOp, type Node, stridesOf } from "../formula/mod.ts";
 
@@ -79,7 +80,7 @@ function spread(runs: readonly Run[], step: number): Run[] {
   }));
 }
 
-/** The runs of a vector; those for which `isPlain` holds are in memory, or need no loop of their own. */
+/** The runs of a vector; parts for which `isPlain` holds are in memory, with no runs of their own. */
 export function runsOf(root: Node, isPlain: (node: Node) => boolean): Run[] {
   const known = new Map<Node, Run[]>();
   const visit = (node: Node): Run[] => {

@@ -1,6 +1,6 @@
 // Lowers the ops on vectors that have no definition by simpler ones: where a component comes from,
-// contractions of tensors, extrema, recurrences over grids. Enters: what one section knows of components.
-// Leaves: values, or arrays that are filled.
+// contractions of tensors, extrema, recurrences over grids. Enters: what one section knows of
+// components. Leaves: values, or arrays that are filled.
 
 import { axesOf, type Node, type OpNode, stridesOf } from "../formula/mod.ts";
 import {

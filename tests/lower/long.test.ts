@@ -16,6 +16,7 @@ import {
   VECTOR_OPS,
   type VectorOp,
 } from "../../src/formula/mod.ts";
+import { wasm } from "../../src/engine/mod.ts";
 import { PairfoldError } from "../../src/error.ts";
 import { verifyKernel } from "../../src/loop/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
@@ -315,6 +316,28 @@ Deno.test("random trees of long vectors agree with the reference", async () => {
     const dtype = random.pick(["float32", "float64"] as const);
     const axis = random.pick(["i", "j"] as const);
     await check(print(formula), { op: "sum", formula, axis, dtype }, random);
+  }
+});
+
+Deno.test("long vectors have the same bits with every schedule", async () => {
+  const schedules = [
+    { rowVectors: 3, interleave: 3, columns: 2, operands: "memory" },
+    { rowVectors: 4, interleave: 2, columns: 4, operands: "locals" },
+  ] as const;
+  for (const op of OPS) {
+    const random = randomFor(`schedules ${op}`);
+    const [s] = LONG[op](40);
+    const value = apply(op, argumentsOf(s, ["ij", "j"]), s.attributes);
+    const [, formula] = random.pick(uses(value));
+    const data = valuesOf(op, formula, random);
+    const c = { formula, axis: "j", M: 5, N: 9, dtype: "float32", reduction: "sum", data } as const;
+    const inputs = inputsOf(c, random);
+    using untiled = wasm({ schedule: "untiled", threads: 1 });
+    const want = await runFold({ ...c, device: untiled }, inputs);
+    for (const schedule of schedules) {
+      using device = wasm({ schedule, threads: 1 });
+      assertEquals(await runFold({ ...c, device }, inputs), want, op);
+    }
   }
 });
 
