@@ -1,6 +1,6 @@
 // What the main thread and the workers say to each other, and the shared control block.
 
-import { CONSTANTS_ADDRESS } from "../../emit/wasm/layout.ts";
+import { CONSTANTS_ADDRESS } from "../../emit/wasm/addresses.ts";
 
 /** 32-bit words of the control block at the start of linear memory. */
 export const CONTROL = {
