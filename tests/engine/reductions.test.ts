@@ -201,6 +201,63 @@ Deno.test("integer variables compare with indices exactly, in both float types",
   }
 });
 
+Deno.test("bare indices and integer variables are folded as numbers", async () => {
+  const random = randomFor("bare");
+  const chosen = variable(5, "j", 2, "index");
+  for (const reduction of ["sum", "mean", "min", "argMax", "kMin", "count"] as const) {
+    for (const formula of [index("j"), chosen]) {
+      for (const dtype of ["float32", "float64"] as const) {
+        await checkFold({ formula, reduction, axis: "j", M: 3, N: 77, dtype, k: 4 }, random);
+      }
+    }
+  }
+});
+
+Deno.test("exponents around ±500, and −∞ before all else", async () => {
+  const random = randomFor("far");
+  const names = ["logSumExp", "logSumExpWeight", "sumSoftMaxWeight", "maxSumShiftExp"] as const;
+  const f = build.add(variable(4, "i", 1), variable(5, "j", 1));
+  for (const reduction of [...names, "maxSumShiftExpWeight"] as const) {
+    for (const dtype of ["float32", "float64"] as const) {
+      for (const far of [500, -500]) {
+        for (const first of [0, 1, 70, 200]) {
+          const N = 200;
+          const exponents = Array.from(
+            { length: N },
+            (_, j) => j < first ? -Infinity : far + random.uniform(-3, 3),
+          );
+          const data = new Map([[5, exponents], [4, [0, 0.5, -0.25]]]);
+          const formulas = fitting(reduction, f, f, build.square(b));
+          // an exponent of 500 is rounded to 500 · 2^−24 in float32
+          const tolerance = dtype === "float32" ? 1e-4 : 1e-12;
+          const c = { ...formulas, reduction, axis: "j", M: 3, N, dtype, data, tolerance } as const;
+          await checkFold(c, random);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("a reduction's formulas must fit: scalars, weights", async () => {
+  const random = randomFor("refused");
+  const c = { axis: "j", M: 1, N: 3, dtype: "float32" } as const;
+  const wrong = [
+    { formula: vector, weight: b, reduction: "logSumExpWeight", says: "dim 3; expected a scalar" },
+    { formula: vector, reduction: "maxSumShiftExp", says: "expected a scalar" },
+    { formula: gaussian, reduction: "sumSoftMaxWeight", says: "no weight; expected a weight" },
+    { formula: gaussian, weight: b, reduction: "sum", says: "a weight of dim 1; expected none" },
+  ] as const;
+  for (const { says, ...part } of wrong) {
+    const refused = { ...c, ...part };
+    const error = await assertRejects(
+      () => runFold(refused, inputsOf(refused, random)),
+      PairfoldError,
+      says,
+    );
+    assertEquals(error.code, "dim");
+  }
+});
+
 Deno.test("a float32 accumulator for float64 tensors is refused", async () => {
   const random = randomFor("narrow");
   const c = { formula: b, reduction: "sum", axis: "j", M: 1, N: 3, dtype: "float64" } as const;
