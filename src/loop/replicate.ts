@@ -45,6 +45,8 @@ export class RowCopies {
   }
 }
 
+type Store = Statement & { readonly kind: "store" };
+
 /** How a region is copied: rows of a group, columns of a turn. */
 export interface Replication {
   /** Rows that are taken at a time, operation by operation; default all. */
@@ -116,6 +118,16 @@ export function replicate(
         return false;
     }
   };
+  /**
+   * In a loop whose turns meet one element of each array of state: what was stored there last. The
+   * next column takes it from there, not from memory.
+   */
+  let element: Map<LocalArray, Store> | null = null;
+  const storedIn = (value: Value, row: number, column: number): Value | null => {
+    if (element === null || value.kind !== "load" || value.memory.kind !== "array") return null;
+    if (!isState(value.memory.array)) return null;
+    return element.get(copies.of(value.memory.array, row, column))?.value ?? null;
+  };
   /** Copies a statement for some rows and some columns of a turn. */
   const copyStatement = (
     s: Statement,
@@ -136,6 +148,11 @@ export function replicate(
           const isFirst = (value.perRow || row === rows[0]) &&
             (differs.get(value) || column === turn[0]);
           if (!isFirst) return;
+          const stored = storedIn(value, row, column);
+          if (stored !== null) {
+            list[slot(value, row, column)] = stored;
+            return;
+          }
           const copy = copyValue(value, row, column, to);
           list[slot(value, row, column)] = copy;
           to.statements.push({ kind: "let", value: copy });
@@ -151,7 +168,14 @@ export function replicate(
       case "store":
         each((row, column) => {
           const memory = memoryOf(s.memory, row, column);
-          to.statements.push({ ...s, memory, value: at(s.value, row, column), row });
+          const copy = { ...s, memory, value: at(s.value, row, column), row };
+          const keeps = s.memory.kind === "array" && isState(s.memory.array);
+          if (keeps && memory.kind === "array" && element !== null) {
+            const before = element.get(memory.array);
+            if (before !== undefined) to.statements.splice(to.statements.indexOf(before), 1);
+            element.set(memory.array, copy);
+          }
+          to.statements.push(copy);
         });
         return;
       case "scatter":
@@ -172,7 +196,9 @@ export function replicate(
         });
         return;
       case "for":
+        element = turn.length > 1 && isElementwise(s, isState) ? new Map() : null;
         to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
+        element = null;
         return;
       case "when":
         each((_row, column) => {

@@ -50,8 +50,12 @@ export interface Cost {
   readonly operations: number;
   /** Divisions and square roots, which the divider serialises. */
   readonly divisions: number;
-  /** Vectors that are written for every column. */
+  /** Vectors that are written for every column, short state only. */
   readonly state: number;
+  /** Whether long vectors of state are written by loops. */
+  readonly isWide: boolean;
+  /** Statements, those of loops counted once: what the code's size grows with. */
+  readonly statements: number;
 }
 
 /** Each kernel is counted once: a schedule is chosen at every launch. */
@@ -67,11 +71,17 @@ export function costOf(kernel: Kernel): Cost {
 function countCost(kernel: Kernel): Cost {
   let operations = 0;
   let divisions = 0;
+  let statements = 0;
+  let isWide = false;
   const state = new Set<unknown>();
   for (const item of kernel.state) state.add(item.kind === "cell" ? item.cell : item.array);
   const written = new Set<unknown>();
   const count = (region: Region, times: number): void => {
     for (const s of region.statements) {
+      statements++;
+      if (s.kind === "when") count(s.body, 0);
+      const isLong = s.kind === "store" && s.memory.kind === "array" && s.place.terms.length > 0;
+      if (isLong && state.has(s.memory.array)) isWide = true;
       if (s.kind === "for") count(s.body, times * s.count);
       if (s.kind === "set" && state.has(s.cell)) written.add(s.cell);
       if (s.kind !== "let") continue;
@@ -81,7 +91,7 @@ function countCost(kernel: Kernel): Cost {
     }
   };
   count(kernel.pair, 1);
-  return { operations, divisions, state: written.size };
+  return { operations, divisions, state: written.size, isWide, statements };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
@@ -97,6 +107,8 @@ const CUTS = {
   divisions: { rowVectors: 2, columns: 2, operands: "memory" },
   /** Gaussian in float64 0.54 (0.29). */
   float64: { rowVectors: 6, columns: 1, operands: "memory" },
+  /** 64 weights 0.22 (0.04): each sum that is loaded takes the terms of four columns. */
+  wide: { rowVectors: 3, columns: 4, operands: "memory" },
   /**
    * min 5.1 (1.9), argmin 4.7 (1.8), 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2):
    * registers to spare for the rows.
@@ -107,7 +119,8 @@ const CUTS = {
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
 
-function cutOf(kernel: Kernel, { operations, divisions }: Cost): Cut {
+function cutOf(kernel: Kernel, { operations, divisions, isWide }: Cost): Cut {
+  if (isWide) return CUTS.wide;
   if (operations < LIGHT) return CUTS.light;
   if (divisions > 0) return CUTS.divisions;
   if (kernel.float === "f64") return CUTS.float64;
@@ -117,6 +130,9 @@ function cutOf(kernel: Kernel, { operations, divisions }: Cost): Cut {
 /** State vectors of a tile; beyond, more rows gain nothing. */
 const STATE_BUDGET = 48;
 
+/** Statements of a tile, all copies; beyond, compiling takes longer than it gains. */
+const CODE_BUDGET = 3000;
+
 /** Chooses a schedule from the inner loop's operations, and by how many rows there are. */
 export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
   const cost = costOf(kernel);
@@ -124,6 +140,9 @@ export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
   const lanes = kernel.float === "f32" ? 4 : 2;
   const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, cost.state)));
   const there = Math.max(1, Math.ceil(rows / lanes));
-  const rowVectors = Math.min(cut.rowVectors, fitting, there);
-  return { ...cut, rowVectors, interleave: rowVectors };
+  const copies = Math.max(1, Math.floor(CODE_BUDGET / cost.statements));
+  const columns = copies < cut.columns ? 1 : cut.columns;
+  const affordable = Math.max(1, Math.floor(copies / columns));
+  const rowVectors = Math.min(cut.rowVectors, fitting, there, affordable);
+  return { ...cut, columns, rowVectors, interleave: rowVectors };
 }

@@ -397,7 +397,8 @@ Deno.test("every op on vectors of dim 1000 compiles within 20 ms, into code that
         console.log(`${op} [${s.dims}] ${time.toFixed(2)} ms, ${times[0].bytes} bytes`);
       }
       assert(
-        times[0].bytes < 1.05 * shorter.bytes + 200,
+        // turns of a loop that are left over when four stand side by side
+        times[0].bytes < 1.3 * shorter.bytes + 200,
         `${op} ${s.dims}: ${times[0].bytes} bytes, ${shorter.bytes} at half the length`,
       );
     }

@@ -93,7 +93,7 @@ function pointerKey(base: number, { terms }: Place, stride: number): string {
 }
 
 /** Statements of a loop's body that its turns may add up to when they stand side by side. */
-const UNROLLED = 64;
+const UNROLLED = 128;
 const MAX_UNROLL = 4;
 
 /** How many statements a region holds. */
@@ -117,6 +117,11 @@ export class CodeWriter {
   readonly #counters = new Map<Counter, number>();
   /** Turns of a loop that stand side by side: which of them is being written. */
   readonly #unrolled = new Map<Counter, number>();
+  /** The loop being written, and how many of its turns stand side by side; null in a branch. */
+  #innermost: Counter | null = null;
+  #turns = 1;
+  /** Vectors of packed columns that such turns share, by counter and slot. */
+  readonly #runs = new Map<string, number>();
   /** Locals that hold the addresses which loops move. */
   readonly #pointers = new Map<string, number>();
   /** Row and uniform values that were loaded into locals before the inner loop. */
@@ -165,6 +170,34 @@ export class CodeWriter {
     return Array.from({ length: count }, () => this.#f.local("v128"));
   }
 
+  /** One number of the packed column in all lanes; in an unrolled loop, by vectors of them. */
+  #loadColumn(place: Place): void {
+    const f = this.#f;
+    const { record } = this.#frame;
+    const [term, ...others] = place.terms;
+    const turn = this.#unrolled.get(term?.counter);
+    const isRun = this.#turns === this.#lanes && term?.counter === this.#innermost &&
+      term?.step === 1 && others.length === 0;
+    if (!isRun || turn === undefined) {
+      const offset = this.#address(record, place, this.#size);
+      f.op(this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat", offset);
+      return;
+    }
+    const key = `${term.counter.id}:${place.offset}`;
+    let vector = this.#runs.get(key);
+    if (vector === undefined) {
+      this.#runs.set(key, vector = f.local("v128"));
+    }
+    if (turn === 0) {
+      f.op("v128.load", this.#address(record, place, this.#size)).set(vector);
+    }
+    const bytes = Array.from(
+      { length: VECTOR_BYTES },
+      (_, k) => turn * this.#size + k % this.#size,
+    );
+    f.get(vector).get(vector).op("i8x16.shuffle", ...bytes);
+  }
+
   /** Emits a region's statements; appends come last, behind one test. */
   region(region: Region): void {
     const appends: Append[] = [];
@@ -206,11 +239,14 @@ export class CodeWriter {
         if (s.test === "any") f.op("v128.any_true");
         else this.#failingLanes("i32.ne");
         f.op("if");
+        const loop = this.#innermost;
+        this.#innermost = null; // what a branch loads is not there for the turns after it
         this.region(s.body);
         if (s.otherwise !== undefined) {
           f.op("else");
           this.region(s.otherwise);
         }
+        this.#innermost = loop;
         f.op("end");
         return;
       }
@@ -404,14 +440,20 @@ export class CodeWriter {
       this.region(s.body);
     };
     const whole = count - count % turns;
+    const [around, turnsAround] = [this.#innermost, this.#turns];
+    this.#innermost = counter;
+    this.#turns = turns;
     f.i32(0).set(local).op("loop");
     for (let k = 0; k < turns; k++) turn(k);
+    this.#turns = 1;
     for (const { pointer, step } of steps.values()) {
       f.get(pointer).i32(step * turns).op("i32.add").set(pointer);
     }
     f.get(local).i32(turns).op("i32.add").op("local.tee", local).i32(whole);
     f.op("i32.lt_u").op("br_if", 0).op("end");
     for (let k = 0; k < count - whole; k++) turn(k);
+    this.#innermost = around;
+    this.#turns = turnsAround;
     this.#counters.delete(counter);
     this.#unrolled.delete(counter);
     for (const key of steps.keys()) this.#pointers.delete(key);
@@ -519,11 +561,9 @@ export class CodeWriter {
         f.op("v128.load", offset + value.row * VECTOR_BYTES);
         return;
       }
-      case "column": {
-        const offset = this.#address(this.#frame.record, place, this.#size);
-        f.op(this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat", offset);
+      case "column":
+        this.#loadColumn(place);
         return;
-      }
     }
     memory.section satisfies never;
   }
