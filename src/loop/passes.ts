@@ -3,7 +3,7 @@
 import { type Region, region, type Statement, type Value } from "./ir.ts";
 
 /** The values that a value or a statement reads directly. */
-function operands(value: Value): readonly Value[] {
+export function operands(value: Value): readonly Value[] {
   return value.kind === "operation" ? value.args : [];
 }
 

@@ -103,7 +103,7 @@ type Cut = Omit<WasmSchedule, "interleave">;
 const CUTS = {
   /** Gaussian 1.77 (0.95), its gradient 1.36 (0.8), logSumExp 1.59 (0.8). */
   chains: { rowVectors: 3, columns: 2, operands: "memory" },
-  /** Laplacian 1.34 (0.8): the divider or the square root beside an exponential. */
+  /** Laplacian 1.45 (0.8): the divider or the square root beside an exponential. */
   divisions: { rowVectors: 2, columns: 2, operands: "memory" },
   /** Gaussian in float64 0.54 (0.29). */
   float64: { rowVectors: 6, columns: 1, operands: "memory" },

@@ -8,6 +8,7 @@ import {
   type Cell,
   type Kernel,
   type LocalArray,
+  pipeline,
   type Region,
   replicate,
   type Replication,
@@ -327,10 +328,15 @@ class ModuleEmitter {
       body();
       f.op("end");
     };
-    unless(
-      turnsEnd,
-      () => this.#columns(f, w, this.#rows.turn(columns), record, index, turnsEnd, columns),
-    );
+    unless(turnsEnd, () => {
+      const turn = this.#rows.turn(columns);
+      const ahead = columns * Math.max(1, this.#kernel.records.column.length);
+      // packed columns are followed by room for one vector of them
+      const fits = columns <= this.#sizes.lanes;
+      const stages = fits ? pipeline(turn, this.#rows.copies, ahead) : null;
+      if (stages !== null) w.region(stages.prologue);
+      this.#columns(f, w, stages?.turn ?? turn, record, index, turnsEnd, columns);
+    });
     unless(end, () => this.#columns(f, w, this.#rows.pair, record, index, end, 1));
   }
 
