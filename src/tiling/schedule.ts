@@ -79,11 +79,11 @@ function countCost(kernel: Kernel): Cost {
   const count = (region: Region, times: number): void => {
     for (const s of region.statements) {
       statements++;
-      if (s.kind === "when") count(s.body, 0);
+      if (s.kind === "when") count(s.body, 0); // rare: only its size counts
       const isLong = s.kind === "store" && s.memory.kind === "array" && s.place.terms.length > 0;
-      if (isLong && state.has(s.memory.array)) isWide = true;
+      if (times > 0 && isLong && state.has(s.memory.array)) isWide = true;
       if (s.kind === "for") count(s.body, times * s.count);
-      if (s.kind === "set" && state.has(s.cell)) written.add(s.cell);
+      if (times > 0 && s.kind === "set" && state.has(s.cell)) written.add(s.cell);
       if (s.kind !== "let") continue;
       if (s.value.kind !== "operation") continue;
       operations += times;
