@@ -12,6 +12,7 @@ import {
   Field,
   type Folding,
   type FoldOptions,
+  LARGEST,
   perComponent,
   type Reduction,
   sameKind,
@@ -20,9 +21,6 @@ import { Totals } from "./sum.ts";
 
 /** 2^58 = 2.9e17: 1e20 such terms fit into float32. */
 const LIMIT = 58;
-
-/** The shift before any term, and the shift of +∞: differences with them stay numbers. */
-const LARGEST = { f32: 3.4028234663852886e38, f64: Number.MAX_VALUE } as const;
 
 /** Where 2^z is +∞. */
 const OVERFLOW = { f32: 128, f64: 1024 } as const;

@@ -31,6 +31,9 @@ export interface FoldOptions {
 /** Columns that are added up plainly before their total is added with compensation. */
 export const BLOCK_LENGTH = 64;
 
+/** The shift of a sum of exponentials before any term, and that of +∞: differences with it stay numbers. */
+export const LARGEST = { f32: 3.4028234663852886e38, f64: Number.MAX_VALUE } as const;
+
 /** Vectors up to this dim are unrolled to scalars; longer ones stay arrays and loops. */
 export const UNROLL_LIMIT = 32;
 

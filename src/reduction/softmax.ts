@@ -16,6 +16,7 @@ import {
   Field,
   type Folding,
   type FoldOptions,
+  LARGEST,
   perComponent,
   type Reduction,
   sameKind,
@@ -24,9 +25,6 @@ import { Totals } from "./sum.ts";
 
 /** e^40 = 2.4e17: 1e20 such terms fit into float32. */
 const SLACK = 40;
-
-/** The shift before any term, and the shift of +∞: differences with them stay numbers. */
-const LARGEST = { f32: 3.4028234663852886e38, f64: Number.MAX_VALUE } as const;
 
 /** What becomes of Σ exp(F) w: its logarithm, its ratio to Σ exp F, or the pair (m, s). */
 type Result = "logarithm" | "mean" | "pair";
