@@ -148,7 +148,9 @@ async function smallestFailure(op: OpName, change: (node: Node) => Node): Promis
   return counterexample?.[0].tree ?? null;
 }
 
-for (const op of full ? ALL_OPS : ["sin", "dot", "complexMult"] as const) {
+for (
+  const op of full ? ALL_OPS.filter((o) => DRAWN.has(o)) : ["sin", "dot", "complexMult"] as const
+) {
   Deno.test(`${op} off by a thousandth is noticed${full ? "" : ", on a small formula"}`, async () => {
     const tree = await smallestFailure(op, (node) => build.add(constant(1e-3), node));
     assert(tree !== null, "it passes");
