@@ -65,7 +65,8 @@ export interface Replication {
 /**
  * Copies what differs between rows once per row, and what differs between the columns of a turn once
  * per column; what they share stays single. Copies stand operation by operation side by side, so that
- * independent work does. What touches the row's state sees the columns in order, strand by strand. A copy's `row` and `column` tell where it belongs.
+ * independent work does. What touches the row's state sees the columns in order, strand by strand.
+ * A copy's `row` and `column` tell where it belongs.
  */
 export function replicate(
   root: Region,

@@ -1,7 +1,7 @@
 // The differential of a fold: how its result moves when its variables do, as a fold again.
 
-import { gradient } from "../autodiff/mod.ts";
-import { build, type Node, variable, type VariableNode, zero } from "../formula/mod.ts";
+import { differential } from "../autodiff/mod.ts";
+import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
 import { type Deferred, Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { fold, type FoldRequest, shapeOf } from "./fold.ts";
@@ -54,18 +54,6 @@ export function foldDifferential(request: DifferentialRequest): Tensor {
   const [sums] = fold(sumOf);
   return reshaped(sums, shape);
 }
-
-/**
- * (∂ formula / ∂ v) · direction. The gradient (∂ formula / ∂ v)ᵀ · g is linear in g, so its gradient
- * with respect to g is the matrix the other way round.
- */
-function differential(formula: Node, v: VariableNode, direction: Node): Node {
-  const g = variable(UNUSED, "p", formula.dim);
-  return gradient(gradient(formula, v, g), g, direction);
-}
-
-/** A slot that no tensor has. */
-const UNUSED = -1;
 
 /** The same numbers in another shape. */
 function reshaped(t: Tensor, shape: readonly number[]): Tensor {
