@@ -20,8 +20,8 @@ import {
   variable,
   type VariableNode,
 } from "../formula/mod.ts";
-import { expandedMath, type Fold, lower } from "../lower/mod.ts";
-import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
+import { type Fold, lower } from "../lower/mod.ts";
+import { type FloatType, type Kernel, type MathFunctions, printKernel } from "../loop/mod.ts";
 import {
   type FoldOptions,
   type ReductionName,
@@ -113,17 +113,21 @@ function canonicalise(
  * Kernels by what they were lowered from; the oldest leave first. The fold is held, so that its
  * formulas' ids stay their own.
  */
-const plans = new Map<string, { readonly kernel: Kernel; readonly fold: Fold }>();
+type Plans = Map<string, { readonly kernel: Kernel; readonly fold: Fold }>;
+/** Plans by the functions that their target has. */
+const plansOf = new WeakMap<MathFunctions, Plans>();
 const MAX_PLANS = 512;
 
-function kernelOf(fold: Fold): Kernel {
+function kernelOf(fold: Fold, math: MathFunctions): Kernel {
+  let plans = plansOf.get(math);
+  if (plans === undefined) plansOf.set(math, plans = new Map());
   const { formula, weight, reduction, float, options, fastMath } = fold;
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
   const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
-  const kernel = lower(fold, expandedMath);
+  const kernel = lower(fold, math);
   plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();
@@ -177,7 +181,7 @@ class FoldRun {
       fastMath: choices.fastMath ?? false,
     };
     this.#engine = engineOf(choices.device);
-    this.#kernel = kernelOf(this.#fold);
+    this.#kernel = kernelOf(this.#fold, this.#engine.math);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const all = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, output: 0 };

@@ -1,11 +1,10 @@
 // Tensors, dtypes and shapes.
 
 export { escapeHtml, previewOf } from "./display.ts";
+export type { DType } from "../engine/engine.ts";
+export { allocate, dtypeOf } from "../engine/host.ts";
 export {
-  allocate,
   type Deferred,
-  type DType,
-  dtypeOf,
   type NestedNumbers,
   type ReadOptions,
   sizeOf,

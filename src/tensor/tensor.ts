@@ -1,11 +1,9 @@
 // Tensors: immutable dense arrays, computed when they are read.
 
-import type { NumberArray, Progress, RunControl } from "../engine/engine.ts";
+import type { DType, NumberArray, Progress, RunControl } from "../engine/engine.ts";
+import { allocate, dtypeOf } from "../engine/host.ts";
 import { PairfoldError } from "../error.ts";
 import { escapeHtml, previewOf } from "./display.ts";
-
-/** The number types of tensors. */
-export type DType = "float32" | "float64" | "int32";
 
 /** Nested arrays of numbers: what `array()` gives and `tensor()` takes. */
 export type NestedNumbers = number | readonly NestedNumbers[];
@@ -27,31 +25,6 @@ export interface Deferred {
   resolve(control: RunControl): Promise<NumberArray>;
   /** What will run, for people. */
   explain(): string;
-}
-
-const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
-
-/** A new array of a dtype. */
-export function allocate(dtype: DType, length: number): NumberArray {
-  try {
-    return new ARRAYS[dtype](length);
-  } catch (error) {
-    throw new PairfoldError("memory", `${dtype} array: cannot allocate ${length} numbers`, {
-      cause: error,
-    });
-  }
-}
-
-/** The dtype of a typed array, or an error for types that tensors do not have. */
-export function dtypeOf(data: NumberArray): DType {
-  if (data instanceof Float32Array) return "float32";
-  if (data instanceof Float64Array) return "float64";
-  if (data instanceof Int32Array) return "int32";
-  const got = Object.prototype.toString.call(data).slice(8, -1);
-  throw new PairfoldError(
-    "dtype",
-    `tensor: got ${got}; expected Float32Array, Float64Array, Int32Array or nested arrays`,
-  );
 }
 
 /** Number of elements of a shape. */

@@ -10,8 +10,19 @@ import {
   type WasmModule,
 } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
+import { expandedMath } from "../../lower/mod.ts";
 import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
-import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
+import type {
+  DType,
+  Engine,
+  Held,
+  MemoryUse,
+  NumberArray,
+  Program,
+  RunControl,
+  Segment,
+} from "../engine.ts";
+import { allocate, hostArrays } from "../host.ts";
 import { coreCount, detectFeatures } from "./features.ts";
 import { LinearMemory } from "./memory.ts";
 import { planWaves, type Task, type Wave } from "./plan.ts";
@@ -77,6 +88,7 @@ interface Run {
 
 export class WasmEngine implements Engine {
   readonly name = "wasm";
+  readonly math = expandedMath;
   readonly #features: WasmFeatures;
   readonly #threads: number;
   readonly #memoryLimit: number;
@@ -168,17 +180,34 @@ export class WasmEngine implements Engine {
     if (this.#sent.delete(id)) this.#pool?.tell({ kind: "forget", program: id });
   }
 
+  allocate(dtype: DType, length: number): NumberArray {
+    return allocate(dtype, length);
+  }
+
+  place(numbers: NumberArray): NumberArray {
+    return numbers;
+  }
+
+  /** Linear memory stages what a launch reads and writes; tensors stand outside. */
+  memory(): MemoryUse {
+    const bytes = this.#memory?.bytes ?? 0;
+    const live = this.#waiting > 0 ? bytes : 0;
+    const total = Math.max(this.#memoryLimit, bytes);
+    return { live, pooled: bytes - live, available: total - live, total };
+  }
+
   launch(
     program: Program,
-    inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
+    inputs: readonly Held[],
+    outputs: readonly Held[],
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
     if (!(program instanceof WasmProgram)) {
       throw new PairfoldError("internal", "launch: the program is of another engine");
     }
-    const work = (): Promise<void> => this.#run(program, inputs, outputs, segments, control);
+    const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
+    const work = (): Promise<void> => this.#run(program, from, to, segments, control);
     // nothing waits: start at once, small launches end before this returns
     const isIdle = this.#waiting++ === 0;
     const result = isIdle ? work() : this.#queue.then(work);

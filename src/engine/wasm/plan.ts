@@ -158,7 +158,7 @@ export function planWaves(
     const rows = segment.i1 - segment.i0;
     const columns = segment.j1 - segment.j0;
     if (rows <= 0) continue;
-    const splits = splitColumns(rows, columns);
+    const splits = splitColumns(segment.wholeRows ?? rows, columns);
     const keepsState = splits.count > 1;
     const bytes = bytesOfTask(f, rows, columns, keepsState ? splits.count : 0);
     if (used + bytes > Math.min(budget, WAVE_BYTES)) flush();
