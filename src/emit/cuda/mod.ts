@@ -50,6 +50,12 @@ export interface CudaModule {
 /** Statements of an inner loop, all rows together, beyond which the tail has no copy of its own. */
 const TAIL_BUDGET = 400;
 
+/** The entry that a block of threads works for; a launch may begin at any unit of a table. */
+const FIND_SEGMENT = [
+  "const unsigned unit = blockIdx.x + base;",
+  "const long long* segment = segment_of(segments, length, unit);",
+];
+
 class SourceEmitter {
   readonly #kernel: Kernel;
   readonly #schedule: CudaSchedule;
@@ -73,12 +79,13 @@ class SourceEmitter {
         `, ${unroll} turns side by side`,
       ...PRELUDE.split("\n"),
       "",
-      "// The last entry of a table that begins at or before this block.",
-      "__device__ __forceinline__ const long long* segment_of(const long long* segments, int length) {",
+      "// The last entry of a table that begins at or before a unit of work.",
+      "__device__ __forceinline__ const long long* segment_of(",
+      "  const long long* segments, int length, unsigned unit) {",
       "  int low = 0;",
       "  while (length > 1) {",
       "    const int half = length / 2;",
-      `    if (segments[(low + half) * ${this.#words}] <= (long long)blockIdx.x) low += half;`,
+      `    if (segments[(low + half) * ${this.#words}] <= unit) low += half;`,
       "    length -= half;",
       "  }",
       `  return segments + low * ${this.#words};`,
@@ -150,13 +157,14 @@ class SourceEmitter {
     const parameters = [
       "const long long* __restrict__ segments",
       "int length",
+      "unsigned base",
       `const ${this.#float}* __restrict__ parameters`,
       `${type}* __restrict__ records`,
       ...this.#inputParameters("column"),
     ];
     this.#function(ENTRIES.pack, LINE_THREADS, parameters, () => {
-      lines.add("const long long* segment = segment_of(segments, length);");
-      const first = `(blockIdx.x - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
+      lines.add(...FIND_SEGMENT);
+      const first = `(unit - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
       lines.add(`const long long j = segment[${SEGMENT.j0}] + ${first} + threadIdx.x;`);
       lines.add(`if (j >= segment[${SEGMENT.j1}]) return;`);
       lines.add(
@@ -210,6 +218,7 @@ class SourceEmitter {
     const parameters = [
       "const long long* __restrict__ segments",
       "int length",
+      "unsigned base",
       `const ${this.#float}* __restrict__ parameters`,
       `const ${type}* __restrict__ records`,
       ...this.#inputParameters("row"),
@@ -220,10 +229,10 @@ class SourceEmitter {
     this.#function(ENTRIES.fold, threads, parameters, () => {
       const w = new CodeWriter(lines, kernel, this.#rowSurroundings("(j + c)"));
       if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (stride / width)}];`);
-      lines.add("const long long* segment = segment_of(segments, length);");
+      lines.add(...FIND_SEGMENT);
       lines.add(`const long long last = segment[${SEGMENT.i1}] - 1;`);
-      const unit = `(blockIdx.x - segment[${SEGMENT.firstUnit}]) * ${blockRows}`;
-      lines.add(`const long long first = segment[${SEGMENT.i0}] + ${unit} + threadIdx.x;`);
+      const rowOfUnit = `(unit - segment[${SEGMENT.firstUnit}]) * ${blockRows}`;
+      lines.add(`const long long first = segment[${SEGMENT.i0}] + ${rowOfUnit} + threadIdx.x;`);
       lines.add("// rows beyond the last repeat it; they are not written");
       for (let row = 0; row < rows; row++) {
         const own = row === 0 ? "first" : `first + ${row * threads}`;
@@ -415,6 +424,7 @@ class SourceEmitter {
     const parameters = [
       "const long long* __restrict__ segments",
       "int length",
+      "unsigned base",
       `const ${this.#float}* __restrict__ parameters`,
       ...this.#inputParameters("row"),
       ...this.#outputParameters(),
@@ -422,9 +432,9 @@ class SourceEmitter {
       "long long stateRows",
     ];
     this.#function(ENTRIES.combine, LINE_THREADS, parameters, () => {
-      lines.add("const long long* segment = segment_of(segments, length);");
-      const unit = `(blockIdx.x - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
-      lines.add(`const long long i0 = segment[${SEGMENT.i0}] + ${unit} + threadIdx.x;`);
+      lines.add(...FIND_SEGMENT);
+      const rowOfUnit = `(unit - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
+      lines.add(`const long long i0 = segment[${SEGMENT.i0}] + ${rowOfUnit} + threadIdx.x;`);
       lines.add(`if (i0 >= segment[${SEGMENT.i1}]) return;`);
       lines.add(`[[maybe_unused]] const long long count = segment[${SEGMENT.count}];`);
       lines.add(
