@@ -126,8 +126,9 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const state = kernel.state.reduce((total, item) => total + registersOf(item), 0);
   const perRow = state + width * (rowSlotsOf(kernel.pair) + ROW_TEMPORARIES);
   const statements = statementsOf(kernel.pair);
+  const isLong = kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
   const fits = (r: number): boolean =>
-    r * perRow <= ROW_REGISTERS && r * statements <= CODE_BUDGET &&
+    !isLong && r * perRow <= ROW_REGISTERS && r * statements <= CODE_BUDGET &&
     Math.ceil(rows / (r * THREADS)) >= BUSY_BLOCKS;
   const perThread = [4, 2].find(fits) ?? 1;
   let tile = kernel.records.column.length === 0 ? 0 : TILE;

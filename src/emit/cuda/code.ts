@@ -59,8 +59,15 @@ export interface Surroundings {
 const isConstant = (place: Place): boolean => place.terms.length === 0;
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** Unrolled turns of loops whose arrays do not fit into registers. */
-const PARTLY_UNROLLED = 8;
+/**
+ * How a loop over elements is unrolled: wholly where its arrays then fit into registers. Left to
+ * itself the compiler unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
+ */
+export const unrollOf = (count: number, turns = 1): string =>
+  count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
+
+/** Turns side by side of loops whose arrays do not fit into registers. */
+const PARTLY_UNROLLED = 4;
 
 /** The vector type that records are read by, and its width. */
 export function vectorOf(kernel: Kernel): { readonly type: string; readonly width: number } {
@@ -192,7 +199,7 @@ export class CodeWriter {
   #for({ counter, count, body }: Statement & { kind: "for" }): void {
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
-    this.lines.add(`#pragma unroll${count <= REGISTER_ARRAY ? "" : ` ${PARTLY_UNROLLED}`}`);
+    this.lines.add(unrollOf(count, PARTLY_UNROLLED));
     this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, () => {
       this.region(body);
     });

@@ -14,8 +14,8 @@ import {
   RowCopies,
   type StateItem,
 } from "../../loop/mod.ts";
-import { checkCudaSchedule, type CudaSchedule } from "../../tiling/mod.ts";
-import { CodeWriter, Lines, type Surroundings, vectorOf } from "./code.ts";
+import { checkCudaSchedule, type CudaSchedule, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { CodeWriter, Lines, type Surroundings, unrollOf, vectorOf } from "./code.ts";
 import {
   type CudaLayout,
   layoutOf,
@@ -171,7 +171,15 @@ class SourceEmitter {
         `[[maybe_unused]] const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
       this.#pointers("column");
-      lines.add(`${this.#float} column[${stride}];`);
+      const at = `segment[${SEGMENT.columns}] + (j - segment[${SEGMENT.j0}])`;
+      lines.add(`${type}* record = records + (${at}) * ${stride / width};`);
+      // short records are put together in registers and written as vectors
+      const isShort = stride <= REGISTER_ARRAY;
+      lines.add(
+        isShort
+          ? `${this.#float} column[${stride}];`
+          : `${this.#float}* column = (${this.#float}*)record;`,
+      );
       const w = new CodeWriter(lines, this.#kernel, {
         index: () => "j",
         count: "0",
@@ -184,14 +192,12 @@ class SourceEmitter {
       for (let slot = records.column.length; slot < stride; slot++) {
         lines.add(`column[${slot}] = 0;`);
       }
-      const at = `segment[${SEGMENT.columns}] + (j - segment[${SEGMENT.j0}])`;
-      lines.add(`${type}* record = records + (${at}) * ${stride / width};`);
-      lines.add(`#pragma unroll`);
-      lines.block(`for (int k = 0; k < ${stride / width}; ++k)`, () => {
-        const parts = ["x", "y", "z", "w"].slice(0, width);
-        if (width === 1) lines.add("record[k] = column[k];");
-        else parts.forEach((p, n) => lines.add(`record[k].${p} = column[${width} * k + ${n}];`));
-      });
+      if (!isShort) return;
+      for (let k = 0; k < stride / width; k++) {
+        const parts = Array.from({ length: width }, (_, n) => `column[${width * k + n}]`);
+        const whole = width === 1 ? parts[0] : `make_${type}(${parts.join(", ")})`;
+        lines.add(`record[${k}] = ${whole};`);
+      }
     });
     lines.add("");
   }
@@ -406,6 +412,7 @@ class SourceEmitter {
             move(w.place(place), kept(""));
             continue;
           }
+          lines.add(unrollOf(lengthOf(item)));
           lines.block(
             `for (int k = 0; k < ${lengthOf(item)}; ++k)`,
             () => move(`${w.place(place)}[k]`, kept("k * stateRows + ")),
