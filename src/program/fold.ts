@@ -31,7 +31,8 @@ import {
 } from "../reduction/mod.ts";
 import {
   type DType,
-  makeRoom,
+  freeLostCopies,
+  freeSpareCopies,
   SharedRun,
   storageOf,
   Tensor,
@@ -251,13 +252,16 @@ class FoldRun {
     this.#outputs = [];
   }
 
-  /** Launches, and once more with room made where the engine's memory was full. */
+  /** Launches, and again with room made as long as the engine's memory is full. */
   async #launch(inputs: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
-    try {
-      return await this.#launchOnce(inputs, control);
-    } catch (error) {
-      const isFull = error instanceof PairfoldError && error.code === "memory";
-      if (!isFull || !await makeRoom(this.#engine)) throw error;
+    for (const makeRoom of [freeSpareCopies, freeLostCopies]) {
+      try {
+        return await this.#launchOnce(inputs, control);
+      } catch (error) {
+        const isFull = error instanceof PairfoldError && error.code === "memory";
+        if (!isFull || this.#engine.memory() === null) throw error;
+      }
+      await makeRoom(this.#engine);
     }
     return await this.#launchOnce(inputs, control);
   }

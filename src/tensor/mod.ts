@@ -4,7 +4,7 @@ export { escapeHtml, previewOf } from "./display.ts";
 export type { DType } from "../engine/engine.ts";
 export { allocate, dtypeOf } from "../engine/host.ts";
 export { SharedRun } from "./shared_run.ts";
-export { makeRoom, TensorStorage } from "./storage.ts";
+export { freeLostCopies, freeSpareCopies, TensorStorage } from "./storage.ts";
 export {
   type Deferred,
   type NestedNumbers,

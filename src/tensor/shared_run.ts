@@ -10,13 +10,18 @@ export class SharedRun<T> {
   readonly #promise: Promise<T>;
   /** What each reader that watches does with progress. */
   readonly #watchers = new Set<(progress: Progress) => void>();
+  /** How far it was when last told, for who joins later. */
+  #progress: Progress | null = null;
   #readers = 0;
   #failed = false;
 
   constructor(start: (control: RunControl) => Promise<T>) {
     this.#promise = start({
       signal: this.#abort.signal,
-      onProgress: (progress) => this.#watchers.forEach((watch) => watch(progress)),
+      onProgress: (progress) => {
+        this.#progress = progress;
+        this.#watchers.forEach((watch) => watch(progress));
+      },
     });
     // each reader hears of it by its own join
     this.#promise.catch(() => this.#failed = true);
@@ -55,6 +60,7 @@ export class SharedRun<T> {
       this.#watchers.add(watch);
       signal?.addEventListener("abort", aborted, { once: true });
       this.#promise.finally(settle).then(resolve, reject);
+      if (this.#progress !== null) watch(this.#progress);
       if (signal?.aborted) aborted();
     });
   }
