@@ -28,19 +28,19 @@ export function divideRows(segments: readonly Segment[], count: number): Segment
   const shares: Segment[][] = Array.from({ length: count }, () => []);
   const total = segments.reduce((sum, s) => sum + rowsOf(s) * columnsOf(s), 0);
   let before = 0;
+  let open = 0; // the first share that is not complete
   for (const segment of segments) {
     const [rows, columns] = [rowsOf(segment), columnsOf(segment)];
-    let start = 0;
-    shares.forEach((share, k) => {
-      const wanted = (total * (k + 1) / count - before) / columns;
+    const { i0, wholeRows = rows } = segment;
+    for (let start = 0; start < rows;) {
+      const wanted = (total * (open + 1) / count - before) / columns;
       const whole = Math.round(wanted / UNIT_ROWS) * UNIT_ROWS;
-      const end = k === count - 1 ? rows : Math.min(rows, Math.max(start, whole));
-      if (end > start) {
-        const { i0, wholeRows = rows } = segment;
-        share.push({ ...segment, i0: i0 + start, i1: i0 + end, wholeRows });
-      }
+      const isLast = open === count - 1;
+      const end = isLast ? rows : Math.min(rows, Math.max(start, whole));
+      if (end > start) shares[open].push({ ...segment, i0: i0 + start, i1: i0 + end, wholeRows });
+      if (end < rows) open++;
       start = end;
-    });
+    }
     before += rows * columns;
   }
   return shares;

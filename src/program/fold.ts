@@ -252,18 +252,18 @@ class FoldRun {
     this.#outputs = [];
   }
 
-  /** Launches, and again with room made as long as the engine's memory is full. */
+  /** Launches, and again where the engine's memory was full and room could be made. */
   async #launch(inputs: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
-    for (const makeRoom of [freeSpareCopies, freeLostCopies]) {
+    for (;;) {
       try {
         return await this.#launchOnce(inputs, control);
       } catch (error) {
         const isFull = error instanceof PairfoldError && error.code === "memory";
-        if (!isFull || this.#engine.memory() === null) throw error;
+        const hasRoom = isFull &&
+          (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine));
+        if (!hasRoom) throw error;
       }
-      await makeRoom(this.#engine);
     }
-    return await this.#launchOnce(inputs, control);
   }
 
   async #launchOnce(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {

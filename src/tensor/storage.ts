@@ -182,7 +182,7 @@ export function freeSpareCopies(engine: Engine): boolean {
 const PRESSURE_BYTES = 64 * 2 ** 20;
 const PRESSURE_KEPT = 8;
 /** A round takes a millisecond or two, a collection of all 2 to 20 rounds (Deno 2.9.6). */
-const PRESSURE_ROUNDS = 100;
+const PRESSURE_ROUNDS = 64;
 
 /**
  * Lets the collector find tensors that nobody has any more, so that their copies in an engine's
