@@ -3,13 +3,17 @@
 
 import { PairfoldError } from "../error.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
+import { several } from "./several.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
 /** A device by name: the best one found, or one of a kind, by its number where there are several. */
 export type DeviceName = "auto" | "wasm" | "cuda" | `cuda:${number}`;
 
-/** Where a fold runs: a device by name, or an engine that was made with options. */
-export type Device = DeviceName | Engine;
+/**
+ * Where a fold runs: a device by name, an engine that was made with options, or several of one
+ * kind, between which the rows of a fold are divided.
+ */
+export type Device = DeviceName | Engine | readonly (DeviceName | Engine)[];
 
 /** How engines of one kind come to be. */
 interface Kind {
@@ -20,7 +24,7 @@ interface Kind {
 }
 
 /** What may stand before the colon of a name. */
-const KINDS: ReadonlyMap<string, Kind> = new Map([
+const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["wasm", { isNumbered: false, open: () => new WasmEngine() }],
 ]);
 
@@ -57,7 +61,7 @@ function openNamed(name: string): Engine {
     );
     throw new PairfoldError(
       "device",
-      `device: got "${name}"; expected "auto", ${names.join(", ")} or an engine`,
+      `device: got "${name}"; expected "auto", ${names.join(", ")}, an engine, or a list of these`,
     );
   }
   const ordinal = Number(number ?? 0);
@@ -72,7 +76,12 @@ function openNamed(name: string): Engine {
 /** The engine of a device. Throws `PairfoldError` (device) for one that is not there. */
 export function engineOf(device: Device = "auto"): Engine {
   if (typeof device === "string") return openNamed(device === "auto" ? BEST : device);
+  if (isList(device)) return several(device.map((one) => engineOf(one)));
   return remembered(device);
+}
+
+function isList(device: Device): device is readonly (DeviceName | Engine)[] {
+  return Array.isArray(device);
 }
 
 /** What one engine's memory holds, in bytes. */

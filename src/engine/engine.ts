@@ -95,8 +95,8 @@ export interface Engine {
   /** An unfilled array that launches write: on the host for engines that work there. */
   allocate(dtype: DType, length: number): Held;
   /**
-   * The same numbers where launches read them: a copy in the engine's memory, the array itself for
-   * engines that work on the host. The array may change, or go, as soon as this returns.
+   * The same numbers where launches read them: the array itself for engines that work on the host,
+   * else a copy, after which the array may change.
    */
   place(numbers: NumberArray): Held;
   /**
