@@ -21,4 +21,4 @@ export const OPTIONS = [
   "--ftz=true",
   "--prec-div=false",
   "--prec-sqrt=false",
-].join("\n");
+] as const;

@@ -1,0 +1,71 @@
+// Numbers on a card, or, where they are too many for it, on the host for launches to take in pieces.
+
+import { PairfoldError } from "../../error.ts";
+import type { DeviceArray, DType, Engine, NumberArray, RunControl } from "../engine.ts";
+import { allocate } from "../host.ts";
+import type { CudaDevice } from "./device.ts";
+
+/** Where the numbers stand. */
+export type Place =
+  | { readonly kind: "device"; readonly address: bigint }
+  | { readonly kind: "host"; readonly numbers: NumberArray };
+
+export class CudaArray implements DeviceArray {
+  readonly engine: Engine;
+  readonly dtype: DType;
+  readonly length: number;
+  readonly #device: CudaDevice;
+  #place: Place | null;
+  /** Downloads that are under way: their copies are queued on other threads. */
+  #downloads = 0;
+
+  constructor(engine: Engine, device: CudaDevice, dtype: DType, length: number, place: Place) {
+    this.engine = engine;
+    this.#device = device;
+    this.dtype = dtype;
+    this.length = length;
+    this.#place = place;
+  }
+
+  /** Where the numbers stand. Throws `PairfoldError` (device) once they are disposed of. */
+  get place(): Place {
+    if (this.#place !== null) return this.#place;
+    throw new PairfoldError(
+      "device",
+      `${this.engine.name}: ${this.length} numbers of ${this.dtype} were disposed of`,
+    );
+  }
+
+  async download({ signal }: RunControl): Promise<NumberArray> {
+    const { place } = this;
+    if (place.kind === "host") return place.numbers.slice();
+    const numbers = allocate(this.dtype, this.length);
+    if (this.length === 0) return numbers;
+    this.#downloads++;
+    const copy = this.#device.download(numbers, place.address).finally(() => {
+      if (--this.#downloads === 0 && this.#place === null) this.#device.free(place.address);
+    });
+    await (signal === undefined ? copy : abortable(copy, signal));
+    return numbers;
+  }
+
+  dispose(): void {
+    const place = this.#place;
+    this.#place = null;
+    // a copy that is still to be queued needs the memory; the last of them frees it
+    if (place?.kind === "device" && this.#downloads === 0) this.#device.free(place.address);
+  }
+}
+
+/** A promise that the signal may leave; what it waits for goes on. */
+function abortable(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void =>
+      reject(
+        new PairfoldError("aborted", "download: the signal was aborted", { cause: signal.reason }),
+      );
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}
