@@ -23,9 +23,10 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
+import { pairsOf, piecesOf, planWaves, type Task, type Wave } from "../plan.ts";
 import { coreCount, detectFeatures } from "./features.ts";
+import { footprintOf, SPLIT, WAVE_BYTES } from "./footprint.ts";
 import { LinearMemory } from "./memory.ts";
-import { planWaves, type Task, type Wave } from "./plan.ts";
 import { WorkerPool } from "./pool.ts";
 import { type CompiledCode, WasmProgram } from "./program.ts";
 import {
@@ -226,7 +227,8 @@ export class WasmEngine implements Engine {
     if (++this.#launches % LAUNCHES_PER_TURN === 0) await nextTurn();
     throwIfAborted(control);
     const { kernel, layout } = program;
-    const waves = planWaves(segments, kernel, layout, this.#memoryLimit);
+    const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
+    const waves = planWaves(segments, footprintOf(kernel, layout), budget);
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
@@ -493,31 +495,8 @@ function nextTurn(): Promise<void> {
 
 const latin1 = new TextDecoder("latin1");
 
-function pairsOf(r: Pick<Task, "i0" | "i1" | "j0" | "j1">): number {
-  return Math.max(0, r.i1 - r.i0) * Math.max(0, r.j1 - r.j0);
-}
-
 function throwIfAborted({ signal }: RunControl): void {
   if (signal?.aborted) {
     throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
-  }
-}
-
-/** The parts of a task's columns that belong to one split each. */
-function* piecesOf(
-  task: Task,
-): Generator<{ split: number; start: number; count: number; resumes: boolean }> {
-  const { segment, splits, j0, j1 } = task;
-  if (j1 <= j0) {
-    yield { split: 0, start: j0, count: 0, resumes: false };
-    return;
-  }
-  const from = Math.floor((j0 - segment.j0) / splits.length);
-  for (let split = from; split < splits.count; split++) {
-    const begin = segment.j0 + split * splits.length;
-    const start = Math.max(j0, begin);
-    const end = Math.min(j1, begin + splits.length);
-    if (start >= end) break;
-    yield { split, start, count: end - start, resumes: start > begin };
   }
 }

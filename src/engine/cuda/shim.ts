@@ -1,0 +1,384 @@
+// The shim's functions with the types of TypeScript. Enter and leave: handles and device addresses as
+// bigint, byte counts as numbers; whatever is not ok is thrown as `PairfoldError`, with what stands
+// behind it as its cause (`failureOf`).
+
+import { type Bytes, cString, LOG_BYTES, pointed, ShimCalls } from "./calls.ts";
+import { type LibraryOptions, openLibrary, openLibrarySync } from "./library.ts";
+import { Report } from "./report.ts";
+
+export type { Bytes } from "./calls.ts";
+
+/** A device, stream, event, module or kernel of the shim; 0n is none. */
+export type Handle = bigint;
+
+/** A program that was compiled or found in the cache, and loaded. */
+export interface CompiledModule {
+  readonly module: Handle;
+  /** Whether the binary came from the cache folder. */
+  readonly cached: boolean;
+  /** The compiler's warnings, and what went wrong with the cache. */
+  readonly notes: string;
+}
+
+/** A kernel and what it takes. */
+export interface KernelFunction {
+  readonly function: Handle;
+  readonly registers: number;
+  /** Bytes per thread that did not fit into registers. */
+  readonly localBytes: number;
+  readonly sharedBytes: number;
+  /** Most threads of a block. */
+  readonly threads: number;
+}
+
+/** Bytes of a device. */
+export interface DeviceMemory {
+  /** Asked for and not given back. */
+  readonly live: number;
+  /** Kept for reuse. */
+  readonly pooled: number;
+  readonly available: number;
+  readonly total: number;
+}
+
+/** The shim, opened. */
+export class Shim extends ShimCalls {
+  /** Finds and opens the shim, fetching it once where Pairfold was imported from a URL. */
+  static async open(options: LibraryOptions = {}): Promise<Shim> {
+    return new Shim(await openLibrary(options));
+  }
+
+  /** Finds and opens the shim; an error where it would have to be fetched first. */
+  static openSync(options: LibraryOptions = {}): Shim {
+    return new Shim(openLibrarySync(options));
+  }
+
+  // ---- the libraries ------------------------------------------------------------------------
+
+  /** Opens the driver at a path, else where the shim looks for it. */
+  openDriver(path?: string): void {
+    this.check(this.call.pf_open_driver(this.out, path ? cString(path) : null));
+  }
+
+  /** Opens NVRTC at a path, else where the shim looks for it. */
+  openNvrtc(path?: string): void {
+    this.check(this.call.pf_open_nvrtc(this.out, path ? cString(path) : null));
+  }
+
+  /** What was looked for, found and refused, line by line. */
+  searchLog(): string[] {
+    const report = new Report(64 << 10);
+    report.check(this.call.pf_search_log(report.bytes));
+    return report.text.split("\n").filter((line) => line !== "");
+  }
+
+  /** CUDA's version of the driver and NVRTC's, as 1000 · major + 10 · minor; 0 where not open. */
+  versions(): { driver: number; nvrtc: number } {
+    const [driver, nvrtc] = [this.words.subarray(0, 1), this.words.subarray(1, 2)];
+    this.check(this.call.pf_versions(this.out, driver, nvrtc));
+    return { driver: driver[0], nvrtc: nvrtc[0] };
+  }
+
+  // ---- devices ------------------------------------------------------------------------------
+
+  deviceCount(): number {
+    this.check(this.call.pf_device_count(this.out, this.words));
+    return this.words[0];
+  }
+
+  /** Opens a device; each open wants one close. */
+  deviceOpen(ordinal: number): Handle {
+    this.check(this.call.pf_device_open(this.out, ordinal, this.longs));
+    return this.longs[0];
+  }
+
+  deviceClose(device: Handle): void {
+    this.check(this.call.pf_device_close(this.out, device));
+  }
+
+  deviceName(device: Handle): string {
+    this.check(this.call.pf_device_name(this.out, device));
+    return this.report.text;
+  }
+
+  /** Values of attributes by CUDA's numbers (CUdevice_attribute). */
+  deviceAttributes(device: Handle, which: readonly number[]): number[] {
+    const wanted = Int32Array.from(which), values = new Int32Array(which.length);
+    const count = which.length;
+    this.check(this.call.pf_device_attributes(this.out, device, wanted, values, count));
+    return [...values];
+  }
+
+  // ---- memory -------------------------------------------------------------------------------
+
+  memory(device: Handle): DeviceMemory {
+    const at = [0, 1, 2, 3].map((k) => this.longs.subarray(k, k + 1));
+    this.check(this.call.pf_memory(this.out, device, at[0], at[1], at[2], at[3]));
+    const [live, pooled, available, total] = [...this.longs].map(Number);
+    return { live, pooled, available, total };
+  }
+
+  alloc(device: Handle, bytes: number): bigint {
+    this.check(this.call.pf_alloc(this.out, device, BigInt(bytes), this.longs));
+    return this.longs[0];
+  }
+
+  /** Work queued before on the device's own stream may still use the allocation. */
+  free(device: Handle, address: bigint): void {
+    this.check(this.call.pf_free(this.out, device, address));
+  }
+
+  /** Gives what is kept for reuse back to the driver. */
+  trim(device: Handle): void {
+    this.check(this.call.pf_trim(this.out, device));
+  }
+
+  /** Queues a copy to the device; `source` may change afterwards. */
+  upload(device: Handle, stream: Handle, target: bigint, source: Bytes): void {
+    const bytes = BigInt(source.byteLength);
+    this.check(
+      this.call.pf_upload(this.out, device, stream, target, pointed(source), bytes),
+    );
+  }
+
+  /** The same on another thread; `source` must not change until it settles. */
+  async uploadAsync(device: Handle, stream: Handle, target: bigint, source: Bytes): Promise<void> {
+    const from = pointed(source), bytes = BigInt(source.byteLength);
+    await this.wait(
+      (report) => this.call.pf_upload_nonblocking(report, device, stream, target, from, bytes),
+      [from],
+    );
+  }
+
+  /** Fills `target` from the device; waits for what is queued on the stream before. */
+  downloadSync(device: Handle, stream: Handle, target: Bytes, source: bigint): void {
+    const bytes = BigInt(target.byteLength);
+    this.check(
+      this.call.pf_download(this.out, device, stream, pointed(target), source, bytes),
+    );
+  }
+
+  /** The same on another thread. */
+  async download(device: Handle, stream: Handle, target: Bytes, source: bigint): Promise<void> {
+    const to = pointed(target), bytes = BigInt(target.byteLength);
+    await this.wait(
+      (report) => this.call.pf_download_nonblocking(report, device, stream, to, source, bytes),
+      [to],
+    );
+  }
+
+  /** Queues a copy within the device. */
+  copy(device: Handle, stream: Handle, target: bigint, source: bigint, bytes: number): void {
+    this.check(this.call.pf_copy(this.out, device, stream, target, source, BigInt(bytes)));
+  }
+
+  /** Queues filling with one byte. */
+  fill(device: Handle, stream: Handle, target: bigint, byte: number, bytes: number): void {
+    this.check(this.call.pf_fill(this.out, device, stream, target, byte, BigInt(bytes)));
+  }
+
+  // ---- streams and events -------------------------------------------------------------------
+
+  streamCreate(device: Handle): Handle {
+    this.check(this.call.pf_stream_create(this.out, device, this.longs));
+    return this.longs[0];
+  }
+
+  streamFree(device: Handle, stream: Handle): void {
+    this.check(this.call.pf_stream_free(this.out, device, stream));
+  }
+
+  /** Later work of the stream waits for the event. */
+  streamWait(device: Handle, stream: Handle, event: Handle): void {
+    this.check(this.call.pf_stream_wait(this.out, device, stream, event));
+  }
+
+  /** A new event behind the work that a stream has now. */
+  eventRecord(device: Handle, stream: Handle): Handle {
+    this.check(this.call.pf_event_record(this.out, device, stream, this.longs));
+    return this.longs[0];
+  }
+
+  /** Whether the event has happened. */
+  eventQuery(device: Handle, event: Handle): boolean {
+    this.check(this.call.pf_event_query(this.out, device, event, this.words));
+    return this.words[0] !== 0;
+  }
+
+  /** Waits for an event on another thread. */
+  async eventWait(device: Handle, event: Handle): Promise<void> {
+    await this.wait(
+      (report) => this.call.pf_event_wait_nonblocking(report, device, event),
+      [],
+    );
+  }
+
+  /** Milliseconds of the device's clock between two events that have happened. */
+  eventElapsed(device: Handle, from: Handle, to: Handle): number {
+    this.check(this.call.pf_event_elapsed(this.out, device, from, to, this.floats));
+    return this.floats[0];
+  }
+
+  eventFree(device: Handle, event: Handle): void {
+    this.check(this.call.pf_event_free(this.out, device, event));
+  }
+
+  /** Waits for all work of the device on another thread. */
+  async synchronize(device: Handle): Promise<void> {
+    await this.wait((report) => this.call.pf_synchronize_nonblocking(report, device), []);
+  }
+
+  /** The same, blocking. */
+  synchronizeSync(device: Handle): void {
+    this.check(this.call.pf_synchronize(this.out, device));
+  }
+
+  // ---- programs -----------------------------------------------------------------------------
+
+  /**
+   * Compiles CUDA C++ for a device and loads it. `options` are NVRTC's, without the architecture;
+   * `cache` is the folder where binaries are kept, empty for none.
+   */
+  compileSync(
+    device: Handle,
+    source: string,
+    name: string,
+    options: readonly string[],
+    cache: string,
+  ): CompiledModule {
+    const texts = [source, name, options.join("\n"), cache].map(cString);
+    const report = new Report(LOG_BYTES);
+    report.check(
+      this.call.pf_compile(
+        report.bytes,
+        device,
+        texts[0],
+        texts[1],
+        texts[2],
+        texts[3],
+        this.longs,
+        this.words,
+      ),
+      source,
+    );
+    return { module: this.longs[0], cached: this.words[0] !== 0, notes: report.text };
+  }
+
+  /** The same on another thread. */
+  async compile(
+    device: Handle,
+    source: string,
+    name: string,
+    options: readonly string[],
+    cache: string,
+  ): Promise<CompiledModule> {
+    const texts = [source, name, options.join("\n"), cache].map(cString);
+    const module = new BigUint64Array(1), cached = new Int32Array(1);
+    const report = await this.wait(
+      (report) =>
+        this.call.pf_compile_nonblocking(
+          report,
+          device,
+          texts[0],
+          texts[1],
+          texts[2],
+          texts[3],
+          module,
+          cached,
+        ),
+      [...texts, module, cached],
+      LOG_BYTES,
+      source,
+    );
+    return { module: module[0], cached: cached[0] !== 0, notes: report.text };
+  }
+
+  moduleFree(device: Handle, module: Handle): void {
+    this.check(this.call.pf_module_free(this.out, device, module));
+  }
+
+  /** Compiles for an architecture such as 90, with NVRTC alone, on another thread. */
+  async compileBinary(
+    architecture: number,
+    source: string,
+    name: string,
+    options: readonly string[],
+  ): Promise<{ binary: Uint8Array<ArrayBuffer>; notes: string }> {
+    const texts = [source, name, options.join("\n")].map(cString);
+    const size = new BigUint64Array(1);
+    let binary = new Uint8Array(1 << 20);
+    for (;;) {
+      const room = binary;
+      const report = await this.wait(
+        (report) =>
+          this.call.pf_compile_binary_nonblocking(
+            report,
+            architecture,
+            texts[0],
+            texts[1],
+            texts[2],
+            room,
+            BigInt(room.byteLength),
+            size,
+          ),
+        [...texts, room, size],
+        LOG_BYTES,
+        source,
+      );
+      const bytes = Number(size[0]);
+      if (bytes <= room.byteLength) return { binary: room.slice(0, bytes), notes: report.text };
+      binary = new Uint8Array(bytes);
+    }
+  }
+
+  /** Finds a kernel and lets it use so many bytes of dynamic shared memory. */
+  function(device: Handle, module: Handle, name: string, dynamicShared: number): KernelFunction {
+    this.check(
+      this.call.pf_function(
+        this.out,
+        device,
+        module,
+        cString(name),
+        dynamicShared,
+        this.longs,
+        this.words,
+      ),
+    );
+    const [registers, localBytes, sharedBytes, threads] = this.words;
+    return { function: this.longs[0], registers, localBytes, sharedBytes, threads };
+  }
+
+  /** Blocks of a kernel that one multiprocessor holds. */
+  occupancy(device: Handle, kernel: Handle, threads: number, dynamicShared: number): number {
+    this.check(
+      this.call.pf_occupancy(this.out, device, kernel, threads, dynamicShared, this.words),
+    );
+    return this.words[0];
+  }
+
+  /**
+   * Queues a launch. `dims`: grid x y z, block x y z, bytes of dynamic shared memory. Argument k is
+   * read at `arguments_` + offsets[k], during the call.
+   */
+  launch(
+    device: Handle,
+    stream: Handle,
+    kernel: Handle,
+    dims: Uint32Array<ArrayBuffer>,
+    arguments_: Uint8Array<ArrayBuffer>,
+    offsets: Uint32Array<ArrayBuffer>,
+  ): void {
+    this.check(
+      this.call.pf_launch(
+        this.out,
+        device,
+        stream,
+        kernel,
+        dims,
+        arguments_,
+        offsets,
+        offsets.length,
+      ),
+    );
+  }
+}
