@@ -41,7 +41,7 @@ import {
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
-  /** Where it runs; default "auto". */
+  /** Where it runs; default "auto". A list divides the rows between several of one kind. */
   readonly device?: Device;
   /** How floats are added up; default "compensated" (blocks of 64, compensated block totals). */
   readonly sumScheme?: SumScheme;
@@ -236,37 +236,37 @@ class FoldRun {
 
   async #run(control: RunControl): Promise<void> {
     const used: TensorStorage[] = [];
+    let results: Held[] | null = null;
     try {
       for (const t of this.#tensors) {
         const storage = storageOf(t);
         storage.enter();
         used.push(storage);
       }
-      const results = await this.#launch(used, control);
-      this.#outputs.forEach((output, slot) => output.receive(results[slot]));
+      while (results === null) {
+        try {
+          results = await this.#launch(used, control);
+        } catch (error) {
+          await this.#makeRoom(error);
+        }
+      }
     } finally {
       for (const storage of used) storage.leave();
     }
+    for (const [slot, output] of this.#outputs.entries()) output.receive(results[slot]);
     // history goes once the result is there, and each result is its own tensor's alone
     this.#tensors = [];
     this.#outputs = [];
   }
 
-  /** Launches, and again where the engine's memory was full and room could be made. */
-  async #launch(inputs: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
-    for (;;) {
-      try {
-        return await this.#launchOnce(inputs, control);
-      } catch (error) {
-        const isFull = error instanceof PairfoldError && error.code === "memory";
-        const hasRoom = isFull &&
-          (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine));
-        if (!hasRoom) throw error;
-      }
-    }
+  /** Makes room where the engine's memory was full; throws what went wrong if it cannot. */
+  async #makeRoom(error: unknown): Promise<void> {
+    const isFull = error instanceof PairfoldError && error.code === "memory";
+    if (isFull && (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine))) return;
+    throw error;
   }
 
-  async #launchOnce(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
+  async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.#kernel;
     // tensors that are there cost no turn of the event loop

@@ -9,13 +9,16 @@ import { SharedRun } from "./shared_run.ts";
 /** Computes numbers and has the storage `receive` them before it resolves. */
 export type Compute = (control: RunControl) => Promise<void>;
 
+const NONE: Map<Engine, Copy> = new Map();
+
 /** Numbers of one tensor, or of several that differ in shape alone. */
 export class TensorStorage {
   /** What was, or will be, computed. */
   readonly explain: () => string;
   #compute: Compute | null = null;
   #host: NumberArray | null = null;
-  readonly #copies = new Map<Engine, Copy>();
+  /** Copies in engines' memory; most tensors on the host never have any. */
+  #copies: Map<Engine, Copy> = NONE;
   #download: SharedRun<NumberArray> | null = null;
   #users = 0;
   #isGone = false;
@@ -81,7 +84,7 @@ export class TensorStorage {
     if (this.#compute !== null && !this.isComputed) await this.#compute(control);
     const computed = this.#copies.get(engine);
     if (computed !== undefined) return computed.array;
-    const host = await this.onHost(control);
+    const host = this.#host ?? await this.onHost(control);
     const uploaded = this.#copies.get(engine); // another user may have been faster
     if (uploaded !== undefined) return uploaded.array;
     const placed = engine.place(host);
@@ -129,6 +132,7 @@ export class TensorStorage {
 
   #keep(array: DeviceArray): void {
     const copy: Copy = { array, owner: new WeakRef(this) };
+    if (this.#copies === NONE) this.#copies = new Map();
     this.#copies.set(array.engine, copy);
     copiesOn(array.engine).add(copy);
     net.register(this, copy, copy);
