@@ -31,7 +31,7 @@ export type {
   Progress,
   WasmOptions,
 } from "./src/engine/mod.ts";
-export { doctor, memory, wasm, WasmEngine } from "./src/engine/mod.ts";
+export { cuda, CudaEngine, doctor, memory, wasm, WasmEngine } from "./src/engine/mod.ts";
 export type {
   GenredFunction,
   GenredInput,

@@ -2,6 +2,13 @@
 // runs folds there, opened once per process; what all of them hold in memory.
 
 import { PairfoldError } from "../error.ts";
+import {
+  type CudaEngine,
+  type CudaOptions,
+  type CudaSearch,
+  findCuda,
+  openCuda,
+} from "./cuda/mod.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
 import { several } from "./several.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
@@ -26,10 +33,24 @@ interface Kind {
 /** What may stand before the colon of a name. */
 const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["wasm", { isNumbered: false, open: () => new WasmEngine() }],
+  ["cuda", { isNumbered: true, open: (ordinal) => openCuda({ ordinal }) }],
 ]);
 
-/** What "auto" takes. */
-const BEST = "wasm";
+/** What became of looking for a card for "auto"; looked for once. */
+let search: CudaSearch | null = null;
+
+function searched(): CudaSearch {
+  if (search !== null) return search;
+  search = findCuda();
+  if (search.engine !== null) {
+    opened.set("cuda:0", remembered(search.engine));
+  } else if (search.isBroken) {
+    console.warn(
+      `Pairfold: there is a card, but it cannot be used; folds run on the CPU.\n${search.reason}`,
+    );
+  }
+  return search;
+}
 
 const opened = new Map<string, Engine>();
 /** Engines that were asked for, as long as somebody has them. */
@@ -45,6 +66,14 @@ function remembered<E extends Engine>(engine: E): E {
     gone.register(engine, ref);
   }
   return engine;
+}
+
+/**
+ * Makes a CUDA engine with options of its own; pass it as `device`. Throws `PairfoldError` (device)
+ * where there is no such card, with all that was looked for.
+ */
+export function cuda(options: CudaOptions = {}): CudaEngine {
+  return remembered(openCuda(options));
 }
 
 /** Makes a WebAssembly engine with options of its own; pass it as `device`. */
@@ -75,7 +104,8 @@ function openNamed(name: string): Engine {
 
 /** The engine of a device. Throws `PairfoldError` (device) for one that is not there. */
 export function engineOf(device: Device = "auto"): Engine {
-  if (typeof device === "string") return openNamed(device === "auto" ? BEST : device);
+  if (device === "auto") return searched().engine ?? openNamed("wasm");
+  if (typeof device === "string") return openNamed(device);
   if (isList(device)) return several(device.map((one) => engineOf(one)));
   return remembered(device);
 }
@@ -118,9 +148,18 @@ export function memory(): EngineMemory[] {
  * ```
  */
 export function doctor(): string {
-  const engine = engineOf("auto");
+  const { engine: card, ...rest } = searched();
+  const wasm = openNamed("wasm");
+  const indented = (lines: readonly string[]): string[] =>
+    lines.flatMap((line) => line.split("\n")).map((line) => `  ${line}`);
   return [
-    `device "auto" takes ${engine.name}: it needs no permission, no compiler and no driver`,
-    ...engine.describe().map((line) => `  ${line}`),
+    card === null
+      ? `device "auto" takes wasm: it needs no permission, no compiler and no driver`
+      : `device "auto" takes ${card.name}: a card is faster than the CPU`,
+    ...(card === null
+      ? ["cuda: not available", ...indented(["reason" in rest ? rest.reason : ""])]
+      : [card.name, ...indented(card.describe())]),
+    wasm.name,
+    ...indented(wasm.describe()),
   ].join("\n");
 }

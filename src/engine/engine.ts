@@ -90,8 +90,10 @@ export interface Engine {
   readonly math: MathFunctions;
   /** Lines about what was found, for `doctor()`. */
   describe(): string[];
-  /** Compiles a kernel for folds with this many rows, or finds it compiled. */
-  compile(kernel: Kernel, rows: number): Program;
+  /** Compiles a kernel for folds with so many rows and columns, or finds it compiled. */
+  compile(kernel: Kernel, rows: number, columns: number): Program;
+  /** Opens what can only be opened asynchronously; awaited before all that follows. */
+  open?(): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */
   allocate(dtype: DType, length: number): Held;
   /**

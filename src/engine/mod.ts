@@ -1,6 +1,8 @@
 // Engines: the interface, the WebAssembly engine, several as one, the choice, the dense oracle.
 
+export { CudaEngine, type CudaOptions } from "./cuda/mod.ts";
 export {
+  cuda,
   type Device,
   type DeviceName,
   doctor,

@@ -151,9 +151,12 @@ class SeveralEngines implements Engine {
     ]);
   }
 
-  compile(kernel: Kernel, rows: number): Program {
+  compile(kernel: Kernel, rows: number, columns: number): Program {
     const share = Math.ceil(rows / this.engines.length);
-    return new SeveralProgram(kernel, this.engines.map((engine) => engine.compile(kernel, share)));
+    return new SeveralProgram(
+      kernel,
+      this.engines.map((engine) => engine.compile(kernel, share, columns)),
+    );
   }
 
   allocate(dtype: DType, length: number): NumberArray {

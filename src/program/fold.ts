@@ -208,7 +208,7 @@ class FoldRun {
   }
 
   explain(): string {
-    const program = this.#engine.compile(this.#kernel, this.#rows);
+    const program = this.#engine.compile(this.#kernel, this.#rows, this.#columns);
     const { target, schedule, source } = program.explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
@@ -269,13 +269,14 @@ class FoldRun {
   async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.#kernel;
+    if (engine.open !== undefined) await engine.open();
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
       const isUniform = descriptions[slot].axis === "uniform";
       inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
     }
-    const program = engine.compile(this.#kernel, this.#rows);
+    const program = engine.compile(this.#kernel, this.#rows, this.#columns);
     const offsets = descriptions.map(() => 0);
     const segments = this.#segments.map((rectangle) => ({ ...rectangle, offsets }));
     const outputs: Held[] = [];

@@ -1,6 +1,5 @@
 // Spells types, constants and operations of the loop IR as CUDA C++ expressions of one lane.
 
-import { PairfoldError } from "../../error.ts";
 import { isFloat, type MathOperation, type Operation, type Type } from "../../loop/mod.ts";
 
 /** The C++ type of a lane. */

@@ -1,7 +1,6 @@
 // The shim with driver and NVRTC open, once per process and choice of libraries. Leaves: the runtime,
 // or one PairfoldError that lists what was looked for.
 
-import { PairfoldError } from "../../error.ts";
 import { cacheFolder } from "./host.ts";
 import type { LibraryOptions } from "./library.ts";
 import { Shim } from "./shim.ts";
@@ -27,17 +26,10 @@ const opening = new Map<string, Promise<Runtime>>();
 const keyOf = ({ library, cache, prebuilt, driver, nvrtc }: RuntimeOptions): string =>
   JSON.stringify([library, cache, prebuilt?.href, driver, nvrtc]);
 
-/** Opens driver and NVRTC; what went wrong is told with all that was tried. */
+/** Opens driver and NVRTC. */
 function runtimeOf(shim: Shim, options: RuntimeOptions): Runtime {
-  try {
-    shim.openDriver(options.driver);
-    shim.openNvrtc(options.nvrtc);
-  } catch (error) {
-    if (!(error instanceof PairfoldError)) throw error;
-    const tried = shim.searchLog().map((line) => `  ${line}`);
-    const missing = error.message.replace(/^PairfoldError\[\w+\]: /, "");
-    throw new PairfoldError(error.code, [missing, ...tried].join("\n"), { cause: error });
-  }
+  shim.openDriver(options.driver);
+  shim.openNvrtc(options.nvrtc);
   const runtime = { shim, cache: cacheFolder(options.cache) ?? "" };
   opened.set(keyOf(options), runtime);
   return runtime;
