@@ -33,11 +33,13 @@ import {
   type DType,
   freeLostCopies,
   freeSpareCopies,
+  type Origin,
   SharedRun,
   storageOf,
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
+import { depthOver, shorten } from "./origins.ts";
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
@@ -147,7 +149,7 @@ function kernelOf(fold: Fold, math: MathFunctions): Kernel {
 const FLOATS = { float32: "f32", float64: "f64" } as const;
 
 /** One run of a fold, shared by all that read its outputs. */
-class FoldRun {
+class FoldRun implements Origin {
   readonly #engine: Engine;
   readonly #fold: Fold;
   readonly #kernel: Kernel;
@@ -159,8 +161,9 @@ class FoldRun {
   /** What gets the results. */
   #outputs: readonly TensorStorage[];
   #running: SharedRun<void> | null = null;
+  readonly depth: number;
 
-  constructor(request: FoldRequest) {
+  constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     const { axis, M, N, choices, reduction, k } = request;
     const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
     const { formula, weight, variables, tensors } = canonicalise(
@@ -197,9 +200,16 @@ class FoldRun {
     this.#segments = request.segments ?? [all];
     const outputRows = request.outputRows ?? this.#rows;
     this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
-    this.#outputs = this.#kernel.outputs.map(() =>
-      new TensorStorage((control) => this.#join(control), () => this.explain())
-    );
+    this.depth = depthOver(this.needs);
+    this.#outputs = outputs ??
+      this.#kernel.outputs.map(() =>
+        new TensorStorage((control) => this.join(control), () => this.explain(), this)
+      );
+  }
+
+  /** The storages of its inputs, as long as it has not run. */
+  get needs(): readonly TensorStorage[] {
+    return this.#tensors.map(storageOf);
   }
 
   /** The storage of each output. */
@@ -227,7 +237,7 @@ class FoldRun {
   }
 
   /** Runs the fold, or joins the run that goes on. */
-  #join(control: RunControl): Promise<void> {
+  join(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
       this.#running = new SharedRun((shared) => this.#run(shared));
     }
@@ -238,6 +248,7 @@ class FoldRun {
     const used: TensorStorage[] = [];
     let results: Held[] | null = null;
     try {
+      await shorten(this, control);
       for (const t of this.#tensors) {
         const storage = storageOf(t);
         storage.enter();
@@ -292,6 +303,15 @@ class FoldRun {
       throw error;
     }
   }
+}
+
+/** Runs a fold whose results belong to storages that are there already. */
+export function foldInto(
+  request: FoldRequest,
+  outputs: readonly TensorStorage[],
+  control: RunControl,
+): Promise<void> {
+  return new FoldRun(request, outputs).join(control);
 }
 
 /** Shape of each output of a fold with so many rows. */

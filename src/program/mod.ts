@@ -1,6 +1,12 @@
-// The deferred graph of tensors: folds, their gradients and their differentials.
+// Programs of tensors: deferred folds and tensor operations, and derivatives through both.
 
 export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
+export { elementwise, type TensorOperand } from "./elementwise.ts";
 export { fold, type FoldChoices, type FoldRequest, shapeOf, transpose } from "./fold.ts";
 export { foldGradient, type GradientRequest } from "./gradient.ts";
+export { take, type TensorIndices } from "./gather.ts";
+export { alias, broadcastTo, reshape } from "./linear.ts";
+export { concatenate, stack } from "./movement.ts";
+export { matmul, where } from "./operations.ts";
+export { record, type Rule } from "./trace.ts";

@@ -9,6 +9,14 @@ import { SharedRun } from "./shared_run.ts";
 /** Computes numbers and has the storage `receive` them before it resolves. */
 export type Compute = (control: RunControl) => Promise<void>;
 
+/** How numbers come about, for what looks through deferred tensors; gone once they are there. */
+export interface Origin {
+  /** What they are computed from. */
+  readonly needs: readonly TensorStorage[];
+  /** The length of the longest chain of origins that leads here. */
+  readonly depth: number;
+}
+
 const NONE: Map<Engine, Copy> = new Map();
 
 /** Numbers of one tensor, or of several that differ in shape alone. */
@@ -16,6 +24,7 @@ export class TensorStorage {
   /** What was, or will be, computed. */
   readonly explain: () => string;
   #compute: Compute | null = null;
+  #origin: Origin | null = null;
   #host: NumberArray | null = null;
   /** Copies in engines' memory; most tensors on the host never have any. */
   #copies: Map<Engine, Copy> = NONE;
@@ -25,8 +34,9 @@ export class TensorStorage {
   /** Whether copies are to go once nobody uses them. */
   #isReleased = false;
 
-  constructor(source: Held | Compute, explain: () => string) {
+  constructor(source: Held | Compute, explain: () => string, origin: Origin | null = null) {
     this.explain = explain;
+    this.#origin = origin;
     if (typeof source === "function") this.#compute = source;
     else this.receive(source);
   }
@@ -39,6 +49,11 @@ export class TensorStorage {
   /** Whether the numbers were given up. */
   get isGone(): boolean {
     return this.#isGone;
+  }
+
+  /** What will be computed, where that can be looked through; null once the numbers are there. */
+  get origin(): Origin | null {
+    return this.#origin;
   }
 
   /** The numbers where they stand on the host, not a copy. */
@@ -56,6 +71,7 @@ export class TensorStorage {
     const isWanted = !this.isComputed && (!this.#isGone || this.#users > 0);
     if (isWanted) {
       this.#compute = null;
+      this.#origin = null;
       if (isDeviceArray(held)) this.#keep(held);
       else this.#host = held;
     } else if (isDeviceArray(held) && this.#copies.get(held.engine)?.array !== held) {
@@ -71,6 +87,11 @@ export class TensorStorage {
   /** Ends a use. */
   leave(): void {
     if (--this.#users === 0 && this.#isReleased) this.#release();
+  }
+
+  /** Has the numbers computed, wherever. For users. */
+  async ensure(control: RunControl): Promise<void> {
+    if (!this.isComputed && this.#compute !== null) await this.#compute(control);
   }
 
   /** The numbers on the host, not a copy. For users. */
@@ -121,6 +142,7 @@ export class TensorStorage {
     for (const copy of [...this.#copies.values()]) this.#free(copy);
     if (!this.#isGone) return;
     this.#compute = null;
+    this.#origin = null;
     this.#host = null;
   }
 
