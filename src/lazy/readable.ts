@@ -1,11 +1,10 @@
 // Symbolic matrices as numbers: whole, by rows, by blocks, under a guard for memory; and choosing
 // rows and columns, which stays symbolic.
 
-import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
 import { dense, type FoldChoices } from "../program/mod.ts";
-import { allocate, Tensor, tensor } from "../tensor/mod.ts";
+import { type Tensor, tensor } from "../tensor/mod.ts";
 import { floatTypeOf, type Input, type Inputs } from "./inputs.ts";
 import { axisOf, type FoldAxis, Symbolic } from "./symbolic.ts";
 
@@ -42,15 +41,7 @@ function positions(op: string, indices: Indices, axis: Axis, rows: number): Int3
 
 /** Rows of a tensor, in an order, once somebody reads them. */
 function gathered(t: Tensor, dim: number, at: Int32Array): Tensor {
-  const pick = (data: NumberArray): NumberArray => {
-    const out = allocate(t.dtype, at.length * dim);
-    at.forEach((row, k) => out.set(data.subarray(row * dim, (row + 1) * dim), k * dim));
-    return out;
-  };
-  return new Tensor([at.length, dim], t.dtype, {
-    resolve: async (control) => pick(await t.resolve(control)),
-    explain: () => `${at.length} rows of: ${t.explain()}`,
-  });
+  return t.reshape(t.size / dim, dim).take(at);
 }
 
 /** Symbolic matrices whose entries can be read. */

@@ -1,6 +1,6 @@
 // Tensors as another type, on the host.
 
-import { type DType, type NumberArray } from "../engine/mod.ts";
+import type { DType, NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { allocate, type Tensor } from "../tensor/mod.ts";
 import { hostTensor } from "./steps.ts";

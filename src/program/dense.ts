@@ -2,8 +2,13 @@
 // column each, with a reduction that hands a single value on as it is.
 
 import type { NumberArray } from "../engine/mod.ts";
-import { allocate, type DType, reshaped, Tensor } from "../tensor/mod.ts";
+import { PairfoldError } from "../error.ts";
+import { allocate, type DType, reshaped, Tensor, tensor } from "../tensor/mod.ts";
+import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
 import { fold, type FoldRequest, type Rectangle } from "./fold.ts";
+import { take } from "./gather.ts";
+import { reshape } from "./linear.ts";
+import { isTraced } from "./trace.ts";
 
 /** A formula over tensors, and its size. */
 export type DenseRequest = Omit<
@@ -22,9 +27,61 @@ function columnByColumn(rows: number, count: number): Rectangle[] {
   }));
 }
 
+/**
+ * The same with derivatives: rows of i and of j, repeated for every pair, are rows of one fold over
+ * a single column.
+ */
+function densePairs(request: DenseRequest): Tensor {
+  const { M, N, formula } = request;
+  const places = { i: new Int32Array(M * N), j: new Int32Array(M * N) };
+  for (let i = 0, at = 0; i < M; i++) {
+    for (let j = 0; j < N; j++, at++) {
+      places.i[at] = i;
+      places.j[at] = j;
+    }
+  }
+  const inputs = new Map<number, Tensor>();
+  const repeated = (t: Tensor, axis: Axis, dim: number): Node => {
+    const rows = take(reshape(t, [t.size / dim, dim]), places[axis], 0);
+    inputs.set(rows.id, rows);
+    return variable(rows.id, "i", dim, t.dtype === "int32" ? "index" : "float");
+  };
+  const known = new Map<Node, Node>();
+  const pairs = transform(formula, (leaf) => {
+    let node = known.get(leaf);
+    if (node !== undefined) return node;
+    if (leaf.kind === "index") {
+      const indices = tensor(places[leaf.axis], [M * N, 1], { copy: false });
+      inputs.set(indices.id, indices);
+      node = variable(indices.id, "i", 1, "index");
+    } else if (leaf.kind === "variable") {
+      const input = request.inputs.get(leaf.slot);
+      if (input === undefined) throw new PairfoldError("internal", `no tensor for ${leaf.slot}`);
+      if (leaf.axis === "p") {
+        inputs.set(leaf.slot, input);
+        node = leaf;
+      } else node = repeated(input, leaf.axis, leaf.dim);
+    } else node = leaf;
+    known.set(leaf, node);
+    return node;
+  });
+  const [values] = fold({
+    ...request,
+    formula: pairs,
+    inputs,
+    reduction: "sum",
+    axis: "j",
+    M: M * N,
+    N: 1,
+    k: 1,
+  });
+  return reshape(values, [M, N, formula.dim]);
+}
+
 /** A tensor [M, N, D] of the formula's values. */
 export function dense(request: DenseRequest): Tensor {
   const { M, N, formula } = request;
+  if (isTraced(request.inputs.values())) return densePairs(request);
   // The fewer columns the better: with i folded, columns are the i and the result stands as it is
   // wanted, else it stands transposed. The maximum of one value is that value, NaN and −0 too.
   const isStraight = M <= N;

@@ -2,9 +2,10 @@
 
 import { differential } from "../autodiff/mod.ts";
 import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
-import { reshaped, type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { fold, type FoldRequest, shapeOf } from "./fold.ts";
+import { reshape } from "./linear.ts";
 
 /** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */
 export interface Tangent {
@@ -52,5 +53,5 @@ export function foldDifferential(request: DifferentialRequest): Tensor {
     k: 1,
   } as const;
   const [sums] = fold(sumOf);
-  return reshaped(sums, shape);
+  return reshape(sums, shape);
 }

@@ -40,6 +40,7 @@ import {
   TensorStorage,
 } from "../tensor/mod.ts";
 import { depthOver, shorten } from "./origins.ts";
+import { isTraced, record, type Rule } from "./trace.ts";
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
@@ -319,14 +320,50 @@ export function shapeOf({ reduction, formula, weight, k }: FoldRequest, rows: nu
   return resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0);
 }
 
+/** Says how a fold is differentiated. */
+export type FoldRule = (
+  request: FoldRequest,
+  variables: readonly VariableNode[],
+  outputs: readonly Tensor[],
+) => Rule;
+
+let ruleOfFolds: FoldRule | null = null;
+
+/** Derivatives of folds are folds again, so that their rule comes from a file after this one. */
+export function provideFoldRule(rule: FoldRule): void {
+  ruleOfFolds = rule;
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
   const { reduction, axis, M, N, dtype } = request;
   const shape = shapeOf(request, request.outputRows ?? (axis === "j" ? M : N));
   const { outputs } = run;
-  return reductions[reduction].outputs.map((number, slot) => {
+  const results = reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     return new Tensor(shape, outputType, outputs[slot]);
+  });
+  noteFold(request, results);
+  return results;
+}
+
+/** Tells those who watch an input. */
+function noteFold(request: FoldRequest, outputs: readonly Tensor[]): void {
+  const { formula, weight, inputs } = request;
+  if (!isTraced(inputs.values())) return;
+  const variables: VariableNode[] = [];
+  const tensors: Tensor[] = [];
+  for (const node of topological(...weight ? [formula, weight] : [formula])) {
+    const t = node.kind === "variable" ? inputs.get(node.slot) : undefined;
+    if (node.kind !== "variable" || t === undefined || t.dtype === "int32") continue;
+    variables.push(node);
+    tensors.push(t);
+  }
+  record(tensors, outputs, () => {
+    if (ruleOfFolds !== null && request.segments === undefined) {
+      return ruleOfFolds(request, variables, outputs);
+    }
+    throw new PairfoldError("internal", "a fold over rectangles has no derivative of its own");
   });
 }

@@ -1,5 +1,7 @@
 // Programs of tensors: deferred folds and tensor operations, and derivatives through both.
 
+import "./fold_rule.ts";
+
 export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
 export { elementwise, type TensorOperand } from "./elementwise.ts";
@@ -10,3 +12,15 @@ export { alias, broadcastTo, reshape } from "./linear.ts";
 export { concatenate, stack } from "./movement.ts";
 export { matmul, where } from "./operations.ts";
 export { record, type Rule } from "./trace.ts";
+export {
+  grad,
+  type Gradients,
+  type GradOptions,
+  hvp,
+  jvp,
+  likeTensor,
+  pulled,
+  valueAndGrad,
+  watched,
+} from "./transforms.ts";
+export type { TensorTree } from "./tree.ts";

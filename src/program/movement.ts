@@ -149,6 +149,11 @@ export function zerosLike(t: Tensor): Tensor {
   return new Tensor(t.shape, t.dtype, allocate(t.dtype, t.size));
 }
 
+/** Ones. */
+export function ones(shape: readonly number[], dtype: Tensor["dtype"]): Tensor {
+  return new Tensor(shape, dtype, allocate(dtype, sizeOf(shape)).fill(1));
+}
+
 /**
  * Tensors of one shape side by side along a new axis (the first by default).
  *

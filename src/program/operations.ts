@@ -1,6 +1,6 @@
 // Hands the operations of this folder to the methods of tensors; and those that are functions.
 
-import { provideOperations, Tensor } from "../tensor/mod.ts";
+import { provideOperations, type Tensor } from "../tensor/mod.ts";
 import { cumSum, reduce } from "./axes.ts";
 import { cast } from "./cast.ts";
 import { elementwise, type TensorOperand } from "./elementwise.ts";

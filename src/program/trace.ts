@@ -96,9 +96,10 @@ export class Tape {
 const tapes: Tape[] = [];
 
 /** Whether somebody watches one of some tensors. */
-export function isTraced(inputs: readonly Tensor[]): boolean {
-  for (const tape of tapes) {
-    for (const t of inputs) if (tape.isActive(t)) return true;
+export function isTraced(inputs: Iterable<Tensor>): boolean {
+  if (tapes.length === 0) return false;
+  for (const t of inputs) {
+    for (const tape of tapes) if (tape.isActive(t)) return true;
   }
   return false;
 }
@@ -113,7 +114,7 @@ export function record(
   outputs: readonly Tensor[],
   rule: () => Rule,
 ): void {
-  if (tapes.length === 0 || !isTraced(inputs)) return;
+  if (!isTraced(inputs)) return;
   const step = { inputs, outputs, rule: rule() };
   for (const tape of tapes) tape.note(step);
 }
