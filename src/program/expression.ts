@@ -193,26 +193,23 @@ interface Pending {
 function collected(root: Elementwise): Pending {
   const members: Elementwise[] = [];
   const leaves = new Set<TensorStorage>();
-  const seen = new Set<Elementwise>([root]);
-  const open: { readonly member: Elementwise; isDone: boolean }[] = [
-    { member: root, isDone: false },
-  ];
-  while (open.length > 0) {
-    const top = open[open.length - 1];
-    if (top.isDone) {
-      members.push(top.member);
+  const entered = new Set<Elementwise>();
+  const done = new Set<Elementwise>();
+  const open: Elementwise[] = [root];
+  for (let member = open.at(-1); member !== undefined; member = open.at(-1)) {
+    if (entered.has(member)) {
       open.pop();
+      if (!done.has(member)) members.push(member);
+      done.add(member);
       continue;
     }
-    top.isDone = true;
-    for (const operand of top.member.operands) {
+    entered.add(member);
+    for (const operand of member.operands) {
       if (typeof operand === "number") continue;
-      const { origin } = operand.storage;
-      if (!(origin instanceof Elementwise)) leaves.add(operand.storage);
-      else if (!seen.has(origin)) {
-        seen.add(origin);
-        open.push({ member: origin, isDone: false });
-      }
+      const { storage } = operand;
+      storage.check();
+      if (!(storage.origin instanceof Elementwise)) leaves.add(storage);
+      else if (!entered.has(storage.origin)) open.push(storage.origin);
     }
   }
   let isHere = true;
@@ -221,23 +218,28 @@ function collected(root: Elementwise): Pending {
 }
 
 async function materialise(root: Elementwise, control: RunControl): Promise<void> {
-  const group = await prepared(root, control);
-  if (group !== null) await group.into("max", "rows", root.storage, control);
+  await prepared(root, control, (group) => group.into("max", "rows", root.storage, control));
   root.forget();
 }
 
 /**
- * Computes all that a formula needs to be one kernel. Null where the formula has been computed on
- * the host on the way, because it is small.
+ * Computes all that a formula needs to be one kernel, and runs something with it. Null where the
+ * formula has been computed on the host on the way, because it is small.
  */
-export async function prepared(root: Elementwise, control: RunControl): Promise<Group | null> {
-  await shorten(root, control);
-  const { members, leaves } = collected(root);
-  let engine: Engine | null = null;
-  const used = [...leaves];
-  for (const leaf of used) leaf.enter();
+export async function prepared<T>(
+  root: Elementwise,
+  control: RunControl,
+  run: (group: Group) => Promise<T>,
+): Promise<T | null> {
+  const before = collected(root);
+  // nobody takes away what is in use, also not before the first turn of the event loop
+  const used = [...before.leaves, ...before.members.map(({ storage }) => storage)];
+  for (const storage of used) storage.enter();
   try {
-    for (const leaf of used) {
+    await shorten(root, control);
+    const { members, leaves } = collected(root); // less, where the chain was long
+    let engine: Engine | null = null;
+    for (const leaf of leaves) {
       if (!leaf.isComputed) await leaf.ensure(control);
       if (leaf.host === null) engine ??= leaf.engines[0] ?? null;
     }
@@ -246,7 +248,7 @@ export async function prepared(root: Elementwise, control: RunControl): Promise<
       if (engine === null && sizeOf(group.root.shape) <= HOST_ELEMENTS) {
         group.root.computeHere();
       } else if (group.root === root) {
-        return group;
+        return await run(group);
       } else {
         await group.into("max", "rows", group.root.storage, control);
         group.root.forget();
@@ -254,7 +256,7 @@ export async function prepared(root: Elementwise, control: RunControl): Promise<
     }
     return null;
   } finally {
-    for (const leaf of used) leaf.leave();
+    for (const storage of used) storage.leave();
   }
 }
 

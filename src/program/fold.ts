@@ -249,12 +249,12 @@ class FoldRun implements Origin {
     const used: TensorStorage[] = [];
     let results: Held[] | null = null;
     try {
-      await shorten(this, control);
       for (const t of this.#tensors) {
         const storage = storageOf(t);
         storage.enter();
         used.push(storage);
       }
+      await shorten(this, control);
       while (results === null) {
         try {
           results = await this.#launch(used, control);

@@ -17,7 +17,8 @@ import {
 import { type Extent, type HostReduction, reduceOnHost } from "./host_reduce.ts";
 import { depthOver, shorten } from "./origins.ts";
 
-const itself = variable(0, "i", 1);
+/** A tensor as a formula of itself. */
+const ITSELF = variable(0, "i", 1);
 
 /** Reductions of a vector's components, where formulas have them. */
 const OVER_COMPONENTS: Partial<Record<HostReduction, (x: Node) => Node>> = {
@@ -58,6 +59,7 @@ class ReduceStep implements Origin {
 
   async #run(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
+      this.#part?.storage.check();
       if (this.#finish()) return;
       this.#running = new SharedRun((shared) => this.#compute(shared));
     }
@@ -65,11 +67,11 @@ class ReduceStep implements Origin {
   }
 
   async #compute(control: RunControl): Promise<void> {
-    await shorten(this, control);
     const part = this.#part;
     if (part === null) return;
     part.storage.enter();
     try {
+      await shorten(this, control);
       if (await this.#fused(part, control)) return;
       await part.storage.onHost(control);
       this.#finish();
@@ -96,22 +98,21 @@ class ReduceStep implements Origin {
   async #fused(part: Part, control: RunControl): Promise<boolean> {
     const { storage, shape } = part;
     const { origin } = storage;
-    let group: Group | null = null;
+    const run = async (group: Group): Promise<boolean> => {
+      const isDone = await this.#fold(group, control);
+      if (isDone) this.#forget();
+      else if (group.root.storage === storage) await group.into("max", "rows", storage, control);
+      return isDone;
+    };
     if (origin instanceof Elementwise && origin.uses === 1) {
-      group = await prepared(origin, control);
+      const isDone = await prepared(origin, control, run);
+      if (isDone !== null) return isDone;
     } else if (!storage.isComputed) {
       await storage.ensure(control);
     }
-    if (group === null && this.#isFloat && isOnlyOnDevice(storage)) {
-      group = await prepared(new Elementwise(itself, [part], shape, this.#dtype), control);
-    }
-    if (group === null) return false;
-    const isDone = await this.#fold(group, control);
-    if (isDone) this.#forget();
-    else if (group.root.storage === storage) {
-      await group.into("max", "rows", storage, control);
-    }
-    return isDone;
+    if (!this.#isFloat || !isOnlyOnDevice(storage)) return false;
+    const itself = new Elementwise(ITSELF, [part], shape, this.#dtype);
+    return await prepared(itself, control, run) ?? false;
   }
 
   async #fold(group: Group, control: RunControl): Promise<boolean> {

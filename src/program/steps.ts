@@ -34,12 +34,13 @@ export class HostStep implements Origin {
 
   async #run(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
+      for (const storage of this.#needs) storage.check();
       if (this.#needs.every(({ host }) => host !== null)) return this.#finish();
       this.#running = new SharedRun(async (shared) => {
-        await shorten(this, shared);
         const used = this.#needs;
         for (const storage of used) storage.enter();
         try {
+          await shorten(this, shared);
           for (const storage of used) await storage.onHost(shared);
           this.#finish();
         } finally {

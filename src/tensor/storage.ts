@@ -79,6 +79,16 @@ export class TensorStorage {
     }
   }
 
+  /** Throws `PairfoldError` (device) if the numbers were given up. */
+  check(title = "a tensor"): void {
+    if (!this.#isGone) return;
+    throw new PairfoldError(
+      "device",
+      `${title} was disposed of before its numbers were read; expected one that is kept until ` +
+        "what reads it has run",
+    );
+  }
+
   /** Says that the numbers are in use until `leave`: as long, none of them is freed. */
   enter(): void {
     this.#users++;

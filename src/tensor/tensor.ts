@@ -214,12 +214,8 @@ function deferredStorage(source: Deferred): TensorStorage {
 /** Where a tensor's numbers stand, for runs. Throws `PairfoldError` (device) if they are gone. */
 export function storageOf(t: Tensor): TensorStorage {
   const storage = storageIn(t);
-  if (!storage.isGone) return storage;
-  throw new PairfoldError(
-    "device",
-    `tensor ${t.dtype} [${t.shape}] was disposed of before its numbers were read; expected one ` +
-      "that is kept until what reads it has run",
-  );
+  if (storage.isGone) storage.check(`tensor ${t.dtype} [${t.shape}]`);
+  return storage;
 }
 
 /** The same numbers in another shape of the same size; disposing of one disposes of both. */

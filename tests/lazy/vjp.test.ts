@@ -9,6 +9,7 @@ import {
   type Tensor,
   tensor,
   Vi,
+  Vj,
   vjp,
 } from "../../mod.ts";
 import { randomFor } from "../support/random.ts";
