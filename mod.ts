@@ -19,7 +19,7 @@ export { Tensor, tensor } from "./src/tensor/mod.ts";
 // the classes that Tensor's methods come from
 export { TensorElementwise, TensorMethods } from "./src/tensor/mod.ts";
 export { arange, eye, full, linspace, ones, zeros } from "./src/tensor/mod.ts";
-export type { GradOptions, Gradients, TensorOperand, TensorTree } from "./src/program/mod.ts";
+export type { Gradients, GradOptions, TensorOperand } from "./src/program/mod.ts";
 export { grad, hvp, jvp, valueAndGrad } from "./src/program/mod.ts";
 export { concatenate, matmul, stack, where } from "./src/program/mod.ts";
 export type { FoldAxis, Operand } from "./src/lazy/mod.ts";

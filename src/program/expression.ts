@@ -57,6 +57,7 @@ function countOps(formula: Node): number {
 /** What a broadcast tensor repeats, for those who read it broadcast anyway. */
 export interface Repeats extends Origin {
   readonly repeated: Part;
+  readonly shape: readonly number[];
 }
 
 /** An elementwise formula of operands, each a slot by its position, that has not been computed. */
@@ -108,7 +109,8 @@ export class Elementwise implements Origin {
       if (typeof operand === "number") return operand;
       const { origin } = operand.storage;
       if (origin === null || !("repeated" in origin)) return operand;
-      return (origin as Repeats).repeated;
+      const { repeated, shape } = origin as Repeats;
+      return sameShape(shape, operand.shape) ? repeated : operand; // not where it was reshaped
     });
   }
 

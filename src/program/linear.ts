@@ -15,6 +15,7 @@ import {
   Tensor,
 } from "../tensor/mod.ts";
 import { eachRow, readStrided, spread } from "./layout.ts";
+import type { Extent } from "./host_reduce.ts";
 import { reduced } from "./reduce_step.ts";
 import { BroadcastStep, hostTensor } from "./steps.ts";
 import { record } from "./trace.ts";
@@ -69,17 +70,20 @@ export interface View {
   readonly offset: number;
 }
 
-/** The elements of a view. */
-export function viewed(op: string, x: Tensor, view: View): Tensor {
-  const { shape, strides, offset } = view;
-  const result = hostTensor(op, shape, x.dtype, [x], (data) => {
+/** The elements of a view, without derivatives. */
+function elementsOf(op: string, x: Tensor, { shape, strides, offset }: View): Tensor {
+  return hostTensor(op, shape, x.dtype, [x], (data) => {
     const out = allocate(x.dtype, sizeOf(shape));
     readStrided(data, shape, strides, offset, out);
     return out;
   });
+}
+
+/** The elements of a view. */
+export function viewed(op: string, x: Tensor, view: View): Tensor {
   return recordLinear(
     x,
-    result,
+    elementsOf(op, x, view),
     (g) => placed(op, g, view, x.shape),
     (t) => viewed(op, t, view),
   );
@@ -113,12 +117,16 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
     );
   }
   if (order.every((axis, k) => axis === k)) return x;
+  return viewed("transpose", x, permutation(x, order));
+}
+
+function permutation(x: Tensor, order: readonly number[]): View {
   const strides = stridesOf(x.shape);
-  return viewed("transpose", x, {
+  return {
     shape: order.map((axis) => x.shape[axis]),
     strides: order.map((axis) => strides[axis]),
     offset: 0,
-  });
+  };
 }
 
 // ---- broadcasting and sums -----------------------------------------------------------------------
@@ -133,7 +141,7 @@ export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
       `broadcastTo: got a tensor [${x.shape}]; expected one that broadcasts to [${shape}]`,
     );
   }
-  const step = new BroadcastStep(x, (data) => spread(data, x.shape, shape));
+  const step = new BroadcastStep(x, shape, (data) => spread(data, x.shape, shape));
   return recordLinear(
     x,
     new Tensor(shape, x.dtype, step.storage),
@@ -142,40 +150,46 @@ export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   );
 }
 
-/** [outer, n, inner] summed to [outer, 1, inner]. */
-function middleSum(x: Tensor): Tensor {
-  const [outer, n, inner] = x.shape;
-  const result = reshaped(reduced("sum", x, [outer, n, inner]), [outer, 1, inner]);
-  return recordLinear(
-    x,
-    result,
-    (g) => broadcastTo(g, x.shape),
-    (t) => middleSum(t),
-  );
-}
-
 /** Sum over axes, which stay with length 1. */
 export function sumOver(x: Tensor, axes: readonly number[]): Tensor {
   if (axes.length === 0) return x;
   const shape = x.shape.map((n, axis) => axes.includes(axis) ? 1 : n);
-  return reshape(middleSum(asMiddle(x, axes)), shape);
+  const t = areTogether(x.shape, axes)
+    ? x
+    : elementsOf("transpose", x, permutation(x, broughtTogether(x.shape, axes)));
+  return recordLinear(
+    x,
+    reshaped(reduced("sum", t, extentOf(x.shape, axes)), shape),
+    (g) => broadcastTo(g, x.shape),
+    (tangent) => sumOver(tangent, axes),
+  );
 }
 
-/** A tensor as [outer, n, inner], n being all of some axes, which are brought together. */
-export function asMiddle(x: Tensor, axes: readonly number[]): Tensor {
-  const { shape } = x;
+/** Whether axes stand side by side, but for axes of length 1 between them. */
+function areTogether(shape: readonly number[], axes: readonly number[]): boolean {
   const [low, high] = [Math.min(...axes), Math.max(...axes)];
-  const isTogether = shape.every((n, axis) =>
-    axis < low || axis > high || axes.includes(axis) || n === 1
-  );
-  if (!isTogether) {
-    const others = shape.flatMap((_, axis) => axes.includes(axis) ? [] : [axis]);
-    const n = sizeOf(axes.map((axis) => shape[axis]));
-    return reshape(permute(x, [...others, ...axes]), [sizeOf(others.map((a) => shape[a])), n, 1]);
+  return shape.every((n, axis) => axis < low || axis > high || axes.includes(axis) || n === 1);
+}
+
+/** The order of axes in which those that are reduced stand last. */
+function broughtTogether(shape: readonly number[], axes: readonly number[]): number[] {
+  return [...shape.keys()].filter((axis) => !axes.includes(axis)).concat(axes);
+}
+
+/** A shape as [outer, n, inner], n being some axes; where they are apart, with these at the end. */
+function extentOf(shape: readonly number[], axes: readonly number[]): Extent {
+  const n = sizeOf(axes.map((axis) => shape[axis]));
+  if (!areTogether(shape, axes)) {
+    return [sizeOf(shape.filter((_, axis) => !axes.includes(axis))), n, 1];
   }
-  const outer = sizeOf(shape.slice(0, low));
-  const inner = sizeOf(shape.slice(high + 1));
-  return reshape(x, [outer, sizeOf(shape.slice(low, high + 1)), inner]);
+  return [sizeOf(shape.slice(0, Math.min(...axes))), n, sizeOf(shape.slice(Math.max(...axes) + 1))];
+}
+
+/** A tensor as [outer, n, inner], n being some axes, which are brought together. */
+export function asMiddle(x: Tensor, axes: readonly number[]): Tensor {
+  const extent = extentOf(x.shape, axes);
+  if (areTogether(x.shape, axes)) return reshape(x, extent);
+  return reshape(permute(x, broughtTogether(x.shape, axes)), extent);
 }
 
 /** Sum over the axes along which a shape was broadcast. */

@@ -23,4 +23,3 @@ export {
   valueAndGrad,
   watched,
 } from "./transforms.ts";
-export type { TensorTree } from "./tree.ts";

@@ -80,10 +80,12 @@ export function hostTensor(
 
 /** A broadcast tensor; what reads it broadcast anyway may read what it repeats instead. */
 export class BroadcastStep extends HostStep {
+  readonly shape: readonly number[];
   #repeated: Part | null;
 
-  constructor(t: Tensor, compute: HostFunction) {
+  constructor(t: Tensor, shape: readonly number[], compute: HostFunction) {
     super("broadcastTo", [t], compute);
+    this.shape = shape;
     this.#repeated = { storage: storageOf(t), shape: t.shape };
   }
 

@@ -25,6 +25,9 @@ interface Step {
 /** Adds tensors of one shape. */
 export type Add = (a: Tensor, b: Tensor) => Tensor;
 
+/** Integers do not move when what they come from does. */
+const isMoving = (t: Tensor): boolean => t.dtype !== "int32";
+
 /** What was applied to watched tensors and to what came of them, in order. */
 export class Tape {
   readonly #steps: Step[] = [];
@@ -42,8 +45,7 @@ export class Tape {
   note(step: Step): void {
     if (!step.inputs.some((t) => this.#active.has(t))) return;
     this.#steps.push(step);
-    // integers do not move when what they come from does
-    for (const t of step.outputs) if (t.dtype !== "int32") this.#active.add(t);
+    for (const t of step.outputs) if (isMoving(t)) this.#active.add(t);
   }
 
   /** The cotangents of `targets` from those of outputs, by reverse mode; null for zeros. */
@@ -114,7 +116,7 @@ export function record(
   outputs: readonly Tensor[],
   rule: () => Rule,
 ): void {
-  if (!isTraced(inputs)) return;
+  if (!isTraced(inputs) || !outputs.some(isMoving)) return;
   const step = { inputs, outputs, rule: rule() };
   for (const tape of tapes) tape.note(step);
 }

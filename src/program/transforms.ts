@@ -8,7 +8,7 @@ import { sumOf } from "./elementwise.ts";
 import { alias } from "./linear.ts";
 import { ones, zerosLike } from "./movement.ts";
 import { type Tape, watch } from "./trace.ts";
-import { leavesOf, type TensorTree, withLeaves } from "./tree.ts";
+import { leavesOf, withLeaves } from "./tree.ts";
 
 /** Which arguments a gradient is taken by. */
 export interface GradOptions<N extends number | readonly number[]> {
@@ -238,7 +238,7 @@ function tangentsOf(op: string, leaves: readonly Tensor[], tangents: readonly un
  * console.log(await value.item(), await moved.item()); // 5 2
  * ```
  */
-export function jvp<Args extends readonly TensorTree[], Output extends TensorTree>(
+export function jvp<Args extends readonly unknown[], Output>(
   f: (...args: Args) => Output,
   primals: readonly [...Args],
   tangents: readonly [...Args],
@@ -270,7 +270,7 @@ export function jvp<Args extends readonly TensorTree[], Output extends TensorTre
  * console.log(await moved.array()); // [ 6, 12 ]
  * ```
  */
-export function hvp<Args extends readonly TensorTree[]>(
+export function hvp<Args extends readonly unknown[]>(
   f: (...args: Args) => Tensor,
   primals: readonly [...Args],
   tangents: readonly [...Args],

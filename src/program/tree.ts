@@ -4,12 +4,6 @@
 import { PairfoldError } from "../error.ts";
 import { Tensor } from "../tensor/mod.ts";
 
-/** Tensors, in arrays and plain objects to any depth. */
-export type TensorTree =
-  | Tensor
-  | readonly TensorTree[]
-  | { readonly [key: string]: TensorTree };
-
 function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
