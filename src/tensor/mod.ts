@@ -3,6 +3,13 @@
 export { escapeHtml, previewOf } from "./display.ts";
 export type { DType } from "../engine/engine.ts";
 export { allocate, dtypeOf } from "../engine/host.ts";
+export {
+  type NormalOptions,
+  randomNormal,
+  type RandomOptions,
+  randomUniform,
+  type UniformOptions,
+} from "./random.ts";
 export { SharedRun } from "./shared_run.ts";
 export { freeLostCopies, freeSpareCopies, type Origin, TensorStorage } from "./storage.ts";
 export {
