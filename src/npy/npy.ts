@@ -2,7 +2,7 @@
 // order and shape, then the numbers. Enters: tensors, or bytes. Leaves: bytes, or tensors.
 
 import { PairfoldError } from "../error.ts";
-import { type DType, Tensor, tensor } from "../tensor/mod.ts";
+import { type DType, type Tensor, tensor } from "../tensor/mod.ts";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 /** Numbers begin at a multiple of this. */
