@@ -26,13 +26,14 @@ import {
 import { type Block, Blocks, type FloatArray } from "./blocks.ts";
 import { foldInto } from "./fold.ts";
 import { isScalar, type Layout, layoutOf, spread } from "./layout.ts";
-import { depthOver, shorten } from "./origins.ts";
+import { buildOn, shorten } from "./origins.ts";
 
 /**
- * Up to so many elements tensors are computed on the host, where no launch has to be prepared: 10 µs
- * for an exponential of 1,000 elements, where a launch takes 60 (Zen 4, Deno 2.9.6, 2026-11-23).
+ * Up to so many elements tensors are computed on the host, where no launch has to be prepared: a
+ * chain of five ops takes 24 µs for 1,000 elements there, 90 as a kernel, and as long as one for
+ * 2,000 (Zen 4, Deno 2.9.6, 2026-11-23).
  */
-const HOST_ELEMENTS = 4096;
+const HOST_ELEMENTS = 2048;
 
 /** Ops that one kernel computes at most, so that it neither compiles for long nor spills. */
 const MAX_OPS = 64;
@@ -67,8 +68,6 @@ export class Elementwise implements Origin {
   readonly dtype: "float32" | "float64";
   readonly depth: number;
   readonly storage: TensorStorage;
-  /** How many formulas and reductions read it. */
-  uses = 0;
   #operands: readonly (Part | number)[];
   #running: SharedRun<void> | null = null;
 
@@ -82,12 +81,7 @@ export class Elementwise implements Origin {
     this.shape = shape;
     this.dtype = dtype;
     this.#operands = operands;
-    for (const operand of operands) {
-      if (typeof operand === "number") continue;
-      const { origin } = operand.storage;
-      if (origin instanceof Elementwise) origin.uses++;
-    }
-    this.depth = depthOver(this.needs);
+    this.depth = buildOn(this.needs);
     this.storage = new TensorStorage(
       (control) => this.#compute(control),
       () => `elementwise ${print(formula)} over [${shape}], ${dtype}`,
@@ -279,7 +273,9 @@ function grouped(members: readonly Elementwise[], engine: Engine | null): Group[
   const groups: Group[] = [];
   for (const member of members.toReversed()) {
     const own = readers.get(member) ?? [];
-    const group = own.length > 0 && own.length === member.uses ? groupOf.get(own[0]) : undefined;
+    const group = own.length > 0 && own.length === member.storage.readers
+      ? groupOf.get(own[0])
+      : undefined;
     const isInside = group !== undefined && own.every((reader) => groupOf.get(reader) === group) &&
       group.takes(member, engine);
     if (isInside) group.add(member);

@@ -39,7 +39,7 @@ import {
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
-import { depthOver, shorten } from "./origins.ts";
+import { buildOn, shorten } from "./origins.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 /** What a user may choose about one fold. */
@@ -201,7 +201,7 @@ class FoldRun implements Origin {
     this.#segments = request.segments ?? [all];
     const outputRows = request.outputRows ?? this.#rows;
     this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
-    this.depth = depthOver(this.needs);
+    this.depth = buildOn(this.needs);
     this.#outputs = outputs ??
       this.#kernel.outputs.map(() =>
         new TensorStorage((control) => this.join(control), () => this.explain(), this)

@@ -1,12 +1,14 @@
-// Matrix products of tensors, batched. Small ones are loops on the host, which add up in float64; of
-// large ones, entries are scalar products of rows with columns, which an engine computes.
+// Matrix products of tensors, batched: loops on the host, which add up in float64. Many rows by a
+// small matrix are one kernel, row by row, which stays on the device that has the rows.
 
-import type { NumberArray } from "../engine/mod.ts";
+import { engineOf, type NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
+import { build, variable } from "../formula/mod.ts";
 import { allocate, broadcastShapes, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { operandOf, type TensorOperand } from "./elementwise.ts";
 import { broadcastTo, permute, reshape } from "./linear.ts";
-import { hostTensor } from "./steps.ts";
+import { foldInto } from "./fold.ts";
+import { type EngineFunction, hostTensor } from "./steps.ts";
 import { record } from "./trace.ts";
 
 function product(
@@ -31,6 +33,26 @@ function product(
   return out;
 }
 
+/** A right factor of so many numbers is a column that a kernel keeps at hand. */
+const MAX_FACTOR = 128;
+/** Fewer rows are multiplied sooner than a launch is prepared. */
+const MIN_ROWS = 4096;
+
+/** [M, K] · [K, N] by an engine. */
+function rowByRow(M: number, K: number, N: number, dtype: "float32" | "float64"): EngineFunction {
+  return async ([left, right], into, control) => {
+    const formula = build.vecMatMult(variable(0, "i", K), variable(1, "j", K * N));
+    const inputs = new Map([
+      [0, new Tensor([M, K], dtype, left)],
+      [1, new Tensor([1, K * N], dtype, right)],
+    ]);
+    const device = left.host === null ? left.engines[0] : engineOf();
+    const size = { axis: "j", M, N: 1, dtype, k: 1, choices: { device } } as const;
+    await foldInto({ ...size, formula, inputs, reduction: "max" }, [into], control);
+    return true;
+  };
+}
+
 const swapped = (x: Tensor): Tensor => permute(x, [0, 2, 1]);
 
 /** [B, M, K] · [B, K, N]. */
@@ -43,6 +65,9 @@ function batched(a: Tensor, b: Tensor): Tensor {
     a.dtype,
     [a, b],
     (left, right) => product(left, right, [batches, M, K], N, a.dtype),
+    batches === 1 && M >= MIN_ROWS && K > 0 && N > 0 && K * N <= MAX_FACTOR
+      ? rowByRow(M, K, N, a.dtype === "float64" ? "float64" : "float32")
+      : null,
   );
   record([a, b], [result], () => ({
     vjp: ([g], [isLeft, isRight]) => {

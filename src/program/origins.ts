@@ -7,10 +7,13 @@ import type { Origin, TensorStorage } from "../tensor/mod.ts";
 /** Links of a chain that are computed in one go. */
 const LINKS = 100;
 
-/** The depth of what is computed from some storages. */
-export function depthOver(needs: readonly TensorStorage[]): number {
+/** Says that something is built on some storages; gives its depth. */
+export function buildOn(needs: readonly TensorStorage[]): number {
   let depth = 0;
-  for (const { origin } of needs) if (origin !== null) depth = Math.max(depth, origin.depth);
+  for (const storage of needs) {
+    storage.readers++;
+    if (storage.origin !== null) depth = Math.max(depth, storage.origin.depth);
+  }
   return depth + 1;
 }
 

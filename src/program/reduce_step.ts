@@ -15,7 +15,7 @@ import {
   prepared,
 } from "./expression.ts";
 import { type Extent, type HostReduction, reduceOnHost } from "./host_reduce.ts";
-import { depthOver, shorten } from "./origins.ts";
+import { buildOn, shorten } from "./origins.ts";
 
 /** A tensor as a formula of itself. */
 const ITSELF = variable(0, "i", 1);
@@ -43,9 +43,7 @@ class ReduceStep implements Origin {
     this.#dtype = x.dtype === "float64" ? "float64" : "float32";
     this.#isFloat = x.dtype !== "int32";
     this.#part = partOf(x);
-    const { origin } = this.#part.storage;
-    if (origin instanceof Elementwise) origin.uses++;
-    this.depth = depthOver(this.needs);
+    this.depth = buildOn(this.needs);
     this.storage = new TensorStorage(
       (control) => this.#run(control),
       () => `${name} over the middle of [${extent}]`,
@@ -104,7 +102,7 @@ class ReduceStep implements Origin {
       else if (group.root.storage === storage) await group.into("max", "rows", storage, control);
       return isDone;
     };
-    if (origin instanceof Elementwise && origin.uses === 1) {
+    if (origin instanceof Elementwise && storage.readers === 1) {
       const isDone = await prepared(origin, control, run);
       if (isDone !== null) return isDone;
     } else if (!storage.isComputed) {

@@ -4,10 +4,17 @@
 import type { DType, NumberArray, RunControl } from "../engine/mod.ts";
 import { type Origin, SharedRun, storageOf, Tensor, TensorStorage } from "../tensor/mod.ts";
 import type { Part } from "./expression.ts";
-import { depthOver, shorten } from "./origins.ts";
+import { buildOn, shorten } from "./origins.ts";
 
 /** Computes numbers from those of the operands, none of which it may change or hand on. */
 export type HostFunction = (...operands: readonly NumberArray[]) => NumberArray;
+
+/** Computes a step by an engine, where that is better; false where the host has to. */
+export type EngineFunction = (
+  operands: readonly TensorStorage[],
+  into: TensorStorage,
+  control: RunControl,
+) => Promise<boolean>;
 
 /** A step on the host. */
 export class HostStep implements Origin {
@@ -15,12 +22,19 @@ export class HostStep implements Origin {
   readonly storage: TensorStorage;
   #needs: readonly TensorStorage[];
   #compute: HostFunction | null;
+  readonly #launch: EngineFunction | null;
   #running: SharedRun<void> | null = null;
 
-  constructor(name: string, operands: readonly Tensor[], compute: HostFunction) {
+  constructor(
+    name: string,
+    operands: readonly Tensor[],
+    compute: HostFunction,
+    launch: EngineFunction | null = null,
+  ) {
     this.#needs = operands.map(storageOf);
     this.#compute = compute;
-    this.depth = depthOver(this.#needs);
+    this.#launch = launch;
+    this.depth = buildOn(this.#needs);
     this.storage = new TensorStorage(
       (control) => this.#run(control),
       () => `${name}, on the host`,
@@ -35,12 +49,15 @@ export class HostStep implements Origin {
   async #run(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
       for (const storage of this.#needs) storage.check();
-      if (this.#needs.every(({ host }) => host !== null)) return this.#finish();
+      const isHere = this.#launch === null && this.#needs.every(({ host }) => host !== null);
+      if (isHere) return this.#finish();
       this.#running = new SharedRun(async (shared) => {
         const used = this.#needs;
         for (const storage of used) storage.enter();
         try {
           await shorten(this, shared);
+          for (const storage of used) await storage.ensure(shared);
+          if (await this.#launch?.(used, this.storage, shared)) return this.forget();
           for (const storage of used) await storage.onHost(shared);
           this.#finish();
         } finally {
@@ -74,8 +91,9 @@ export function hostTensor(
   dtype: DType,
   operands: readonly Tensor[],
   compute: HostFunction,
+  launch: EngineFunction | null = null,
 ): Tensor {
-  return new Tensor(shape, dtype, new HostStep(name, operands, compute).storage);
+  return new Tensor(shape, dtype, new HostStep(name, operands, compute, launch).storage);
 }
 
 /** A broadcast tensor; what reads it broadcast anyway may read what it repeats instead. */

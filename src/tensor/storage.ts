@@ -21,6 +21,8 @@ const NONE: Map<Engine, Copy> = new Map();
 
 /** Numbers of one tensor, or of several that differ in shape alone. */
 export class TensorStorage {
+  /** How many deferred computations were built on it. */
+  readers = 0;
   /** What was, or will be, computed. */
   readonly explain: () => string;
   #compute: Compute | null = null;
