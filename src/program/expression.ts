@@ -26,7 +26,7 @@ import {
 import { type Block, Blocks, type FloatArray } from "./blocks.ts";
 import { foldInto } from "./fold.ts";
 import { isScalar, type Layout, layoutOf, spread } from "./layout.ts";
-import { buildOn, shorten } from "./origins.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
 
 /**
  * Up to so many elements tensors are computed on the host, where no launch has to be prepared: a
@@ -232,7 +232,7 @@ export async function prepared<T>(
   const used = [...before.leaves, ...before.members.map(({ storage }) => storage)];
   for (const storage of used) storage.enter();
   try {
-    await shorten(root, control);
+    if (isLong(root)) await shorten(root, control);
     const { members, leaves } = collected(root); // less, where the chain was long
     let engine: Engine | null = null;
     for (const leaf of leaves) {
@@ -246,8 +246,7 @@ export async function prepared<T>(
       } else if (group.root === root) {
         return await run(group);
       } else {
-        await group.into("max", "rows", group.root.storage, control);
-        group.root.forget();
+        await group.root.storage.ensure(control); // once, for all who want it
       }
     }
     return null;

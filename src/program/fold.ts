@@ -39,7 +39,7 @@ import {
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
-import { buildOn, shorten } from "./origins.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 /** What a user may choose about one fold. */
@@ -254,7 +254,7 @@ class FoldRun implements Origin {
         storage.enter();
         used.push(storage);
       }
-      await shorten(this, control);
+      if (isLong(this)) await shorten(this, control);
       while (results === null) {
         try {
           results = await this.#launch(used, control);

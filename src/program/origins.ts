@@ -17,9 +17,11 @@ export function buildOn(needs: readonly TensorStorage[]): number {
   return depth + 1;
 }
 
+/** Whether a chain wants to be shortened first. */
+export const isLong = ({ depth }: Origin): boolean => depth > LINKS;
+
 /** Computes what stands far down the chains that lead to an origin, from the bottom up. */
 export async function shorten(root: Origin, control: RunControl): Promise<void> {
-  if (root.depth <= LINKS) return;
   const stage = (origin: Origin): number => Math.floor(origin.depth / LINKS);
   const seen = new Set<Origin>([root]);
   const milestones = new Map<TensorStorage, number>();

@@ -15,7 +15,7 @@ import {
   prepared,
 } from "./expression.ts";
 import { type Extent, type HostReduction, reduceOnHost } from "./host_reduce.ts";
-import { buildOn, shorten } from "./origins.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
 
 /** A tensor as a formula of itself. */
 const ITSELF = variable(0, "i", 1);
@@ -69,7 +69,7 @@ class ReduceStep implements Origin {
     if (part === null) return;
     part.storage.enter();
     try {
-      await shorten(this, control);
+      if (isLong(this)) await shorten(this, control);
       if (await this.#fused(part, control)) return;
       await part.storage.onHost(control);
       this.#finish();

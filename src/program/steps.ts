@@ -4,7 +4,7 @@
 import type { DType, NumberArray, RunControl } from "../engine/mod.ts";
 import { type Origin, SharedRun, storageOf, Tensor, TensorStorage } from "../tensor/mod.ts";
 import type { Part } from "./expression.ts";
-import { buildOn, shorten } from "./origins.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
 
 /** Computes numbers from those of the operands, none of which it may change or hand on. */
 export type HostFunction = (...operands: readonly NumberArray[]) => NumberArray;
@@ -55,7 +55,7 @@ export class HostStep implements Origin {
         const used = this.#needs;
         for (const storage of used) storage.enter();
         try {
-          await shorten(this, shared);
+          if (isLong(this)) await shorten(this, shared);
           for (const storage of used) await storage.ensure(shared);
           if (await this.#launch?.(used, this.storage, shared)) return this.forget();
           for (const storage of used) await storage.onHost(shared);
