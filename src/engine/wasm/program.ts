@@ -1,7 +1,7 @@
 // A kernel compiled for the host's WebAssembly.
 
 import type { Layout, WasmModule } from "../../emit/wasm/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import { type Kernel, type Region, regionsOf, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 
@@ -19,6 +19,17 @@ export interface CombineCode {
   readonly scratchBytes: number;
 }
 
+/** Whether any of some regions speaks of the index of a row, or of a column. */
+function usesIndex(regions: readonly Region[], axis: "row" | "column"): boolean {
+  let uses = false;
+  for (const region of regions) {
+    visit(region, (s) => {
+      if (s.kind === "let" && s.value.kind === "index" && s.value.axis === axis) uses = true;
+    });
+  }
+  return uses;
+}
+
 export class WasmProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;
@@ -26,6 +37,8 @@ export class WasmProgram implements Program {
   readonly code: CompiledCode;
   readonly #target: string;
   #combine: CombineCode | null = null;
+  #usesRowIndex: boolean | null = null;
+  #usesColumnIndex: boolean | null = null;
 
   constructor(
     kernel: Kernel,
@@ -39,6 +52,18 @@ export class WasmProgram implements Program {
     this.emitted = emitted;
     this.code = code;
     this.#target = target;
+  }
+
+  /** Whether rows know their index: those of other segments are not rows of this one then. */
+  get usesRowIndex(): boolean {
+    this.#usesRowIndex ??= usesIndex(regionsOf(this.kernel).map(([, region]) => region), "row");
+    return this.#usesRowIndex;
+  }
+
+  /** Whether columns know their index while they are packed. */
+  get usesColumnIndex(): boolean {
+    this.#usesColumnIndex ??= usesIndex([this.kernel.column], "column");
+    return this.#usesColumnIndex;
   }
 
   get layout(): Layout {
