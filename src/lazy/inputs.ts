@@ -155,19 +155,6 @@ export function pointsOf(op: string, data: TensorLike, dim?: number): Tensor {
   return t;
 }
 
-/** A parameter: a number or a vector, or one for each batch, [...batch, dim]. */
-export function parameterOf(data: TensorLike | number): { tensor: Tensor; isNumber: boolean } {
-  const isNumber = typeof data === "number" || Array.isArray(data);
-  const t = tensor(data, undefined, isNumber ? { dtype: "float64" } : {});
-  if (t.shape.at(-1) === 0) {
-    throw new PairfoldError(
-      "shape",
-      `Pm: got shape [${t.shape}]; expected a number, a vector or [...batch, dim] with a dim from 1`,
-    );
-  }
-  return { tensor: t, isNumber };
-}
-
 /** A formula with the tensors behind it. */
 export interface Term {
   /** The slots of its variables are ids of tensors. */
@@ -182,10 +169,24 @@ export function pointsTerm(op: string, axis: Axis, data: TensorLike, dim?: numbe
   return termIn({ axis, dim: own, batch: t.shape.slice(0, -2), isNumber: false }, t);
 }
 
-/** A parameter as a term. */
+/** A parameter as a term: a number or a vector. */
 export function parameterTerm(data: TensorLike | number): Term {
-  const { tensor: t, isNumber } = parameterOf(data);
-  return termIn({ axis: "p", dim: t.shape.at(-1) ?? 1, batch: t.shape.slice(0, -1), isNumber }, t);
+  return parametersTerm(data, 1, "a number or a vector");
+}
+
+/** Parameters as a term: a number or a vector for all, or [...batch, dim]. */
+export function parametersTerm(
+  data: TensorLike | number,
+  maxRank = Infinity,
+  expected = "a number, a vector or [...batch, dim], with a dim from 1",
+): Term {
+  const isNumber = typeof data === "number" || Array.isArray(data);
+  const t = tensor(data, undefined, isNumber ? { dtype: "float64" } : {});
+  const { shape } = t;
+  if (shape.length > maxRank || shape.at(-1) === 0) {
+    throw new PairfoldError("shape", `Pm: got shape [${shape}]; expected ${expected}`);
+  }
+  return termIn({ axis: "p", dim: shape.at(-1) ?? 1, batch: shape.slice(0, -1), isNumber }, t);
 }
 
 /**
