@@ -36,7 +36,7 @@ interface Place {
   readonly dim: number;
 }
 
-/** Slots for a second role of a tensor, whose leading dims are others. */
+/** A slot of a variable's own: its tensor may have another role, with other leading dims. */
 const newSlot = (): number => tensor(0).id;
 
 /**
@@ -81,8 +81,7 @@ export function rulesOf(what: "grad" | "diff", request: FoldRequest): Rules {
   const asVariable = (t: Tensor, place?: Place): Node => {
     const { axis: on, batch: own, dim } = place ??
       { axis: kept, batch: batchShape, dim: sizeOf(t.shape.slice(batchShape.length + 1)) };
-    const isOther = inputs.has(t.id) && (batches.get(t.id) ?? []).join() !== own.join();
-    const slot = isOther ? newSlot() : t.id;
+    const slot = newSlot();
     inputs.set(slot, t);
     if (own.length > 0) batches.set(slot, own);
     return variable(slot, on, dim, t.dtype === "int32" ? "index" : "float");

@@ -41,7 +41,7 @@ function summed(
   inner: number,
   choices: SumChoices,
 ): Tensor {
-  if (count === 0) {
+  if (outer * count * inner === 0) {
     return new Tensor([outer, inner], t.dtype, allocate(t.dtype, outer * inner));
   }
   if (inner <= UNROLL_LIMIT) return byColumns(t, outer, count, inner, choices);
