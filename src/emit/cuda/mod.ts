@@ -241,8 +241,7 @@ class SourceEmitter {
       lines.add(`const long long first = segment[${SEGMENT.i0}] + ${rowOfUnit} + threadIdx.x;`);
       lines.add("// rows beyond the last repeat it; they are not written");
       for (let row = 0; row < rows; row++) {
-        const own = row === 0 ? "first" : `first + ${row * threads}`;
-        lines.add(`const long long i${row} = min(${own}, last);`);
+        lines.add(`const long long i${row} = min(${this.#rowOf(row)}, last);`);
       }
       lines.add(`[[maybe_unused]] const long long count = segment[${SEGMENT.count}];`);
       lines.add(
@@ -284,12 +283,16 @@ class SourceEmitter {
     });
   }
 
+  /** Row r of a thread, which may be beyond the last. */
+  #rowOf(row: number): string {
+    return row === 0 ? "first" : `first + ${row * this.#schedule.threads}`;
+  }
+
   /** Finishes the rows of a thread that are no repetitions. */
   #finish(w: CodeWriter, copies: RowCopies, rows: number): void {
     for (let row = 0; row < rows; row++) {
-      const own = row === 0 ? "first" : `first + ${row * this.#schedule.threads}`;
       const finish = replicate(this.#kernel.finish, copies, { rows: [row] });
-      this.#lines.block(`if (${own} <= last)`, () => w.region(finish));
+      this.#lines.block(`if (${this.#rowOf(row)} <= last)`, () => w.region(finish));
     }
   }
 
@@ -396,7 +399,9 @@ class SourceEmitter {
   ): void {
     const lines = this.#lines;
     rows.forEach((items, row) => {
-      lines.block("", () => {
+      // several threads may read a row that the last one repeats, one may write it
+      const head = direction === "save" ? `if (${this.#rowOf(row)} <= last)` : "";
+      lines.block(head, () => {
         lines.add(`const long long at = ${stateRow} + i${row} - segment[${firstRow}];`);
         for (const { item, before } of statePlaces(this.#kernel, items)) {
           const place = item.kind === "cell" ? item.cell : item.array;
