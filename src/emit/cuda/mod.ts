@@ -168,7 +168,7 @@ class SourceEmitter {
       lines.add(`const long long j = segment[${SEGMENT.j0}] + ${first} + threadIdx.x;`);
       lines.add(`if (j >= segment[${SEGMENT.j1}]) return;`);
       lines.add(
-        `[[maybe_unused]] const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
+        `const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
       this.#pointers("column");
       const at = `segment[${SEGMENT.columns}] + (j - segment[${SEGMENT.j0}])`;
@@ -243,9 +243,9 @@ class SourceEmitter {
       for (let row = 0; row < rows; row++) {
         lines.add(`const long long i${row} = min(${this.#rowOf(row)}, last);`);
       }
-      lines.add(`[[maybe_unused]] const long long count = segment[${SEGMENT.count}];`);
+      lines.add(`const long long count = segment[${SEGMENT.count}];`);
       lines.add(
-        `[[maybe_unused]] const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
+        `const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
       this.#pointers("row");
       w.declare(all, rows);
@@ -448,9 +448,9 @@ class SourceEmitter {
       const rowOfUnit = `(unit - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
       lines.add(`const long long i0 = segment[${SEGMENT.i0}] + ${rowOfUnit} + threadIdx.x;`);
       lines.add(`if (i0 >= segment[${SEGMENT.i1}]) return;`);
-      lines.add(`[[maybe_unused]] const long long count = segment[${SEGMENT.count}];`);
+      lines.add(`const long long count = segment[${SEGMENT.count}];`);
       lines.add(
-        `[[maybe_unused]] const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
+        `const ${this.#float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
       this.#pointers("row");
       const w = new CodeWriter(lines, kernel, this.#rowSurroundings("0"));
