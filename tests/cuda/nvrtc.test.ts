@@ -30,7 +30,7 @@ const environment = Deno.env.get("VIRTUAL_ENV") ?? "";
 const packaged = environment ? inPackages(environment) : [];
 const named = Deno.env.get("PAIRFOLD_NVRTC");
 // the emulator goes by another name
-const real = named && /nvrtc[^/\\]*$/.test(named) ? named : packaged[0];
+const real = named && /(libnvrtc\.so|nvrtc64_)[^/\\]*$/.test(named) ? named : packaged[0];
 const here = `${Deno.build.os}-${Deno.build.arch}`;
 const unusable = here in LIBRARIES ? null : `no prebuilt library for ${here}`;
 const noNvrtc = unusable ??
