@@ -2,7 +2,6 @@
 // are not here. NVRTC is PAIRFOLD_NVRTC's, or nvidia-cuda-nvrtc's in the virtual environment.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
 import { realNvrtc, withoutNvrtc, withoutPackages } from "./support/nvrtc.ts";
 import { moduleUrl, runScript, testUnless } from "./support/tools.ts";
 

@@ -28,8 +28,7 @@ const packaged = environment ? inPackages(environment) : [];
 const named = Deno.env.get("PAIRFOLD_NVRTC");
 
 /** The library's file; undefined where there is none. The emulator goes by another name. */
-export const realNvrtc: string | undefined = named && /nvrtc[^/\\]*$/.test(named) &&
-    !named.includes("emulator")
+export const realNvrtc: string | undefined = named && /(libnvrtc\.so|nvrtc64_)[^/\\]*$/.test(named)
   ? named
   : packaged[0];
 
