@@ -13,7 +13,7 @@ import { type CudaLayout, layoutOf } from "./layout.ts";
 import { writePack } from "./pack.ts";
 import { SourceWriter } from "./writer.ts";
 
-export { type CudaLayout, numberBytes, SEGMENT, SEGMENT_FLAGS, STATE_ROWS } from "./layout.ts";
+export { type CudaLayout, SEGMENT, SEGMENT_FLAGS, STATE_ROWS } from "./layout.ts";
 export { OPTIONS } from "./prelude.ts";
 export { ENTRIES, LINE_THREADS } from "./writer.ts";
 
