@@ -293,6 +293,28 @@ test("device memory runs out and comes back", async () => {
   });
 });
 
+test("a second compiler that is not there fails the compile and says so", async () => {
+  const { knownOptions } = await trial("compilations", { NVRTC_CHECK: "/nowhere/libnvrtc.so" });
+  assertEquals(knownOptions.code, 6);
+  assertMatch(knownOptions.log, /cannot use \/nowhere\/libnvrtc\.so/);
+});
+
+const nvrtc = Deno.env.get("PAIRFOLD_EMULATOR_NVRTC_CHECK") ?? "";
+const noNvrtc = emulator.missing || (nvrtc ? "" : "PAIRFOLD_EMULATOR_NVRTC_CHECK names no NVRTC");
+if (noNvrtc) console.log(`emulator: NVIDIA's compiler is not asked: ${noNvrtc}`);
+Deno.test({
+  name: `emulator: NVIDIA's compiler has its say${noNvrtc && ` (skipped: ${noNvrtc})`}`,
+  ignore: noNvrtc !== "",
+  fn: async () => {
+    for (const name of ["none", "noneDynamic", "noneCopied"] as const) {
+      const { code, wrong } = await trial("gauss", { NVRTC_CHECK: nvrtc }, name);
+      assertEquals([code, wrong], [0, 0]);
+    }
+    const { syntax } = await trial("compilations", { NVRTC_CHECK: nvrtc });
+    assertMatch(syntax.log, /NVIDIA's NVRTC refuses.*\n.*broken\.cu\(\d+\): error/);
+  },
+});
+
 // ---- injected failures ------------------------------------------------------------------------------
 
 test("the n-th call of an entry point fails as asked", async () => {

@@ -2,6 +2,25 @@
 //
 // Enters: nothing. Leaves: sum_j exp2(-g |x_i - y_j|²) b_j in three ways, and faults planted in them.
 
+/** The functions that the emulator has its own of, as the generator writes them for a card. */
+const PREAMBLE = `
+#ifndef __PAIRFOLD_EMULATOR__
+__device__ __forceinline__ float pf_exp2(float a) {
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+  return r;
+}
+__device__ __forceinline__ void pf_cp_async16(void* target, const void* source) {
+  unsigned at = (unsigned)__cvta_generic_to_shared(target);
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(source) : "memory");
+}
+__device__ __forceinline__ void pf_cp_async_commit() { asm volatile("cp.async.commit_group;"); }
+template <int N> __device__ __forceinline__ void pf_cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+#endif
+`;
+
 /** One row per thread; columns packed in a static shared array. */
 const STATIC = `
 #define TILE 128
@@ -173,11 +192,11 @@ export const faults = {
 
 export type FaultName = keyof typeof faults;
 
-/** The source with a fault in it; throws where there is nothing to replace. */
+/** The source with a fault in it, counting lines from it; throws where nothing is to replace. */
 export function plant(fault: Fault): string {
   const source = gaussSources[fault.kernel];
   if (!source.includes(fault.from)) throw new Error(`no "${fault.from}" in ${fault.kernel}`);
-  return source.replace(fault.from, fault.to);
+  return `${PREAMBLE}#line 1\n${source.replace(fault.from, fault.to)}`;
 }
 
 /** out[i] = value for i < n, by blocks of any size. */

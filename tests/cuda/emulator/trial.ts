@@ -55,6 +55,8 @@ function prepare(): Emulator {
 
 export const emulator = prepare();
 
+const PREFIX = "PAIRFOLD_EMULATOR_";
+
 /** Runs a trial under settings (without their common prefix); throws with what it printed. */
 export async function trial<Name extends keyof Trials>(
   name: Name,
@@ -63,15 +65,15 @@ export async function trial<Name extends keyof Trials>(
 ): Promise<Awaited<ReturnType<Trials[Name]>>> {
   const path = fromFileUrl(new URL("./trials.ts", import.meta.url));
   const words = rest.filter((word) => word !== undefined).map((word) => JSON.stringify(word));
-  const prefixed = Object.entries(settings).map(([key, value]) =>
-    [`PAIRFOLD_EMULATOR_${key}`, value] as const
-  );
+  // what the caller's own environment sets for the emulator does not count here
+  const unset = Object.keys(Deno.env.toObject()).filter((key) => key.startsWith(PREFIX))
+    .map((key) => [key, ""]);
+  const set = Object.entries(settings).map(([key, value]) => [PREFIX + key, value]);
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "-A", path, name, ...words],
     env: {
       ...emulator.environment,
-      PAIRFOLD_EMULATOR_QUIET: "1",
-      ...Object.fromEntries(prefixed),
+      ...Object.fromEntries([...unset, [`${PREFIX}QUIET`, "1"], ...set]),
     },
   });
   const { code, signal, stdout, stderr } = await command.output();
