@@ -173,7 +173,8 @@ PFE_PLAIN unsigned pfe_ballot(unsigned mask, int predicate, int line) {
 #define __any_sync(mask, p) ((int)(pfe_ballot(mask, (p) != 0, __LINE__) != 0))
 #define __all_sync(mask, p) ((int)(pfe_ballot(mask, (p) == 0, __LINE__) == 0))
 
-// ---- atomics ------------------------------------------------------------------------------------
+#define __trap() __builtin_trap()
+#define __nanosleep(nanoseconds) ((void)(nanoseconds))
 
 #include "prelude_atomic.h"
 #include "prelude_math.h"

@@ -68,7 +68,6 @@ static std::string key_of(const CompileRequest& request, const std::vector<std::
   Hash first, second(0x6c62272e07bb0142ull);
   for (Hash* hash : {&first, &second}) {
     hash->add(request.source);
-    hash->add(request.also_key);
     for (const std::string& word : words) hash->add(word);
     for (const char* file : PRELUDE) {
       std::string contents;

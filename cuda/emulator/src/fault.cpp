@@ -92,7 +92,11 @@ void Worker::describe_address(const void* address, char* text, size_t bytes) {
       return describe_near(allocation->block, p, "an allocation", text, bytes);
     }
   }
-  snprintf(text, bytes, "in no allocation");
+  if (size_t was = freed_bytes(address)) {
+    snprintf(text, bytes, "in an allocation of %zu bytes that was freed", was);
+  } else {
+    snprintf(text, bytes, "in no allocation");
+  }
 }
 
 // ---- signals --------------------------------------------------------------------------------------------

@@ -136,6 +136,15 @@ static void retire(GuardedBlock& block) {
   }
 }
 
+size_t freed_bytes(const void* address) {
+  const char* p = (const char*)address;
+  std::lock_guard<std::mutex> guard(lock);
+  for (auto block = freed.rbegin(); block != freed.rend(); ++block) {
+    if (p >= block->mapping && p < block->mapping + block->mapped) return block->bytes;
+  }
+  return 0;
+}
+
 void free_device(Allocation* allocation) {
   std::lock_guard<std::mutex> guard(lock);
   retire(allocation->block);

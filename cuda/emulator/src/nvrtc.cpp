@@ -156,7 +156,6 @@ static int compile_program(Program& program, int count, const char* const* words
   Rewritten rewritten =
       rewrite(program.source, program.name, request.checked, compiler_is_gcc());
   request.source = rewritten.text;
-  request.name = program.name;
   Compiled compiled;
   if (rewritten.error.empty()) {
     compiled = compile(request);

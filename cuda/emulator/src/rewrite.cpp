@@ -35,7 +35,7 @@ class Rewriter {
     find_kernels();
     for (size_t k = 0; k < tokens_.size() && error_.empty(); k++) {
       if (tokens_[k].is("__shared__")) k = rewrite_shared(k);
-      if (tokens_[k].kind == Token::directive) rewrite_pragma(tokens_[k]);
+      if (tokens_[k].kind == Token::directive) rewrite_pragma(k);
     }
     assign_shared();
     std::string text = "#line 1 \"" + quoted(name) + "\"\n" + edited();
@@ -255,9 +255,13 @@ class Rewriter {
   // ---- pragmas ----------------------------------------------------------------------------------------
 
   // Full unrolling keeps arrays in registers; partial unrolling helps a card more than a processor.
-  void rewrite_pragma(const Token& directive) {
+  void rewrite_pragma(size_t k) {
+    const Token& directive = tokens_[k];
     std::vector<Token> words = tokens_of(directive.text.substr(1));
     if (words.size() < 2 || !words[0].is("pragma") || !words[1].is("unroll") || !gcc_) return;
+    // before anything but a loop NVRTC only warns, GCC refuses
+    const std::string& next = k + 1 < tokens_.size() ? tokens_[k + 1].text : directive.text;
+    if (next != "for" && next != "while" && next != "do") return;
     std::string count = words.size() == 2 ? "16" : directive.text.substr(1 + words[1].end);
     if (words.size() == 3 && atoi(words[2].text.c_str()) > 8) count = "8";
     edits_.push_back({directive.begin, directive.end, "#pragma GCC unroll " + count});

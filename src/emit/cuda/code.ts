@@ -17,7 +17,7 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { recordStride, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, recordStride, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 
 /** Lines of source, indented by their depth. */
@@ -66,9 +66,6 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
 export const unrollOf = (count: number, turns = 1): string =>
   count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
-/** Turns side by side of loops whose arrays do not fit into registers. */
-const PARTLY_UNROLLED = 4;
-
 /** The vector type that records are read by, and its width. */
 export function vectorOf(kernel: Kernel): { readonly type: string; readonly width: number } {
   const scalar = TYPES[kernel.float];
@@ -88,6 +85,8 @@ export class CodeWriter {
   readonly #counters = new Map<Counter, string>();
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
+  /** Arrays that are stored to at computed places: they stand in memory. */
+  readonly #indexed = new Set<Cell | LocalArray>();
   #next = 0;
 
   constructor(lines: Lines, kernel: Kernel, around: Surroundings) {
@@ -115,7 +114,10 @@ export class CodeWriter {
     for (const item of items) found.add(item.kind === "cell" ? item.cell : item.array);
     for (const region of regions) {
       visit(region, (s) => {
-        for (const place of placesIn(s)) found.add(place);
+        for (const place of placesIn(s)) {
+          found.add(place);
+          if (s.kind === "scatter" || s.kind === "append") this.#indexed.add(place);
+        }
       });
     }
     for (const place of found) {
@@ -199,11 +201,21 @@ export class CodeWriter {
   #for({ counter, count, body }: Statement & { kind: "for" }): void {
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
-    this.lines.add(unrollOf(count, PARTLY_UNROLLED));
+    this.lines.add(this.#isIndexed(body) ? "#pragma unroll 1" : unrollOf(count, PARTLY_UNROLLED));
     this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, () => {
       this.region(body);
     });
     this.#counters.delete(counter);
+  }
+
+  /** Whether a loop works on arrays that no unrolling brings into registers, or holds others. */
+  #isIndexed(body: Region): boolean {
+    let isIndexed = false;
+    visit(body, (s) => {
+      if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
+      if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
+    });
+    return isIndexed;
   }
 
   #define(value: Value): void {

@@ -1,6 +1,7 @@
 // One card: memory, copies and launches in the order of its own stream.
 
 import { PairfoldError } from "../../error.ts";
+import { statusOf } from "./report.ts";
 import { openRuntime, openRuntimeNow, type Runtime, type RuntimeOptions } from "./runtime.ts";
 import type { Bytes, CompiledModule, DeviceMemory, Handle, KernelFunction } from "./shim.ts";
 
@@ -82,8 +83,13 @@ export class CudaDevice {
   alloc(bytes: number): bigint {
     return this.#runtime.shim.alloc(this.#handle, bytes);
   }
+  /** Gives memory back; on a card that is lost there is nothing to give back. */
   free(address: bigint): void {
-    this.#runtime.shim.free(this.#handle, address);
+    try {
+      this.#runtime.shim.free(this.#handle, address);
+    } catch (error) {
+      if (statusOf(error) !== "context-lost") throw error;
+    }
   }
   upload(target: bigint, source: Bytes): void {
     this.#runtime.shim.upload(this.#handle, STREAM, target, source);

@@ -102,3 +102,10 @@ export function numbered(source: string): string {
   const width = String(lines.length).length;
   return lines.map((line, k) => `${String(k + 1).padStart(width)} | ${line}`).join("\n");
 }
+
+/** What a call of the shim came to, of the error that it became; null for other errors. */
+export function statusOf(error: unknown): Status | null {
+  const cause: unknown = error instanceof PairfoldError ? error.cause : null;
+  const isFailure = typeof cause === "object" && cause !== null && "status" in cause;
+  return isFailure ? STATUSES.find((status) => status === cause.status) ?? null : null;
+}
