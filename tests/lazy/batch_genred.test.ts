@@ -8,6 +8,7 @@ import {
   addedUp,
   batchByBatch,
   type Batched,
+  checkBatches,
   commonBatch,
   type Pattern,
   PATTERNS,
@@ -33,12 +34,6 @@ function inputsOf(random: Random, { x, y, p }: Pattern): Batched[] {
   ];
 }
 
-/** Same numbers, but for the −1 and 0 of neighbours that are missing. */
-function checkSame(got: ArrayLike<number>, want: ArrayLike<number>, what: string): void {
-  assertEquals(got.length, want.length, what);
-  for (let k = 0; k < want.length; k++) assert(Object.is(got[k], want[k]), `${what}: number ${k}`);
-}
-
 for (const reduction of SUMS) {
   Deno.test(`genred, batches of ${reduction}: what each has alone`, async () => {
     const random = randomFor(`genred batches ${reduction}`);
@@ -50,12 +45,7 @@ for (const reduction of SUMS) {
       const fold = (...inputs: Tensor[]): readonly Tensor[] => [f(...inputs)].flat();
       for (const [name, pattern] of Object.entries(PATTERNS)) {
         const inputs = inputsOf(random, pattern);
-        const shape = commonBatch(...inputs.map(({ batch }) => batch));
-        const want = await batchByBatch(shape, inputs, fold);
-        for (const [slot, t] of fold(...inputs.map(({ t }) => t)).entries()) {
-          assertEquals(t.shape.slice(0, shape.length), shape, name);
-          checkSame(await t.data(), want[slot], `${name}, axis ${axis}, output ${slot}`);
-        }
+        await checkBatches(inputs, fold, `${name}, axis ${axis}`);
       }
     }
   });

@@ -19,9 +19,9 @@ import { type FoldChoices } from "../../src/program/mod.ts";
 import { type ReductionName, REDUCTIONS } from "../../src/reduction/mod.ts";
 import { sizeOf } from "../../src/tensor/mod.ts";
 import {
-  batchByBatch,
   type Batched,
-  commonBatch,
+  checkBatches,
+  checkSame,
   type Pattern,
   PATTERNS,
   randomBatches,
@@ -99,29 +99,6 @@ function folded(
     const weight = Vj(b).square().add(Pm(p)).mul(Vi(x).elem(1));
     return REDUCE[reduction](vector, scalar, weight, axis, choices);
   };
-}
-
-/** Throws unless numbers are the same, bit for bit but for NaN's. */
-function checkSame(got: ArrayLike<number>, want: ArrayLike<number>, what: string): void {
-  assertEquals(got.length, want.length, what);
-  for (let k = 0; k < want.length; k++) {
-    assert(Object.is(got[k], want[k]), `${what}: number ${k} is ${got[k]}, alone ${want[k]}`);
-  }
-}
-
-/** Throws unless a fold of all batches has the shapes and the bits of folds one by one. */
-async function checkBatches(
-  inputs: readonly Batched[],
-  fold: (...inputs: Tensor[]) => readonly Tensor[],
-  what: string,
-): Promise<void> {
-  const shape = commonBatch(...inputs.map(({ batch }) => batch));
-  const want = await batchByBatch(shape, inputs, fold);
-  const got = fold(...inputs.map(({ t }) => t));
-  for (const [slot, t] of got.entries()) {
-    assertEquals(t.shape.slice(0, shape.length), shape, what);
-    checkSame(await t.data(), want[slot] ?? [], `${what}, output ${slot}`);
-  }
 }
 
 const AXES = ["i", "j"] as const;

@@ -1,7 +1,7 @@
 // Batches one by one: what a fold over batch dims is held against. Enters: tensors with leading dims
 // and a function of tensors without any. Leaves: what the function gives for every batch.
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   broadcastShapes,
   broadcastStrides,
@@ -116,4 +116,27 @@ export function addedUp(
     for (let k = 0; k < length; k++) sums[first * length + k] += parts[batch * length + k];
   }
   return sums;
+}
+
+/** Throws unless numbers are the same, bit for bit but for NaN's. */
+export function checkSame(got: ArrayLike<number>, want: ArrayLike<number>, what: string): void {
+  assertEquals(got.length, want.length, what);
+  for (let k = 0; k < want.length; k++) {
+    assert(Object.is(got[k], want[k]), `${what}: number ${k} is ${got[k]}, alone ${want[k]}`);
+  }
+}
+
+/** Throws unless a fold of all batches has the shapes and the bits of folds one by one. */
+export async function checkBatches(
+  inputs: readonly Batched[],
+  fold: (...inputs: Tensor[]) => readonly Tensor[],
+  what: string,
+): Promise<void> {
+  const shape = commonBatch(...inputs.map(({ batch }) => batch));
+  const want = await batchByBatch(shape, inputs, fold);
+  const got = fold(...inputs.map(({ t }) => t));
+  for (const [slot, t] of got.entries()) {
+    assertEquals(t.shape.slice(0, shape.length), shape, what);
+    checkSame(await t.data(), want[slot] ?? [], `${what}, output ${slot}`);
+  }
 }
