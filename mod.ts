@@ -19,8 +19,19 @@ export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
 export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";
 export type { FoldChoices } from "./src/program/mod.ts";
 export type { ReductionName, SumScheme } from "./src/reduction/mod.ts";
-export type { Device, Engine, NumberArray, Progress, WasmOptions } from "./src/engine/mod.ts";
-export { doctor, wasm, WasmEngine } from "./src/engine/mod.ts";
+export type {
+  Device,
+  DeviceArray,
+  DeviceName,
+  Engine,
+  EngineMemory,
+  Held,
+  MemoryUse,
+  NumberArray,
+  Progress,
+  WasmOptions,
+} from "./src/engine/mod.ts";
+export { cuda, CudaEngine, doctor, memory, wasm, WasmEngine } from "./src/engine/mod.ts";
 export type {
   GenredFunction,
   GenredInput,

@@ -1,9 +1,45 @@
-// What an engine is: it compiles kernels to programs and runs programs over lists of segments.
+// What an engine is: it compiles kernels to programs, holds numbers where its programs read them,
+// and runs programs over lists of segments.
 
-import type { Kernel } from "../loop/mod.ts";
+import type { Kernel, MathFunctions } from "../loop/mod.ts";
+
+/** The number types of tensors. */
+export type DType = "float32" | "float64" | "int32";
 
 /** The arrays that tensors and engines hold. */
 export type NumberArray = Float32Array | Float64Array | Int32Array;
+
+/** Numbers in memory of an engine's own. */
+export interface DeviceArray {
+  readonly engine: Engine;
+  readonly dtype: DType;
+  /** How many numbers. */
+  readonly length: number;
+  /**
+   * Copies the numbers to the host once the launches that fill them have run, and tells of their
+   * progress. Rejects with what went wrong in one of them, or with code `aborted`.
+   */
+  download(control: RunControl): Promise<NumberArray>;
+  /**
+   * Frees the memory once the launches and downloads that were asked for before have run. Using
+   * it afterwards is an error (code `device`); disposing twice is not.
+   */
+  dispose(): void;
+}
+
+/** Where numbers stand: on the host, or in an engine's memory. */
+export type Held = NumberArray | DeviceArray;
+
+/** What an engine's memory holds, in bytes. */
+export interface MemoryUse {
+  /** Held by tensors and by launches that run. */
+  readonly live: number;
+  /** Kept by the engine for the next use. */
+  readonly pooled: number;
+  /** What may still be had. */
+  readonly available: number;
+  readonly total: number;
+}
 
 /**
  * A rectangle of pairs: rows i0 … i1 − 1, columns j0 … j1 − 1. Input slot s is read at row
@@ -17,6 +53,11 @@ export interface Segment {
   readonly j1: number;
   readonly offsets: readonly number[];
   readonly output: number;
+  /**
+   * Of a part of a segment: the whole's rows. How columns are split depends on those, so that the
+   * parts give the bits of the whole.
+   */
+  readonly wholeRows?: number;
 }
 
 /** How far a run has come. */
@@ -43,20 +84,39 @@ export interface Program {
 
 /** Runs kernels on one kind of hardware. */
 export interface Engine {
+  /** As in `device`: "wasm", "cuda:0". */
   readonly name: string;
+  /** What the target computes functions with, one object for all its engines: kernels use these. */
+  readonly math: MathFunctions;
   /** Lines about what was found, for `doctor()`. */
   describe(): string[];
-  /** Compiles a kernel for folds with this many rows, or finds it compiled. */
-  compile(kernel: Kernel, rows: number): Program;
+  /** Compiles a kernel for folds with so many rows and columns, or finds it compiled. */
+  compile(kernel: Kernel, rows: number, columns: number): Program;
+  /** Opens what can only be opened asynchronously; awaited before all that follows. */
+  open?(): Promise<void>;
+  /** An unfilled array that launches write: on the host for engines that work there. */
+  allocate(dtype: DType, length: number): Held;
   /**
-   * Runs a program. Inputs are row-major (rows, dim); outputs are written in place. Rejects with
+   * The same numbers where launches read them: the array itself for engines that work on the host,
+   * else a copy, after which the array may change.
+   */
+  place(numbers: NumberArray): Held;
+  /**
+   * Runs a program, or queues it behind what was launched before. Inputs are row-major (rows, dim):
+   * uniform ones stand on the host, all others are this engine's (by `place`, or outputs of its
+   * launches). Outputs are arrays of `allocate`.
+   *
+   * Resolves once the outputs are filled, or, where they are device arrays, once all that fills
+   * them is queued: what goes wrong after that is told by their `download`. Rejects with
    * `PairfoldError` code `aborted` when the signal says so, `memory` when one row does not fit.
    */
   launch(
     program: Program,
-    inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
+    inputs: readonly Held[],
+    outputs: readonly Held[],
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void>;
+  /** What the engine's memory holds; null for engines that have none of their own. */
+  memory(): MemoryUse | null;
 }

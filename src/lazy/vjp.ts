@@ -4,7 +4,7 @@ import { PairfoldError } from "../error.ts";
 import { build, type Node, variable } from "../formula/mod.ts";
 import { fold, type FoldChoices, foldGradient } from "../program/mod.ts";
 import { reductions } from "../reduction/mod.ts";
-import { allocate, type Deferred, sizeOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { allocate, reshaped, sizeOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { infoOf } from "./genred.ts";
 import { type GenredInput, inputTensor } from "./genred_inputs.ts";
 import { type CallRecord, watch } from "./tape.ts";
@@ -35,16 +35,6 @@ function tensorsOf(
     known.set(value, t);
     return t;
   });
-}
-
-/** The same numbers under another shape. */
-function reshaped(t: Tensor, shape: readonly number[]): Tensor {
-  if (t.shape.join() === shape.join()) return t;
-  const deferred: Deferred = {
-    resolve: (control) => t.resolve(control),
-    explain: () => t.explain(),
-  };
-  return new Tensor(shape, t.dtype, deferred);
 }
 
 /** The sum of tensors of one size, as a fold over a single column. */

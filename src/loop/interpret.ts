@@ -28,6 +28,7 @@ const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> 
   maskOr: ([a, b]) => a | b,
   select: ([m, a, b]) => m ? a : b,
   exp: ([x]) => Math.exp(x),
+  exp2: ([x]) => 2 ** x,
   log: ([x]) => Math.log(x),
   sin: ([x]) => Math.sin(x),
   cos: ([x]) => Math.cos(x),

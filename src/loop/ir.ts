@@ -55,9 +55,10 @@ export interface Cell {
   readonly type: Type;
 }
 
-/** Math functions of targets that have them: the host, for the uniform section. */
+/** Math functions of targets that have them: the host, for the uniform section; CUDA. */
 export const MATH_OPERATIONS = {
   exp: 1,
+  exp2: 1,
   expm1: 1,
   log: 1,
   log1p: 1,

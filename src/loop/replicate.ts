@@ -49,6 +49,8 @@ type Store = Statement & { readonly kind: "store" };
 
 /** How a region is copied: rows of a group, columns of a turn. */
 export interface Replication {
+  /** The rows of the group that are copied; default all. */
+  readonly rows?: readonly number[];
   /** Rows that are taken at a time, operation by operation; default all. */
   readonly interleave?: number;
   /** Columns of a turn; default 1. */
@@ -71,8 +73,9 @@ export interface Replication {
 export function replicate(
   root: Region,
   copies: RowCopies,
-  { interleave = copies.rows, columns = 1, columnSlots = 0, together = true }: Replication = {},
+  replication: Replication = {},
 ): Region {
+  const { interleave = copies.rows, columns = 1, columnSlots = 0, together = true } = replication;
   const isState = (place: Cell | LocalArray): boolean => copies.isState(place);
   const made = new Map<Value, Value[]>();
   const differs = new Map<Value, boolean>(); // between columns
@@ -276,7 +279,7 @@ export function replicate(
       }
     }
   };
-  const rows = Array.from({ length: copies.rows }, (_, row) => row);
+  const rows = replication.rows ?? Array.from({ length: copies.rows }, (_, row) => row);
   const turn = Array.from({ length: columns }, (_, column) => column);
   const guarded = together && columns > 1 && interleave >= copies.rows
     ? guardedParts(root, isState)
@@ -291,11 +294,11 @@ export function replicate(
     const mask = joined(test, all, to);
     const otherwise = region("when");
     copyAll(after, rows, turn, otherwise);
-    const body = replicate(root, copies, { interleave, columns, columnSlots, together: false });
+    const body = replicate(root, copies, { ...replication, together: false });
     to.statements.push({ kind: "when", test, mask, body, otherwise });
     return to;
   }
-  for (let start = 0; start < copies.rows; start += interleave) {
+  for (let start = 0; start < rows.length; start += interleave) {
     const batch = rows.slice(start, start + interleave);
     const isNew = (s: Statement): boolean => s.kind !== "let" || s.value.perRow;
     const { statements } = root;

@@ -28,7 +28,7 @@ import {
 import { FormulaLowering } from "./formula.ts";
 import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 
-export { expandedMath } from "./math/mod.ts";
+export { cudaMath, expandedMath } from "./math/mod.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
 /** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */

@@ -2,7 +2,7 @@
 // column each, with a reduction that hands a single value on as it is.
 
 import type { NumberArray } from "../engine/mod.ts";
-import { allocate, type DType, Tensor } from "../tensor/mod.ts";
+import { allocate, type DType, reshaped, Tensor } from "../tensor/mod.ts";
 import { fold, type FoldRequest, type Rectangle } from "./fold.ts";
 
 /** A formula over tensors, and its size. */
@@ -41,14 +41,6 @@ export function dense(request: DenseRequest): Tensor {
   return isStraight ? reshaped(values, shape) : transposedTensor(values, shape);
 }
 
-/** The same numbers in another shape. */
-function reshaped(values: Tensor, shape: readonly number[]): Tensor {
-  return new Tensor(shape, values.dtype, {
-    resolve: (control) => values.resolve(control),
-    explain: () => values.explain(),
-  });
-}
-
 /** Numbers that stand as [N, M, D] as a tensor [M, N, D]. */
 function transposedTensor(values: Tensor, shape: readonly number[]): Tensor {
   const [M, N, D] = shape;
@@ -59,7 +51,9 @@ function transposedTensor(values: Tensor, shape: readonly number[]): Tensor {
       if (!(from instanceof Tensor)) return from;
       const source: Tensor = from;
       const data = await source.resolve(control);
+      if (!(from instanceof Tensor)) return from; // another reader was faster
       explained = source.explain();
+      source.dispose();
       return from = transposed(data, N, M, D, source.dtype);
     },
     explain: () => from instanceof Tensor ? from.explain() : explained,

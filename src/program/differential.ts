@@ -2,7 +2,7 @@
 
 import { differential } from "../autodiff/mod.ts";
 import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
-import { type Deferred, Tensor } from "../tensor/mod.ts";
+import { reshaped, type Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { fold, type FoldRequest, shapeOf } from "./fold.ts";
 
@@ -53,14 +53,4 @@ export function foldDifferential(request: DifferentialRequest): Tensor {
   } as const;
   const [sums] = fold(sumOf);
   return reshaped(sums, shape);
-}
-
-/** The same numbers in another shape. */
-function reshaped(t: Tensor, shape: readonly number[]): Tensor {
-  if (`${t.shape}` === `${shape}`) return t;
-  const source: Deferred = {
-    resolve: (control) => t.resolve(control),
-    explain: () => t.explain(),
-  };
-  return new Tensor(shape, t.dtype, source);
 }

@@ -4,8 +4,8 @@ import {
   type Device,
   type Engine,
   engineOf,
-  type NumberArray,
-  type Progress,
+  type Held,
+  isDeviceArray,
   type RunControl,
   type Segment,
 } from "../engine/mod.ts";
@@ -20,8 +20,8 @@ import {
   variable,
   type VariableNode,
 } from "../formula/mod.ts";
-import { expandedMath, type Fold, lower } from "../lower/mod.ts";
-import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
+import { type Fold, lower } from "../lower/mod.ts";
+import { type FloatType, type Kernel, type MathFunctions, printKernel } from "../loop/mod.ts";
 import {
   type FoldOptions,
   type ReductionName,
@@ -29,11 +29,19 @@ import {
   resultShape,
   type SumScheme,
 } from "../reduction/mod.ts";
-import { allocate, type Deferred, type DType, Tensor } from "../tensor/mod.ts";
+import {
+  type DType,
+  freeLostCopies,
+  freeSpareCopies,
+  SharedRun,
+  storageOf,
+  Tensor,
+  TensorStorage,
+} from "../tensor/mod.ts";
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
-  /** Where it runs; default "auto". */
+  /** Where it runs; default "auto". A list divides the rows between several of one kind. */
   readonly device?: Device;
   /** How floats are added up; default "compensated" (blocks of 64, compensated block totals). */
   readonly sumScheme?: SumScheme;
@@ -113,17 +121,21 @@ function canonicalise(
  * Kernels by what they were lowered from; the oldest leave first. The fold is held, so that its
  * formulas' ids stay their own.
  */
-const plans = new Map<string, { readonly kernel: Kernel; readonly fold: Fold }>();
+type Plans = Map<string, { readonly kernel: Kernel; readonly fold: Fold }>;
+/** Plans by the functions that their target has. */
+const plansOf = new WeakMap<MathFunctions, Plans>();
 const MAX_PLANS = 512;
 
-function kernelOf(fold: Fold): Kernel {
+function kernelOf(fold: Fold, math: MathFunctions): Kernel {
+  let plans = plansOf.get(math);
+  if (plans === undefined) plansOf.set(math, plans = new Map());
   const { formula, weight, reduction, float, options, fastMath } = fold;
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
   const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
-  const kernel = lower(fold, expandedMath);
+  const kernel = lower(fold, math);
   plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();
@@ -144,8 +156,9 @@ class FoldRun {
   readonly #segments: readonly Rectangle[];
   readonly #lengths: readonly number[];
   #tensors: readonly Tensor[];
-  #outputs: readonly NumberArray[] | null = null;
-  #running: SharedRun | null = null;
+  /** What gets the results. */
+  #outputs: readonly TensorStorage[];
+  #running: SharedRun<void> | null = null;
 
   constructor(request: FoldRequest) {
     const { axis, M, N, choices, reduction, k } = request;
@@ -177,17 +190,25 @@ class FoldRun {
       fastMath: choices.fastMath ?? false,
     };
     this.#engine = engineOf(choices.device);
-    this.#kernel = kernelOf(this.#fold);
+    this.#kernel = kernelOf(this.#fold, this.#engine.math);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const all = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, output: 0 };
     this.#segments = request.segments ?? [all];
     const outputRows = request.outputRows ?? this.#rows;
     this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
+    this.#outputs = this.#kernel.outputs.map(() =>
+      new TensorStorage((control) => this.#join(control), () => this.explain())
+    );
+  }
+
+  /** The storage of each output. */
+  get outputs(): readonly TensorStorage[] {
+    return this.#outputs;
   }
 
   explain(): string {
-    const program = this.#engine.compile(this.#kernel, this.#rows);
+    const program = this.#engine.compile(this.#kernel, this.#rows, this.#columns);
     const { target, schedule, source } = program.explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
@@ -206,85 +227,70 @@ class FoldRun {
   }
 
   /** Runs the fold, or joins the run that goes on. */
-  async output(slot: number, control: RunControl): Promise<NumberArray> {
-    if (this.#outputs === null) {
-      if (this.#running === null || this.#running.isAborted) {
-        this.#running = new SharedRun((shared) => this.#run(shared));
-      }
-      await this.#running.join(control);
+  #join(control: RunControl): Promise<void> {
+    if (this.#running === null || this.#running.isLost) {
+      this.#running = new SharedRun((shared) => this.#run(shared));
     }
-    if (this.#outputs === null) throw new PairfoldError("internal", "a fold left no outputs");
-    return this.#outputs[slot];
+    return this.#running.join(control);
   }
 
   async #run(control: RunControl): Promise<void> {
-    // tensors that are there cost no turn of the event loop
-    const inputs: NumberArray[] = [];
-    for (const t of this.#tensors) inputs.push(await t.resolve(control));
+    const used: TensorStorage[] = [];
+    let results: Held[] | null = null;
+    try {
+      for (const t of this.#tensors) {
+        const storage = storageOf(t);
+        storage.enter();
+        used.push(storage);
+      }
+      while (results === null) {
+        try {
+          results = await this.#launch(used, control);
+        } catch (error) {
+          await this.#makeRoom(error);
+        }
+      }
+    } finally {
+      for (const storage of used) storage.leave();
+    }
+    for (const [slot, output] of this.#outputs.entries()) output.receive(results[slot]);
+    // history goes once the result is there, and each result is its own tensor's alone
+    this.#tensors = [];
+    this.#outputs = [];
+  }
+
+  /** Makes room where the engine's memory was full; throws what went wrong if it cannot. */
+  async #makeRoom(error: unknown): Promise<void> {
+    const isFull = error instanceof PairfoldError && error.code === "memory";
+    if (isFull && (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine))) return;
+    throw error;
+  }
+
+  async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
+    const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.#kernel;
-    const outputs = kinds.map(({ number }, slot) => {
-      const dtype = number === "index" ? "int32" : float === "f32" ? "float32" : "float64";
-      return allocate(dtype, this.#lengths[slot]);
-    });
-    const program = this.#engine.compile(this.#kernel, this.#rows);
+    if (engine.open !== undefined) await engine.open();
+    // tensors that are there cost no turn of the event loop
+    const inputs: Held[] = [];
+    for (const [slot, storage] of storages.entries()) {
+      const isUniform = descriptions[slot].axis === "uniform";
+      inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
+    }
+    const program = engine.compile(this.#kernel, this.#rows, this.#columns);
     const offsets = descriptions.map(() => 0);
     const segments = this.#segments.map((rectangle) => ({ ...rectangle, offsets }));
-    await this.#engine.launch(program, inputs, outputs, segments, control);
-    this.#outputs = outputs;
-    this.#tensors = []; // history goes once the result is there
-  }
-}
-
-/** A run with several readers: it is aborted only when all of them have left. */
-class SharedRun {
-  readonly #abort = new AbortController();
-  readonly #promise: Promise<void>;
-  /** What each reader that watches does with progress. */
-  readonly #watchers = new Set<(progress: Progress) => void>();
-  #readers = 0;
-
-  constructor(start: (control: RunControl) => Promise<void>) {
-    this.#promise = start({
-      signal: this.#abort.signal,
-      onProgress: (progress) => this.#watchers.forEach((watch) => watch(progress)),
-    });
-    this.#promise.catch(() => {}); // each reader hears of it by its own join
-  }
-
-  get isAborted(): boolean {
-    return this.#abort.signal.aborted;
-  }
-
-  /** Waits for the run, until the signal says to leave or the watcher throws. */
-  join({ signal, onProgress }: RunControl): Promise<void> {
-    this.#readers++;
-    if (signal === undefined && onProgress === undefined) return this.#promise;
-    return new Promise<void>((resolve, reject) => {
-      const leave = (error: unknown): void => {
-        reject(error);
-        settle();
-        if (--this.#readers === 0) this.#abort.abort(error);
-      };
-      const aborted = (): void => {
-        const cause = signal?.reason;
-        leave(new PairfoldError("aborted", "fold: the signal was aborted", { cause }));
-      };
-      const watch = (progress: Progress): void => {
-        try {
-          onProgress?.(progress);
-        } catch (error) {
-          leave(error); // the reader's own error, as it is
-        }
-      };
-      const settle = (): void => {
-        signal?.removeEventListener("abort", aborted);
-        this.#watchers.delete(watch);
-      };
-      this.#watchers.add(watch);
-      signal?.addEventListener("abort", aborted, { once: true });
-      this.#promise.finally(settle).then(resolve, reject);
-      if (signal?.aborted) aborted();
-    });
+    const outputs: Held[] = [];
+    try {
+      for (const [slot, { number }] of kinds.entries()) {
+        const dtype = number === "index" ? "int32" : float === "f32" ? "float32" : "float64";
+        outputs.push(engine.allocate(dtype, this.#lengths[slot]));
+      }
+      await engine.launch(program, inputs, outputs, segments, control);
+      return outputs;
+    } catch (error) {
+      for (const output of outputs) if (isDeviceArray(output)) output.dispose();
+      throw error;
+    }
   }
 }
 
@@ -298,12 +304,9 @@ export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
   const { reduction, axis, M, N, dtype } = request;
   const shape = shapeOf(request, request.outputRows ?? (axis === "j" ? M : N));
+  const { outputs } = run;
   return reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
-    const deferred: Deferred = {
-      resolve: (control) => run.output(slot, control),
-      explain: () => run.explain(),
-    };
-    return new Tensor(shape, outputType, deferred);
+    return new Tensor(shape, outputType, outputs[slot]);
   });
 }

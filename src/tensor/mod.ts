@@ -1,14 +1,17 @@
 // Tensors, dtypes and shapes.
 
 export { escapeHtml, previewOf } from "./display.ts";
+export type { DType } from "../engine/engine.ts";
+export { allocate, dtypeOf } from "../engine/host.ts";
+export { SharedRun } from "./shared_run.ts";
+export { freeLostCopies, freeSpareCopies, TensorStorage } from "./storage.ts";
 export {
-  allocate,
   type Deferred,
-  type DType,
-  dtypeOf,
   type NestedNumbers,
   type ReadOptions,
+  reshaped,
   sizeOf,
+  storageOf,
   Tensor,
   tensor,
   type TensorLike,

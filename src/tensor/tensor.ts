@@ -1,11 +1,10 @@
-// Tensors: immutable dense arrays, computed when they are read.
+// Tensors: immutable dense arrays, computed when they are read, kept where they were computed.
 
-import type { NumberArray, Progress, RunControl } from "../engine/engine.ts";
+import type { DType, Engine, Held, NumberArray, Progress, RunControl } from "../engine/engine.ts";
+import { allocate, dtypeOf } from "../engine/host.ts";
 import { PairfoldError } from "../error.ts";
 import { escapeHtml, previewOf } from "./display.ts";
-
-/** The number types of tensors. */
-export type DType = "float32" | "float64" | "int32";
+import { TensorStorage } from "./storage.ts";
 
 /** Nested arrays of numbers: what `array()` gives and `tensor()` takes. */
 export type NestedNumbers = number | readonly NestedNumbers[];
@@ -23,35 +22,10 @@ export interface ReadOptions {
 
 /** A computation that gives a tensor's numbers. */
 export interface Deferred {
-  /** Runs the computation, or joins it. */
-  resolve(control: RunControl): Promise<NumberArray>;
+  /** Runs the computation, or joins it; what it gives belongs to the tensor from then on. */
+  resolve(control: RunControl): Promise<Held>;
   /** What will run, for people. */
   explain(): string;
-}
-
-const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
-
-/** A new array of a dtype. */
-export function allocate(dtype: DType, length: number): NumberArray {
-  try {
-    return new ARRAYS[dtype](length);
-  } catch (error) {
-    throw new PairfoldError("memory", `${dtype} array: cannot allocate ${length} numbers`, {
-      cause: error,
-    });
-  }
-}
-
-/** The dtype of a typed array, or an error for types that tensors do not have. */
-export function dtypeOf(data: NumberArray): DType {
-  if (data instanceof Float32Array) return "float32";
-  if (data instanceof Float64Array) return "float64";
-  if (data instanceof Int32Array) return "int32";
-  const got = Object.prototype.toString.call(data).slice(8, -1);
-  throw new PairfoldError(
-    "dtype",
-    `tensor: got ${got}; expected Float32Array, Float64Array, Int32Array or nested arrays`,
-  );
 }
 
 /** Number of elements of a shape. */
@@ -61,26 +35,38 @@ export function sizeOf(shape: readonly number[]): number {
 
 let nextId = 0;
 
+/** A tensor's storage, for what stands beside the class in this file. */
+let storageIn: (t: Tensor) => TensorStorage;
+
 /**
  * An immutable dense array of any rank, row-major. It is a value that may not have been computed
- * yet: building is immediate, only reading waits.
+ * yet: building is immediate, only reading waits. What a device computes stays in its memory and
+ * feeds further folds there, until somebody reads it.
  */
 export class Tensor {
   /** Unique within the process. */
   readonly id: number = nextId++;
   readonly shape: readonly number[];
   readonly dtype: DType;
-  #source: NumberArray | Deferred;
-  readonly #explain: () => string;
+  readonly #storage: TensorStorage;
+
+  static {
+    storageIn = (t) => t.#storage;
+  }
 
   /** Use {@linkcode tensor}. */
-  constructor(shape: readonly number[], dtype: DType, source: NumberArray | Deferred) {
+  constructor(
+    shape: readonly number[],
+    dtype: DType,
+    source: NumberArray | Deferred | TensorStorage,
+  ) {
     this.shape = Object.freeze([...shape]);
     this.dtype = dtype;
-    this.#source = source;
-    this.#explain = isDeferred(source)
-      ? () => source.explain()
-      : () => `${this.#title()}: given numbers, nothing to compute`;
+    this.#storage = source instanceof TensorStorage
+      ? source
+      : isDeferred(source)
+      ? deferredStorage(source)
+      : new TensorStorage(source, () => `${this.#title()}: given numbers, nothing to compute`);
   }
 
   /** Number of elements. */
@@ -88,32 +74,73 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
-  /** Whether the numbers are there, so that reading does not compute. */
+  /** Whether the numbers are there, or on their way on a device, so that reading does not compute. */
   get isComputed(): boolean {
-    return !isDeferred(this.#source);
+    return this.#storage.isComputed;
   }
 
-  /** The numbers where they are there, not a copy, else null: for showing them. */
+  /** The numbers where they stand on the host, not a copy, else null: for showing them. */
   peek(): NumberArray | null {
-    return isDeferred(this.#source) ? null : this.#source;
+    return this.#storage.host;
   }
 
   /**
-   * The numbers themselves, not a copy: for engines, which only read them.
+   * The numbers on the host, not a copy: for what only reads them.
    * A computed tensor forgets how it was computed, so that loops do not grow.
    */
   async resolve(control: RunControl = {}): Promise<NumberArray> {
-    const source = this.#source;
-    if (!isDeferred(source)) return source;
-    const data = await source.resolve(control);
-    this.#source = data;
-    return data;
+    const { host } = this.#storage;
+    if (host !== null) return host;
+    const storage = storageOf(this);
+    storage.enter();
+    try {
+      return await storage.onHost(control);
+    } finally {
+      storage.leave();
+    }
+  }
+
+  /**
+   * The numbers where an engine's launches read them, uploaded once and kept there: for looking.
+   * They are the tensor's, and stay as long as it is neither disposed of nor forgotten.
+   */
+  async resolveOn(engine: Engine, control: RunControl = {}): Promise<Held> {
+    const storage = storageOf(this);
+    storage.enter();
+    try {
+      return await storage.on(engine, control);
+    } finally {
+      storage.leave();
+    }
+  }
+
+  /**
+   * Frees the memory that the tensor has on devices, once what goes on there has run. Numbers that
+   * stand on the host (given, or read before) stay readable; others are gone, and reading them
+   * rejects with `PairfoldError` (device). So does what was built on them and has not been read.
+   * Without it, memory is freed some time after nobody has the tensor any more.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * {
+   *   using sums = Vi([[0], [1]]).sqDist(Vj([[2], [4]])).sum("j"); // disposed of with the block
+   *   console.log(await sums.array()); // [ [ 20 ], [ 10 ] ]
+   * }
+   * ```
+   */
+  dispose(): void {
+    this.#storage.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   /**
    * Computes the tensor and copies its numbers, row-major.
    *
-   * Rejects with `PairfoldError`: `aborted` by the signal, `memory` when one row does not fit.
+   * Rejects with `PairfoldError`: `aborted` by the signal, `memory` when one row does not fit,
+   * `device` when the tensor was disposed of or its device failed.
    *
    * ```ts
    * import { tensor } from "pairfold";
@@ -145,7 +172,7 @@ export class Tensor {
 
   /** What was, or will be, computed: formula, sections, schedule, target, generated source. */
   explain(): string {
-    return this.#explain();
+    return this.#storage.explain();
   }
 
   #title(): string {
@@ -154,9 +181,12 @@ export class Tensor {
 
   /** dtype, shape and, once they are computed, some numbers. */
   toString(): string {
-    const numbers = this.peek();
-    if (numbers === null) return `${this.#title()}, not computed yet`;
-    return `${this.#title()}: ${previewOf(numbers, this.shape)}`;
+    const { host, isGone, engines } = this.#storage;
+    const title = this.#title();
+    if (host !== null) return `${title}: ${previewOf(host, this.shape)}`;
+    if (isGone) return `${title}, disposed of`;
+    if (engines.length === 0) return `${title}, not computed yet`;
+    return `${title}, on ${engines.map(({ name }) => name).join(", ")}, not read yet`;
   }
 
   [Symbol.for("Deno.customInspect")](): string {
@@ -175,6 +205,31 @@ export class Tensor {
 
 function isDeferred(source: NumberArray | Deferred): source is Deferred {
   return "resolve" in source;
+}
+
+function deferredStorage(source: Deferred): TensorStorage {
+  const storage: TensorStorage = new TensorStorage(
+    async (control) => storage.receive(await source.resolve(control)),
+    () => source.explain(),
+  );
+  return storage;
+}
+
+/** Where a tensor's numbers stand, for runs. Throws `PairfoldError` (device) if they are gone. */
+export function storageOf(t: Tensor): TensorStorage {
+  const storage = storageIn(t);
+  if (!storage.isGone) return storage;
+  throw new PairfoldError(
+    "device",
+    `tensor ${t.dtype} [${t.shape}] was disposed of before its numbers were read; expected one ` +
+      "that is kept until what reads it has run",
+  );
+}
+
+/** The same numbers in another shape of the same size; disposing of one disposes of both. */
+export function reshaped(t: Tensor, shape: readonly number[]): Tensor {
+  if (t.shape.join() === shape.join()) return t;
+  return new Tensor(shape, t.dtype, storageIn(t));
 }
 
 /** Infers the shape of nested arrays; every list of one level must have the same length. */

@@ -8,3 +8,11 @@ export {
   UNTILED,
   type WasmSchedule,
 } from "./schedule.ts";
+export {
+  checkCudaSchedule,
+  chooseCudaSchedule,
+  type CudaSchedule,
+  recordStride,
+  REGISTER_ARRAY,
+  UNTILED_CUDA,
+} from "./cuda.ts";

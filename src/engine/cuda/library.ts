@@ -67,6 +67,12 @@ export function findLibrary(options: LibraryOptions = {}): LibraryPlace {
   return { url, to, entry };
 }
 
+/** Whether the shim has to be fetched before it can be opened. */
+export function mustFetch(options: LibraryOptions = {}): boolean {
+  const place = findLibrary(options);
+  return !("path" in place) && !isFile(place.to, place.entry.bytes);
+}
+
 /** Finds the shim, fetches it where that is needed, and opens it. */
 export async function openLibrary(options: LibraryOptions = {}): Promise<OpenedLibrary> {
   const place = findLibrary(options);

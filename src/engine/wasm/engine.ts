@@ -10,11 +10,23 @@ import {
   type WasmModule,
 } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
+import { expandedMath } from "../../lower/mod.ts";
 import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
-import type { Engine, NumberArray, Program, RunControl, Segment } from "../engine.ts";
+import type {
+  DType,
+  Engine,
+  Held,
+  MemoryUse,
+  NumberArray,
+  Program,
+  RunControl,
+  Segment,
+} from "../engine.ts";
+import { allocate, hostArrays } from "../host.ts";
+import { pairsOf, piecesOf, planWaves, type Task, type Wave } from "../plan.ts";
 import { coreCount, detectFeatures } from "./features.ts";
+import { footprintOf, SPLIT, WAVE_BYTES } from "./footprint.ts";
 import { LinearMemory } from "./memory.ts";
-import { planWaves, type Task, type Wave } from "./plan.ts";
 import { WorkerPool } from "./pool.ts";
 import { type CompiledCode, WasmProgram } from "./program.ts";
 import {
@@ -77,6 +89,7 @@ interface Run {
 
 export class WasmEngine implements Engine {
   readonly name = "wasm";
+  readonly math = expandedMath;
   readonly #features: WasmFeatures;
   readonly #threads: number;
   readonly #memoryLimit: number;
@@ -168,17 +181,34 @@ export class WasmEngine implements Engine {
     if (this.#sent.delete(id)) this.#pool?.tell({ kind: "forget", program: id });
   }
 
+  allocate(dtype: DType, length: number): NumberArray {
+    return allocate(dtype, length);
+  }
+
+  place(numbers: NumberArray): NumberArray {
+    return numbers;
+  }
+
+  /** Linear memory stages what a launch reads and writes; tensors stand outside. */
+  memory(): MemoryUse {
+    const bytes = this.#memory?.bytes ?? 0;
+    const live = this.#waiting > 0 ? bytes : 0;
+    const total = Math.max(this.#memoryLimit, bytes);
+    return { live, pooled: bytes - live, available: total - live, total };
+  }
+
   launch(
     program: Program,
-    inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
+    inputs: readonly Held[],
+    outputs: readonly Held[],
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
     if (!(program instanceof WasmProgram)) {
       throw new PairfoldError("internal", "launch: the program is of another engine");
     }
-    const work = (): Promise<void> => this.#run(program, inputs, outputs, segments, control);
+    const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
+    const work = (): Promise<void> => this.#run(program, from, to, segments, control);
     // nothing waits: start at once, small launches end before this returns
     const isIdle = this.#waiting++ === 0;
     const result = isIdle ? work() : this.#queue.then(work);
@@ -197,7 +227,8 @@ export class WasmEngine implements Engine {
     if (++this.#launches % LAUNCHES_PER_TURN === 0) await nextTurn();
     throwIfAborted(control);
     const { kernel, layout } = program;
-    const waves = planWaves(segments, kernel, layout, this.#memoryLimit);
+    const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
+    const waves = planWaves(segments, footprintOf(kernel, layout), budget);
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
@@ -464,31 +495,8 @@ function nextTurn(): Promise<void> {
 
 const latin1 = new TextDecoder("latin1");
 
-function pairsOf(r: Pick<Task, "i0" | "i1" | "j0" | "j1">): number {
-  return Math.max(0, r.i1 - r.i0) * Math.max(0, r.j1 - r.j0);
-}
-
 function throwIfAborted({ signal }: RunControl): void {
   if (signal?.aborted) {
     throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
-  }
-}
-
-/** The parts of a task's columns that belong to one split each. */
-function* piecesOf(
-  task: Task,
-): Generator<{ split: number; start: number; count: number; resumes: boolean }> {
-  const { segment, splits, j0, j1 } = task;
-  if (j1 <= j0) {
-    yield { split: 0, start: j0, count: 0, resumes: false };
-    return;
-  }
-  const from = Math.floor((j0 - segment.j0) / splits.length);
-  for (let split = from; split < splits.count; split++) {
-    const begin = segment.j0 + split * splits.length;
-    const start = Math.max(j0, begin);
-    const end = Math.min(j1, begin + splits.length);
-    if (start >= end) break;
-    yield { split, start, count: end - start, resumes: start > begin };
   }
 }

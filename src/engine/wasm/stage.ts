@@ -11,7 +11,8 @@ import {
 import { interpretUniform } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
-import { PACK_COLUMNS, rowBytes, type Task } from "./plan.ts";
+import { rowBytes, type Task } from "../plan.ts";
+import { PACK_COLUMNS } from "./footprint.ts";
 import type { WasmProgram } from "./program.ts";
 import type { KernelExports } from "./protocol.ts";
 

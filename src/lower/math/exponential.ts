@@ -3,7 +3,7 @@
 // x = k ln 2 + g with an integer k and |g| ≤ ½ ln 2; a polynomial of g; times 2^k, whose bits are
 // k + bias shifted into the exponent.
 
-import type { Builder, MathFunctions, Value } from "../../loop/mod.ts";
+import type { Builder, FloatType, MathFunctions, Value } from "../../loop/mod.ts";
 import { CONSTANTS, type MathConstants } from "./constants.ts";
 import { polynomial, withSignOf } from "./tools.ts";
 
@@ -76,25 +76,28 @@ export function exp2(b: Builder, x: Value): Value {
   return b.mul(polynomial(b, f, doubled(c.exp2)), powerOf(b, t));
 }
 
+/** Keeps a number of the uniform section finite in the kernel's float type; NaN stays. */
+function finite(u: Builder, x: Value, { largest }: MathConstants): Value {
+  return u.pmax(u.pmin(x, u.constant(largest)), u.constant(-largest));
+}
+
+/** c log₂e, for exp(c·q) = 2^(q · c log₂e): finite, and never −0, for its reciprocal is a bound. */
+export const binaryScale = (float: FloatType) => (u: Builder, c: Value): Value =>
+  finite(u, u.addExactly(u.mul(c, u.constant(Math.LOG2E)), u.constant(0)), CONSTANTS[float]);
+
 /** exp(c·q) = 2^(q · c log₂e): the scale is the exponential's own coefficient. */
 export const expScaled: MathFunctions["expScaled"] = (b, q, nonNegative, uniform) => {
   const constants = CONSTANTS[b.float];
   const magic = b.constant(constants.magic + constants.exponentBias - 1);
   const low = lowest(constants);
   const high = highest(constants);
-  const finite = (u: Builder, x: Value): Value => {
-    const largest = u.constant(constants.largest);
-    return u.pmax(u.pmin(x, largest), u.neg(largest));
-  };
-  const coefficient = (u: Builder, c: Value): Value => {
-    // + 0 makes −0 a 0: its reciprocal is a bound
-    return finite(u, u.addExactly(u.mul(c, u.constant(Math.LOG2E)), u.constant(0)));
-  };
+  const coefficient = binaryScale(b.float);
   // q's that lead to `low` for one sign of the scale lead to `high` for the other
   const bound = (positive: number, negative: number) => (u: Builder, c: Value): Value => {
     const k = coefficient(u, c);
     const below = u.lt(c, u.constant(0));
-    return finite(u, u.div(u.select(below, u.constant(negative), u.constant(positive)), k));
+    const end = u.div(u.select(below, u.constant(negative), u.constant(positive)), k);
+    return finite(u, end, constants);
   };
   const scale = uniform(coefficient);
   let clamped = b.pmin(q, uniform(bound(high, low)));

@@ -26,7 +26,7 @@
 
 import type { MathFunctions } from "../../loop/mod.ts";
 import { erf, erfc } from "./erf.ts";
-import { cosh, exp, exp2, expm1, expScaled, sinh, tanh } from "./exponential.ts";
+import { binaryScale, cosh, exp, exp2, expm1, expScaled, sinh, tanh } from "./exponential.ts";
 import { acos, asin, atan, atan2 } from "./inverse.ts";
 import { log, log1p } from "./logarithm.ts";
 import { hypot, pow } from "./power.ts";
@@ -55,10 +55,10 @@ export const expandedMath: MathFunctions = {
   expScaled,
 };
 
-/** Math functions of the host, for the uniform section. */
+/** Math functions that are operations of the target: of the host, for the uniform section. */
 export const hostMath: MathFunctions = {
   exp: (b, x) => b.primitive("exp", x),
-  exp2: (b, x) => b.primitive("pow", b.constant(2), x),
+  exp2: (b, x) => b.primitive("exp2", x),
   expm1: (b, x) => b.primitive("expm1", x),
   log: (b, x) => b.primitive("log", x),
   log1p: (b, x) => b.primitive("log1p", x),
@@ -76,4 +76,18 @@ export const hostMath: MathFunctions = {
   pow: (b, x, y) => b.primitive("pow", x, y),
   hypot: (b, x, y) => b.primitive("hypot", x, y),
   expScaled: (b, q, _nonNegative, uniform) => b.primitive("exp", b.mul(q, uniform((_u, c) => c))),
+};
+
+/**
+ * Math functions of CUDA: its own, but that float32 exponentials are one `ex2.approx` behind a
+ * product. Error of exp and expScaled there: 2 ulp + |c·q|·2^−23, as of expScaled above.
+ */
+export const cudaMath: MathFunctions = {
+  ...hostMath,
+  exp: (b, x) =>
+    b.float === "f64"
+      ? b.primitive("exp", x)
+      : b.primitive("exp2", b.mul(x, b.constant(Math.LOG2E))),
+  expScaled: (b, q, _nonNegative, uniform) =>
+    b.primitive("exp2", b.mul(q, uniform(binaryScale(b.float)))),
 };

@@ -1,17 +1,10 @@
-// Cuts a list of segments into waves that fit into linear memory, and tasks into column splits.
+// Cuts a list of segments into waves that fit into an engine's memory, and tasks into column splits.
 // Pure. What it decides about sums (split boundaries) depends on the segment's size alone.
 
-import { PairfoldError } from "../../error.ts";
-import type { Layout } from "../../emit/wasm/mod.ts";
-import { bytesOf, type Kernel, type KernelInput } from "../../loop/mod.ts";
-import { BLOCK_LENGTH } from "../../reduction/mod.ts";
-import type { Segment } from "../engine.ts";
-
-/** Rows that share a unit of work when splits are chosen; the same for every schedule. */
-const SPLIT_ROWS = 16;
-/** Units of work that a small-M fold is split into, and the fewest columns that a split has. */
-const SPLIT_UNITS = 64;
-const SPLIT_COLUMNS = 4096;
+import { PairfoldError } from "../error.ts";
+import { bytesOf, type Kernel, type KernelInput } from "../loop/mod.ts";
+import { BLOCK_LENGTH } from "../reduction/mod.ts";
+import type { Segment } from "./engine.ts";
 
 /** Column splits of a segment: all but the last have `length` columns. */
 export interface Splits {
@@ -19,11 +12,24 @@ export interface Splits {
   readonly count: number;
 }
 
-/** How the columns of a fold are split, so that few rows still give work to every thread. */
-export function splitColumns(rows: number, columns: number): Splits {
-  const units = Math.ceil(rows / SPLIT_ROWS);
-  const wanted = Math.min(Math.ceil(SPLIT_UNITS / units), Math.floor(columns / SPLIT_COLUMNS));
-  if (units >= SPLIT_UNITS || wanted <= 1) return { length: Math.max(1, columns), count: 1 };
+/**
+ * How an engine splits the columns of folds with few rows, so that every thread has work. Part of
+ * the summation tree: the same for every schedule, device and size of memory.
+ */
+export interface SplitRule {
+  /** Rows that share a unit of work. */
+  readonly rows: number;
+  /** Units of work that a fold is split into. */
+  readonly units: number;
+  /** The fewest columns that a split has. */
+  readonly columns: number;
+}
+
+/** Splits the columns of a fold. */
+export function splitColumns(rule: SplitRule, rows: number, columns: number): Splits {
+  const units = Math.ceil(rows / rule.rows);
+  const wanted = Math.min(Math.ceil(rule.units / units), Math.floor(columns / rule.columns));
+  if (units >= rule.units || wanted <= 1) return { length: Math.max(1, columns), count: 1 };
   const length = Math.ceil(columns / wanted / BLOCK_LENGTH) * BLOCK_LENGTH;
   return { length, count: Math.ceil(columns / length) };
 }
@@ -46,16 +52,23 @@ export interface Task {
 /** Tasks whose data are in memory together. */
 export type Wave = readonly Task[];
 
-/** Columns whose inputs are in memory while they are packed. */
-export const PACK_COLUMNS = 65536;
-
-/** Bytes per row and per column that a kernel needs in linear memory. */
+/** Bytes per row and per column that a launch takes of an engine's memory. */
 export interface Footprint {
   readonly row: number;
   readonly record: number;
   /** Of a column's inputs while it is packed. */
   readonly column: number;
   readonly state: number;
+  /** Columns whose inputs are in memory while they are packed. */
+  readonly packing: number;
+}
+
+/** What a plan may use. */
+export interface Budget {
+  readonly bytes: number;
+  /** Segments that need little share a wave up to this many bytes. */
+  readonly wave: number;
+  readonly split: SplitRule;
 }
 
 /** Bytes of one row of an input or an output. */
@@ -63,30 +76,12 @@ export function rowBytes(kernel: Kernel, item: Pick<KernelInput, "dim" | "number
   return item.dim * (item.number === "index" ? 4 : bytesOf(kernel.float, kernel.float));
 }
 
-/** What a row, and a column, of a kernel take. */
-export function footprintOf(kernel: Kernel, layout: Layout): Footprint {
-  const bytesOfAxis = (axis: string): number =>
-    kernel.inputs.filter((i) => i.axis === axis).reduce((t, i) => t + rowBytes(kernel, i), 0);
-  return {
-    row: bytesOfAxis("row") + kernel.outputs.reduce((t, o) => t + rowBytes(kernel, o), 0),
-    record: layout.recordBytes,
-    column: bytesOfAxis("column"),
-    state: layout.stateBytes / layout.groupRows,
-  };
-}
-
-/**
- * Segments that need little share a wave up to this many bytes: memory that is used again is in the
- * caches and has its pages (dense 8000 × 8000 in 0.5 s, in waves of 1 GiB in 4 s; Zen 4, 2026-11).
- */
-const WAVE_BYTES = 64 * 2 ** 20;
-
 /** Room for alignment, padding rows and the job block of one task. */
 const SLACK_BYTES = 16384;
 
 function bytesOfTask(f: Footprint, rows: number, columns: number, states: number): number {
   const padded = rows + 64;
-  const packing = Math.min(columns, PACK_COLUMNS) + 8;
+  const packing = Math.min(columns, f.packing) + 8;
   return padded * (f.row + states * f.state) + (columns + 8) * f.record + packing * f.column +
     SLACK_BYTES;
 }
@@ -105,7 +100,7 @@ function chunk(segment: Segment, splits: Splits, f: Footprint, budget: number): 
     throw new PairfoldError(
       "memory",
       `fold: one row and ${Math.min(columns, BLOCK_LENGTH)} columns need ${smallest} bytes; ` +
-        `expected at most ${budget} (the engine's memoryLimit)`,
+        `expected at most ${budget} (what the engine may use)`,
     );
   }
   // half of the memory for columns, unless they need less; the rest for rows
@@ -138,14 +133,12 @@ function chunk(segment: Segment, splits: Splits, f: Footprint, budget: number): 
   return waves;
 }
 
-/** Plans a list of segments for a memory budget in bytes. */
+/** Plans a list of segments for a budget of memory. */
 export function planWaves(
   segments: readonly Segment[],
-  kernel: Kernel,
-  layout: Layout,
-  budget: number,
+  f: Footprint,
+  { bytes: budget, wave: waveBytes, split }: Budget,
 ): Wave[] {
-  const f = footprintOf(kernel, layout);
   const waves: Wave[] = [];
   let wave: Task[] = [];
   let used = 0;
@@ -158,10 +151,10 @@ export function planWaves(
     const rows = segment.i1 - segment.i0;
     const columns = segment.j1 - segment.j0;
     if (rows <= 0) continue;
-    const splits = splitColumns(rows, columns);
+    const splits = splitColumns(split, segment.wholeRows ?? rows, columns);
     const keepsState = splits.count > 1;
     const bytes = bytesOfTask(f, rows, columns, keepsState ? splits.count : 0);
-    if (used + bytes > Math.min(budget, WAVE_BYTES)) flush();
+    if (used + bytes > Math.min(budget, waveBytes)) flush();
     if (bytes > budget) {
       waves.push(...chunk(segment, splits, f, budget));
       continue;
@@ -172,4 +165,34 @@ export function planWaves(
   }
   flush();
   return waves;
+}
+
+/** The columns of a task that belong to one split. */
+export interface Piece {
+  readonly split: number;
+  readonly start: number;
+  readonly count: number;
+  /** Whether columns of its split were folded before. */
+  readonly resumes: boolean;
+}
+
+/** The columns of a task, split by split. */
+export function* piecesOf({ segment, splits, j0, j1 }: Task): Generator<Piece> {
+  if (j1 <= j0) {
+    yield { split: 0, start: j0, count: 0, resumes: false };
+    return;
+  }
+  const from = Math.floor((j0 - segment.j0) / splits.length);
+  for (let split = from; split < splits.count; split++) {
+    const begin = segment.j0 + split * splits.length;
+    const start = Math.max(j0, begin);
+    const end = Math.min(j1, begin + splits.length);
+    if (start >= end) break;
+    yield { split, start, count: end - start, resumes: start > begin };
+  }
+}
+
+/** Pairs of a task or a segment. */
+export function pairsOf({ i0, i1, j0, j1 }: Pick<Segment, "i0" | "i1" | "j0" | "j1">): number {
+  return Math.max(0, i1 - i0) * Math.max(0, j1 - j0);
 }

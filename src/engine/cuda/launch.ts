@@ -1,0 +1,450 @@
+// One launch of a program: plans waves that fit into the card's memory, stages what each needs, and
+// queues its kernels. Enters: arrays of the engine and segments. Leaves: filled arrays, or work that is
+// queued to fill them; long launches are queued slice by slice, so that progress and abort are prompt.
+
+import { LINE_THREADS } from "../../emit/cuda/mod.ts";
+import { PairfoldError } from "../../error.ts";
+import { interpretUniform, type Kernel } from "../../loop/mod.ts";
+import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
+import { isDeviceArray } from "../host.ts";
+import {
+  type Footprint,
+  pairsOf,
+  planWaves,
+  rowBytes,
+  type SplitRule,
+  type Wave,
+} from "../plan.ts";
+import { CudaArray } from "./array.ts";
+import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
+import type { CudaProgram, FoldCode, ModuleCache } from "./program.ts";
+import type { Handle, KernelFunction } from "./shim.ts";
+import { type Table, tablesOf, type WaveTables } from "./table.ts";
+
+/**
+ * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
+ * those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on every card.
+ */
+export const SPLIT: SplitRule = { rows: 512, units: 1056, columns: 1024 };
+
+/** Bytes that a launch takes without asking how much there is. */
+const SMALL_BYTES = 64 * 2 ** 20;
+/** Part of the free memory that one launch may take. */
+const SHARE = 0.9;
+/** How often a launch that ran out of memory is planned anew with half of it. */
+const ATTEMPTS = 8;
+
+/** Pairs up to which a wave is queued as a whole: about a millisecond of a large card. */
+const QUEUED_PAIRS = 2 ** 30;
+/** Pairs of the first slice of a longer one, and the milliseconds that slices then aim at. */
+const FIRST_SLICE = 2 ** 28;
+const SLICE_MS = 50;
+/** Slices that are queued at a time: one runs while the next one waits. */
+const SLICES_AHEAD = 2;
+
+/** What a launch runs on. */
+export interface LaunchContext {
+  readonly name: string;
+  readonly device: CudaDevice;
+  readonly modules: ModuleCache;
+  /** Bytes that a launch may take; null for what there is. */
+  readonly memoryLimit: number | null;
+}
+
+const isMemoryError = (error: unknown): boolean =>
+  error instanceof PairfoldError && error.code === "memory";
+
+export class CudaLaunch {
+  readonly #context: LaunchContext;
+  readonly #program: CudaProgram;
+  readonly #kernel: Kernel;
+  readonly #inputs: readonly Held[];
+  readonly #outputs: readonly CudaArray[];
+  readonly #segments: readonly Segment[];
+  readonly #control: RunControl;
+  readonly #total: number;
+  #done = 0;
+  /** Pairs per millisecond, once measured. */
+  #speed = 0;
+
+  constructor(
+    context: LaunchContext,
+    program: CudaProgram,
+    inputs: readonly Held[],
+    outputs: readonly Held[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ) {
+    this.#context = context;
+    this.#program = program;
+    this.#kernel = program.kernel;
+    this.#inputs = inputs;
+    this.#outputs = outputs.map((held) => this.#own(held));
+    this.#segments = segments;
+    this.#control = control;
+    this.#total = segments.reduce((sum, s) => sum + pairsOf(s), 0);
+    for (const output of this.#outputs) output.pairs = this.#total;
+  }
+
+  /** An array of this engine. */
+  #own(held: Held): CudaArray {
+    if (held instanceof CudaArray) return held;
+    throw new PairfoldError(
+      "internal",
+      `${this.#context.name}: launch got an array from elsewhere`,
+    );
+  }
+
+  /** Runs or queues the launch; where memory runs out, in smaller pieces. */
+  async run(): Promise<void> {
+    this.#throwIfAborted();
+    const { device, modules } = this.#context;
+    const code = await this.#program.foldCode(device, modules);
+    modules.enter();
+    try {
+      let full: unknown = null;
+      for (let attempt = 0;; attempt++) {
+        const waves = this.#plan(0.5 ** attempt, full);
+        this.#report(0);
+        try {
+          for (const wave of groupedByState(waves)) await this.#runWaves(wave, code);
+          this.#report(this.#total);
+          return;
+        } catch (error) {
+          if (!isMemoryError(error) || attempt === ATTEMPTS) throw error;
+          full = error;
+          this.#done = 0;
+        }
+      }
+    } finally {
+      modules.leave();
+    }
+  }
+
+  #plan(share: number, full: unknown): Wave[] {
+    const footprint = this.#footprint();
+    try {
+      const bytes = this.#budget(footprint) * share;
+      return planWaves(this.#segments, footprint, { bytes, wave: bytes, split: SPLIT });
+    } catch (error) {
+      throw full ?? error; // what did not fit in larger pieces does not fit in smaller ones
+    }
+  }
+
+  /** What a row and a column take beyond the arrays that are on the card. */
+  #footprint(): Footprint {
+    const { layout } = this.#program.emitted;
+    const staged = (axis: "row" | "column"): number =>
+      this.#kernel.inputs.reduce((bytes, input, slot) => {
+        if (input.axis !== axis || this.#own(this.#inputs[slot]).place.kind === "device") {
+          return bytes;
+        }
+        return bytes + rowBytes(this.#kernel, input);
+      }, 0);
+    const results = this.#kernel.outputs.reduce((bytes, output, slot) => {
+      const isHere = this.#outputs[slot].place.kind === "device";
+      return isHere ? bytes : bytes + rowBytes(this.#kernel, output);
+    }, 0);
+    return {
+      row: staged("row") + results,
+      record: layout.recordStride * layout.size,
+      column: staged("column"),
+      state: layout.stateBytes,
+      packing: Infinity,
+    };
+  }
+
+  /** Bytes that this launch may take. */
+  #budget({ row, record, column }: Footprint): number {
+    const { memoryLimit, device } = this.#context;
+    const needed = this.#segments.reduce(
+      (sum, s) => sum + (s.i1 - s.i0) * row + (s.j1 - s.j0) * (record + column),
+      0,
+    );
+    if (memoryLimit !== null) return memoryLimit;
+    if (needed <= SMALL_BYTES / 2) return SMALL_BYTES;
+    const { available, pooled } = device.memory();
+    return (available + pooled) * SHARE;
+  }
+
+  /** Runs waves that share the states of their rows, the last of which finishes them. */
+  async #runWaves(waves: readonly Wave[], code: FoldCode): Promise<void> {
+    const { device } = this.#context;
+    const kept: bigint[] = [];
+    const alloc = (bytes: number, list: bigint[]): bigint => {
+      const address = device.alloc(bytes);
+      list.push(address);
+      return address;
+    };
+    try {
+      let state = 0n;
+      for (const wave of waves) {
+        const own: bigint[] = [];
+        try {
+          const uniforms = this.#uniforms(wave);
+          const tables = this.#tables(wave, uniforms.slots);
+          if (state === 0n) {
+            const bytes = tables.stateRows * this.#program.emitted.layout.stateBytes;
+            state = bytes === 0 ? 0n : alloc(bytes, kept);
+          }
+          await this.#runWave(wave, tables, uniforms.record, state, code, (b) => alloc(b, own));
+        } finally {
+          for (const address of own) device.free(address);
+        }
+      }
+    } finally {
+      for (const address of kept) device.free(address);
+    }
+  }
+
+  /** Uniform records of a wave's segments, computed here, and where each segment's begins. */
+  #uniforms(wave: Wave): { record: NumberArray; slots: Map<string, number> } {
+    const { uniforms: length } = this.#program.emitted.layout;
+    const slots = new Map<string, number>();
+    const records: Float64Array[] = [];
+    for (const { segment } of wave) {
+      const key = this.#uniformKey(segment);
+      if (slots.has(key)) continue;
+      slots.set(key, records.length * length);
+      const inputs = this.#kernel.inputs.map((input, slot) => {
+        const held = this.#inputs[slot];
+        if (input.axis !== "uniform" || isDeviceArray(held)) return null;
+        const first = (segment.offsets[slot] ?? 0) * input.dim;
+        return held.subarray(first, first + input.dim);
+      });
+      records.push(interpretUniform(this.#kernel.uniform, inputs, length));
+    }
+    const record = this.#kernel.float === "f32"
+      ? new Float32Array(records.length * length)
+      : new Float64Array(records.length * length);
+    records.forEach((r, k) => record.set(r, k * length));
+    return { record, slots };
+  }
+
+  #uniformKey({ offsets }: Segment): string {
+    return this.#kernel.inputs.map(({ axis }, slot) => axis === "uniform" ? offsets[slot] : "")
+      .join();
+  }
+
+  #tables(wave: Wave, slots: ReadonlyMap<string, number>): WaveTables {
+    const { layout } = this.#program.emitted;
+    const dealing = { layout, lineThreads: LINE_THREADS };
+    return tablesOf(this.#kernel, dealing, wave, (s) => slots.get(this.#uniformKey(s)) ?? 0);
+  }
+
+  async #runWave(
+    wave: Wave,
+    tables: WaveTables,
+    uniforms: NumberArray,
+    state: bigint,
+    code: FoldCode,
+    alloc: (bytes: number) => bigint,
+  ): Promise<void> {
+    const { device, modules } = this.#context;
+    const { layout } = this.#program.emitted;
+    const inputs = this.#stageInputs(wave, alloc);
+    const outputs = this.#stageOutputs(wave, alloc);
+    const records = tables.records === 0
+      ? 0n
+      : alloc(tables.records * layout.recordStride * layout.size);
+    const { pack, fold, combine } = tables;
+    const job = concatenated([pack.words, fold.words, combine.words, uniforms]);
+    const at = alloc(job.bytes.byteLength);
+    device.upload(at, job.bytes);
+    const [packAt, foldAt, combineAt, parameters] = job.offsets.map((o) => at + BigInt(o));
+    const of = (axis: "row" | "column"): bigint[] =>
+      inputs.filter((_, slot) => this.#kernel.inputs[slot].axis === axis);
+    const stateRows = BigInt(tables.stateRows);
+    const rest = [...of("row"), ...outputs.map(({ base }) => base), state, stateRows];
+    if (code.pack !== null) {
+      const args = [parameters, records, ...of("column")];
+      this.#queue(code.pack, LINE_THREADS, packAt, pack, args, 0, pack.units);
+    }
+    await this.#fold(code.fold, foldAt, fold, [parameters, records, ...rest], pairsIn(wave));
+    if (combine.units > 0) {
+      const kernel = await this.#program.combineCode(device, modules);
+      this.#queue(
+        kernel,
+        LINE_THREADS,
+        combineAt,
+        combine,
+        [parameters, ...rest],
+        0,
+        combine.units,
+      );
+    }
+    await this.#collect(wave, outputs);
+  }
+
+  /** Queues the blocks of some units of a table. */
+  #queue(
+    kernel: KernelFunction,
+    threads: number,
+    at: bigint,
+    table: Table,
+    args: readonly bigint[],
+    first: number,
+    units: number,
+  ): void {
+    for (let start = first; start < first + units; start += MAX_BLOCKS) {
+      const blocks = Math.min(MAX_BLOCKS, first + units - start);
+      const all = [at, BigInt(table.length), BigInt(start), ...args];
+      this.#context.device.launch(kernel, blocks, threads, all);
+    }
+  }
+
+  /** Queues a fold: at once where it is short, else in slices of time. */
+  async #fold(
+    kernel: KernelFunction,
+    at: bigint,
+    table: Table,
+    args: readonly bigint[],
+    pairs: number,
+  ): Promise<void> {
+    const { threads } = this.#program.schedule;
+    if (this.#total <= QUEUED_PAIRS) {
+      this.#queue(kernel, threads, at, table, args, 0, table.units);
+      this.#done += pairs;
+      return;
+    }
+    const perUnit = Math.max(1, pairs / Math.max(1, table.units));
+    const ahead: { event: Handle; pairs: number }[] = [];
+    let before = performance.now();
+    const oldest = async (): Promise<void> => {
+      const slice = ahead.shift();
+      if (slice === undefined) return;
+      await this.#context.device.reached(slice.event);
+      const now = performance.now();
+      this.#speed = slice.pairs / Math.max(0.01, now - before);
+      before = now;
+      this.#done += slice.pairs;
+      this.#report(this.#done);
+      this.#throwIfAborted();
+    };
+    try {
+      for (let unit = 0; unit < table.units;) {
+        const wanted = this.#speed === 0 ? FIRST_SLICE : this.#speed * SLICE_MS;
+        const units = Math.min(table.units - unit, Math.max(1, Math.round(wanted / perUnit)));
+        this.#queue(kernel, threads, at, table, args, unit, units);
+        ahead.push({ event: this.#context.device.mark(), pairs: units * perUnit });
+        unit += units;
+        if (ahead.length >= SLICES_AHEAD) await oldest();
+      }
+      while (ahead.length > 0) await oldest();
+    } finally {
+      for (const { event } of ahead) this.#context.device.forget(event);
+    }
+  }
+
+  /** Addresses that row 0 of each input has, or would have; uniform inputs have none. */
+  #stageInputs(wave: Wave, alloc: (bytes: number) => bigint): bigint[] {
+    return this.#kernel.inputs.map((input, slot) => {
+      if (input.axis === "uniform") return 0n;
+      const { place } = this.#own(this.#inputs[slot]);
+      if (place.kind === "device") return place.address;
+      const { first, last } = rangeOf(wave, (task) => {
+        const offset = task.segment.offsets[slot] ?? 0;
+        return input.axis === "row"
+          ? [task.i0 + offset, task.i1 + offset]
+          : [task.j0 + offset, task.j1 + offset];
+      });
+      const bytes = rowBytes(this.#kernel, input);
+      const address = alloc((last - first) * bytes);
+      const part = place.numbers.subarray(first * input.dim, last * input.dim);
+      this.#context.device.upload(address, part);
+      return address - BigInt(first * bytes);
+    });
+  }
+
+  /** Addresses that row 0 of each output has, or would have. */
+  #stageOutputs(
+    wave: Wave,
+    alloc: (bytes: number) => bigint,
+  ): { base: bigint; target: NumberArray | null }[] {
+    const { first, last } = rangeOf(wave, ({ segment, i0, i1 }) => [
+      i0 + segment.output,
+      i1 + segment.output,
+    ]);
+    return this.#kernel.outputs.map((output, slot) => {
+      const { place } = this.#outputs[slot];
+      if (place.kind === "device") return { base: place.address, target: null };
+      const bytes = rowBytes(this.#kernel, output);
+      const base = alloc((last - first) * bytes) - BigInt(first * bytes);
+      return { base, target: place.numbers };
+    });
+  }
+
+  /** Brings the finished rows of outputs that stand on the host there. */
+  async #collect(
+    wave: Wave,
+    outputs: readonly { base: bigint; target: NumberArray | null }[],
+  ): Promise<void> {
+    for (const [slot, { base, target }] of outputs.entries()) {
+      if (target === null) continue;
+      const output = this.#kernel.outputs[slot];
+      for (const { segment, i0, i1, last } of wave) {
+        if (!last || i1 === i0) continue;
+        const [from, to] = [i0 + segment.output, i1 + segment.output];
+        const source = base + BigInt(from * rowBytes(this.#kernel, output));
+        const part = target.subarray(from * output.dim, to * output.dim);
+        await this.#context.device.download(part, source);
+      }
+    }
+  }
+
+  #report(done: number): void {
+    const { onProgress } = this.#control;
+    const threads = done === 0 ? 0 : this.#context.device.facts.multiprocessors;
+    onProgress?.({ done: Math.min(done, this.#total), total: this.#total, threads });
+  }
+
+  #throwIfAborted(): void {
+    const { signal } = this.#control;
+    if (!signal?.aborted) return;
+    throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
+  }
+}
+
+/** Waves in order, those together that work on the same states one after another. */
+function groupedByState(waves: readonly Wave[]): Wave[][] {
+  const groups: Wave[][] = [];
+  for (const wave of waves) {
+    if (wave[0].first || groups.length === 0) groups.push([wave]);
+    else groups[groups.length - 1].push(wave);
+  }
+  return groups;
+}
+
+const pairsIn = (wave: Wave): number => wave.reduce((sum, task) => sum + pairsOf(task), 0);
+
+/** The rows of an array that a wave meets. */
+function rangeOf(
+  wave: Wave,
+  rows: (task: Wave[number]) => readonly [number, number],
+): { first: number; last: number } {
+  let [first, last] = [Infinity, 0];
+  for (const task of wave) {
+    const [from, to] = rows(task);
+    if (to <= from) continue;
+    first = Math.min(first, from);
+    last = Math.max(last, to);
+  }
+  return first === Infinity ? { first: 0, last: 0 } : { first, last };
+}
+
+/** Arrays as one, each at a multiple of 16 bytes. */
+function concatenated(
+  parts: readonly (NumberArray | BigInt64Array)[],
+): { bytes: Uint8Array<ArrayBuffer>; offsets: number[] } {
+  const offsets: number[] = [];
+  let length = 0;
+  for (const part of parts) {
+    offsets.push(length);
+    length += Math.ceil(part.byteLength / 16) * 16;
+  }
+  const bytes = new Uint8Array(length);
+  parts.forEach((part, k) => {
+    bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offsets[k]);
+  });
+  return { bytes, offsets };
+}

@@ -1,0 +1,179 @@
+// A wave of tasks as tables for the kernels: which columns to pack, which rectangles to fold, which
+// states to join. Pure; the words are those of SEGMENT.
+
+import { type CudaLayout, SEGMENT, SEGMENT_FLAGS, STATE_ROWS } from "../../emit/cuda/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
+import type { Segment } from "../engine.ts";
+import { piecesOf, type Task, type Wave } from "../plan.ts";
+
+/** A list of entries for one kernel. */
+export interface Table {
+  readonly words: BigInt64Array<ArrayBuffer>;
+  readonly length: number;
+  /** Blocks of threads that all entries take together. */
+  readonly units: number;
+}
+
+/** What one wave launches. */
+export interface WaveTables {
+  readonly pack: Table;
+  readonly fold: Table;
+  readonly combine: Table;
+  /** Records of packed columns, and rows of kept states, that the wave needs. */
+  readonly records: number;
+  readonly stateRows: number;
+}
+
+/** What the kernels of one program deal to a block of threads. */
+export interface Dealing {
+  readonly layout: CudaLayout;
+  /** Columns that a block packs, and rows that a block joins. */
+  readonly lineThreads: number;
+}
+
+/** Values of an entry by name; the others are 0. */
+type Entry = Partial<Record<Exclude<keyof typeof SEGMENT, "firstUnit" | "offsets">, number>>;
+
+class TableBuilder {
+  readonly #words: number[] = [];
+  readonly #perEntry: number;
+  #length = 0;
+  #units = 0;
+
+  constructor(perEntry: number) {
+    this.#perEntry = perEntry;
+  }
+
+  add(entry: Entry, offsets: readonly number[], units: number): void {
+    if (units === 0) return;
+    const words = new Array<number>(this.#perEntry).fill(0);
+    words[SEGMENT.firstUnit] = this.#units;
+    for (const [name, value] of Object.entries(entry)) {
+      words[SEGMENT[name as keyof Entry]] = value;
+    }
+    offsets.forEach((offset, slot) => words[SEGMENT.offsets + slot] = offset);
+    this.#words.push(...words);
+    this.#length++;
+    this.#units += units;
+  }
+
+  get table(): Table {
+    return {
+      words: BigInt64Array.from(this.#words, BigInt),
+      length: this.#length,
+      units: this.#units,
+    };
+  }
+}
+
+/** Columns j0 … j1 − 1 that stand packed from a record on. */
+interface Packed {
+  readonly j0: number;
+  readonly j1: number;
+  readonly record: number;
+}
+
+/** Merges ranges of columns, so that each column is packed once, and places them one after another. */
+function placeRanges(ranges: [number, number][], from: number): Packed[] {
+  const sorted = ranges.filter(([a, b]) => b > a).sort(([a], [b]) => a - b);
+  const merged: [number, number][] = [];
+  for (const [a, b] of sorted) {
+    const last = merged.at(-1);
+    if (last !== undefined && a <= last[1]) last[1] = Math.max(last[1], b);
+    else merged.push([a, b]);
+  }
+  let record = from;
+  return merged.map(([j0, j1]) => {
+    const packed = { j0, j1, record };
+    record += j1 - j0;
+    return packed;
+  });
+}
+
+/** Finds the record of a column. */
+function recordOf(packed: readonly Packed[], j: number): number {
+  let low = 0;
+  let high = packed.length;
+  while (high - low > 1) {
+    const half = (low + high) >>> 1;
+    if (packed[half].j0 <= j) low = half;
+    else high = half;
+  }
+  const found = packed[low];
+  return found === undefined ? 0 : found.record + (j - found.j0);
+}
+
+/** Segments whose columns have the same records: the same offsets of column and uniform inputs. */
+function groupKey(kernel: Kernel, { offsets }: Segment): string {
+  return kernel.inputs.map((input, slot) => input.axis === "row" ? "" : offsets[slot]).join();
+}
+
+/** Rows of a task's states, rounded so that every item of state is aligned. */
+export const stateRowsOf = (task: Task): number =>
+  task.keepsState
+    ? Math.ceil((task.i1 - task.i0) * task.splits.count / STATE_ROWS) * STATE_ROWS
+    : 0;
+
+/**
+ * Tables of a wave. `uniforms` tells where a segment's uniform record stands; states of tasks stand
+ * one after another. A task's slice may be only some of its rows: the states stay where they are.
+ */
+export function tablesOf(
+  kernel: Kernel,
+  { layout, lineThreads }: Dealing,
+  wave: Wave,
+  uniforms: (segment: Segment) => number,
+): WaveTables {
+  const groups = new Map<string, { tasks: Task[]; packed: Packed[] }>();
+  for (const task of wave) {
+    const key = groupKey(kernel, task.segment);
+    const group = groups.get(key) ?? { tasks: [], packed: [] };
+    groups.set(key, group);
+    group.tasks.push(task);
+  }
+  const { segmentWords } = layout;
+  const pack = new TableBuilder(segmentWords);
+  let records = 0;
+  for (const group of groups.values()) {
+    group.packed = placeRanges(group.tasks.map(({ j0, j1 }) => [j0, j1]), records);
+    const [{ segment }] = group.tasks;
+    for (const { j0, j1, record } of group.packed) {
+      const units = Math.ceil((j1 - j0) / lineThreads);
+      const entry = { j0, j1, columns: record, uniforms: uniforms(segment) };
+      pack.add(entry, segment.offsets, units);
+      records += j1 - j0;
+    }
+  }
+  const fold = new TableBuilder(segmentWords);
+  const combine = new TableBuilder(segmentWords);
+  let stateRows = 0;
+  for (const task of wave) {
+    const { segment, i0, i1, keepsState, last, splits } = task;
+    const packed = groups.get(groupKey(kernel, segment))?.packed ?? [];
+    const rows = i1 - i0;
+    const common = {
+      i0,
+      i1,
+      count: segment.j1 - segment.j0,
+      output: segment.output,
+      uniforms: uniforms(segment),
+    };
+    for (const { split, start, count, resumes } of piecesOf(task)) {
+      const entry = {
+        ...common,
+        j0: start,
+        j1: start + count,
+        columns: recordOf(packed, start),
+        state: stateRows + split * rows,
+        flags: (resumes ? SEGMENT_FLAGS.resume : 0) | (keepsState ? SEGMENT_FLAGS.save : 0),
+      };
+      fold.add(entry, segment.offsets, Math.ceil(rows / layout.blockRows));
+    }
+    if (keepsState && last) {
+      const entry = { ...common, state: stateRows, splits: splits.count, stride: rows };
+      combine.add(entry, segment.offsets, Math.ceil(rows / lineThreads));
+    }
+    stateRows += stateRowsOf(task);
+  }
+  return { pack: pack.table, fold: fold.table, combine: combine.table, records, stateRows };
+}

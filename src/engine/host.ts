@@ -1,0 +1,42 @@
+// Arrays on the host: their types, new ones, and telling them from arrays in an engine's memory.
+
+import { PairfoldError } from "../error.ts";
+import type { DeviceArray, DType, Held, NumberArray } from "./engine.ts";
+
+const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
+
+/** A new array of a dtype. */
+export function allocate(dtype: DType, length: number): NumberArray {
+  try {
+    return new ARRAYS[dtype](length);
+  } catch (error) {
+    throw new PairfoldError("memory", `${dtype} array: cannot allocate ${length} numbers`, {
+      cause: error,
+    });
+  }
+}
+
+/** The dtype of a typed array, or an error for types that tensors do not have. */
+export function dtypeOf(data: NumberArray): DType {
+  if (data instanceof Float32Array) return "float32";
+  if (data instanceof Float64Array) return "float64";
+  if (data instanceof Int32Array) return "int32";
+  const got = Object.prototype.toString.call(data).slice(8, -1);
+  throw new PairfoldError(
+    "dtype",
+    `tensor: got ${got}; expected Float32Array, Float64Array, Int32Array or nested arrays`,
+  );
+}
+
+/** Whether numbers stand in an engine's memory. */
+export function isDeviceArray(held: Held): held is DeviceArray {
+  return !ArrayBuffer.isView(held);
+}
+
+/** The same arrays, for engines that work on the host: others have no business there. */
+export function hostArrays(arrays: readonly Held[]): readonly NumberArray[] {
+  return arrays.map((held) => {
+    if (!isDeviceArray(held)) return held;
+    throw new PairfoldError("internal", `launch: got an array on ${held.engine.name}`);
+  });
+}
