@@ -40,7 +40,7 @@ async function compileAndRun(
   const { shim, device } = session;
   const { module, cached, notes } = await shim.compile(device, source, "scale.cu", OPTIONS, cache);
   assertEquals(await runScale(session, module), wanted);
-  await shim.moduleFree(device, module);
+  await shim.moduleFreeAsync(device, module);
   return { cached, notes };
 }
 
@@ -65,7 +65,7 @@ cacheTest("a program compiles once, then comes from the cache", async (session, 
   const { shim, device } = session;
   const blocking = shim.compileSync(device, SCALE(), "scale.cu", OPTIONS, cache);
   assertEquals(blocking.cached, true);
-  shim.moduleFreeSync(device, blocking.module);
+  shim.moduleFree(device, blocking.module);
   assertEquals(entries(cache).length, 1);
   assertEquals((await compileAndRun(session, "")).cached, false);
 });
@@ -86,7 +86,7 @@ cacheTest(
       for (const [on, source, name, options] of variants) {
         const { module, cached } = shim.compileSync(on, source, name, options, cache);
         assertEquals(cached, expected);
-        shim.moduleFreeSync(on, module);
+        shim.moduleFree(on, module);
       }
     }
     assertEquals(entries(cache).length, variants.length);
@@ -267,9 +267,9 @@ deviceTest("a kernel is found once and says what it takes", ({ shim, device }) =
   assertEquals(statusOf(() => shim.function(device, module + 1n, "scale", 0)), "invalid");
   assertEquals(statusOf(() => shim.function(device, module, "scale", 2 ** 32 - 1)), "launch");
   assertEquals(statusOf(() => shim.occupancy(device, kernel.function, 0, 0)), "invalid");
-  shim.moduleFreeSync(device, module);
+  shim.moduleFree(device, module);
   assertEquals(statusOf(() => shim.occupancy(device, kernel.function, 128, 0)), "invalid");
-  assertEquals(statusOf(() => shim.moduleFreeSync(device, module)), "invalid");
+  assertEquals(statusOf(() => shim.moduleFree(device, module)), "invalid");
 });
 
 deviceTest("a launch that cannot be is refused, and the next one works", async (session) => {
@@ -293,7 +293,7 @@ deviceTest("a launch that cannot be is refused, and the next one works", async (
   });
   shim.free(device, address);
   assertEquals(await runScale(session, module), doubled);
-  shim.moduleFreeSync(device, module);
+  shim.moduleFree(device, module);
 });
 
 deviceTest("a module may be freed behind its last launch", async (session) => {
@@ -303,7 +303,7 @@ deviceTest("a module may be freed behind its last launch", async (session) => {
   const address = shim.alloc(device, 4), number = new Float32Array([21]);
   shim.upload(device, 0n, address, number);
   launch(session, kernel, [address, 1]);
-  shim.moduleFreeSync(device, module);
+  shim.moduleFree(device, module);
   await shim.download(device, 0n, number, address);
   assertEquals(number[0], 42);
   shim.free(device, address);

@@ -144,7 +144,7 @@ deviceTest("a wait does not stop other calls, nor the event loop", async (sessio
   assert(turns > 3, `${turns} turns of the event loop in ${whole} ms`);
   assert(slowest < whole / 2, `a call took ${slowest} of ${whole} ms`);
   assertEquals([result[0], result[count - 1]], [4, 4]);
-  shim.moduleFreeSync(device, module);
+  shim.moduleFree(device, module);
   shim.free(device, address);
 });
 
@@ -166,7 +166,7 @@ deviceTest(
       shim.free(device, place);
     }
     shim.eventFree(device, running);
-    shim.moduleFreeSync(device, module);
+    shim.moduleFree(device, module);
     shim.free(device, address);
   },
 );

@@ -303,12 +303,12 @@ export class Shim extends ShimCalls {
   }
 
   /** Unloads a program; waits for its kernels. */
-  moduleFreeSync(device: Handle, module: Handle): void {
+  moduleFree(device: Handle, module: Handle): void {
     this.check(this.call.pf_module_free(this.out, device, module));
   }
 
   /** The same on another thread. */
-  async moduleFree(device: Handle, module: Handle): Promise<void> {
+  async moduleFreeAsync(device: Handle, module: Handle): Promise<void> {
     await this.wait((report) => this.call.pf_module_free_nonblocking(report, device, module), []);
   }
 
