@@ -15,7 +15,7 @@ import {
   Vj,
   wasm,
 } from "../../mod.ts";
-import { type FoldChoices } from "../../src/program/mod.ts";
+import type { FoldChoices } from "../../src/program/mod.ts";
 import { type ReductionName, REDUCTIONS } from "../../src/reduction/mod.ts";
 import { sizeOf } from "../../src/tensor/mod.ts";
 import {

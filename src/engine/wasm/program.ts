@@ -1,7 +1,7 @@
 // A kernel compiled for the host's WebAssembly.
 
 import type { Layout, WasmModule } from "../../emit/wasm/mod.ts";
-import { type Kernel, type Region, regionsOf, visit } from "../../loop/mod.ts";
+import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 
@@ -19,16 +19,19 @@ export interface CombineCode {
   readonly scratchBytes: number;
 }
 
-/** Whether any of some regions speaks of the index of a row, or of a column. */
-function usesIndex(regions: readonly Region[], axis: "row" | "column"): boolean {
-  let uses = false;
+/** Whether a value that some regions compute is one of a kind. */
+function someValue(regions: readonly Region[], is: (value: Value) => boolean): boolean {
+  let found = false;
   for (const region of regions) {
     visit(region, (s) => {
-      if (s.kind === "let" && s.value.kind === "index" && s.value.axis === axis) uses = true;
+      if (s.kind === "let" && is(s.value)) found = true;
     });
   }
-  return uses;
+  return found;
 }
+
+const isIndexOf = (axis: "row" | "column") => (value: Value): boolean =>
+  value.kind === "index" && value.axis === axis;
 
 export class WasmProgram implements Program {
   readonly kernel: Kernel;
@@ -39,6 +42,7 @@ export class WasmProgram implements Program {
   #combine: CombineCode | null = null;
   #usesRowIndex: boolean | null = null;
   #usesColumnIndex: boolean | null = null;
+  #packsUniforms: boolean | null = null;
 
   constructor(
     kernel: Kernel,
@@ -56,14 +60,23 @@ export class WasmProgram implements Program {
 
   /** Whether rows know their index: those of other segments are not rows of this one then. */
   get usesRowIndex(): boolean {
-    this.#usesRowIndex ??= usesIndex(regionsOf(this.kernel).map(([, region]) => region), "row");
+    const regions = regionsOf(this.kernel).map(([, region]) => region);
+    this.#usesRowIndex ??= someValue(regions, isIndexOf("row"));
     return this.#usesRowIndex;
   }
 
   /** Whether columns know their index while they are packed. */
   get usesColumnIndex(): boolean {
-    this.#usesColumnIndex ??= usesIndex([this.kernel.column], "column");
+    this.#usesColumnIndex ??= someValue([this.kernel.column], isIndexOf("column"));
     return this.#usesColumnIndex;
+  }
+
+  /** Whether packing reads what belongs to the launch: its parameters, or its number of columns. */
+  get packsUniforms(): boolean {
+    this.#packsUniforms ??= someValue([this.kernel.column], (value) =>
+      value.kind === "count" ||
+      (value.kind === "load" && value.memory.kind === "record"));
+    return this.#packsUniforms;
   }
 
   get layout(): Layout {

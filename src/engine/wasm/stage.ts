@@ -106,78 +106,95 @@ export class Stage {
       a.j1 - a.j0 === b.j1 - b.j0;
   }
 
-  /** Stages the rows of a wave's tasks. */
+  /**
+   * Stages the rows of a wave's tasks one after another, each padded to whole groups by its last row.
+   * Neighbours that differ in nothing else are rows of one job.
+   */
   rows(wave: Wave): RowBlock[] {
-    const blocks: RowBlock[] = [];
-    let before: { task: Task; uniforms: number } | null = null;
-    const share = (a: Task, b: Task): boolean =>
-      !a.keepsState && !b.keepsState && !this.#program.usesRowIndex && this.#sameUniforms(a, b);
-    for (const run of runsOf(wave, share)) {
-      const [task] = run;
-      const uniforms: number = before !== null && this.#sameUniforms(before.task, task)
-        ? before.uniforms
-        : this.#uniforms(task);
-      before = { task, uniforms };
-      blocks.push(...this.#job(run, uniforms));
-    }
-    return blocks;
-  }
-
-  /** Stages the rows of tasks one after another, each padded to whole groups by its last row. */
-  #job(run: readonly Task[], uniforms: number): RowBlock[] {
     const { kernel, layout } = this.#program;
     const memory = this.#memory;
     let rows = 0;
-    const starts = run.map((task) =>
-      (rows += this.#padded(rowsOf(task))) - this.#padded(rowsOf(task))
-    );
-    const fields = JOB.inputs / 4 + kernel.inputs.length + kernel.outputs.length;
-    const job = memory.alloc(4 * fields);
+    const starts = wave.map((task) => {
+      const start = rows;
+      rows += this.#padded(rowsOf(task));
+      return start;
+    });
     const addresses = kernel.inputs.map((input, slot) => {
       if (input.axis !== "row") return 0;
       const address = memory.alloc(rows * rowBytes(kernel, input));
-      this.#copyRows(run, starts, slot, address);
+      this.#copyRows(wave, starts, slot, address);
       return address;
     });
     const outputs = kernel.outputs.map((output) => memory.alloc(rows * rowBytes(kernel, output)));
-    const words = memory.view("i32");
-    const at = job >>> 2;
-    const [{ i0, segment }] = run;
-    words[at + JOB.uniforms / 4] = uniforms;
-    words[at + JOB.rowIndex / 4] = i0;
-    words[at + JOB.columnCount / 4] = segment.j1 - segment.j0;
-    words.set([...addresses, ...outputs], at + JOB.inputs / 4);
-    return run.map((task, k) => {
+    const blocks: RowBlock[] = [];
+    let uniforms = 0;
+    let job = 0;
+    let first = 0; // row of the job
+    wave.forEach((task, k) => {
+      const before = wave[k - 1];
+      const isSame = k > 0 && this.#sameUniforms(before, task);
+      if (!isSame) uniforms = this.#uniforms(task);
+      const joins = isSame && !before.keepsState && !task.keepsState && !this.#program.usesRowIndex;
+      if (!joins) {
+        first = starts[k];
+        job = this.#job(task, uniforms, first, addresses, outputs);
+      }
       const splitStride = this.#padded(rowsOf(task)) / layout.groupRows * layout.stateBytes;
-      return {
+      blocks.push({
         job,
-        row: starts[k],
+        row: starts[k] - first,
         outputs: outputs.map((address, slot) =>
           address + starts[k] * rowBytes(kernel, kernel.outputs[slot])
         ),
         state: task.keepsState ? memory.alloc(splitStride * task.splits.count) : 0,
         splitStride,
-      };
+      });
     });
+    return blocks;
   }
 
-  /** Copies the rows of a run's tasks from an input; those that stand together, together. */
-  #copyRows(run: readonly Task[], starts: readonly number[], slot: number, address: number): void {
+  /** Writes a job whose first row is a row of the staged inputs and outputs. */
+  #job(
+    { i0, segment }: Task,
+    uniforms: number,
+    row: number,
+    inputs: readonly number[],
+    outputs: readonly number[],
+  ): number {
+    const { kernel } = this.#program;
+    const job = this.#memory.alloc(JOB.inputs + 4 * (inputs.length + outputs.length));
+    const words = this.#memory.view("i32");
+    let at = job >>> 2;
+    words[at + JOB.uniforms / 4] = uniforms;
+    words[at + JOB.rowIndex / 4] = i0;
+    words[at + JOB.columnCount / 4] = segment.j1 - segment.j0;
+    at += JOB.inputs / 4;
+    kernel.inputs.forEach((input, slot) => {
+      words[at++] = input.axis === "row" ? inputs[slot] + row * rowBytes(kernel, input) : 0;
+    });
+    kernel.outputs.forEach((output, slot) => {
+      words[at++] = outputs[slot] + row * rowBytes(kernel, output);
+    });
+    return job;
+  }
+
+  /** Copies the rows of tasks from an input; those that stand together, together. */
+  #copyRows(wave: Wave, starts: readonly number[], slot: number, address: number): void {
     const { dim } = this.#program.kernel.inputs[slot];
     const source = this.#inputs[slot];
     const view = this.#viewOf(source);
     const base = address / source.BYTES_PER_ELEMENT;
-    for (let k = 0; k < run.length;) {
-      const from = this.#firstRow(run[k], slot);
+    for (let k = 0; k < wave.length;) {
+      const from = this.#firstRow(wave[k], slot);
       const to = base + starts[k] * dim;
       let count = 0;
       let padding = 0;
       do {
-        const own = rowsOf(run[k]);
+        const own = rowsOf(wave[k]);
         count += own;
         padding = this.#padded(own) - own;
         k++;
-      } while (padding === 0 && k < run.length && this.#firstRow(run[k], slot) === from + count);
+      } while (padding === 0 && k < wave.length && this.#firstRow(wave[k], slot) === from + count);
       view.set(source.subarray(from * dim, (from + count) * dim), to);
       const end = to + count * dim;
       for (let n = end; n < end + padding * dim; n++) view[n] = view[n - dim];
@@ -214,14 +231,15 @@ export class Stage {
 
   /** Packs the columns of a wave's tasks into records; those that stand together, together. */
   columns(wave: Wave, blocks: readonly RowBlock[], exports: KernelExports): ColumnBlock[] {
-    const { usesColumnIndex, layout: { recordBytes } } = this.#program;
+    const { usesColumnIndex, packsUniforms, layout: { recordBytes } } = this.#program;
     const { column } = this.#slots;
     const columns: ColumnBlock[] = [];
+    const shares = (a: Task, b: Task): boolean => !packsUniforms || this.#sameUniforms(a, b);
     const isSame = (a: Task, b: Task): boolean =>
-      a.j0 === b.j0 && a.j1 === b.j1 && this.#sameUniforms(a, b) &&
+      a.j0 === b.j0 && a.j1 === b.j1 && shares(a, b) &&
       column.every((slot) => a.segment.offsets[slot] === b.segment.offsets[slot]);
     const follows = (a: Task, b: Task): boolean =>
-      !usesColumnIndex && this.#sameUniforms(a, b) &&
+      !usesColumnIndex && shares(a, b) &&
       column.every((slot) => {
         const [from, to] = [a.segment.offsets[slot] ?? 0, b.segment.offsets[slot] ?? 0];
         return a.j1 + from === b.j0 + to;
