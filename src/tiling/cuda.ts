@@ -6,9 +6,11 @@ import {
   bytesOf,
   type Kernel,
   lengthOf,
+  MATH_OPERATIONS,
   type Region,
   type StateItem,
   typeOf,
+  type Value,
   visit,
 } from "../loop/mod.ts";
 
@@ -114,11 +116,19 @@ const THREADS = 128;
 /** Columns of a tile where they are short: 256 of 16 bytes are 4 KB. */
 const TILE = 256;
 
+/** Statements that a math function counts as: it is a page of instructions. */
+const MATH_STATEMENTS = 25;
+
+/** Math functions but 2^x in single precision, which is one instruction. */
+const isLongFunction = (value: Value): boolean =>
+  value.kind === "operation" && value.operation in MATH_OPERATIONS &&
+  (value.operation !== "exp2" || value.type === "f64");
+
 /** Statements of a region as they stand once its short loops are unrolled. */
 export function unrolledStatements(region: Region): number {
   let count = 0;
   for (const s of region.statements) {
-    count++;
+    count += s.kind === "let" && isLongFunction(s.value) ? MATH_STATEMENTS : 1;
     if (s.kind === "for") {
       const turns = s.count <= REGISTER_ARRAY ? s.count : PARTLY_UNROLLED;
       count += turns * unrolledStatements(s.body);

@@ -17,7 +17,12 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { PARTLY_UNROLLED, recordStride, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import {
+  PARTLY_UNROLLED,
+  recordStride,
+  REGISTER_ARRAY,
+  unrolledStatements,
+} from "../../tiling/mod.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 
 /** Lines of source, indented by their depth. */
@@ -74,6 +79,9 @@ export function vectorOf(kernel: Kernel): { readonly type: string; readonly widt
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
 
+/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
+const LOOP_BUDGET = 400;
+
 /** Writes the regions of one kernel function. */
 export class CodeWriter {
   readonly lines: Lines;
@@ -85,7 +93,7 @@ export class CodeWriter {
   readonly #counters = new Map<Counter, string>();
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
-  /** Arrays that are stored to at computed places: they stand in memory. */
+  /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
   readonly #indexed = new Set<Cell | LocalArray>();
   #next = 0;
 
@@ -116,7 +124,12 @@ export class CodeWriter {
       visit(region, (s) => {
         for (const place of placesIn(s)) {
           found.add(place);
-          if (s.kind === "scatter" || s.kind === "append") this.#indexed.add(place);
+          const isLong = "length" in place && place.length > REGISTER_ARRAY;
+          const isComputed = s.kind === "scatter" || s.kind === "append";
+          if (isLong || isComputed) this.#indexed.add(place);
+        }
+        if (s.kind === "for" && s.count * unrolledStatements(s.body) > LOOP_BUDGET) {
+          visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
         }
       });
     }
