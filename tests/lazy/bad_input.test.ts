@@ -98,9 +98,9 @@ const BAD: [string, () => unknown, PairfoldError["code"], string][] = [
   ],
   [
     "a device that is not there",
-    () => Vi(X).sum("j", { device: "cuda" as unknown as "wasm" }),
+    () => Vi(X).sum("j", { device: "tpu" as unknown as "wasm" }),
     "device",
-    'got "cuda"',
+    'got "tpu"',
   ],
   ["no threads", () => wasm({ threads: 0 }), "device", "threads: got 0"],
   [
