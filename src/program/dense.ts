@@ -3,9 +3,10 @@
 
 import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { allocate, type DType, reshaped, Tensor, tensor } from "../tensor/mod.ts";
-import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
-import { fold, type FoldRequest, type Rectangle } from "./fold.ts";
+import { type Axis, type Node, transform, variable, type VariableNode } from "../formula/mod.ts";
+import { allocate, type DType, reshaped, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
+import { NO_BATCH, type Rectangle } from "./batch.ts";
+import { fold, type FoldRequest } from "./fold.ts";
 import { take } from "./gather.ts";
 import { reshape } from "./linear.ts";
 import { isTraced } from "./trace.ts";
@@ -32,7 +33,7 @@ function columnByColumn(rows: number, count: number): Rectangle[] {
  * a single column.
  */
 function densePairs(request: DenseRequest): Tensor {
-  const { M, N, formula } = request;
+  const { M, N, formula, batch = NO_BATCH } = request;
   const places = { i: new Int32Array(M * N), j: new Int32Array(M * N) };
   for (let i = 0, at = 0; i < M; i++) {
     for (let j = 0; j < N; j++, at++) {
@@ -41,46 +42,46 @@ function densePairs(request: DenseRequest): Tensor {
     }
   }
   const inputs = new Map<number, Tensor>();
-  const repeated = (t: Tensor, axis: Axis, dim: number): Node => {
-    const rows = take(reshape(t, [t.size / dim, dim]), places[axis], 0);
+  const of = new Map<number, readonly number[]>();
+  const repeated = (leaf: VariableNode, axis: Axis, t: Tensor): Node => {
+    const own = batch.of.get(leaf.slot) ?? [];
+    const table = reshape(t, [...own, axis === "i" ? M : N, leaf.dim]);
+    const rows = take(table, places[axis], own.length);
     inputs.set(rows.id, rows);
-    return variable(rows.id, "i", dim, t.dtype === "int32" ? "index" : "float");
+    of.set(rows.id, own);
+    return variable(rows.id, "i", leaf.dim, leaf.number);
   };
-  const known = new Map<Node, Node>();
   const pairs = transform(formula, (leaf) => {
-    let node = known.get(leaf);
-    if (node !== undefined) return node;
     if (leaf.kind === "index") {
       const indices = tensor(places[leaf.axis], [M * N, 1], { copy: false });
       inputs.set(indices.id, indices);
-      node = variable(indices.id, "i", 1, "index");
-    } else if (leaf.kind === "variable") {
-      const input = request.inputs.get(leaf.slot);
-      if (input === undefined) throw new PairfoldError("internal", `no tensor for ${leaf.slot}`);
-      if (leaf.axis === "p") {
-        inputs.set(leaf.slot, input);
-        node = leaf;
-      } else node = repeated(input, leaf.axis, leaf.dim);
-    } else node = leaf;
-    known.set(leaf, node);
-    return node;
+      return variable(indices.id, "i", 1, "index");
+    }
+    if (leaf.kind !== "variable") return leaf;
+    const input = request.inputs.get(leaf.slot);
+    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${leaf.slot}`);
+    if (leaf.axis !== "p") return repeated(leaf, leaf.axis, input);
+    inputs.set(leaf.slot, input);
+    of.set(leaf.slot, batch.of.get(leaf.slot) ?? []);
+    return leaf;
   });
   const [values] = fold({
     ...request,
     formula: pairs,
     inputs,
+    batch: { shape: batch.shape, of },
     reduction: "sum",
     axis: "j",
     M: M * N,
     N: 1,
     k: 1,
   });
-  return reshape(values, [M, N, formula.dim]);
+  return reshape(values, [...batch.shape, M, N, formula.dim]);
 }
 
-/** A tensor [M, N, D] of the formula's values. */
+/** A tensor [...batch, M, N, D] of the formula's values. */
 export function dense(request: DenseRequest): Tensor {
-  const { M, N, formula } = request;
+  const { M, N, formula, batch = NO_BATCH } = request;
   if (isTraced(request.inputs.values())) return densePairs(request);
   // The fewer columns the better: with i folded, columns are the i and the result stands as it is
   // wanted, else it stands transposed. The maximum of one value is that value, NaN and −0 too.
@@ -94,13 +95,14 @@ export function dense(request: DenseRequest): Tensor {
     segments: columnByColumn(rows, columns),
     outputRows: M * N,
   });
-  const shape = [M, N, formula.dim];
+  const shape = [...batch.shape, M, N, formula.dim];
   return isStraight ? reshaped(values, shape) : transposedTensor(values, shape);
 }
 
-/** Numbers that stand as [N, M, D] as a tensor [M, N, D]. */
+/** Numbers that stand as [...batch, N, M, D] as a tensor [...batch, M, N, D]. */
 function transposedTensor(values: Tensor, shape: readonly number[]): Tensor {
-  const [M, N, D] = shape;
+  const [M, N, D] = shape.slice(-3);
+  const batches = sizeOf(shape.slice(0, -3));
   let from: Tensor | NumberArray = values; // once transposed, not kept as they came
   let explained = "";
   return new Tensor(shape, values.dtype, {
@@ -111,25 +113,28 @@ function transposedTensor(values: Tensor, shape: readonly number[]): Tensor {
       if (!(from instanceof Tensor)) return from; // another reader was faster
       explained = source.explain();
       source.dispose();
-      return from = transposed(data, N, M, D, source.dtype);
+      return from = transposed(data, batches, N, M, D, source.dtype);
     },
     explain: () => from instanceof Tensor ? from.explain() : explained,
   });
 }
 
-/** [rows, columns, dim] as [columns, rows, dim]. */
+/** [batches, rows, columns, dim] as [batches, columns, rows, dim]. */
 function transposed(
   data: NumberArray,
+  batches: number,
   rows: number,
   columns: number,
   dim: number,
   dtype: DType,
 ): NumberArray {
-  const out = allocate(dtype, rows * columns * dim);
-  for (let c = 0, at = 0; c < columns; c++) {
-    for (let r = 0; r < rows; r++) {
-      const from = (r * columns + c) * dim;
-      for (let d = 0; d < dim; d++) out[at++] = data[from + d];
+  const out = allocate(dtype, batches * rows * columns * dim);
+  for (let b = 0, at = 0; b < batches; b++) {
+    for (let c = 0; c < columns; c++) {
+      for (let r = 0; r < rows; r++) {
+        const from = ((b * rows + r) * columns + c) * dim;
+        for (let d = 0; d < dim; d++) out[at++] = data[from + d];
+      }
     }
   }
   return out;

@@ -13,7 +13,7 @@ import {
   type VariableNode,
 } from "../formula/mod.ts";
 import {
-  broadcastShapes,
+  broadcastedShape,
   type NestedNumbers,
   type OperandOf,
   sameShape,
@@ -143,7 +143,7 @@ function formulaTensor(
   const dtype = floatTypeOf(op, tensors);
   const shape = tensors.length === 1
     ? tensors[0].shape
-    : broadcastShapes(op, tensors.map((t) => t.shape));
+    : broadcastedShape(op, tensors.map((t) => t.shape));
   const result = new Tensor(shape, dtype, new Elementwise(formula, parts, shape, dtype).storage);
   record(tensors, [result], () => ruleOf(formula, operands, result));
   return result;

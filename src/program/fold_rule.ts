@@ -1,6 +1,7 @@
 // Derivatives through folds: for each variable one fold, as the reduction's table says.
 
-import { sizeOf, type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { NO_BATCH } from "./batch.ts";
 import { foldDifferential } from "./differential.ts";
 import { provideFoldRule } from "./fold.ts";
 import { foldGradient } from "./gradient.ts";
@@ -17,11 +18,14 @@ provideFoldRule((request, variables, outputs) => {
         return reshape(g, tensors[position].shape);
       }),
     jvp: (moved) => {
+      const { M, N, batch = NO_BATCH } = request;
       const tangents = variables.flatMap((variable, position) => {
         const t = moved[position];
         if (t === null) return [];
-        const rows = variable.axis === "p" ? 1 : sizeOf(t.shape) / variable.dim;
-        return [{ variable, tangent: reshape(t, [rows, variable.dim]) }];
+        const { axis, slot, dim } = variable;
+        const rows = axis === "i" ? M : axis === "j" ? N : 1;
+        const tangent = reshape(t, [...batch.of.get(slot) ?? [], rows, dim]);
+        return [{ variable, tangent }];
       });
       return outputs.map((_, slot) =>
         slot === 0 ? foldDifferential({ ...request, tangents }) : null

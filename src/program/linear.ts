@@ -5,7 +5,7 @@ import { PairfoldError } from "../error.ts";
 import {
   allocate,
   axisFrom,
-  broadcastShapes,
+  broadcastedShape,
   checkedShape,
   reshaped,
   sameShape,
@@ -134,7 +134,7 @@ function permutation(x: Tensor, order: readonly number[]): View {
 /** A tensor repeated to a shape. */
 export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(x.shape, shape)) return x;
-  const full = broadcastShapes("broadcastTo", [checkedShape("broadcastTo", shape), x.shape]);
+  const full = broadcastedShape("broadcastTo", [checkedShape("broadcastTo", shape), x.shape]);
   if (!sameShape(full, shape)) {
     throw new PairfoldError(
       "shape",

@@ -4,7 +4,7 @@
 import { engineOf, type NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { build, variable } from "../formula/mod.ts";
-import { allocate, broadcastShapes, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
+import { allocate, broadcastedShape, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { operandOf, type TensorOperand } from "./elementwise.ts";
 import { broadcastTo, permute, reshape } from "./linear.ts";
 import { foldInto } from "./fold.ts";
@@ -115,7 +115,7 @@ export function matmul(left: TensorOperand, right: TensorOperand): Tensor {
   const [rows, N] = y.shape.slice(-2);
   if (K !== rows) refuse("equal inner lengths");
   const [before, after] = [x.shape.slice(0, -2), y.shape.slice(0, -2)];
-  const batch = broadcastShapes("matmul", [before, after]);
+  const batch = broadcastedShape("matmul", [before, after]);
   const count = sizeOf(batch);
   // one right factor for all batches makes one product of more rows
   const isOne = sizeOf(after) === 1;

@@ -2,6 +2,7 @@
 
 import "./fold_rule.ts";
 
+export { type Batch, NO_BATCH } from "./batch.ts";
 export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
 export { elementwise, type TensorOperand } from "./elementwise.ts";
@@ -23,3 +24,4 @@ export {
   valueAndGrad,
   watched,
 } from "./transforms.ts";
+export { sumToSize } from "./sum_to_size.ts";

@@ -1,6 +1,7 @@
 // Shapes as values: sizes, strides, axes, and how shapes broadcast. Row-major throughout.
 
 import { PairfoldError } from "../error.ts";
+import { broadcastShapes } from "./broadcast.ts";
 
 /** Number of elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
@@ -55,41 +56,18 @@ export function axesFrom(
   throw new PairfoldError("shape", `${op}: got axes [${list}]; expected each once`);
 }
 
-/**
- * The shape that shapes broadcast to, as in NumPy: aligned at their ends, lengths equal or 1.
- * Throws `PairfoldError` (shape).
- */
-export function broadcastShapes(
+/** The shape that shapes broadcast to, as in NumPy. Throws `PairfoldError` (shape). */
+export function broadcastedShape(
   op: string,
   shapes: readonly (readonly number[])[],
 ): readonly number[] {
-  let result = shapes[0];
-  for (let k = 1; k < shapes.length; k++) {
-    const other = shapes[k];
-    if (sameShape(result, other) || other.length === 0) continue;
-    const rank = Math.max(result.length, other.length);
-    const joined = Array<number>(rank);
-    for (let back = 1; back <= rank; back++) {
-      const a = result[result.length - back] ?? 1;
-      const b = other[other.length - back] ?? 1;
-      if (a !== b && a !== 1 && b !== 1) {
-        const got = shapes.map((shape) => `[${shape}]`).join(" and ");
-        throw new PairfoldError(
-          "shape",
-          `${op}: got shapes ${got}, which do not broadcast; expected lengths that are equal, or ` +
-            "one of them 1, counted from the last axis",
-        );
-      }
-      joined[rank - back] = a === 1 ? b : a;
-    }
-    result = joined;
-  }
-  return result;
-}
-
-/** Strides that read a tensor of one shape as another that it broadcasts to. */
-export function broadcastStrides(from: readonly number[], to: readonly number[]): number[] {
-  const own = stridesOf(from);
-  const ahead = to.length - from.length;
-  return to.map((_, axis) => axis < ahead || from[axis - ahead] === 1 ? 0 : own[axis - ahead]);
+  const [first] = shapes;
+  if (shapes.every((shape) => shape.length === 0 || sameShape(shape, first))) return first;
+  const common = broadcastShapes(...shapes);
+  if (common !== null) return common;
+  throw new PairfoldError(
+    "shape",
+    `${op}: got shapes ${shapes.map((shape) => `[${shape}]`).join(" and ")}, which do not ` +
+      "broadcast; expected lengths that are equal, or one of them 1, counted from the last axis",
+  );
 }

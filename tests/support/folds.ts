@@ -13,6 +13,7 @@ import {
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
 import { type ReductionName, reductions } from "../../src/reduction/mod.ts";
 import { type Tensor, tensor } from "../../src/tensor/mod.ts";
+import { deviceTolerance, testDevice } from "./device.ts";
 import type { Random } from "./random.ts";
 
 export type Float = "float32" | "float64";
@@ -94,7 +95,7 @@ export async function runFold(
   inputs: ReadonlyMap<number, Tensor>,
 ): Promise<ArrayLike<number>[]> {
   const { formula, weight, reduction, axis, M, N, dtype, k = 1 } = c;
-  const choices = { ...c.choices, ...(c.device === undefined ? {} : { device: c.device }) };
+  const choices = { device: c.device ?? testDevice, ...c.choices };
   const outputs = fold({ formula, weight, inputs, reduction, axis, M, N, dtype, k, choices });
   return await Promise.all(outputs.map((t) => t.data()));
 }
@@ -210,7 +211,7 @@ export async function checkFold(c: FoldCase, random: Random): Promise<void> {
   const scales = await scalesOf(c, inputs, rows, want);
   const { outputs } = reductions[c.reduction];
   const isCount = ["count", "any", "all"].includes(c.reduction);
-  const tolerance = c.tolerance ?? TOLERANCE[c.dtype];
+  const tolerance = (c.tolerance ?? TOLERANCE[c.dtype]) * deviceTolerance(c.dtype);
   for (const [slot, expected] of want.entries()) {
     const dim = rows.length === 0 ? 0 : expected.length / rows.length;
     assert(got[slot].length === total * dim, `output ${slot}: got ${got[slot].length} numbers`);

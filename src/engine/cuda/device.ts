@@ -1,6 +1,7 @@
 // One card: memory, copies and launches in the order of its own stream.
 
 import { PairfoldError } from "../../error.ts";
+import { statusOf } from "./report.ts";
 import { openRuntime, openRuntimeNow, type Runtime, type RuntimeOptions } from "./runtime.ts";
 import type { Bytes, CompiledModule, DeviceMemory, Handle, KernelFunction } from "./shim.ts";
 
@@ -82,8 +83,13 @@ export class CudaDevice {
   alloc(bytes: number): bigint {
     return this.#runtime.shim.alloc(this.#handle, bytes);
   }
+  /** Gives memory back; on a card that is lost there is nothing to give back. */
   free(address: bigint): void {
-    this.#runtime.shim.free(this.#handle, address);
+    try {
+      this.#runtime.shim.free(this.#handle, address);
+    } catch (error) {
+      if (statusOf(error) !== "context-lost") throw error;
+    }
   }
   upload(target: bigint, source: Bytes): void {
     this.#runtime.shim.upload(this.#handle, STREAM, target, source);
@@ -110,11 +116,12 @@ export class CudaDevice {
   compile(source: string, options: readonly string[]): Promise<CompiledModule> {
     return this.#runtime.shim.compile(this.#handle, source, "pairfold.cu", options, this.cache);
   }
-  unload(module: Handle): void {
+  /** Unloads a module, once the launches of its kernels have run. */
+  async unload(module: Handle): Promise<void> {
     for (const key of this.#functions.keys()) {
       if (key.startsWith(`${module}:`)) this.#functions.delete(key);
     }
-    this.#runtime.shim.moduleFree(this.#handle, module);
+    await this.#runtime.shim.moduleFreeAsync(this.#handle, module);
   }
 
   /** Finds a kernel of a module. */

@@ -151,8 +151,12 @@ export class CudaEngine implements Engine {
   place(numbers: NumberArray): CudaArray {
     const array = this.#make(dtypeOf(numbers), numbers.length, () => numbers.slice());
     const { place } = array;
-    if (place.kind === "device" && numbers.length > 0) {
+    if (place.kind === "host" || numbers.length === 0) return array;
+    try {
       this.#card.device.upload(place.address, numbers);
+    } catch (error) {
+      array.dispose();
+      throw error;
     }
     return array;
   }

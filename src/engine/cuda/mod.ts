@@ -3,7 +3,7 @@
 import { PairfoldError } from "../../error.ts";
 import { CudaEngine, type CudaOptions } from "./engine.ts";
 import { mustFetch } from "./library.ts";
-import type { ShimFailure } from "./report.ts";
+import { statusOf } from "./report.ts";
 
 export { CudaEngine, type CudaOptions } from "./engine.ts";
 
@@ -40,15 +40,8 @@ export function findCuda(): CudaSearch {
     return { engine };
   } catch (error) {
     if (!(error instanceof PairfoldError)) throw error;
-    const status = (deepest(error) as Partial<ShimFailure> | undefined)?.status;
-    const isBroken = status !== undefined && status !== "no-driver" && status !== "no-device";
+    const status = statusOf(error);
+    const isBroken = status !== null && status !== "no-driver" && status !== "no-device";
     return { engine: null, reason: error.message.replace(/^PairfoldError\[\w+\]: /, ""), isBroken };
   }
-}
-
-/** What stands at the end of a chain of causes. */
-function deepest(error: unknown): unknown {
-  let cause = error;
-  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
-  return cause;
 }

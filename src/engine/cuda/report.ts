@@ -102,3 +102,8 @@ export function numbered(source: string): string {
   const width = String(lines.length).length;
   return lines.map((line, k) => `${String(k + 1).padStart(width)} | ${line}`).join("\n");
 }
+
+/** What a call of the shim came to, of the error that it became; null for other errors. */
+export function statusOf(error: unknown): Status | null {
+  return failureOf(error)?.status ?? null;
+}

@@ -1,0 +1,14 @@
+// The device that the conformance suites run on: PAIRFOLD_TEST_DEVICE, else the best one found.
+
+import { CudaEngine, type Device, engineOf } from "../../src/engine/mod.ts";
+import type { DeviceName } from "../../src/engine/mod.ts";
+
+/** The device asked for by the environment. */
+export const testDevice: Device = (Deno.env.get("PAIRFOLD_TEST_DEVICE") ?? "auto") as DeviceName;
+
+/**
+ * How much larger errors may be than on the WebAssembly engine: CUDA's single-precision exponential,
+ * division and square root are approximations of 2 ulp.
+ */
+export const deviceTolerance = (dtype: "float32" | "float64"): number =>
+  dtype === "float32" && engineOf(testDevice) instanceof CudaEngine ? 2 : 1;
