@@ -17,6 +17,8 @@ export interface Tangent {
 /** A fold and the directions in which its variables move; those that are not named stay. */
 export interface DifferentialRequest extends FoldRequest {
   readonly tangents: readonly Tangent[];
+  /** What the fold gave, where that is known. */
+  readonly outputs?: readonly Tensor[];
 }
 
 /**
@@ -26,11 +28,13 @@ export interface DifferentialRequest extends FoldRequest {
  * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a tangent
  * that does not fit.
  */
-export function foldDifferential(request: DifferentialRequest): Tensor {
+export function foldDifferential(
+  { outputs, tangents, ...request }: DifferentialRequest,
+): Tensor {
   const { formula, weight = null, M, N } = request;
-  const { derivatives, context, inputs, batch, asVariable } = rulesOf("diff", request);
+  const { derivatives, context, inputs, batch, asVariable } = rulesOf("diff", request, outputs);
   const shape = shapeOf(request);
-  const directions = request.tangents.map(({ variable: v, tangent }) => {
+  const directions = tangents.map(({ variable: v, tangent }) => {
     const own = (request.batch ?? NO_BATCH).of.get(v.slot) ?? [];
     const rows = v.axis === "i" ? [M] : v.axis === "j" ? [N] : [1];
     checkPart("tangent", request, tangent, [...own, ...rows, v.dim], own.length + 1);

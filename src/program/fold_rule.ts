@@ -4,19 +4,22 @@ import type { Tensor } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
 import { foldDifferential } from "./differential.ts";
 import { provideFoldRule } from "./fold.ts";
-import { foldGradient } from "./gradient.ts";
+import { foldGradients } from "./gradient.ts";
 import { reshape } from "./linear.ts";
 
 provideFoldRule((request, variables, outputs) => {
   const tensors = variables.map(({ slot }) => request.inputs.get(slot) as Tensor);
   return {
     // of two outputs the second holds indices
-    vjp: ([cotangent], wanted) =>
-      variables.map((variable, position) => {
-        if (cotangent === null || !wanted[position]) return null;
-        const g = foldGradient({ ...request, variable, cotangent });
-        return reshape(g, tensors[position].shape);
-      }),
+    vjp: ([cotangent], wanted) => {
+      if (cotangent === null) return variables.map(() => null);
+      const own = variables.filter((_, position) => wanted[position]);
+      const found = foldGradients({ ...request, cotangent, outputs }, own);
+      return variables.map((v, position) => {
+        const g = wanted[position] ? found[own.indexOf(v)] : null;
+        return g === null ? null : reshape(g, tensors[position].shape);
+      });
+    },
     jvp: (moved) => {
       const { M, N, batch = NO_BATCH } = request;
       const tangents = variables.flatMap((variable, position) => {
@@ -28,7 +31,7 @@ provideFoldRule((request, variables, outputs) => {
         return [{ variable, tangent }];
       });
       return outputs.map((_, slot) =>
-        slot === 0 ? foldDifferential({ ...request, tangents }) : null
+        slot === 0 ? foldDifferential({ ...request, tangents, outputs }) : null
       );
     },
   };
