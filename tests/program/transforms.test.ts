@@ -95,6 +95,25 @@ const PROGRAMS: Readonly<Record<string, readonly [Program, readonly Tensor[]]>> 
     (a, b) => realPart(Vi(a).dot(Vj(b)).exp1j().sum("j")),
     [x, y],
   ],
+  "batches that broadcast": [
+    (a, b, c) => Vi(a).sqDist(Vj(b)).mul(Pm(c)).neg().exp().mul(Vj(b)).sum("j").sin().sum(0),
+    [
+      drawnTensor("batch i", [3, 1, 5, 2]),
+      drawnTensor("batch j", [2, 7, 2]),
+      drawnTensor("batch p", [3, 1, 1, 1], 0.5, 1),
+    ],
+  ],
+  "batches, one tensor as i and j": [
+    (a) => Vi(a).sqDist(Vj(a)).neg().exp().mul(Vj(a)).logSumExp("j"),
+    [drawnTensor("batch both", [2, 3, 2])],
+  ],
+  "batches, min and dense()": [
+    (a, b) => {
+      const K = Vi(a).sub(Vj(b)).sin();
+      return K.dense().mul(K.min("i").expandDims(1));
+    },
+    [drawnTensor("batch dense i", [2, 3, 2]), drawnTensor("batch dense j", [4, 2])],
+  ],
   "symbolic gradients": [
     (a, b) => {
       const v = Vi(a);
