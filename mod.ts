@@ -86,3 +86,19 @@ export {
   lowRankOperator,
   Solution,
 } from "./src/solve/mod.ts";
+export type {
+  AdamOptions,
+  GradientDescentOptions,
+  LbfgsOptions,
+  Leaf,
+  MinimiseOptions,
+  MinimiseResult,
+  Objective,
+  Optimiser,
+  Params,
+  Rate,
+  RunStep,
+  ValueAndGradient,
+  WolfeOptions,
+} from "./src/optimise/mod.ts";
+export { adam, gradientDescent, lbfgs, minimise, OptimiserRun } from "./src/optimise/mod.ts";

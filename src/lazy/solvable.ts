@@ -63,11 +63,12 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
-   * const x = Float64Array.from({ length: 300 }, Math.random);
-   * const y = x.map((value, k) => k % 3 === 0 ? value : 1 - value).subarray(0, 100);
-   * const K = Vi(x, 3).sqDist(Vj(x, 3)).mul(-2).exp();
-   * const { x: weights, report } = K.solve(y, { alpha: 0.1 });
-   * console.log(weights.shape, (await K.solve(y, { alpha: 0.1 }).report()).iterations, report);
+   * const x = Float64Array.from({ length: 100 }, (_, k) => k / 10);
+   * const K = Vi(x, 1).sqDist(Vj(x, 1)).mul(-2).exp(); // float64, like x
+   * const solution = K.solve(x.map(Math.sin), { alpha: 0.1, preconditioner: "vecchia" });
+   * console.log((await solution.x.data()).length); // 100 weights
+   * const { iterations, residual } = await solution.report();
+   * console.log(iterations, residual); // a few, below 1e-6
    * ```
    */
   solve(b: TensorLike, options: LazySolveOptions = {}): Solution {
