@@ -36,8 +36,9 @@ function converted(t: Tensor, precision: Precision): Tensor {
 /** Rows of numbers, in an order, some twice. */
 function gathered(numbers: NumberArray, dim: number, at: Int32Array, t: Tensor): Tensor {
   const out = allocate(t.dtype, at.length * dim);
-  for (let k = 0; k < at.length; k++) {
-    for (let d = 0; d < dim; d++) out[k * dim + d] = numbers[at[k] * dim + d];
+  for (let k = 0, to = 0; k < at.length; k++) {
+    const from = at[k] * dim;
+    for (let d = 0; d < dim; d++) out[to++] = numbers[from + d];
   }
   return new Tensor([at.length, dim], t.dtype, out);
 }

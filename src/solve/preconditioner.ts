@@ -87,7 +87,10 @@ export async function eachTriangle(
     let at = 0;
     for (const rows of lists.slice(from, to)) {
       for (let r = 0; r < rows.length; r++) {
-        for (let c = 0; c <= r; c++) [i[at], j[at++]] = [rows[r], rows[c]];
+        for (let c = 0; c <= r; c++, at++) {
+          i[at] = rows[r];
+          j[at] = rows[c];
+        }
       }
     }
     const values = await matrix.entries(i, j, control);
