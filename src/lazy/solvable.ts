@@ -11,7 +11,7 @@ import {
 import { Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { lazyAction } from "./operator.ts";
 import { Reductions } from "./reductions.ts";
-import { axisOf, type FoldAxis } from "./symbolic.ts";
+import type { FoldAxis } from "./symbolic.ts";
 
 /** Options of {@linkcode Solvable.solve}. */
 export interface LazySolveOptions
@@ -27,7 +27,7 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * eigenpairs, traces, log-determinants. Its products are folds in float64, or in float32 where a
    * solver asks for that, whatever the tensors' own type.
    *
-   * Throws `PairfoldError` (dim) for a matrix of vectors.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one with batch dims.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -41,6 +41,13 @@ export abstract class Solvable extends Reductions implements OperatorLike {
       throw new PairfoldError(
         "dim",
         `asOperator: got a matrix [${this.shape}] of vectors; expected one of scalars, [M, N, 1]`,
+      );
+    }
+    if (this.batchShape.length > 0) {
+      throw new PairfoldError(
+        "shape",
+        `asOperator: got a matrix [${this.shape}] with batch dims; expected [M, N, 1] (a solve or a ` +
+          "decomposition takes one matrix at a time)",
       );
     }
     const [M, N] = this.shape;
@@ -75,7 +82,7 @@ export abstract class Solvable extends Reductions implements OperatorLike {
     const { axis = "j", device, sumScheme, fastMath, ...rest } = options;
     const choices = { device, sumScheme, fastMath };
     const operator = this.asOperator(choices);
-    const own = axisOf("solve", axis) === "j" ? operator : operator.T;
+    const own = this.foldAxis("solve", axis) === "j" ? operator : operator.T;
     const isNested = Array.isArray(b) && !(b instanceof Tensor);
     const t = tensor(b, undefined, isNested ? { dtype: this.dtype } : {});
     if (t.dtype !== "int32" && t.dtype !== this.dtype) {

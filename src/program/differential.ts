@@ -3,6 +3,7 @@
 import { differential } from "../autodiff/mod.ts";
 import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
 import { reshaped, type Tensor } from "../tensor/mod.ts";
+import { NO_BATCH } from "./batch.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { fold, type FoldRequest, shapeOf } from "./fold.ts";
 
@@ -25,14 +26,14 @@ export interface DifferentialRequest extends FoldRequest {
  * that does not fit.
  */
 export function foldDifferential(request: DifferentialRequest): Tensor {
-  const { formula, weight = null, axis, M, N } = request;
-  const { derivatives, context, inputs, asVariable } = rulesOf("diff", request);
-  const rows = axis === "j" ? M : N;
-  const shape = shapeOf(request, rows);
+  const { formula, weight = null, M, N } = request;
+  const { derivatives, context, inputs, batch, asVariable } = rulesOf("diff", request);
+  const shape = shapeOf(request);
   const directions = request.tangents.map(({ variable: v, tangent }) => {
-    const expected = [v.axis === "i" ? M : v.axis === "j" ? N : 1, v.dim];
-    checkPart("tangent", request, tangent, expected);
-    return { v, direction: asVariable(tangent, v.axis) };
+    const own = (request.batch ?? NO_BATCH).of.get(v.slot) ?? [];
+    const rows = v.axis === "i" ? [M] : v.axis === "j" ? [N] : [1];
+    checkPart("tangent", request, tangent, [...own, ...rows, v.dim], own.length + 1);
+    return { v, direction: asVariable(tangent, { axis: v.axis, batch: own, dim: v.dim }) };
   });
   const along = (part: Node): Node => {
     const parts = directions.map(({ v, direction }) => differential(part, v, direction));
@@ -48,6 +49,7 @@ export function foldDifferential(request: DifferentialRequest): Tensor {
     formula: rule,
     weight: null,
     inputs,
+    batch,
     reduction: "sum",
     k: 1,
   } as const;

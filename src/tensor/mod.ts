@@ -1,5 +1,6 @@
 // Tensors, dtypes and shapes.
 
+export { broadcastShapes, broadcastStrides } from "./broadcast.ts";
 export { escapeHtml, previewOf } from "./display.ts";
 export type { DType } from "../engine/engine.ts";
 export { allocate, dtypeOf } from "../engine/host.ts";

@@ -12,7 +12,9 @@ export {
   checkCudaSchedule,
   chooseCudaSchedule,
   type CudaSchedule,
+  PARTLY_UNROLLED,
   recordStride,
   REGISTER_ARRAY,
+  unrolledStatements,
   UNTILED_CUDA,
 } from "./cuda.ts";

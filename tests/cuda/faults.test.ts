@@ -3,7 +3,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
-import { emulatorVariables, isReal, withoutCard } from "./support/card.ts";
+import { isReal, withoutCard } from "./support/card.ts";
+import { emulatorVariables } from "./support/emulator.ts";
 import { ROOT, run, testUnless } from "./support/tools.ts";
 
 const without = withoutCard ?? (isReal ? "faults are injected into the emulator" : null);

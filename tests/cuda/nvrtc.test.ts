@@ -2,39 +2,8 @@
 // are not here. NVRTC is PAIRFOLD_NVRTC's, or nvidia-cuda-nvrtc's in the virtual environment.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
-import { LIBRARIES } from "../../scripts/build_cuda.ts";
+import { realNvrtc, withoutNvrtc, withoutPackages } from "./support/nvrtc.ts";
 import { moduleUrl, runScript, testUnless } from "./support/tools.ts";
-
-/** NVRTC's files in the packages of a virtual environment. */
-function inPackages(environment: string): string[] {
-  const found: string[] = [];
-  const list = (folder: string): string[] => {
-    try {
-      return [...Deno.readDirSync(folder)].map(({ name }) => name);
-    } catch {
-      return [];
-    }
-  };
-  for (const python of list(join(environment, "lib"))) {
-    for (const inner of ["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"]) {
-      const folder = join(environment, "lib", python, "site-packages", inner);
-      const files = list(folder).filter((name) => /^libnvrtc\.so\.\d/.test(name));
-      found.push(...files.map((name) => join(folder, name)));
-    }
-  }
-  return found;
-}
-
-const environment = Deno.env.get("VIRTUAL_ENV") ?? "";
-const packaged = environment ? inPackages(environment) : [];
-const named = Deno.env.get("PAIRFOLD_NVRTC");
-// the emulator goes by another name
-const real = named && /nvrtc[^/\\]*$/.test(named) ? named : packaged[0];
-const here = `${Deno.build.os}-${Deno.build.arch}`;
-const unusable = here in LIBRARIES ? null : `no prebuilt library for ${here}`;
-const noNvrtc = unusable ??
-  (real ? null : "no NVRTC: set PAIRFOLD_NVRTC, or VIRTUAL_ENV with nvidia-cuda-nvrtc");
 
 /** Runs lines with `shim` in a process of its own and gives what they print. */
 const withShim = (lines: string, env: Record<string, string>): Promise<string> =>
@@ -52,22 +21,19 @@ extern "C" __global__ void twice(float* x, long long n) {
   if (i < n) x[i] = exp2f(x[i]) * 2.0f;
 }`;
 
-const noPackage = unusable ??
-  (packaged.length > 0 ? null : "VIRTUAL_ENV has no package nvidia-cuda-nvrtc");
-
-testUnless(noPackage, "NVRTC is found in the packages of a virtual environment", async () => {
+testUnless(withoutPackages, "NVRTC is found in the packages of a virtual environment", async () => {
   const said = await withShim(
     `shim.openNvrtc(); console.log(shim.versions().nvrtc, shim.searchLog().join("\\n"));`,
-    { PAIRFOLD_NVRTC: "", VIRTUAL_ENV: environment },
+    { PAIRFOLD_NVRTC: "", VIRTUAL_ENV: Deno.env.get("VIRTUAL_ENV") ?? "" },
   );
   const [, version] = /^(\d+) /.exec(said)!;
   assert(Number(version) >= 11020, said);
   assertMatch(said, /found .*libnvrtc\.so\.[\d.]+, version \d+\.\d+/);
 });
 
-testUnless(noNvrtc, "a kernel compiles for sm_75, sm_90 and sm_100", async () => {
+testUnless(withoutNvrtc, "a kernel compiles for sm_75, sm_90 and sm_100", async () => {
   const said = await withShim(
-    `shim.openNvrtc(${JSON.stringify(real)});
+    `shim.openNvrtc(${JSON.stringify(realNvrtc)});
      const options = ${JSON.stringify(OPTIONS)};
      for (const architecture of [75, 90, 100]) {
        const { binary } = await shim.compileBinary(
@@ -86,10 +52,10 @@ testUnless(noNvrtc, "a kernel compiles for sm_75, sm_90 and sm_100", async () =>
   );
 });
 
-testUnless(noNvrtc, "an error of the compiler carries log and numbered source", async () => {
+testUnless(withoutNvrtc, "an error of the compiler carries log and numbered source", async () => {
   const source = KERNEL.replace("x[i]) *", "y[i]) *");
   const said = await withShim(
-    `shim.openNvrtc(${JSON.stringify(real)});
+    `shim.openNvrtc(${JSON.stringify(realNvrtc)});
      try {
        await shim.compileBinary(90, ${JSON.stringify(source)}, "wrong.cu", []);
      } catch (error) {
@@ -103,12 +69,12 @@ testUnless(noNvrtc, "an error of the compiler carries log and numbered source", 
 });
 
 testUnless(
-  noNvrtc,
+  withoutNvrtc,
   "warnings are notes; a wrong option and an unknown card are errors",
   async () => {
     const warned = KERNEL.replace("long long i", "int unused; long long i");
     const said = await withShim(
-      `shim.openNvrtc(${JSON.stringify(real)});
+      `shim.openNvrtc(${JSON.stringify(realNvrtc)});
      const { notes } = await shim.compileBinary(90, ${JSON.stringify(warned)}, "warned.cu", []);
      console.log(notes);
      for (const [architecture, options] of [[90, ["--no-such-option"]], [12345, []]]) {
@@ -127,12 +93,12 @@ testUnless(
   },
 );
 
-testUnless(noNvrtc, "a binary larger than the first guess comes whole", async () => {
+testUnless(withoutNvrtc, "a binary larger than the first guess comes whole", async () => {
   // a table of 2 MB in the binary
   const source = `__device__ int table[1 << 19] = { 1 };
     extern "C" __global__ void first(int* x) { *x = table[threadIdx.x]; }`;
   const said = await withShim(
-    `shim.openNvrtc(${JSON.stringify(real)});
+    `shim.openNvrtc(${JSON.stringify(realNvrtc)});
      const { binary } = await shim.compileBinary(90, ${JSON.stringify(source)}, "large.cu", []);
      console.log(binary.length, new DataView(binary.buffer).getUint32(0).toString(16));`,
     {},

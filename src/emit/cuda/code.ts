@@ -17,7 +17,12 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { recordStride, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import {
+  PARTLY_UNROLLED,
+  recordStride,
+  REGISTER_ARRAY,
+  unrolledStatements,
+} from "../../tiling/mod.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 
 /** Lines of source, indented by their depth. */
@@ -66,9 +71,6 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
 export const unrollOf = (count: number, turns = 1): string =>
   count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
-/** Turns side by side of loops whose arrays do not fit into registers. */
-const PARTLY_UNROLLED = 4;
-
 /** The vector type that records are read by, and its width. */
 export function vectorOf(kernel: Kernel): { readonly type: string; readonly width: number } {
   const scalar = TYPES[kernel.float];
@@ -76,6 +78,9 @@ export function vectorOf(kernel: Kernel): { readonly type: string; readonly widt
   const width = [16 / bytesOf(kernel.float, kernel.float), 2].find((w) => stride % w === 0) ?? 1;
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
+
+/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
+const LOOP_BUDGET = 400;
 
 /** Writes the regions of one kernel function. */
 export class CodeWriter {
@@ -88,6 +93,8 @@ export class CodeWriter {
   readonly #counters = new Map<Counter, string>();
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
+  /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
+  readonly #indexed = new Set<Cell | LocalArray>();
   #next = 0;
 
   constructor(lines: Lines, kernel: Kernel, around: Surroundings) {
@@ -115,7 +122,15 @@ export class CodeWriter {
     for (const item of items) found.add(item.kind === "cell" ? item.cell : item.array);
     for (const region of regions) {
       visit(region, (s) => {
-        for (const place of placesIn(s)) found.add(place);
+        for (const place of placesIn(s)) {
+          found.add(place);
+          const isLong = "length" in place && place.length > REGISTER_ARRAY;
+          const isComputed = s.kind === "scatter" || s.kind === "append";
+          if (isLong || isComputed) this.#indexed.add(place);
+        }
+        if (s.kind === "for" && s.count * unrolledStatements(s.body) > LOOP_BUDGET) {
+          visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
+        }
       });
     }
     for (const place of found) {
@@ -199,11 +214,21 @@ export class CodeWriter {
   #for({ counter, count, body }: Statement & { kind: "for" }): void {
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
-    this.lines.add(unrollOf(count, PARTLY_UNROLLED));
+    this.lines.add(this.#isIndexed(body) ? "#pragma unroll 1" : unrollOf(count, PARTLY_UNROLLED));
     this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, () => {
       this.region(body);
     });
     this.#counters.delete(counter);
+  }
+
+  /** Whether a loop works on arrays that no unrolling brings into registers, or holds others. */
+  #isIndexed(body: Region): boolean {
+    let isIndexed = false;
+    visit(body, (s) => {
+      if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
+      if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
+    });
+    return isIndexed;
   }
 
   #define(value: Value): void {

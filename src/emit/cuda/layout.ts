@@ -1,15 +1,7 @@
 // Where things stand in device memory: records of packed columns, states of rows, the table of
 // segments that a launch runs over.
 
-import {
-  bytesOf,
-  type Kernel,
-  type KernelInput,
-  type KernelOutput,
-  lengthOf,
-  type StateItem,
-  typeOf,
-} from "../../loop/mod.ts";
+import { bytesOf, type Kernel, lengthOf, type StateItem, typeOf } from "../../loop/mod.ts";
 import { recordStride } from "../../tiling/mod.ts";
 
 /**
@@ -79,11 +71,6 @@ export function statePlaces(kernel: Kernel, items: readonly StateItem[]): StateP
     before += bytes * lengthOf(item);
     return place;
   });
-}
-
-/** Bytes of one number of an input or output. */
-export function numberBytes(kernel: Kernel, item: KernelInput | KernelOutput): number {
-  return item.number === "index" ? 4 : bytesOf(kernel.float, kernel.float);
 }
 
 /** The layout of a kernel whose blocks fold so many rows. */

@@ -3,6 +3,8 @@
 
 /** 2^x as one instruction: subnormal results are 0, the error is at most 2 ulp. */
 export const PRELUDE = `#ifndef __PAIRFOLD_EMULATOR__
+// every kernel of a program declares all inputs and all state, and needs some of them
+#pragma nv_diag_suppress 177, 550
 __device__ __forceinline__ float pf_exp2(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -18,6 +18,8 @@ export class CudaArray implements DeviceArray {
   #place: Place | null;
   /** Downloads that are under way: their copies are queued on other threads. */
   #downloads = 0;
+  /** Pairs of the launch that fills it. */
+  pairs = 0;
 
   constructor(engine: Engine, device: CudaDevice, dtype: DType, length: number, place: Place) {
     this.engine = engine;
@@ -36,17 +38,25 @@ export class CudaArray implements DeviceArray {
     );
   }
 
-  async download({ signal }: RunControl): Promise<NumberArray> {
-    const { place } = this;
-    if (place.kind === "host") return place.numbers.slice();
-    const numbers = allocate(this.dtype, this.length);
-    if (this.length === 0) return numbers;
+  async download({ signal, onProgress }: RunControl): Promise<NumberArray> {
+    const { place, pairs: total } = this;
+    onProgress?.({ done: 0, total, threads: 0 });
+    const numbers = place.kind === "host"
+      ? place.numbers.slice()
+      : allocate(this.dtype, this.length);
+    if (place.kind === "device" && this.length > 0) {
+      await this.#copy(place.address, numbers, signal);
+    }
+    onProgress?.({ done: total, total, threads: 1 });
+    return numbers;
+  }
+
+  async #copy(address: bigint, numbers: NumberArray, signal?: AbortSignal): Promise<void> {
     this.#downloads++;
-    const copy = this.#device.download(numbers, place.address).finally(() => {
-      if (--this.#downloads === 0 && this.#place === null) this.#device.free(place.address);
+    const copy = this.#device.download(numbers, address).finally(() => {
+      if (--this.#downloads === 0 && this.#place === null) this.#device.free(address);
     });
     await (signal === undefined ? copy : abortable(copy, signal));
-    return numbers;
   }
 
   dispose(): void {

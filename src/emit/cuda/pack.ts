@@ -1,0 +1,60 @@
+// The kernel that packs columns into records.
+
+import { REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { CodeWriter, vectorOf } from "./code.ts";
+import { layoutOf, SEGMENT } from "./layout.ts";
+import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
+
+/** One thread per column: inputs to a record. */
+export function writePack(source: SourceWriter): void {
+  const { inputs, records } = source.kernel;
+  const { type, width } = vectorOf(source.kernel);
+  const { recordStride: stride } = layoutOf(source.kernel, 1);
+  const lines = source.lines;
+  const parameters = [
+    "const long long* __restrict__ segments",
+    "int length",
+    "unsigned base",
+    `const ${source.float}* __restrict__ parameters`,
+    `${type}* __restrict__ records`,
+    ...source.inputParameters("column"),
+  ];
+  source.function(ENTRIES.pack, LINE_THREADS, parameters, () => {
+    lines.add(...FIND_SEGMENT);
+    const first = `(unit - segment[${SEGMENT.firstUnit}]) * ${LINE_THREADS}`;
+    lines.add(`const long long j = segment[${SEGMENT.j0}] + ${first} + threadIdx.x;`);
+    lines.add(`if (j >= segment[${SEGMENT.j1}]) return;`);
+    lines.add(
+      `const ${source.float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
+    );
+    source.pointers("column");
+    const at = `segment[${SEGMENT.columns}] + (j - segment[${SEGMENT.j0}])`;
+    lines.add(`${type}* record = records + (${at}) * ${stride / width};`);
+    // short records are put together in registers and written as vectors
+    const isShort = stride <= REGISTER_ARRAY;
+    lines.add(
+      isShort
+        ? `${source.float} column[${stride}];`
+        : `${source.float}* column = (${source.float}*)record;`,
+    );
+    const w = new CodeWriter(lines, source.kernel, {
+      index: () => "j",
+      count: "0",
+      input: (slot) => `(x${slot} + j * ${inputs[slot].dim})`,
+      output: () => "",
+      column: "column",
+    });
+    w.declare([source.kernel.column], 0);
+    w.region(source.kernel.column);
+    for (let slot = records.column.length; slot < stride; slot++) {
+      lines.add(`column[${slot}] = 0;`);
+    }
+    if (!isShort) return;
+    for (let k = 0; k < stride / width; k++) {
+      const parts = Array.from({ length: width }, (_, n) => `column[${width * k + n}]`);
+      const whole = width === 1 ? parts[0] : `make_${type}(${parts.join(", ")})`;
+      lines.add(`record[${k}] = ${whole};`);
+    }
+  });
+  lines.add("");
+}

@@ -1,0 +1,180 @@
+// What the kernels of one source have in common: head, parameters, pointers, rows of a thread and the
+// state that they keep.
+
+import {
+  type Kernel,
+  type KernelInput,
+  lengthOf,
+  type RowCopies,
+  type StateItem,
+} from "../../loop/mod.ts";
+import type { CudaSchedule } from "../../tiling/mod.ts";
+import { type CodeWriter, Lines, type Surroundings, unrollOf } from "./code.ts";
+import { SEGMENT, segmentWords, statePlaces } from "./layout.ts";
+import { PRELUDE } from "./prelude.ts";
+import { TYPES } from "./spelling.ts";
+
+/** Names of the kernels in their sources. */
+export const ENTRIES = { pack: "pack", fold: "fold", combine: "combine" } as const;
+
+/** Threads of a block that packs columns or combines states: one column or row each. */
+export const LINE_THREADS = 128;
+
+/** The entry that a block of threads works for; a launch may begin at any unit of a table. */
+export const FIND_SEGMENT = [
+  "const unsigned unit = blockIdx.x + base;",
+  "const long long* segment = segment_of(segments, length, unit);",
+];
+
+/** Writes the kernels of one source. */
+export class SourceWriter {
+  readonly kernel: Kernel;
+  readonly schedule: CudaSchedule;
+  readonly lines = new Lines();
+  /** The C++ type of the kernel's floats. */
+  readonly float: string;
+
+  constructor(kernel: Kernel, schedule: CudaSchedule) {
+    this.kernel = kernel;
+    this.schedule = schedule;
+    this.float = TYPES[kernel.float];
+  }
+
+  head(): void {
+    const { rows, threads, tile, unroll } = this.schedule;
+    const words = segmentWords(this.kernel);
+    // a title may hold anything that people call things
+    const title = this.kernel.title.replace(/[^\x20-\x7e]/g, "?").replace(/\\/g, "/");
+    this.lines.add(
+      `// ${title}`,
+      `// ${rows} rows per thread, ${threads} threads, ` +
+        (tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`) +
+        `, ${unroll} turns side by side`,
+      ...PRELUDE.split("\n"),
+      "",
+      "// The last entry of a table that begins at or before a unit of work.",
+      "__device__ __forceinline__ const long long* segment_of(",
+      "  const long long* segments, int length, unsigned unit) {",
+      "  int low = 0;",
+      "  while (length > 1) {",
+      "    const int half = length / 2;",
+      `    if (segments[(low + half) * ${words}] <= unit) low += half;`,
+      "    length -= half;",
+      "  }",
+      `  return segments + low * ${words};`,
+      "}",
+      "",
+    );
+  }
+
+  #pointerTo(item: Pick<KernelInput, "number">): string {
+    return item.number === "index" ? "int" : this.float;
+  }
+
+  /** Parameters for all inputs, so that every kernel of a program takes the same list. */
+  inputParameters(axis: "row" | "column"): string[] {
+    return this.kernel.inputs.flatMap((input, slot) =>
+      input.axis === axis ? [`const ${this.#pointerTo(input)}* __restrict__ in${slot}`] : []
+    );
+  }
+
+  outputParameters(): string[] {
+    return this.kernel.outputs.map((o, slot) => `${this.#pointerTo(o)}* __restrict__ out${slot}`);
+  }
+
+  function(name: string, threads: number, parameters: readonly string[], body: () => void): void {
+    const lines = this.lines;
+    lines.add(`extern "C" __global__ void __launch_bounds__(${threads})`);
+    lines.block(`${name}(${parameters.join(",\n     ")})`, body);
+  }
+
+  /** Pointers to row 0 of an axis's inputs and of the outputs, as an entry's offsets place them. */
+  pointers(axis: "row" | "column"): void {
+    const { inputs, outputs } = this.kernel;
+    const lines = this.lines;
+    inputs.forEach((input, slot) => {
+      if (input.axis !== axis) return;
+      const offset = `segment[${SEGMENT.offsets + slot}]`;
+      lines.add(
+        `const ${this.#pointerTo(input)}* x${slot} = in${slot} + ${offset} * ${input.dim};`,
+      );
+    });
+    if (axis === "column") return;
+    outputs.forEach((output, slot) => {
+      const first = `segment[${SEGMENT.output}]`;
+      lines.add(`${this.#pointerTo(output)}* z${slot} = out${slot} + ${first} * ${output.dim};`);
+    });
+  }
+
+  /** How sections over rows name things; row r of a thread is `i${r}`, column j is `index`. */
+  rowSurroundings(index: string): Surroundings {
+    const { inputs, outputs } = this.kernel;
+    return {
+      index: (axis, row) => axis === "row" ? `i${row}` : index,
+      count: "count",
+      input: (slot, row) => `(x${slot} + i${row} * ${inputs[slot].dim})`,
+      output: (slot, row) => `(z${slot} + i${row} * ${outputs[slot].dim})`,
+      column: "column",
+    };
+  }
+
+  /** Row r of a thread, which may be beyond the last. */
+  rowOf(row: number): string {
+    return row === 0 ? "first" : `first + ${row * this.schedule.threads}`;
+  }
+
+  /** Items of state for each row of a thread. */
+  stateOfRows(items: readonly StateItem[], copies: RowCopies, rows: number): StateItem[][] {
+    return Array.from(
+      { length: rows },
+      (_, row) =>
+        items.map((item): StateItem =>
+          item.kind === "cell"
+            ? { kind: "cell", cell: copies.of(item.cell, row) }
+            : { kind: "array", array: copies.of(item.array, row) }
+        ),
+    );
+  }
+
+  /** Moves the state of a thread's rows between its variables and device memory. */
+  moveState(
+    direction: "load" | "save",
+    w: CodeWriter,
+    rows: readonly (readonly StateItem[])[],
+    stateRow: string,
+    firstRow: number,
+  ): void {
+    const lines = this.lines;
+    rows.forEach((items, row) => {
+      // several threads may read a row that the last one repeats, one may write it
+      const head = direction === "save" ? `if (${this.rowOf(row)} <= last)` : "";
+      lines.block(head, () => {
+        lines.add(`const long long at = ${stateRow} + i${row} - segment[${firstRow}];`);
+        for (const { item, before } of statePlaces(this.kernel, items)) {
+          const place = item.kind === "cell" ? item.cell : item.array;
+          // masks are kept as integers
+          const type = place.type === "mask" ? "int" : TYPES[place.type];
+          const kept = (k: string): string =>
+            `((${type}*)(state + ${before}ll * stateRows))[${k}at]`;
+          const move = (inTile: string, inMemory: string): void =>
+            lines.add(
+              direction === "load" ? `${inTile} = ${inMemory};` : `${inMemory} = ${inTile};`,
+            );
+          if (item.kind === "cell") {
+            move(w.place(place), kept(""));
+            continue;
+          }
+          lines.add(unrollOf(lengthOf(item)));
+          lines.block(
+            `for (int k = 0; k < ${lengthOf(item)}; ++k)`,
+            () => move(`${w.place(place)}[k]`, kept("k * stateRows + ")),
+          );
+        }
+      });
+    });
+  }
+
+  toString(): string {
+    return `${this.lines}\n`;
+  }
+}
