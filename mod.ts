@@ -61,3 +61,53 @@ export { ComplexLazyTensor, ComplexOps, imagPart, realPart } from "./src/lazy/mo
 export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";
 export type { TensorDotLayout } from "./src/formula/mod.ts";
 export type { WeightOptions } from "./src/lazy/mod.ts";
+export { Solvable } from "./src/lazy/mod.ts";
+export type { LazySolveOptions } from "./src/lazy/mod.ts";
+export type {
+  Action,
+  ApplyControl,
+  EigenOptions,
+  EigenResult,
+  Estimate,
+  Factor,
+  LobpcgOptions,
+  LogDeterminant,
+  LogDeterminantOptions,
+  OperatorFunctions,
+  OperatorLike,
+  Points,
+  Precision,
+  Preconditioner,
+  PreconditionerChoice,
+  SolveOptions,
+  SolvePrecision,
+  SolveProgress,
+  SolveReport,
+  TraceOptions,
+} from "./src/solve/mod.ts";
+export {
+  blockOperator,
+  denseOperator,
+  diagonalOperator,
+  identityOperator,
+  LinearOperator,
+  linearOperator,
+  lowRankOperator,
+  Solution,
+} from "./src/solve/mod.ts";
+export type {
+  AdamOptions,
+  GradientDescentOptions,
+  LbfgsOptions,
+  Leaf,
+  MinimiseOptions,
+  MinimiseResult,
+  Objective,
+  Optimiser,
+  Params,
+  Rate,
+  RunStep,
+  ValueAndGradient,
+  WolfeOptions,
+} from "./src/optimise/mod.ts";
+export { adam, gradientDescent, lbfgs, minimise, OptimiserRun } from "./src/optimise/mod.ts";

@@ -20,6 +20,8 @@ const ORDER = [
   "engine",
   "tensor",
   "program",
+  "solve",
+  "optimise",
   "lazy",
   "npy",
   "pointcloud",

@@ -2,13 +2,13 @@
 // immediate and computes nothing; a reduction over an axis gives a deferred tensor. The methods
 // come from a chain of classes, one per kind of op:
 // Symbolic → Readable → ElementwiseOps → Functions → VectorOps → TensorOps → Derivatives →
-// Reductions → LazyTensor, and Symbolic → Readable → ComplexOps → ComplexLazyTensor.
+// Reductions → Solvable → LazyTensor, and Symbolic → Readable → ComplexOps → ComplexLazyTensor.
 
 import { type Axis, index } from "../formula/mod.ts";
 import type { TensorLike } from "../tensor/mod.ts";
 import { type ComplexNumber, ComplexOps, complexTermOf, requireEven } from "./complex.ts";
 import { NO_INPUTS, parametersTerm, pointsTerm, type Term } from "./inputs.ts";
-import { Reductions } from "./reductions.ts";
+import { Solvable } from "./solvable.ts";
 import { termOf, type Value } from "./symbolic.ts";
 
 /**
@@ -32,7 +32,7 @@ import { termOf, type Value } from "./symbolic.ts";
  * console.log(Vi(x).sqDist(Vj(y)).mul(scales).sum("j").shape); // [ 3, 2, 1 ]
  * ```
  */
-export class LazyTensor extends Reductions {
+export class LazyTensor extends Solvable {
   /**
    * A symbolic matrix from anything that may stand beside one: numbers, vectors and tensors of rank
    * 0 and 1 are parameters, tensors [...batch, M, 1, D] are points of i, [...batch, 1, N, D] of j,

@@ -58,7 +58,11 @@ static std::vector<std::string> command_line(const CompileRequest& request) {
   } else {
     words.push_back("-O2");
   }
-  if (compiler_is_gcc()) words.push_back("-fno-gnu-unique");
+  if (compiler_is_gcc()) {
+    words.push_back("-fno-gnu-unique");
+  } else if (request.checked) {
+    words.push_back("-fno-sanitize-link-runtime");  // the prelude has the runtime's functions
+  }
   words.insert(words.end(), request.definitions.begin(), request.definitions.end());
   return words;
 }

@@ -48,13 +48,13 @@ struct Allocation {
   bool slack_intact() const;
 };
 
-// ---- device memory --------------------------------------------------------------------------------
+// ---- device memory ------------------------------------------------------------------------------
 
 // null where the host has no more address space
 Allocation* allocate_device(Context* owner, size_t bytes);
 // The allocation that begins at an address, or null.
 Allocation* device_allocation(uint64_t address);
-// The allocation that holds the last byte at or before an address, or null: for checks and messages.
+// The last allocation that begins at or before an address, or null: for checks and messages.
 Allocation* nearest_allocation(const void* address);
 // The bytes of a freed allocation that lay at an address not long ago, or 0.
 size_t freed_bytes(const void* address);
@@ -67,7 +67,7 @@ void free_all_device(Context* owner);
 void note_device_write(uint64_t address, size_t bytes);
 void note_device_copy(uint64_t target, uint64_t source, size_t bytes);
 
-// ---- pinned host memory ---------------------------------------------------------------------------
+// ---- pinned host memory -------------------------------------------------------------------------
 
 void* allocate_pinned(size_t bytes);
 bool free_pinned(void* address);
