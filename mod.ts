@@ -22,7 +22,7 @@ export { randomNormal, randomUniform } from "./src/tensor/mod.ts";
 export type { CreateOptions, NormalOptions, UniformOptions } from "./src/tensor/mod.ts";
 export { arange, eye, full, linspace, ones, zeros } from "./src/tensor/mod.ts";
 export type { Gradients, GradOptions, TensorOperand } from "./src/program/mod.ts";
-export { grad, hvp, jvp, valueAndGrad } from "./src/program/mod.ts";
+export { grad, hvp, jvp, stopGradient, valueAndGrad } from "./src/program/mod.ts";
 export { concatenate, matmul, stack, where } from "./src/program/mod.ts";
 export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
 export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";

@@ -1,7 +1,7 @@
 // Symbolic matrices as linear operators, and systems with them.
 
 import { PairfoldError } from "../error.ts";
-import type { FoldChoices } from "../program/mod.ts";
+import { type FoldChoices, isTraced, stopGradient } from "../program/mod.ts";
 import {
   LinearOperator,
   type OperatorLike,
@@ -11,6 +11,7 @@ import {
 import { Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { lazyAction } from "./operator.ts";
 import { Reductions } from "./reductions.ts";
+import { recordSolve } from "./solve_rule.ts";
 import type { FoldAxis } from "./symbolic.ts";
 
 /** Options of {@linkcode Solvable.solve}. */
@@ -27,7 +28,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * eigenpairs, traces, log-determinants. Its products are folds in float64, or in float32 where a
    * solver asks for that, whatever the tensors' own type.
    *
-   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one with batch dims.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one with batch dims, `dtype`
+   * for one of tensors that a derivative is taken by: operators have none.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -37,6 +39,17 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * ```
    */
   asOperator(choices: FoldChoices = {}): LinearOperator {
+    if (isTraced([...this.inputs.byId.values()].map((input) => input.tensor))) {
+      throw new PairfoldError(
+        "dtype",
+        `asOperator: got a matrix of tensors that a derivative is taken by; expected constants, for ` +
+          "operators have no derivatives (solve() has; stopGradient(x) makes a constant of x)",
+      );
+    }
+    return this.#operator(choices);
+  }
+
+  #operator(choices: FoldChoices): LinearOperator {
     if (this.dim !== 1) {
       throw new PairfoldError(
         "dim",
@@ -64,6 +77,9 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * Of float32 tensors, the matrix is that of their points with exact arithmetic; `x` is rounded to
    * float32 at the end, and the report's `roundedResiduals` are those of the rounded one.
    *
+   * `x` has derivatives by the matrix' tensors and by b (implicitly, by one more solve); by a
+   * noise level that stands in the matrix, too, but not by the number `alpha`.
+   *
    * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` and `dtype` for what does not
    * fit. Reading rejects with `convergence` where `tol` was not reached (unless `allowUnconverged`),
    * `indefinite` where K + alpha · I is not positive definite, `shape` where it is not symmetric.
@@ -81,7 +97,7 @@ export abstract class Solvable extends Reductions implements OperatorLike {
   solve(b: TensorLike, options: LazySolveOptions = {}): Solution {
     const { axis = "j", device, sumScheme, fastMath, ...rest } = options;
     const choices = { device, sumScheme, fastMath };
-    const operator = this.asOperator(choices);
+    const operator = this.#operator(choices);
     const own = this.foldAxis("solve", axis) === "j" ? operator : operator.T;
     const isNested = Array.isArray(b) && !(b instanceof Tensor);
     const t = tensor(b, undefined, isNested ? { dtype: this.dtype } : {});
@@ -91,6 +107,9 @@ export abstract class Solvable extends Reductions implements OperatorLike {
         `solve: got a matrix of ${this.dtype} and a right-hand side of ${t.dtype}; expected one type`,
       );
     }
-    return own.solve(t, rest);
+    const solution = own.solve(stopGradient(t), rest); // what follows tells who watches
+    const again = (other: Tensor): Tensor => this.solve(other, options).x;
+    recordSolve({ matrix: this, b: t, x: solution.x, again, choices });
+    return solution;
   }
 }

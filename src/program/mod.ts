@@ -7,12 +7,12 @@ export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
 export { elementwise, type TensorOperand } from "./elementwise.ts";
 export { fold, type FoldChoices, type FoldRequest, shapeOf, transpose } from "./fold.ts";
-export { foldGradient, type GradientRequest } from "./gradient.ts";
+export { foldGradient, foldGradients, type GradientRequest } from "./gradient.ts";
 export { take, type TensorIndices } from "./gather.ts";
 export { alias, broadcastTo, reshape } from "./linear.ts";
 export { concatenate, stack } from "./movement.ts";
 export { matmul, where } from "./operations.ts";
-export { record, type Rule } from "./trace.ts";
+export { isTraced, record, type Rule } from "./trace.ts";
 export {
   grad,
   type Gradients,
@@ -21,6 +21,7 @@ export {
   jvp,
   likeTensor,
   pulled,
+  stopGradient,
   valueAndGrad,
   watched,
 } from "./transforms.ts";

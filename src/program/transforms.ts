@@ -3,7 +3,7 @@
 // style of JAX, Bradbury et al. 2018.)
 
 import { PairfoldError } from "../error.ts";
-import { sameShape, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { sameShape, storageOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { sumOf } from "./elementwise.ts";
 import { alias } from "./linear.ts";
 import { ones, zerosLike } from "./movement.ts";
@@ -255,6 +255,19 @@ export function jvp<Args extends readonly unknown[], Output>(
   const moved = run.tape.forward(run.inputs, along, outputs);
   const whole = moved.map((t, k) => t ?? zerosLike(outputs[k]));
   return [run.output, withLeaves("jvp", run.output, whole)];
+}
+
+/**
+ * The same tensor as a constant: derivatives do not go through it. (JAX' `stop_gradient`.)
+ *
+ * ```ts
+ * import { grad, stopGradient, tensor } from "pairfold";
+ * const f = grad((x) => x.mul(stopGradient(x)).sum());
+ * console.log(await f(tensor([3])).array()); // [ 3 ], not [ 6 ]
+ * ```
+ */
+export function stopGradient(x: Tensor): Tensor {
+  return new Tensor(x.shape, x.dtype, storageOf(x));
 }
 
 /**

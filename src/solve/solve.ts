@@ -3,6 +3,7 @@
 // Leaves: solutions with what they reached, or an error that says so.
 
 import { PairfoldError } from "../error.ts";
+import { record } from "../program/mod.ts";
 import { SharedRun, Tensor } from "../tensor/mod.ts";
 import { type Action, type ApplyControl, checkAborted, type Precision } from "./action.ts";
 import { addColumns, columnNorms, takeColumns } from "./blocks.ts";
@@ -312,5 +313,12 @@ export function solveAction(
       `conjugate gradients for (${matrix.describe()}) + ${settings.alpha} · identity, ` +
       `${width} right-hand sides, precision ${settings.precision}, tol ${settings.tol}`,
   });
+  // the matrix is symmetric and constant: derivatives by b are solves too
+  const again = (other: Tensor): Tensor =>
+    solveAction(matrix, other.astype(dtype), dtype, options).x.astype(b.dtype);
+  record([b], [x], () => ({
+    vjp: ([g]) => [g === null ? null : again(g)],
+    jvp: ([t]) => [t === null ? null : again(t).astype(type)],
+  }));
   return new Solution(x, join);
 }
