@@ -4,7 +4,7 @@ import type { ScalarOp } from "../formula/mod.ts";
 import { type OperandOf, operations } from "./operations.ts";
 
 /** What an op takes beside a tensor: another one, a number, numbers in arrays. */
-export type Operand = OperandOf<TensorElementwise>;
+export type ElementwiseOperand = OperandOf<TensorElementwise>;
 
 /**
  * Elementwise ops. Shapes broadcast as in NumPy. Numbers and arrays of numbers take on the tensor's
@@ -18,7 +18,7 @@ export abstract class TensorElementwise {
   /** An op on this and others. */
   protected apply(
     op: ScalarOp,
-    others: readonly Operand[] = [],
+    others: readonly ElementwiseOperand[] = [],
     attributes: readonly number[] = [],
   ): this {
     return operations<TensorElementwise>().elementwise(op, [this, ...others], attributes) as this;
@@ -35,19 +35,19 @@ export abstract class TensorElementwise {
    * console.log(await x.add([10, 20]).array()); // [ [ 11, 22 ], [ 13, 24 ] ]
    * ```
    */
-  add(other: Operand): this {
+  add(other: ElementwiseOperand): this {
     return this.apply("add", [other]);
   }
   /** this − other. */
-  sub(other: Operand): this {
+  sub(other: ElementwiseOperand): this {
     return this.apply("sub", [other]);
   }
   /** this · other. */
-  mul(other: Operand): this {
+  mul(other: ElementwiseOperand): this {
     return this.apply("mul", [other]);
   }
   /** this / other. */
-  div(other: Operand): this {
+  div(other: ElementwiseOperand): this {
     return this.apply("div", [other]);
   }
   /** −this. */
@@ -71,7 +71,7 @@ export abstract class TensorElementwise {
    * console.log(await tensor([4, 9]).pow(-0.5).array()); // [ 0.5, 0.333… ]
    * ```
    */
-  pow(exponent: Operand): this {
+  pow(exponent: ElementwiseOperand): this {
     if (exponent === 0.5) return this.sqrt();
     if (exponent === -0.5) return this.rsqrt();
     if (typeof exponent === "number" && Number.isInteger(exponent) && Math.abs(exponent) <= 1024) {
@@ -107,15 +107,15 @@ export abstract class TensorElementwise {
     return this.apply("relu");
   }
   /** The smaller of two; NaN never wins. */
-  minimum(other: Operand): this {
+  minimum(other: ElementwiseOperand): this {
     return this.apply("min", [other]);
   }
   /** The larger of two; NaN never wins. */
-  maximum(other: Operand): this {
+  maximum(other: ElementwiseOperand): this {
     return this.apply("max", [other]);
   }
   /** low where this < low, high where this > high, else this. */
-  clamp(low: Operand, high: Operand): this {
+  clamp(low: ElementwiseOperand, high: ElementwiseOperand): this {
     return this.apply("clamp", [low, high]);
   }
   /** {@linkcode clamp} to integers that are part of the formula. */
@@ -131,38 +131,38 @@ export abstract class TensorElementwise {
     return this.apply("round", [], [decimals]);
   }
   /** this modulo a modulus, from the offset (inclusive) to offset + modulus. */
-  mod(modulus: Operand, offset: Operand = 0): this {
+  mod(modulus: ElementwiseOperand, offset: ElementwiseOperand = 0): this {
     return this.apply("mod", [modulus, offset]);
   }
 
   // ---- comparisons and choices ------------------------------------------------------------------
 
   /** 1 where this < other, else 0. */
-  lt(other: Operand): this {
+  lt(other: ElementwiseOperand): this {
     return this.apply("lt", [other]);
   }
   /** 1 where this ≤ other, else 0. */
-  le(other: Operand): this {
+  le(other: ElementwiseOperand): this {
     return this.apply("le", [other]);
   }
   /** 1 where this > other, else 0. */
-  gt(other: Operand): this {
+  gt(other: ElementwiseOperand): this {
     return this.apply("gt", [other]);
   }
   /** 1 where this ≥ other, else 0. */
-  ge(other: Operand): this {
+  ge(other: ElementwiseOperand): this {
     return this.apply("ge", [other]);
   }
   /** 1 where this = other, else 0. */
-  eq(other: Operand): this {
+  eq(other: ElementwiseOperand): this {
     return this.apply("eq", [other]);
   }
   /** 1 where this ≠ other (NaN differs from everything), else 0. */
-  ne(other: Operand): this {
+  ne(other: ElementwiseOperand): this {
     return this.apply("ne", [other]);
   }
   /** a where this ≥ 0, else b. */
-  ifElse(a: Operand, b: Operand): this {
+  ifElse(a: ElementwiseOperand, b: ElementwiseOperand): this {
     return this.apply("ifElse", [a, b]);
   }
   /**
@@ -174,7 +174,7 @@ export abstract class TensorElementwise {
    * console.log(await x.lt(0).where(0, x).array()); // [ 0, 2, 0 ]
    * ```
    */
-  where(a: Operand, b: Operand): this {
+  where(a: ElementwiseOperand, b: ElementwiseOperand): this {
     return this.apply("where", [a, b]);
   }
 
@@ -240,11 +240,11 @@ export abstract class TensorElementwise {
     return this.apply("atan");
   }
   /** The angle of the point (x, this), from −π to π. */
-  atan2(x: Operand): this {
+  atan2(x: ElementwiseOperand): this {
     return this.apply("atan2", [x]);
   }
   /** √(this² + other²), without overflow on the way. */
-  hypot(other: Operand): this {
+  hypot(other: ElementwiseOperand): this {
     return this.apply("hypot", [other]);
   }
   /** Hyperbolic sine. */

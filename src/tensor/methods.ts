@@ -1,7 +1,7 @@
 // The methods of tensors that reduce axes or move elements, and matrix products. All are deferred.
 
 import type { DType } from "../engine/engine.ts";
-import { type Operand, TensorElementwise } from "./elementwise.ts";
+import { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
 import { type AxisReduction, type IndicesOf, operations, type Slice } from "./operations.ts";
 import { axesFrom, axisFrom, sameShape } from "./shapes.ts";
 
@@ -108,7 +108,7 @@ export abstract class TensorMethods extends TensorElementwise {
    * console.log(await a.matmul([1, 10]).array()); // [ 21, 43 ]
    * ```
    */
-  matmul(other: Operand): this {
+  matmul(other: ElementwiseOperand): this {
     return ops().matmul(this, other as TensorMethods) as this;
   }
 
@@ -193,7 +193,7 @@ export abstract class TensorMethods extends TensorElementwise {
    * console.log(await zeros([3]).scatterAdd(labels, [1, 10, 100]).array()); // [ 101, 0, 10 ]
    * ```
    */
-  scatterAdd(indices: IndicesOf<TensorElementwise>, values: Operand, axis = 0): this {
+  scatterAdd(indices: IndicesOf<TensorElementwise>, values: ElementwiseOperand, axis = 0): this {
     const at = axisFrom("scatterAdd", axis, this.shape.length);
     const places = indices as IndicesOf<TensorMethods>;
     return ops().scatterAdd(this, places, values as TensorMethods, at) as this;

@@ -23,7 +23,7 @@ export {
   type TensorLike,
 } from "./tensor.ts";
 export { arange, type CreateOptions, eye, full, linspace, ones, zeros } from "./create.ts";
-export { type Operand, TensorElementwise } from "./elementwise.ts";
+export { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
 export { type Axes, type AxisOptions, TensorMethods } from "./methods.ts";
 export {
   type AxisReduction,
