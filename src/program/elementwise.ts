@@ -20,7 +20,8 @@ import {
   Tensor,
   tensor,
 } from "../tensor/mod.ts";
-import { Elementwise, type Part, partOf } from "./expression.ts";
+import { Elementwise, partOf } from "./expression.ts";
+import type { Part } from "./group.ts";
 import { broadcastTo, sumTo } from "./linear.ts";
 import { record, type Rule } from "./trace.ts";
 

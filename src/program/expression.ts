@@ -2,30 +2,21 @@
 // that broadcast. Leaves: numbers. Chains become one kernel: what only one formula reads is computed
 // inside it; what several read is computed once. Small tensors are computed on the host.
 
-import { type Engine, engineOf, type RunControl } from "../engine/mod.ts";
-import {
-  build,
-  type Node,
-  print,
-  scalarTable,
-  topological,
-  transform,
-  variable,
-} from "../formula/mod.ts";
+import type { Engine, RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import type { ReductionName } from "../reduction/mod.ts";
+import { type Node, print, scalarTable, topological } from "../formula/mod.ts";
 import {
   type Origin,
   sameShape,
   SharedRun,
   sizeOf,
   storageOf,
-  Tensor,
+  type Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
 import { type Block, Blocks, type FloatArray } from "./blocks.ts";
-import { foldInto } from "./fold.ts";
-import { isScalar, type Layout, layoutOf, spread } from "./layout.ts";
+import { Group, type Member, type Part, VALUES } from "./group.ts";
+import { spread } from "./layout.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 
 /**
@@ -35,25 +26,7 @@ import { buildOn, isLong, shorten } from "./origins.ts";
  */
 const HOST_ELEMENTS = 2048;
 
-/** Ops that one kernel computes at most, so that it neither compiles for long nor spills. */
-const MAX_OPS = 64;
-
-/** A tensor as an operand: numbers and the shape they are read in. */
-export interface Part {
-  readonly storage: TensorStorage;
-  readonly shape: readonly number[];
-}
-
-const opsIn = new WeakMap<Node, number>();
-
-function countOps(formula: Node): number {
-  let count = opsIn.get(formula);
-  if (count === undefined) {
-    count = topological(formula).filter(({ kind }) => kind === "op").length;
-    opsIn.set(formula, count);
-  }
-  return count;
-}
+const isSmall = ({ shape }: Member): boolean => sizeOf(shape) <= HOST_ELEMENTS;
 
 /** What a broadcast tensor repeats, for those who read it broadcast anyway. */
 export interface Repeats extends Origin {
@@ -62,7 +35,7 @@ export interface Repeats extends Origin {
 }
 
 /** An elementwise formula of operands, each a slot by its position, that has not been computed. */
-export class Elementwise implements Origin {
+export class Elementwise implements Origin, Member {
   readonly formula: Node;
   readonly shape: readonly number[];
   readonly dtype: "float32" | "float64";
@@ -111,7 +84,7 @@ export class Elementwise implements Origin {
   async #compute(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
       const pending = collected(this);
-      if (pending.isHere && !pending.members.some(({ shape }) => sizeOf(shape) > HOST_ELEMENTS)) {
+      if (pending.isHere && pending.members.every(isSmall)) {
         for (const member of pending.members) member.computeHere();
         return;
       }
@@ -214,7 +187,7 @@ function collected(root: Elementwise): Pending {
 }
 
 async function materialise(root: Elementwise, control: RunControl): Promise<void> {
-  await prepared(root, control, (group) => group.into("max", "rows", root.storage, control));
+  await prepared(root, control, (group) => group.into(VALUES, root.storage, control));
   root.forget();
 }
 
@@ -233,15 +206,16 @@ export async function prepared<T>(
   for (const storage of used) storage.enter();
   try {
     if (isLong(root)) await shorten(root, control);
-    const { members, leaves } = collected(root); // less, where the chain was long
     let engine: Engine | null = null;
-    for (const leaf of leaves) {
+    for (const leaf of collected(root).leaves) {
       if (!leaf.isComputed) await leaf.ensure(control);
       if (leaf.host === null) engine ??= leaf.engines[0] ?? null;
     }
+    if (root.storage.isComputed) return null; // another reader was faster
+    const { members } = collected(root); // some may have been computed meanwhile
     for (const group of grouped(members, engine)) {
       if (group.root.storage.isComputed) continue;
-      if (engine === null && sizeOf(group.root.shape) <= HOST_ELEMENTS) {
+      if (engine === null && isSmall(group.root)) {
         group.root.computeHere();
       } else if (group.root === root) {
         return await run(group);
@@ -256,7 +230,7 @@ export async function prepared<T>(
 }
 
 /** Formulas that become one kernel each, in the order in which they can be computed. */
-function grouped(members: readonly Elementwise[], engine: Engine | null): Group[] {
+function grouped(members: readonly Elementwise[], engine: Engine | null): Group<Elementwise>[] {
   const readers = new Map<Elementwise, Elementwise[]>();
   for (const member of members) {
     for (const operand of member.operands) {
@@ -269,166 +243,19 @@ function grouped(members: readonly Elementwise[], engine: Engine | null): Group[
     }
   }
   const groupOf = new Map<Elementwise, Group>();
-  const groups: Group[] = [];
+  const groups: Group<Elementwise>[] = [];
   for (const member of members.toReversed()) {
     const own = readers.get(member) ?? [];
     const group = own.length > 0 && own.length === member.storage.readers
       ? groupOf.get(own[0])
       : undefined;
     const isInside = group !== undefined && own.every((reader) => groupOf.get(reader) === group) &&
-      group.takes(member, engine);
+      !(engine === null && isSmall(member)) && group.takes(member);
     if (isInside) group.add(member);
     else groups.push(new Group(member, engine));
     groupOf.set(member, isInside ? group : groups[groups.length - 1]);
   }
   return groups.reverse();
-}
-
-/** Formulas that are computed as one. */
-export class Group {
-  readonly root: Elementwise;
-  readonly #engine: Engine | null;
-  readonly #inside: Set<Elementwise>;
-  #ops: number;
-
-  constructor(root: Elementwise, engine: Engine | null) {
-    this.root = root;
-    this.#engine = engine;
-    this.#inside = new Set([root]);
-    this.#ops = countOps(root.formula);
-  }
-
-  /** Whether a formula that only this group reads may be part of it. */
-  takes(member: Elementwise, engine: Engine | null): boolean {
-    const fits = sameShape(member.shape, this.root.shape);
-    const isSmall = engine === null && sizeOf(member.shape) <= HOST_ELEMENTS;
-    return fits && !isSmall && this.#ops + countOps(member.formula) <= MAX_OPS;
-  }
-
-  add(member: Elementwise): void {
-    this.#inside.add(member);
-    this.#ops += countOps(member.formula);
-  }
-
-  /** What the formulas read that is not one of them, each once. */
-  #leaves(): Part[] {
-    const found = new Map<string, Part>();
-    const ids = new Map<TensorStorage, number>();
-    for (const member of this.#inside) {
-      for (const operand of member.operands) {
-        if (typeof operand === "number" || this.#isInside(operand)) continue;
-        const { storage, shape } = operand;
-        if (!ids.has(storage)) ids.set(storage, ids.size);
-        found.set(`${ids.get(storage)}:${shape}`, operand);
-      }
-    }
-    return [...found.values()];
-  }
-
-  #isInside({ storage }: Part): boolean {
-    return storage.origin instanceof Elementwise && this.#inside.has(storage.origin);
-  }
-
-  /** How the elements are rows and components, so that reductions over rows keep components. */
-  layout(rowAxes?: number): Layout | null {
-    return layoutOf(this.root.shape, this.#leaves().map(({ shape }) => shape), rowAxes);
-  }
-
-  /**
-   * Runs the group as a fold and hands the result over: with rows kept, each row's value (over one
-   * column, whose maximum it is), or with rows folded.
-   */
-  async into(
-    reduction: ReductionName,
-    fate: "rows" | "folded",
-    storage: TensorStorage,
-    control: RunControl,
-    layout: Layout | null = this.layout(),
-    wrap: (formula: Node) => Node = (formula) => formula,
-  ): Promise<void> {
-    const { shape, dtype } = this.root;
-    const size = sizeOf(shape);
-    const { rows, dim } = layout ?? { rows: size, dim: 1 };
-    const [many, one] = fate === "rows" ? ["i", "j"] as const : ["j", "i"] as const;
-    const inputs = new Map<number, Tensor>();
-    const nodes = new Map<Elementwise, Node>();
-    const variables = new Map<TensorStorage, Map<string, Node>>();
-    const place = (part: Part, axis: "i" | "j" | "p", components: number): Node => {
-      const byShape = variables.get(part.storage) ?? new Map<string, Node>();
-      variables.set(part.storage, byShape);
-      const key = `${axis}${components}`;
-      const known = byShape.get(key);
-      if (known !== undefined) return known;
-      const node = variable(inputs.size, axis, components);
-      const count = axis === many ? rows : 1;
-      inputs.set(node.slot, new Tensor([count, components], dtype, part.storage));
-      byShape.set(key, node);
-      return node;
-    };
-    const spreads = new Map<Part, Part>();
-    for (const part of this.#leaves()) {
-      const isDirect = layout !== null || isScalar(part.shape) || sizeOf(part.shape) === size;
-      if (isDirect) continue;
-      const data = spread(await part.storage.onHost(control), part.shape, shape);
-      spreads.set(part, { storage: new TensorStorage(data, () => "broadcast"), shape });
-    }
-    const leafNode = (part: Part): Node => {
-      for (const [from, to] of spreads) {
-        if (from.storage === part.storage && sameShape(from.shape, part.shape)) {
-          return place(to, many, 1);
-        }
-      }
-      const role = layout?.roleOf(part.shape) ?? (sizeOf(part.shape) === size ? "full" : "scalar");
-      switch (role) {
-        case "full":
-          return place(part, many, dim);
-        case "row":
-          return place(part, many, 1);
-        case "vector":
-          return place(part, one, dim);
-        case "scalar":
-          return place(part, one, 1);
-        default:
-          throw new PairfoldError("internal", role satisfies never);
-      }
-    };
-    const nodeOf = (member: Elementwise): Node => {
-      const known = nodes.get(member);
-      if (known !== undefined) return known;
-      const args = member.operands.map((operand): Node => {
-        if (typeof operand === "number") {
-          const node = variable(inputs.size, "p", 1);
-          inputs.set(node.slot, new Tensor([], "float64", Float64Array.of(operand)));
-          return node;
-        }
-        const { origin } = operand.storage;
-        if (origin instanceof Elementwise && this.#inside.has(origin)) return nodeOf(origin);
-        return leafNode(operand);
-      });
-      const node = transform(member.formula, (leaf) => {
-        if (leaf.kind === "variable") return args[leaf.slot];
-        return leaf.kind === "zero" ? build.constant(0) : leaf;
-      });
-      nodes.set(member, node);
-      return node;
-    };
-    const formula = wrap(nodeOf(this.root));
-    await foldInto(
-      {
-        formula,
-        inputs,
-        reduction,
-        axis: "j",
-        M: fate === "rows" ? rows : 1,
-        N: fate === "rows" ? 1 : rows,
-        dtype,
-        k: 1,
-        choices: { device: this.#engine ?? engineOf() },
-      },
-      [storage],
-      control,
-    );
-  }
 }
 
 /** A tensor as an operand. Throws `PairfoldError` (device) if its numbers are gone. */

@@ -4,16 +4,9 @@
 
 import type { RunControl } from "../engine/mod.ts";
 import { build, type Node, variable } from "../formula/mod.ts";
-import type { ReductionName } from "../reduction/mod.ts";
 import { type Origin, SharedRun, sizeOf, Tensor, TensorStorage } from "../tensor/mod.ts";
-import {
-  Elementwise,
-  type Group,
-  isOnlyOnDevice,
-  type Part,
-  partOf,
-  prepared,
-} from "./expression.ts";
+import { Elementwise, isOnlyOnDevice, partOf, prepared } from "./expression.ts";
+import { type Group, type Launch, type Part, VALUES } from "./group.ts";
 import { type Extent, type HostReduction, reduceOnHost } from "./host_reduce.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 
@@ -99,7 +92,7 @@ class ReduceStep implements Origin {
     const run = async (group: Group): Promise<boolean> => {
       const isDone = await this.#fold(group, control);
       if (isDone) this.#forget();
-      else if (group.root.storage === storage) await group.into("max", "rows", storage, control);
+      else if (group.root.storage === storage) await group.into(VALUES, storage, control);
       return isDone;
     };
     if (origin instanceof Elementwise && storage.readers === 1) {
@@ -117,28 +110,25 @@ class ReduceStep implements Origin {
     const [outer, n, inner] = this.#extent;
     const { shape } = group.root;
     const components = OVER_COMPONENTS[this.#name];
-    const into = (
-      reduction: ReductionName,
-      fate: "rows" | "folded",
-      rowAxes: number,
-      wrap?: (formula: Node) => Node,
-    ): Promise<boolean> => {
+    const into = async (launch: Launch, rowAxes: number): Promise<boolean> => {
       const layout = group.layout(rowAxes);
-      if (layout === null) return Promise.resolve(false);
-      return group.into(reduction, fate, this.storage, control, layout, wrap).then(() => true);
+      if (layout === null) return false;
+      await group.into({ ...launch, layout }, this.storage, control);
+      return true;
     };
+    const folded: Launch = { reduction: this.#name, keepsRows: false };
     if (outer === 1) {
       for (let rowAxes = shape.length; rowAxes >= 0; rowAxes--) {
         const dim = sizeOf(shape.slice(rowAxes));
-        if (dim === inner && await into(this.#name, "folded", rowAxes)) return true;
+        if (dim === inner && await into(folded, rowAxes)) return true;
         // short vectors first, then rows
         const isOver = inner === 1 && dim > 1 && components !== undefined;
-        if (isOver && await into(this.#name, "folded", rowAxes, components)) return true;
+        if (isOver && await into({ ...folded, wrap: components }, rowAxes)) return true;
       }
     } else if (inner === 1 && components !== undefined) {
       for (let rowAxes = shape.length - 1; rowAxes >= 0; rowAxes--) {
         if (sizeOf(shape.slice(rowAxes)) !== n) continue;
-        if (await into("max", "rows", rowAxes, components)) return true;
+        if (await into({ ...VALUES, wrap: components }, rowAxes)) return true;
       }
     }
     return false;

@@ -3,7 +3,7 @@
 
 import type { DType, NumberArray, RunControl } from "../engine/mod.ts";
 import { type Origin, SharedRun, storageOf, Tensor, TensorStorage } from "../tensor/mod.ts";
-import type { Part } from "./expression.ts";
+import type { Part } from "./group.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 
 /** Computes numbers from those of the operands, none of which it may change or hand on. */

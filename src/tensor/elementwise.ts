@@ -118,6 +118,10 @@ export abstract class TensorElementwise {
   clamp(low: Operand, high: Operand): this {
     return this.apply("clamp", [low, high]);
   }
+  /** {@linkcode clamp} to integers that are part of the formula. */
+  clampInt(low: number, high: number): this {
+    return this.apply("clampInt", [], [low, high]);
+  }
   /** The largest integer that is not larger. */
   floor(): this {
     return this.apply("floor");
@@ -218,6 +222,10 @@ export abstract class TensorElementwise {
   /** sin(this) / this; 1 at 0. */
   sinXDivX(): this {
     return this.apply("sinXDivX");
+  }
+  /** sin(π this) / (π this); 1 at 0. */
+  sinc(): this {
+    return this.mul(Math.PI).sinXDivX();
   }
   /** Arc sine; NaN beyond ±1. Its derivative at ±1 counts as 0. */
   asin(): this {
