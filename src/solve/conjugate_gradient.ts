@@ -5,8 +5,8 @@
 import { PairfoldError } from "../error.ts";
 import { addColumns, addScaled, columnDots, combine, takeColumns } from "./blocks.ts";
 
-/** Why a column ended: its target, the limit, negative curvature, or no curvature at all. */
-export type Ending = "converged" | "limit" | "indefinite" | "flat";
+/** Why a column ended: target, limit, negative or no curvature, a product that is not finite. */
+export type Ending = "converged" | "limit" | "indefinite" | "flat" | "broken";
 
 /** What is to be solved. */
 export interface Descent {
@@ -99,7 +99,10 @@ export async function conjugateGradient(descent: Descent): Promise<Descended> {
     const steps = new Float64Array(count);
     for (let k = 0; k < count; k++) {
       if (!going[k]) continue;
-      if (!Number.isFinite(pq[k])) throw notFinite();
+      if (!Number.isFinite(pq[k])) {
+        end(k, "broken");
+        continue;
+      }
       largest = Math.max(largest, Math.sqrt(qq[k] / pp[k]));
       if (pq[k] > 0) steps[k] = rz[k] / pq[k];
       else {
@@ -122,13 +125,5 @@ function badPreconditioner(value: number): PairfoldError {
     Number.isFinite(value) ? "indefinite" : "convergence",
     `solve: got rᵀ P r = ${value} from the preconditioner P; expected a symmetric positive ` +
       "definite one",
-  );
-}
-
-function notFinite(): PairfoldError {
-  return new PairfoldError(
-    "convergence",
-    "solve: got a product that is not finite; expected a matrix and a right-hand side of finite " +
-      "numbers",
   );
 }

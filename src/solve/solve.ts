@@ -94,6 +94,14 @@ function indefinite(curvature: number, iteration: number, alpha: number): Pairfo
   );
 }
 
+function notFinite(): PairfoldError {
+  return new PairfoldError(
+    "convergence",
+    "solve: got a product that is not finite; expected a matrix and a right-hand side of finite " +
+      "numbers, in the precision of the products",
+  );
+}
+
 /** (K + alpha · I) times blocks, counted. */
 class Products {
   readonly counts: Record<Precision, number> = { float32: 0, float64: 0 };
@@ -187,6 +195,7 @@ async function run(request: SolveRequest, control: ApplyControl): Promise<Solved
     const isTrial = inner !== outer;
     const negative = endings.indexOf("indefinite");
     if (negative >= 0 && !isTrial) throw indefinite(curvatures[negative], iterations, alpha);
+    if (endings.includes("broken") && !isTrial) throw notFinite();
     for (let k = 0; k < correction.length; k++) correction[k] *= left[k % count];
     addColumns(x, width, columns, correction);
     const rest = await products.residual(

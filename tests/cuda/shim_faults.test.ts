@@ -185,7 +185,7 @@ faultTest("handles of one kind are not taken for another's", async () => {
       () => shim.streamFree(device, event), () => shim.streamFree(other, stream),
       () => shim.eventFree(device, stream), () => shim.eventQuery(other, event),
       () => shim.eventWait(device, kernel), () => shim.streamWait(device, event, stream),
-      () => shim.moduleFree(device, kernel), () => shim.moduleFreeSync(other, module),
+      () => shim.moduleFree(device, kernel), () => shim.moduleFree(other, module),
       () => shim.function(device, event, "scale", 0), () => shim.function(other, module, "scale", 0),
       () => shim.occupancy(device, module, 32, 0), () => launch(module, address, 1),
       () => shim.free(other, address), () => shim.deviceName(module), () => shim.alloc(event, 1),

@@ -9,6 +9,7 @@ import {
   type LazyTensor,
   linearOperator,
   PairfoldError,
+  Pm,
   type PreconditionerChoice,
   type SolvePrecision,
   tensor,
@@ -226,6 +227,22 @@ Deno.test("solve: where float32 products are worth nothing, mixed goes on in flo
   assert(relativeResiduals(system, await solution.x.data(), b)[0] <= 1.1e-8);
   const { products } = await solution.report();
   assert(products.float64 > 10, "float64 products did the work");
+});
+
+Deno.test("solve: where float32 overflows, mixed goes on in float64, float32 alone says so", async () => {
+  const random = randomFor("overflow");
+  const n = 19;
+  const { K, system } = gaussian(random, n);
+  const huge = K.mul(Pm(tensor(new Float64Array([1e60]), [1])));
+  const b = random.float64(n, -1e60, 1e60);
+  const options = { alpha: ALPHA * 1e60, tol: 1e-9 };
+  const solution = huge.solve(b, options);
+  const small = b.map((value) => value / 1e60);
+  assert(relativeResiduals(system, await solution.x.data(), small)[0] <= 1.1e-9);
+  await rejectsWith(
+    "convergence",
+    () => huge.solve(b, { ...options, precision: "float32" }).report(),
+  );
 });
 
 Deno.test("solve: both axes of a symmetric matrix give the same", async () => {
