@@ -14,7 +14,16 @@
  */
 export { type ErrorCode, PairfoldError } from "./src/error.ts";
 export type { DType, NestedNumbers, ReadOptions, TensorLike } from "./src/tensor/mod.ts";
+export type { Axes, AxisOptions, IndicesOf, OperandOf, Slice } from "./src/tensor/mod.ts";
 export { Tensor, tensor } from "./src/tensor/mod.ts";
+// the classes that Tensor's methods come from
+export { TensorElementwise, TensorMethods } from "./src/tensor/mod.ts";
+export { randomNormal, randomUniform } from "./src/tensor/mod.ts";
+export type { CreateOptions, NormalOptions, UniformOptions } from "./src/tensor/mod.ts";
+export { arange, eye, full, linspace, ones, zeros } from "./src/tensor/mod.ts";
+export type { Gradients, GradOptions, TensorOperand } from "./src/program/mod.ts";
+export { grad, hvp, jvp, valueAndGrad } from "./src/program/mod.ts";
+export { concatenate, matmul, stack, where } from "./src/program/mod.ts";
 export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
 export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";
 export type { FoldChoices } from "./src/program/mod.ts";

@@ -5,7 +5,7 @@
 import { PairfoldError } from "../error.ts";
 import { apply, build, type OpName } from "../formula/mod.ts";
 import { fold, type FoldChoices } from "../program/mod.ts";
-import { allocate, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { floatTypeOf, mergeInputs, parameterTerm, pointsTerm, type Term } from "./inputs.ts";
 import { foldInputs, Readable } from "./readable.ts";
 import { type FoldAxis, Symbolic, termOf, type Value, type VectorAxis } from "./symbolic.ts";
@@ -261,15 +261,8 @@ function part(op: string, t: Tensor, offset: 0 | 1): Tensor {
       `${op}: got shape [${t.shape}]; expected a last axis of even length (re and im in turn)`,
     );
   }
-  return new Tensor([...t.shape.slice(0, -1), pairs], t.dtype, {
-    resolve: async (control) => {
-      const data = await t.resolve(control);
-      const out = allocate(t.dtype, data.length / 2);
-      for (let k = 0; k < out.length; k++) out[k] = data[2 * k + offset];
-      return out;
-    },
-    explain: () => `${op} of: ${t.explain()}`,
-  });
+  const whole = t.shape.slice(0, -1).map(() => null);
+  return t.slice(...whole, { start: offset, step: 2 });
 }
 
 /**

@@ -2,14 +2,13 @@
 // tensors that gives deferred tensors, and remembers its calls for `vjp`.
 
 import { PairfoldError } from "../error.ts";
-import type { Axis, VariableNode } from "../formula/mod.ts";
+import type { Axis } from "../formula/mod.ts";
 import { variable } from "../formula/mod.ts";
 import { type Batch, fold, type FoldChoices, type FoldRequest, NO_BATCH } from "../program/mod.ts";
 import { type ReductionName, reductions } from "../reduction/mod.ts";
 import { type InputDeclaration, type KeopsFormula, readKeops, suggestion } from "../syntax/mod.ts";
 import { broadcastShapes, type Deferred, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { batchOf, type GenredInput, inputTensor } from "./genred_inputs.ts";
-import { record } from "./tape.ts";
 
 /** KeOps' reductions with two results, in both spellings of its documentation. */
 export type KeopsPairs =
@@ -294,8 +293,6 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
   };
   const outputs = fold(request);
   const { outputs: kinds, isList } = reductions[reduction];
-  const variables: VariableNode[] = inputs.map((input) => input.variable);
-  record({ request, variables, tensors, outputs });
   const columns = axis === "j" ? N : M;
   return outputs.map((t, slot) =>
     isList && kinds[slot] === "index" ? padWithZero(t, k, columns, batch.shape.length) : t

@@ -1,11 +1,10 @@
 // Symbolic matrices as numbers: whole, by rows, by blocks, under a guard for memory; and choosing
 // rows and columns, which stays symbolic.
 
-import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
 import { type Batch, dense, type FoldChoices, NO_BATCH } from "../program/mod.ts";
-import { allocate, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
+import { sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
 import { floatTypeOf, type Input, type Inputs } from "./inputs.ts";
 import { type FoldAxis, Symbolic } from "./symbolic.ts";
 
@@ -42,22 +41,8 @@ function positions(op: string, indices: Indices, axis: Axis, rows: number): Int3
 
 /** Rows of a tensor, in an order, the same of every batch, once somebody reads them. */
 function gathered({ tensor: t, batch }: Input, dim: number, at: Int32Array): Tensor {
-  const pick = (data: NumberArray): NumberArray => {
-    const batches = sizeOf(batch);
-    const out = allocate(t.dtype, batches * at.length * dim);
-    for (let b = 0, to = 0; b < batches; b++) {
-      const first = b * data.length / batches;
-      for (const row of at) {
-        const from = first + row * dim;
-        for (let d = 0; d < dim; d++) out[to++] = data[from + d];
-      }
-    }
-    return out;
-  };
-  return new Tensor([...batch, at.length, dim], t.dtype, {
-    resolve: async (control) => pick(await t.resolve(control)),
-    explain: () => `${at.length} rows of: ${t.explain()}`,
-  });
+  const rows = t.size / (sizeOf(batch) * dim);
+  return t.reshape(...batch, rows, dim).take(at, batch.length);
 }
 
 /** Symbolic matrices whose entries can be read. */

@@ -2,9 +2,14 @@
 // column each, with a reduction that hands a single value on as it is.
 
 import type { NumberArray } from "../engine/mod.ts";
-import { allocate, type DType, reshaped, sizeOf, Tensor } from "../tensor/mod.ts";
+import { PairfoldError } from "../error.ts";
+import { type Axis, type Node, transform, variable, type VariableNode } from "../formula/mod.ts";
+import { allocate, type DType, reshaped, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { NO_BATCH, type Rectangle } from "./batch.ts";
 import { fold, type FoldRequest } from "./fold.ts";
+import { take } from "./gather.ts";
+import { reshape } from "./linear.ts";
+import { isTraced } from "./trace.ts";
 
 /** A formula over tensors, and its size. */
 export type DenseRequest = Omit<
@@ -23,9 +28,61 @@ function columnByColumn(rows: number, count: number): Rectangle[] {
   }));
 }
 
+/**
+ * The same with derivatives: rows of i and of j, repeated for every pair, are rows of one fold over
+ * a single column.
+ */
+function densePairs(request: DenseRequest): Tensor {
+  const { M, N, formula, batch = NO_BATCH } = request;
+  const places = { i: new Int32Array(M * N), j: new Int32Array(M * N) };
+  for (let i = 0, at = 0; i < M; i++) {
+    for (let j = 0; j < N; j++, at++) {
+      places.i[at] = i;
+      places.j[at] = j;
+    }
+  }
+  const inputs = new Map<number, Tensor>();
+  const of = new Map<number, readonly number[]>();
+  const repeated = (leaf: VariableNode, axis: Axis, t: Tensor): Node => {
+    const own = batch.of.get(leaf.slot) ?? [];
+    const table = reshape(t, [...own, axis === "i" ? M : N, leaf.dim]);
+    const rows = take(table, places[axis], own.length);
+    inputs.set(rows.id, rows);
+    of.set(rows.id, own);
+    return variable(rows.id, "i", leaf.dim, leaf.number);
+  };
+  const pairs = transform(formula, (leaf) => {
+    if (leaf.kind === "index") {
+      const indices = tensor(places[leaf.axis], [M * N, 1], { copy: false });
+      inputs.set(indices.id, indices);
+      return variable(indices.id, "i", 1, "index");
+    }
+    if (leaf.kind !== "variable") return leaf;
+    const input = request.inputs.get(leaf.slot);
+    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${leaf.slot}`);
+    if (leaf.axis !== "p") return repeated(leaf, leaf.axis, input);
+    inputs.set(leaf.slot, input);
+    of.set(leaf.slot, batch.of.get(leaf.slot) ?? []);
+    return leaf;
+  });
+  const [values] = fold({
+    ...request,
+    formula: pairs,
+    inputs,
+    batch: { shape: batch.shape, of },
+    reduction: "sum",
+    axis: "j",
+    M: M * N,
+    N: 1,
+    k: 1,
+  });
+  return reshape(values, [...batch.shape, M, N, formula.dim]);
+}
+
 /** A tensor [...batch, M, N, D] of the formula's values. */
 export function dense(request: DenseRequest): Tensor {
   const { M, N, formula, batch = NO_BATCH } = request;
+  if (isTraced(request.inputs.values())) return densePairs(request);
   // The fewer columns the better: with i folded, columns are the i and the result stands as it is
   // wanted, else it stands transposed. The maximum of one value is that value, NaN and −0 too.
   const isStraight = M <= N;

@@ -62,8 +62,22 @@ export function checkPart(
   }
 }
 
-/** The rules of a fold's reduction. Throws `PairfoldError` (dtype) where there are none. */
-export function rulesOf(what: "grad" | "diff", request: FoldRequest): Rules {
+/** Reductions whose second output is what another one gives. */
+const SECOND: Partial<Record<ReductionName, ReductionName>> = {
+  minArgMin: "argMin",
+  maxArgMax: "argMax",
+  kMinArgKMin: "argKMin",
+};
+
+/**
+ * The rules of a fold's reduction; `outputs` are the fold's, where they are known, so that no rule
+ * computes them again. Throws `PairfoldError` (dtype) where there are none.
+ */
+export function rulesOf(
+  what: "grad" | "diff",
+  request: FoldRequest,
+  outputs: readonly Tensor[] = [],
+): Rules {
   const { formula, weight = null, reduction, axis, k, M, N, dtype } = request;
   const { shape: batchShape, of } = request.batch ?? NO_BATCH;
   checkFormulas(reduction, formula, weight);
@@ -90,7 +104,14 @@ export function rulesOf(what: "grad" | "diff", request: FoldRequest): Rules {
   const result = (name: ReductionName, output = 0): Node => {
     const key = `${name}:${output}`;
     let node = made.get(key);
-    if (node === undefined) {
+    const known = name === reduction
+      ? outputs[output]
+      : name === SECOND[reduction]
+      ? outputs[1]
+      : undefined;
+    if (node === undefined && known !== undefined) {
+      made.set(key, node = asVariable(known));
+    } else if (node === undefined) {
       const takesWeight = reductions[name].takes === "scalar and weight";
       const others = fold({ ...request, reduction: name, weight: takesWeight ? weight : null });
       made.set(key, node = asVariable(others[output]));

@@ -32,6 +32,7 @@ import {
   type DType,
   freeLostCopies,
   freeSpareCopies,
+  type Origin,
   SharedRun,
   sizeOf,
   storageOf,
@@ -46,6 +47,8 @@ import {
   type Rectangle,
   segmentsOf,
 } from "./batch.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
+import { isTraced, record, type Rule } from "./trace.ts";
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
@@ -159,7 +162,7 @@ function kernelOf(fold: Fold, math: MathFunctions): Kernel {
 const FLOATS = { float32: "f32", float64: "f64" } as const;
 
 /** One run of a fold, shared by all that read its outputs. */
-class FoldRun {
+class FoldRun implements Origin {
   readonly #engine: Engine;
   readonly #fold: Fold;
   readonly #kernel: Kernel;
@@ -171,8 +174,9 @@ class FoldRun {
   /** What gets the results. */
   #outputs: readonly TensorStorage[];
   #running: SharedRun<void> | null = null;
+  readonly depth: number;
 
-  constructor(request: FoldRequest) {
+  constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     const { axis, M, N, choices, reduction, k } = request;
     const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
     const { formula, weight, variables, slots, tensors } = canonicalise(
@@ -223,9 +227,16 @@ class FoldRun {
     };
     const rowsOfAll = outputRows * sizeOf(batch.shape);
     this.#lengths = this.#kernel.outputs.map((o) => o.dim * rowsOfAll);
-    this.#outputs = this.#kernel.outputs.map(() =>
-      new TensorStorage((control) => this.#join(control), () => this.explain())
-    );
+    this.depth = buildOn(this.needs);
+    this.#outputs = outputs ??
+      this.#kernel.outputs.map(() =>
+        new TensorStorage((control) => this.join(control), () => this.explain(), this)
+      );
+  }
+
+  /** The storages of its inputs, as long as it has not run. */
+  get needs(): readonly TensorStorage[] {
+    return this.#tensors.map(storageOf);
   }
 
   /** The storage of each output. */
@@ -259,7 +270,7 @@ class FoldRun {
   }
 
   /** Runs the fold, or joins the run that goes on. */
-  #join(control: RunControl): Promise<void> {
+  join(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
       this.#running = new SharedRun((shared) => this.#run(shared));
     }
@@ -275,6 +286,7 @@ class FoldRun {
         storage.enter();
         used.push(storage);
       }
+      if (isLong(this)) await shorten(this, control);
       while (results === null) {
         try {
           results = await this.#launch(used, control);
@@ -325,11 +337,34 @@ class FoldRun {
   }
 }
 
+/** Runs a fold whose results belong to storages that are there already. */
+export function foldInto(
+  request: FoldRequest,
+  outputs: readonly TensorStorage[],
+  control: RunControl,
+): Promise<void> {
+  return new FoldRun(request, outputs).join(control);
+}
+
 /** Shape of each output of a fold; rows are those of the kept axis unless the request says. */
 export function shapeOf(request: FoldRequest): number[] {
   const { reduction, formula, weight, k, axis, M, N, batch = NO_BATCH } = request;
   const rows = request.outputRows ?? (axis === "j" ? M : N);
   return [...batch.shape, ...resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0)];
+}
+
+/** Says how a fold is differentiated. */
+export type FoldRule = (
+  request: FoldRequest,
+  variables: readonly VariableNode[],
+  outputs: readonly Tensor[],
+) => Rule;
+
+let ruleOfFolds: FoldRule | null = null;
+
+/** Derivatives of folds are folds again, so that their rule comes from a file after this one. */
+export function provideFoldRule(rule: FoldRule): void {
+  ruleOfFolds = rule;
 }
 
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
@@ -338,8 +373,30 @@ export function fold(request: FoldRequest): Tensor[] {
   const { reduction, dtype } = request;
   const shape = shapeOf(request);
   const { outputs } = run;
-  return reductions[reduction].outputs.map((number, slot) => {
+  const results = reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     return new Tensor(shape, outputType, outputs[slot]);
+  });
+  noteFold(request, results);
+  return results;
+}
+
+/** Tells those who watch an input. */
+function noteFold(request: FoldRequest, outputs: readonly Tensor[]): void {
+  const { formula, weight, inputs } = request;
+  if (!isTraced(inputs.values())) return;
+  const variables: VariableNode[] = [];
+  const tensors: Tensor[] = [];
+  for (const node of topological(...weight ? [formula, weight] : [formula])) {
+    const t = node.kind === "variable" ? inputs.get(node.slot) : undefined;
+    if (node.kind !== "variable" || t === undefined || t.dtype === "int32") continue;
+    variables.push(node);
+    tensors.push(t);
+  }
+  record(tensors, outputs, () => {
+    if (ruleOfFolds !== null && request.segments === undefined) {
+      return ruleOfFolds(request, variables, outputs);
+    }
+    throw new PairfoldError("internal", "a fold over rectangles has no derivative of its own");
   });
 }

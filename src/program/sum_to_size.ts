@@ -5,6 +5,8 @@ import { UNROLL_LIMIT } from "../reduction/mod.ts";
 import { allocate, reshaped, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import type { Rectangle } from "./batch.ts";
 import { fold, type FoldRequest } from "./fold.ts";
+import { sumTo } from "./linear.ts";
+import { isTraced } from "./trace.ts";
 
 /** What a sum takes over from the fold whose results it adds up. */
 export type SumChoices = Pick<FoldRequest, "dtype" | "choices">;
@@ -17,6 +19,7 @@ const TERMS = 8;
  * broadcasts the other way round. The shape's rank is the tensor's. (PyTorch's `sum_to_size`.)
  */
 export function sumToSize(t: Tensor, to: readonly number[], choices: SumChoices): Tensor {
+  if (isTraced([t])) return sumTo(t, to);
   let sums = t;
   // runs of axes that vanish, the last first: what is left of them needs the fewest folds
   for (let end = to.length; end > 0; end--) {

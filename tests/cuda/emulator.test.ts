@@ -1,7 +1,7 @@
 // The CUDA emulator, through its own entry points: what it computes, what it refuses, and that it
 // catches the faults it is there to catch. Each trial runs in a process of its own.
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { FaultName } from "./emulator/kernels.ts";
 import { crashNames, emulator, trial } from "./emulator/trial.ts";
 
@@ -234,6 +234,11 @@ test("the environment sets devices, memory and versions", async () => {
   assertEquals([count, ...facts.map((f) => f.memory)], [3, 1000000, 2000000, 2000000]);
   const old = await trial("versions", { DRIVER_VERSION: "11.4", NVRTC_VERSION: "12.8" });
   assertEquals([old.driver, old.nvrtc, old.architectures[0]], [11040, "12.8", 50]);
+});
+
+test("without a device cuInit says so", async () => {
+  const error = await assertRejects(() => trial("devices", { DEVICES: "0" }), Error);
+  assertMatch(error.message, /cuInit: CUDA_ERROR_NO_DEVICE/);
 });
 
 test("checked and fast runs have devices of different names", async () => {

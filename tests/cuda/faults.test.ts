@@ -30,6 +30,7 @@ async function script(body: string, variables: Record<string, string> = {}): Pro
     ...emulatorVariables(),
     PAIRFOLD_CACHE: join(cache, "kernels"),
     NO_COLOR: "1",
+    PAIRFOLD_DEVICE: "",
     ...variables,
   };
   const args = ["run", "-A", "--no-check", "--config", join(ROOT, "deno.json"), path];

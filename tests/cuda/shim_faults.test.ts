@@ -106,7 +106,7 @@ faultTest(
       const all = await Promise.all(waits);
       all.push(await attempt(() => shim.eventQuery(device, event)));
       all.push(await attempt(() => shim.eventFree(device, event)));
-      all.push(await attempt(() => shim.moduleFreeSync(device, module)));
+      all.push(await attempt(() => shim.moduleFree(device, module)));
       all.push(await attempt(() => shim.free(device, address)));
       console.log(JSON.stringify(all));`,
         { PAIRFOLD_EMULATOR_FAIL: `launch:1=${code}` },
@@ -185,7 +185,7 @@ faultTest("handles of one kind are not taken for another's", async () => {
       () => shim.streamFree(device, event), () => shim.streamFree(other, stream),
       () => shim.eventFree(device, stream), () => shim.eventQuery(other, event),
       () => shim.eventWait(device, kernel), () => shim.streamWait(device, event, stream),
-      () => shim.moduleFreeSync(device, kernel), () => shim.moduleFreeSync(other, module),
+      () => shim.moduleFree(device, kernel), () => shim.moduleFree(other, module),
       () => shim.function(device, event, "scale", 0), () => shim.function(other, module, "scale", 0),
       () => shim.occupancy(device, module, 32, 0), () => launch(module, address, 1),
       () => shim.free(other, address), () => shim.deviceName(module), () => shim.alloc(event, 1),

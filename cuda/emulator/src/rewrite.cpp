@@ -288,7 +288,8 @@ class Rewriter {
     text += "extern \"C\" PFE_EXPORT const PfeModule pfe_module;\n";
     text += "const PfeModule pfe_module = {PFE_ABI_VERSION, ";
     text += checked ? "1" : "0";
-    text += ", pfe_kernels, " + std::to_string(kernels_.size()) + ", pfe_shared_sizes, pfe_bind};\n";
+    text += ", pfe_kernels, " + std::to_string(kernels_.size());
+    text += ", pfe_shared_sizes, pfe_bind};\n";
     return text;
   }
 };
