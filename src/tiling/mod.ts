@@ -16,3 +16,10 @@ export {
   REGISTER_ARRAY,
   UNTILED_CUDA,
 } from "./cuda.ts";
+export {
+  checkNativeSchedule,
+  chooseNativeSchedule,
+  type NativeRegisters,
+  type NativeSchedule,
+  UNTILED_NATIVE,
+} from "./native.ts";
