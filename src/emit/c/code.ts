@@ -219,7 +219,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected isTaken(name: string): boolean {
-    return RESERVED.has(name) || /^[a-z]+\d+(_\d+)?$/.test(name);
+    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|w\d+_\d+)$/.test(name);
   }
 }
 
