@@ -46,6 +46,11 @@ export function preludeOf(float: FloatType, vectorBytes: number): string {
   const bits = vectorBytes === 64
     ? `__builtin_ia32_ptestm${test}512(m, m, -1)`
     : `__builtin_ia32_movmsk${p}${wide}((vf)m)`;
+  // the second operand wins unless the first is less (greater): also where one is NaN
+  const extremum = (which: "min" | "max"): string =>
+    vectorBytes === 64
+      ? `__builtin_ia32_${which}${p}512_mask(b, a, a, -1, 4)`
+      : `__builtin_ia32_${which}${p}${wide}(b, a)`;
   const builtin = (call: string): string => /^\w+/.exec(call)?.[0] ?? "";
   const lanes = vectorBytes / (float === "f32" ? 4 : 8);
   const all = 2 ** lanes - 1;
@@ -93,10 +98,16 @@ INLINE vf down(vf x) {
 }
 #endif
 
-INLINE vf choose(vi m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
-INLINE vi choose_i(vi m, vi a, vi b) { return (m & a) | (~m & b); }
+// a sum of disjoint bits, which gcc 12 makes one blend of; of an "or" it makes two exclusive ones
+INLINE vf choose(vi m, vf a, vf b) { return (vf)((m & (vi)a) + (~m & (vi)b)); }
+INLINE vi choose_i(vi m, vi a, vi b) { return (m & a) + (~m & b); }
+#if !defined(PLAIN) && defined(${isa}) && __has_builtin(${builtin(extremum("min"))})
+INLINE vf pmin(vf a, vf b) { return ${extremum("min")}; }
+INLINE vf pmax(vf a, vf b) { return ${extremum("max")}; }
+#else
 INLINE vf pmin(vf a, vf b) { return choose((vi)(b < a), b, a); }
 INLINE vf pmax(vf a, vf b) { return choose((vi)(a < b), b, a); }
+#endif
 INLINE vf magnitude(vf x) { return (vf)((vi)x & (integer)((unsigned ${integer})-1 >> 1)); }
 INLINE vi magnitude_i(vi x) { return choose_i(x < 0, -x, x); }
 INLINE vi iota(void) { vi r; for (int k = 0; k < LANES; ++k) r[k] = k; return r; }
