@@ -55,6 +55,8 @@ const CUTS = {
   chains: { rowVectors: 4, columns: 1 },
   /** Gradient 2.8 (four vectors 2.6): sums of several components take registers. */
   sums: { rowVectors: 3, columns: 1 },
+  /** 16 weights 1.35 (three vectors 0.9): they fill the registers of one vector of rows. */
+  many: { rowVectors: 1, columns: 2 },
   /** 64 weights: each sum that is loaded takes the terms of four columns. */
   wide: { rowVectors: 2, columns: 4 },
   /** min 11.3 (four vectors and two columns 10.6), 10-smallest 6.7 (6.5), Cauchy 8.5 (8.3). */
@@ -65,10 +67,13 @@ const CUTS = {
 const LIGHT = 16;
 /** Components of a sum from which fewer rows fit into registers. */
 const SEVERAL = 3;
+/** Components from which only one vector of rows does. */
+const MANY = 8;
 
 function cutOf({ operations, state, isWide }: Cost): Cut {
   if (isWide) return CUTS.wide;
   if (operations < LIGHT) return CUTS.light;
+  if (state >= MANY) return CUTS.many;
   return state >= SEVERAL ? CUTS.sums : CUTS.chains;
 }
 

@@ -58,7 +58,7 @@ export function preludeOf(float: FloatType, vectorBytes: number): string {
 #define __has_builtin(x) 0
 #endif
 #define INLINE static inline __attribute__((always_inline))
-#define APART static __attribute__((noinline))
+#define APART static __attribute__((noinline, noclone))
 typedef ${scalar} scalar;
 typedef ${integer} integer;
 typedef ${integer} __attribute__((may_alias)) integer_a;
@@ -146,10 +146,16 @@ APART vi gather_i(const int* from, const word* rows, word dim) {
 }
 // the first lanes to rows that follow one another
 APART void scatter(scalar* to, word dim, word lanes, vf x) {
-  for (word k = 0; k < LANES && k < lanes; ++k) to[k * dim] = x[k];
+  scalar e[LANES];
+  __builtin_memcpy(e, &x, sizeof e);
+  if (lanes > LANES) lanes = LANES;
+  for (word k = 0; k < lanes; ++k) to[k * dim] = e[k];
 }
 APART void scatter_i(int* to, word dim, word lanes, vi x) {
-  for (word k = 0; k < LANES && k < lanes; ++k) to[k * dim] = (int)x[k];
+  integer e[LANES];
+  __builtin_memcpy(e, &x, sizeof e);
+  if (lanes > LANES) lanes = LANES;
+  for (word k = 0; k < lanes; ++k) to[k * dim] = (int)e[k];
 }
 INLINE char* aligned(void* p) { return (char*)(((word)p + 127) & ~127ll); }
 `;
