@@ -10,7 +10,7 @@ export const ENTRIES = { fold: "pf_run", combine: "pf_combine" } as const;
  * so and nowhere else, so that every schedule gives the same bits.
  */
 export const OPTIONS = [
-  ...["-std=gnu11", "-O3", "-shared", "-fPIC", "-w"],
+  ...["-std=gnu11", "-O2", "-shared", "-fPIC", "-w"],
   ...["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv"],
 ] as const;
 

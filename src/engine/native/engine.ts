@@ -154,13 +154,13 @@ export class NativeEngine implements Engine {
     return this.#opened;
   }
 
-  compile(kernel: Kernel, rows: number): NativeProgram {
+  compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
     const { target } = this.#machine;
     const { schedule = "auto" } = this.#options;
     const chosen = schedule === "untiled"
       ? UNTILED_NATIVE
       : schedule === "auto"
-      ? chooseNativeSchedule(kernel, rows, target)
+      ? chooseNativeSchedule(kernel, rows, columns, target)
       : schedule;
     const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}`;
     let programs = this.#programs.get(kernel);
