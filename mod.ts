@@ -48,11 +48,21 @@ export type {
   EngineMemory,
   Held,
   MemoryUse,
+  NativeOptions,
   NumberArray,
   Progress,
   WasmOptions,
 } from "./src/engine/mod.ts";
-export { cuda, CudaEngine, doctor, memory, wasm, WasmEngine } from "./src/engine/mod.ts";
+export {
+  cuda,
+  CudaEngine,
+  doctor,
+  memory,
+  native,
+  NativeEngine,
+  wasm,
+  WasmEngine,
+} from "./src/engine/mod.ts";
 export type {
   GenredFunction,
   GenredInput,

@@ -11,11 +11,12 @@ import {
 } from "./cuda/mod.ts";
 import { readVariable } from "./cuda/host.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
+import { NativeEngine, type NativeOptions } from "./native/mod.ts";
 import { several } from "./several.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
 /** A device by name: the best one found, or one of a kind, by its number where there are several. */
-export type DeviceName = "auto" | "wasm" | "cuda" | `cuda:${number}`;
+export type DeviceName = "auto" | "wasm" | "native" | "cuda" | `cuda:${number}`;
 
 /**
  * Where a fold runs: a device by name, an engine that was made with options, or several of one
@@ -34,6 +35,7 @@ interface Kind {
 /** What may stand before the colon of a name. */
 const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["wasm", { isNumbered: false, open: () => new WasmEngine() }],
+  ["native", { isNumbered: false, open: () => new NativeEngine() }],
   ["cuda", { isNumbered: true, open: (ordinal) => openCuda({ ordinal }) }],
 ]);
 
@@ -80,6 +82,15 @@ export function cuda(options: CudaOptions = {}): CudaEngine {
 /** Makes a WebAssembly engine with options of its own; pass it as `device`. */
 export function wasm(options: WasmOptions = {}): WasmEngine {
   return remembered(new WasmEngine(options));
+}
+
+/**
+ * Makes a native engine with options of its own; pass it as `device`. Kernels are compiled by the C
+ * compiler found ($CC, cc, gcc, clang), which wants permission to run it, to open libraries (ffi), and
+ * to read and write the folder that keeps them. Throws `PairfoldError` (device) where there is none.
+ */
+export function native(options: NativeOptions = {}): NativeEngine {
+  return remembered(new NativeEngine(options));
 }
 
 function openNamed(name: string): Engine {

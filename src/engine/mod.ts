@@ -9,6 +9,7 @@ export {
   type EngineMemory,
   engineOf,
   memory,
+  native,
   wasm,
 } from "./devices.ts";
 export type {
@@ -24,5 +25,6 @@ export type {
   Segment,
 } from "./engine.ts";
 export { allocate, dtypeOf, isDeviceArray } from "./host.ts";
+export { NativeEngine, type NativeOptions } from "./native/mod.ts";
 export { ReferenceEvaluator, referenceFold } from "./reference.ts";
 export { WasmEngine, type WasmOptions } from "./wasm/engine.ts";

@@ -18,3 +18,10 @@ export {
   unrolledStatements,
   UNTILED_CUDA,
 } from "./cuda.ts";
+export {
+  checkNativeSchedule,
+  chooseNativeSchedule,
+  type NativeRegisters,
+  type NativeSchedule,
+  UNTILED_NATIVE,
+} from "./native.ts";

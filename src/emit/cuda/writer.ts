@@ -9,7 +9,8 @@ import {
   type StateItem,
 } from "../../loop/mod.ts";
 import type { CudaSchedule } from "../../tiling/mod.ts";
-import { type CodeWriter, Lines, type Surroundings, unrollOf } from "./code.ts";
+import { commentOf, Lines } from "../c/lines.ts";
+import { type CodeWriter, type Surroundings, unrollOf } from "./code.ts";
 import { SEGMENT, segmentWords, statePlaces } from "./layout.ts";
 import { PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
@@ -43,10 +44,8 @@ export class SourceWriter {
   head(): void {
     const { rows, threads, tile, unroll } = this.schedule;
     const words = segmentWords(this.kernel);
-    // a title may hold anything that people call things
-    const title = this.kernel.title.replace(/[^\x20-\x7e]/g, "?").replace(/\\/g, "/");
     this.lines.add(
-      `// ${title}`,
+      `// ${commentOf(this.kernel.title)}`,
       `// ${rows} rows per thread, ${threads} threads, ` +
         (tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`) +
         `, ${unroll} turns side by side`,

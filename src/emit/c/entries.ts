@@ -1,0 +1,64 @@
+// The functions that the engine calls: threads claim items of a list until there are none.
+
+import { CONTROL } from "./layout.ts";
+
+/** Names of the functions that a library exports. */
+export const ENTRIES = { fold: "pf_run", combine: "pf_combine" } as const;
+
+/**
+ * Options of the compiler, beside the machine's. Products and sums are fused where the loop IR says
+ * so and nowhere else, so that every schedule gives the same bits.
+ */
+export const OPTIONS = [
+  ...["-std=gnu11", "-O2", "-shared", "-fPIC", "-w"],
+  ...["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv"],
+] as const;
+
+const claimed = (counter: number): string =>
+  `__atomic_fetch_add(&control[${counter}], 1, __ATOMIC_RELAXED)`;
+const ABORTED = `__atomic_load_n(&control[${CONTROL.abort}], __ATOMIC_RELAXED)`;
+const done = (counter: number): string =>
+  `__atomic_fetch_add(&control[${counter}], 1, __ATOMIC_RELEASE);`;
+
+/** Packs columns first; no thread goes on before all are packed. */
+export const PACK_FIRST = (taskWords: number, itemWords: number): readonly string[] => [
+  `for (int k; (k = ${claimed(CONTROL.nextPack)}) < packCount;) {`,
+  `  const double* item = packs + (word)k * ${itemWords};`,
+  `  if (!${ABORTED})`,
+  `    pack(tasks + (word)item[0] * ${taskWords}, (word)item[1], (word)item[2], scratch);`,
+  `  ${done(CONTROL.donePack)}`,
+  "}",
+  `while (__atomic_load_n(&control[${CONTROL.donePack}], __ATOMIC_ACQUIRE) < packCount) {`,
+  "#if defined(__x86_64__) || defined(__i386__)",
+  "  __builtin_ia32_pause();",
+  "#endif",
+  "}",
+];
+
+/** A function that runs items: `body` does one, `before` comes first. */
+export function claimLoop(
+  name: "run" | "combine",
+  before: readonly string[],
+  taskWords: number,
+  itemWords: number,
+  body: readonly string[],
+): string[] {
+  const packs = name === "run" ? "const double* packs, int packCount, " : "";
+  return [
+    "#if defined(_WIN32)",
+    "__declspec(dllexport)",
+    "#endif",
+    `void pf_${name}(const double* tasks, ${packs}const double* items, int count,`,
+    "            int* control, char* scratch, int thread) {",
+    "  scratch = aligned(scratch);",
+    ...before.map((line) => line.startsWith("#") ? line : `  ${line}`),
+    `  for (int k; !${ABORTED} && (k = ${claimed(CONTROL.next)}) < count;) {`,
+    `    const double* item = items + (word)k * ${itemWords};`,
+    `    const double* task = tasks + (word)item[0] * ${taskWords};`,
+    ...body.map((line) => `    ${line}`),
+    `    ${done(CONTROL.done)}`,
+    `    __atomic_fetch_add(&control[${CONTROL.perThread} + thread], 1, __ATOMIC_RELAXED);`,
+    "  }",
+    "}",
+  ];
+}

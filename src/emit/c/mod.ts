@@ -1,0 +1,339 @@
+// Kernel and schedule to C on vectors of lanes, for gcc and clang. Pure.
+//
+// `pack` writes column records, `tile` folds columns into one group of rows, `join` (in a source of
+// its own, because few launches need it) joins the states of column splits. The entries claim items
+// of these by atomic counters, so that any number of threads may call them side by side.
+
+import {
+  type Kernel,
+  lengthOf,
+  type LocalArray,
+  type Region,
+  replicate,
+  type Replication,
+  RowCopies,
+  type StateItem,
+} from "../../loop/mod.ts";
+import { checkNativeSchedule, type NativeSchedule } from "../../tiling/mod.ts";
+import { CodeWriter } from "./code.ts";
+import { claimLoop, PACK_FIRST } from "./entries.ts";
+import {
+  type CLayout,
+  COMBINE_WORDS,
+  FOLD_FLAGS,
+  FOLD_WORDS,
+  layoutOf,
+  PACK_WORDS,
+  TASK,
+  taskWords,
+} from "./layout.ts";
+import { commentOf, Lines } from "./lines.ts";
+import { preludeOf } from "./prelude.ts";
+
+export {
+  ALIGNMENT,
+  type CLayout,
+  COMBINE_WORDS,
+  CONTROL,
+  FOLD_FLAGS,
+  FOLD_WORDS,
+  PACK_WORDS,
+  TASK,
+} from "./layout.ts";
+export { ENTRIES, OPTIONS } from "./entries.ts";
+
+/** A source and what each thread that runs it needs. */
+export interface CSource {
+  readonly text: string;
+  /** Bytes of scratch memory. */
+  readonly scratchBytes: number;
+}
+
+/** An emitted kernel. */
+export interface CModule {
+  /** Packs and folds. */
+  readonly fold: CSource;
+  /** Joins states, emitted when first needed. */
+  readonly combine: () => CSource;
+  readonly layout: CLayout;
+}
+
+/** Writes the sources of one kernel. */
+class SourceWriter {
+  readonly #kernel: Kernel;
+  readonly #schedule: NativeSchedule;
+  readonly #vectorBytes: number;
+  readonly #layout: CLayout;
+  readonly #lines = new Lines();
+  readonly #copies: RowCopies;
+  #scratchBytes = 0;
+
+  constructor(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number) {
+    this.#kernel = kernel;
+    this.#schedule = schedule;
+    this.#vectorBytes = vectorBytes;
+    this.#layout = layoutOf(kernel, schedule.rowVectors, vectorBytes);
+    this.#copies = new RowCopies(schedule.rowVectors, [...kernel.state, ...kernel.incoming]);
+  }
+
+  #head(): void {
+    const { rowVectors, columns } = this.#schedule;
+    this.#lines.add(
+      `// ${commentOf(this.#kernel.title)}`,
+      `// ${rowVectors} vectors of ${this.#layout.lanes} rows, ${columns} columns per turn`,
+      ...preludeOf(this.#kernel.float, this.#vectorBytes).split("\n"),
+    );
+  }
+
+  #copy(region: Region, replication: Replication = {}): Region {
+    return replicate(region, this.#copies, replication);
+  }
+
+  #writer(lanes: "rows" | "columns"): CodeWriter {
+    return new CodeWriter(this.#lines, this.#kernel, this.#vectorBytes, lanes);
+  }
+
+  /** Keeps the most that any function of the source needs. */
+  #needs({ scratchBytes }: CodeWriter): void {
+    this.#scratchBytes = Math.max(this.#scratchBytes, scratchBytes);
+  }
+
+  /** Addresses of an axis's inputs, and of the outputs. */
+  #pointers(axis: "row" | "column"): void {
+    const { inputs, outputs } = this.#kernel;
+    const lines = this.#lines;
+    lines.add(
+      `const scalar* const restrict uniforms = (const scalar*)(word)task[${TASK.uniforms}];`,
+    );
+    lines.add(`const word whole = (word)task[${TASK.count}];`);
+    inputs.forEach((input, slot) => {
+      if (input.axis !== axis) return;
+      const type = input.number === "index" ? "int" : "scalar";
+      const at = `task[${TASK.addresses + slot}]`;
+      lines.add(`const ${type}* const restrict x${slot} = (const ${type}*)(word)${at};`);
+    });
+    if (axis === "column") return;
+    outputs.forEach((output, slot) => {
+      const type = output.number === "index" ? "int" : "scalar";
+      const at = `task[${TASK.addresses + inputs.length + slot}]`;
+      lines.add(`${type}* const restrict z${slot} = (${type}*)(word)${at};`);
+    });
+  }
+
+  /** The rows of a group: those beyond the last repeat it, and are not written. */
+  #rows(): void {
+    const lines = this.#lines;
+    this.#pointers("row");
+    lines.add("const word left = last - first + 1;");
+    for (let row = 0; row < this.#schedule.rowVectors; row++) {
+      lines.add(`word at${row}[LANES];`);
+      lines.block("for (int k = 0; k < LANES; ++k)", () => {
+        lines.add(`const word i = first + ${row} * LANES + k;`);
+        lines.add(`at${row}[k] = i < last ? i : last;`);
+      });
+    }
+  }
+
+  #pack(): void {
+    const kernel = this.#kernel;
+    const lines = this.#lines;
+    const size = kernel.records.column.length;
+    lines.block("APART void pack(const double* task, word from, word to, char* scratch)", () => {
+      this.#pointers("column");
+      lines.add(`scalar* const records = (scalar*)(word)task[${TASK.records}];`);
+      lines.block("for (word j = from; j < to; j += LANES)", () => {
+        lines.add("const word left = to - j;");
+        lines.add("word at0[LANES];");
+        lines.add("for (int k = 0; k < LANES; ++k) at0[k] = k < left ? j + k : to - 1;");
+        lines.add(
+          `scalar* const restrict column = records + (j - (word)task[${TASK.j0}]) * ${size};`,
+        );
+        const w = this.#writer("columns");
+        w.declare([kernel.column], 0);
+        w.region(kernel.column);
+        this.#needs(w);
+      });
+    });
+    lines.add("");
+  }
+
+  /** Moves the state of a group between variables and memory. */
+  #moveState(direction: "load" | "save", w: CodeWriter, items: readonly StateItem[]): void {
+    const lines = this.#lines;
+    lines.add("char* saved = state;");
+    for (const item of items) {
+      for (let row = 0; row < this.#schedule.rowVectors; row++) {
+        const isCell = item.kind === "cell";
+        const name = w.place(this.#copies.of(isCell ? item.cell : item.array as LocalArray, row));
+        const here = isCell ? `&${name}` : name;
+        const bytes = isCell ? `sizeof ${name}` : `${lengthOf(item)} * sizeof *${name}`;
+        const [to, from] = direction === "load" ? [here, "saved"] : ["saved", here];
+        lines.add(`__builtin_memcpy(${to}, ${from}, ${bytes}); saved += ${bytes};`);
+      }
+    }
+  }
+
+  /** State of all rows of a group, so that it is declared where only memory holds it. */
+  #stateOf(items: readonly StateItem[]): StateItem[] {
+    const rows = Array.from({ length: this.#schedule.rowVectors }, (_, row) => row);
+    return items.flatMap((item) =>
+      rows.map((row): StateItem =>
+        item.kind === "cell"
+          ? { kind: "cell", cell: this.#copies.of(item.cell, row) }
+          : { kind: "array", array: this.#copies.of(item.array, row) }
+      )
+    );
+  }
+
+  #tile(): void {
+    const kernel = this.#kernel;
+    const lines = this.#lines;
+    const { interleave, columns, rowVectors } = this.#schedule;
+    const columnSlots = kernel.records.column.length;
+    const regions = {
+      row: this.#copy(kernel.row),
+      init: this.#copy(kernel.init),
+      pair: this.#copy(kernel.pair, { interleave }),
+      turn: columns === 1 ? null : this.#copy(kernel.pair, { interleave, columns, columnSlots }),
+      test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
+      careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
+      close: kernel.close === null ? null : this.#copy(kernel.close),
+      finish: this.#copy(kernel.finish),
+    };
+    const all = Object.values(regions).filter((r): r is Region => r !== null);
+    lines.add(
+      "APART void tile(const double* task, word first, word last, const scalar* restrict column,",
+    );
+    lines.block(
+      "                word j, word count, char* state, word flags, char* scratch)",
+      () => {
+        this.#rows();
+        const w = this.#writer("rows");
+        w.declare(all, rowVectors, this.#stateOf(kernel.state));
+        w.region(regions.row);
+        lines.block(`if (flags & ${FOLD_FLAGS.resume})`, () => {
+          this.#moveState("load", w, kernel.state);
+        });
+        lines.block("else", () => w.region(regions.init));
+        if (kernel.careful !== null && regions.test !== null) {
+          w.region(regions.test);
+          const { special } = kernel.careful;
+          const names = Array.from(
+            { length: rowVectors },
+            (_, row) => w.place(this.#copies.of(special, row)),
+          );
+          lines.add(`const int special = any(${names.join(" | ")});`);
+        }
+        const loop = (pair: Region, step: number): void => {
+          lines.block(`for (; t + ${step} <= here; t += ${step})`, () => {
+            w.region(pair);
+            lines.add(`column += ${step * columnSlots};`);
+            lines.add(`j += ${step};`);
+          });
+        };
+        const pairs = (): void => {
+          const { turn, pair, careful } = regions;
+          if (careful !== null) {
+            lines.block("if (special)", () => loop(careful, 1));
+          }
+          if (turn !== null) loop(turn, columns);
+          loop(pair, 1);
+        };
+        const { block } = kernel;
+        lines.block("while (count > 0)", () => {
+          lines.add(
+            `const word here = ${
+              regions.close === null ? "count" : `count < ${block} ? count : ${block}`
+            };`,
+          );
+          lines.add("count -= here;");
+          lines.add("word t = 0;");
+          pairs();
+          if (regions.close !== null) w.region(regions.close);
+        });
+        lines.block(`if (flags & ${FOLD_FLAGS.save})`, () => {
+          this.#moveState("save", w, kernel.state);
+        });
+        lines.block("else", () => w.region(regions.finish));
+        this.#needs(w);
+      },
+    );
+    lines.add("");
+  }
+
+  #join(): void {
+    const kernel = this.#kernel;
+    const lines = this.#lines;
+    const { rowVectors } = this.#schedule;
+    const [row, combine, finish] = [kernel.row, kernel.combine, kernel.finish]
+      .map((region) => this.#copy(region));
+    lines.block(
+      "APART void join(const double* task, word first, word last, char* state, char* scratch)",
+      () => {
+        this.#rows();
+        const w = this.#writer("rows");
+        const items = this.#stateOf([...kernel.state, ...kernel.incoming]);
+        w.declare([row, combine, finish], rowVectors, items);
+        w.region(row);
+        lines.block("", () => this.#moveState("load", w, kernel.state));
+        lines.block(`for (word s = 1; s < (word)task[${TASK.splits}]; ++s)`, () => {
+          lines.add(`state += (word)task[${TASK.splitStride}];`);
+          this.#moveState("load", w, kernel.incoming);
+          w.region(combine);
+        });
+        w.region(finish);
+        this.#needs(w);
+      },
+    );
+    lines.add("");
+  }
+
+  fold(): CSource {
+    this.#head();
+    const packs = this.#kernel.records.column.length > 0;
+    if (packs) this.#pack();
+    this.#tile();
+    const { groupRows, stateBytes } = this.#layout;
+    const words = taskWords(this.#kernel);
+    this.#lines.add(
+      ...claimLoop("run", packs ? PACK_FIRST(words, PACK_WORDS) : [], words, FOLD_WORDS, [
+        "const word i0 = (word)task[3], i1 = (word)task[4] - 1, j = (word)item[3];",
+        `char* state = (char*)(word)task[${TASK.state}] + ` +
+        `(word)item[5] * (word)task[${TASK.splitStride}];`,
+        `const scalar* column = (const scalar*)(word)task[${TASK.records}] + ` +
+        `(j - (word)task[${TASK.j0}]) * ${this.#kernel.records.column.length};`,
+        `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
+        `  tile(task, i0 + row, i1, column, j, (word)item[4],`,
+        `       state + row / ${groupRows} * ${stateBytes}, (word)item[6], scratch);`,
+        "}",
+      ]),
+    );
+    return { text: `${this.#lines}\n`, scratchBytes: this.#scratchBytes };
+  }
+
+  combine(): CSource {
+    this.#head();
+    this.#join();
+    const { groupRows, stateBytes } = this.#layout;
+    this.#lines.add(
+      ...claimLoop("combine", [], taskWords(this.#kernel), COMBINE_WORDS, [
+        "const word i0 = (word)task[3], i1 = (word)task[4] - 1;",
+        `char* state = (char*)(word)task[${TASK.state}];`,
+        `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
+        `  join(task, i0 + row, i1, state + row / ${groupRows} * ${stateBytes}, scratch);`,
+        "}",
+      ]),
+    );
+    return { text: `${this.#lines}\n`, scratchBytes: this.#scratchBytes };
+  }
+}
+
+/** Emits a kernel. Throws `PairfoldError` (compile) for a schedule that it cannot have. */
+export function emitC(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number): CModule {
+  checkNativeSchedule(schedule);
+  return {
+    fold: new SourceWriter(kernel, schedule, vectorBytes).fold(),
+    combine: () => new SourceWriter(kernel, schedule, vectorBytes).combine(),
+    layout: layoutOf(kernel, schedule.rowVectors, vectorBytes),
+  };
+}

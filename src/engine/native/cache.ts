@@ -1,0 +1,125 @@
+// Compiled libraries on disk, by the hash of what they were made from. A library is written under a
+// name of its own and then renamed, so that no process sees half of it, and checked before it is
+// loaded: a file beside it holds its hash. The folder is the user's own.
+
+import { cacheFolder, granted, pathOf } from "../system.ts";
+import { sha256 } from "./compiler.ts";
+
+/** Part of every key: another way of making libraries makes others. */
+const FORMAT = "pairfold native 1";
+
+const suffix = (): string =>
+  Deno.build.os === "windows" ? "dll" : Deno.build.os === "darwin" ? "dylib" : "so";
+
+/** A library that may be loaded; `release` once it is. */
+export interface CachedLibrary {
+  readonly path: string;
+  /** Whether it was there before. */
+  readonly isOld: boolean;
+  readonly release: () => Promise<void>;
+}
+
+/** A folder of libraries. */
+export class LibraryCache {
+  readonly #asked: string | undefined;
+  #folder: string | null | undefined;
+
+  constructor(folder?: string) {
+    this.#asked = folder;
+  }
+
+  /** The folder, made where it was missing; null where there is none that is fit. */
+  get folder(): string | null {
+    if (this.#folder === undefined) this.#folder = this.#prepare();
+    return this.#folder;
+  }
+
+  #prepare(): string | null {
+    const base = cacheFolder(this.#asked);
+    if (base === null) return null;
+    const folder = pathOf(base, "native");
+    if (!granted({ name: "read", path: folder }) || !granted({ name: "write", path: folder })) {
+      return null;
+    }
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      return isPrivate(folder) ? folder : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * The library made from `parts`, found or made by `make`, which writes it to a path. Where the
+   * folder is not fit or full, it stands in a folder of its own until it is released.
+   */
+  async get(
+    parts: readonly string[],
+    make: (path: string) => Promise<void>,
+  ): Promise<CachedLibrary> {
+    const { folder } = this;
+    const text = new TextEncoder().encode([FORMAT, ...parts].join("\0"));
+    const name = await sha256(text);
+    if (folder === null) return await temporary(name, make);
+    const path = pathOf(folder, `${name}.${suffix()}`);
+    const kept = { path, release: () => Promise.resolve() };
+    if (await isWhole(path)) return { ...kept, isOld: true };
+    const own = pathOf(folder, `${name}.${Deno.pid}.${crypto.randomUUID()}`);
+    try {
+      await Deno.writeTextFile(`${own}.sum`, "");
+    } catch {
+      return await temporary(name, make); // read-only, or full
+    }
+    try {
+      await make(`${own}.tmp`);
+      const sum = await sha256(await Deno.readFile(`${own}.tmp`));
+      await Deno.writeTextFile(`${own}.sum`, sum);
+      await Deno.rename(`${own}.tmp`, path);
+      await Deno.rename(`${own}.sum`, `${path}.sum`);
+    } catch (error) {
+      await Deno.remove(`${own}.tmp`).catch(() => {});
+      await Deno.remove(`${own}.sum`).catch(() => {});
+      throw error;
+    }
+    return { ...kept, isOld: false };
+  }
+}
+
+/** Whether others may not write to a folder. */
+function isPrivate(folder: string): boolean {
+  const { isDirectory, mode, uid } = Deno.statSync(folder);
+  if (Deno.build.os === "windows") return isDirectory;
+  const mine = granted({ name: "sys", kind: "uid" }) ? Deno.uid() : null;
+  return isDirectory && ((mode ?? 0) & 0o022) === 0 && (mine === null || uid === mine);
+}
+
+/** Whether a library is there and as it was written. */
+async function isWhole(path: string): Promise<boolean> {
+  try {
+    const [bytes, sum] = await Promise.all([
+      Deno.readFile(path),
+      Deno.readTextFile(`${path}.sum`),
+    ]);
+    return await sha256(bytes) === sum;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes a library in a folder that goes once it was loaded. */
+async function temporary(
+  name: string,
+  make: (path: string) => Promise<void>,
+): Promise<CachedLibrary> {
+  const folder = await Deno.makeTempDir({ prefix: "pairfold" });
+  const path = pathOf(folder, `${name}.${suffix()}`);
+  // a library that is in use stays where the system does not let it go
+  const release = (): Promise<void> => Deno.remove(folder, { recursive: true }).catch(() => {});
+  try {
+    await make(path);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { path, isOld: false, release };
+}

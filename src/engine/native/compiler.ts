@@ -1,0 +1,204 @@
+// The C compiler: which one, what it makes for this machine, and compiling. Enters: options and the
+// environment. Leaves: a compiler with its target, or one error that says what was looked for.
+//
+// Permissions are asked about, never asked for: what would prompt counts as denied.
+
+import { PairfoldError } from "../../error.ts";
+import { OPTIONS } from "../../emit/c/mod.ts";
+import { granted, isFile, pathOf, readVariable } from "../system.ts";
+
+/** Which compiler to take. */
+export interface CompilerOptions {
+  /** Command of the C compiler, with arguments; goes before CC. */
+  readonly compiler?: string;
+  /** Options that choose the machine; default what the compiler takes for the one it runs on. */
+  readonly machine?: readonly string[];
+  /** Milliseconds that compiling one source may take; default 60,000. */
+  readonly timeout?: number;
+}
+
+/** A command that was found, not yet tried. */
+export interface FoundCompiler {
+  readonly path: string;
+  readonly args: readonly string[];
+}
+
+/** What the compiler makes code for. */
+export interface Target {
+  /** Options that choose it. */
+  readonly machine: readonly string[];
+  /** Bytes of a vector, and vector registers. */
+  readonly vectorBytes: 16 | 32 | 64;
+  readonly registers: number;
+  /** The compiler's name and version, and the instruction set, for people. */
+  readonly title: string;
+  /** Hash of all macros that the compiler defines: its version and the machine's features. */
+  readonly identity: string;
+}
+
+const DEFAULT_TIMEOUT = 60_000;
+const NAMES = ["cc", "gcc", "clang"] as const;
+
+const deviceError = (text: string, cause?: unknown): PairfoldError =>
+  new PairfoldError("device", `native: ${text}`, { cause });
+
+/** Looks for a compiler. Throws `PairfoldError` (device) with all that was looked for. */
+export function findCompiler(options: CompilerOptions = {}): FoundCompiler {
+  if (typeof Deno === "undefined") throw deviceError("the device needs Deno, for Deno.dlopen");
+  const asked = options.compiler ?? readVariable("CC");
+  if (asked) {
+    const [command, ...args] = asked.trim().split(/\s+/);
+    return { path: requireRun(located(command) ?? command), args };
+  }
+  for (const name of NAMES) {
+    const path = located(name);
+    if (path !== null) return { path: requireRun(path), args: [] };
+  }
+  if (readVariable("PATH") === undefined) {
+    throw deviceError(`looking for a C compiler wants --allow-env (PATH), or the compiler's path`);
+  }
+  throw deviceError(`no C compiler: looked for $CC, ${NAMES.join(", ")} along PATH`);
+}
+
+function requireRun(path: string): string {
+  if (!granted({ name: "run", command: path })) {
+    throw deviceError(`running ${path} wants --allow-run`);
+  }
+  return path;
+}
+
+/** The file of a command along PATH; null where there is none. */
+function located(command: string): string | null {
+  if (/[\\/]/.test(command)) return isFile(command) ? command : null;
+  const isWindows = Deno.build.os === "windows";
+  const folders = (readVariable("PATH") ?? "").split(isWindows ? ";" : ":");
+  for (const folder of folders) {
+    const path = pathOf(folder, isWindows ? `${command}.exe` : command);
+    if (folder !== "" && isFile(path)) return path;
+  }
+  return null;
+}
+
+/** Options that choose the machine, the best first. */
+function machines({ machine }: CompilerOptions): (readonly string[])[] {
+  if (machine !== undefined) return [machine];
+  return Deno.build.arch === "x86_64" ? [["-march=native"], []] : [["-mcpu=native"], []];
+}
+
+const probeArguments = (compiler: FoundCompiler, machine: readonly string[]): string[] => [
+  ...compiler.args,
+  ...machine,
+  ...["-dM", "-E", "-x", "c", "-"],
+];
+
+/** Asks the compiler what it makes code for. */
+export async function probe(compiler: FoundCompiler, options: CompilerOptions): Promise<Target> {
+  const failures: string[] = [];
+  for (const machine of machines(options)) {
+    const args = probeArguments(compiler, machine);
+    const result = await run(compiler.path, args, "", options.timeout);
+    if (result.ok) return await targetOf(machine, result.output);
+    failures.push(`${[compiler.path, ...args].join(" ")}: ${result.log}`);
+  }
+  throw deviceError(`the C compiler fails:\n${failures.join("\n")}`);
+}
+
+async function targetOf(machine: readonly string[], macros: string): Promise<Target> {
+  const has = (name: string): boolean => macros.includes(`#define ${name} `);
+  const value = (name: string): string =>
+    new RegExp(`^#define ${name} "?([^"\\n]*)`, "m").exec(macros)?.[1] ?? "";
+  const version = value("__VERSION__").replace(/\s*\(.*/, "");
+  const name = has("__clang__") ? version : `gcc ${version}`;
+  const [vectorBytes, registers, isa] = has("__AVX512F__") && has("__AVX512DQ__")
+    ? [64, 32, "AVX-512"] as const
+    : has("__AVX2__")
+    ? [32, 16, has("__FMA__") ? "AVX2 and FMA" : "AVX2"] as const
+    : has("__aarch64__")
+    ? [16, 32, "NEON"] as const
+    : [16, 16, has("__SSE2__") ? "SSE2" : "plain C"] as const;
+  const identity = await sha256(new TextEncoder().encode(macros));
+  return { machine, vectorBytes, registers, title: `${name}, ${isa}`, identity };
+}
+
+/** The command that compiles a source from standard input to a library. */
+export const compileArguments = (
+  compiler: FoundCompiler,
+  { machine }: Target,
+  library: string,
+): string[] => [
+  ...compiler.args,
+  ...OPTIONS,
+  ...machine,
+  ...["-x", "c", "-", "-o", library, "-lm"],
+];
+
+/** Compiles a source to a library. Throws `PairfoldError` (compile) with log and source. */
+export async function compile(
+  compiler: FoundCompiler,
+  target: Target,
+  source: string,
+  library: string,
+  timeout?: number,
+): Promise<void> {
+  const args = compileArguments(compiler, target, library);
+  const { ok, log } = await run(compiler.path, args, source, timeout);
+  if (ok) return;
+  const numbered = source.split("\n").map((line, k) => `${`${k + 1}`.padStart(4)} ${line}`);
+  throw new PairfoldError(
+    "compile",
+    [`native: ${[compiler.path, ...args].join(" ")}`, log, ...numbered].join("\n"),
+  );
+}
+
+/** What a command came to. */
+interface Outcome {
+  readonly ok: boolean;
+  readonly output: string;
+  readonly log: string;
+}
+
+/** Runs a command with a text on its standard input, for so long at most. */
+async function run(
+  path: string,
+  args: readonly string[],
+  input: string,
+  timeout = DEFAULT_TIMEOUT,
+): Promise<Outcome> {
+  const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(path, {
+      args: [...args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    return { ok: false, output: "", log: `it cannot be run: ${error}` };
+  }
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, timeout);
+  try {
+    const output = child.output();
+    const writer = child.stdin.getWriter();
+    // a compiler that ends early says why on its other streams
+    await writer.write(new TextEncoder().encode(input)).catch(() => {});
+    await writer.close().catch(() => {});
+    const { success, code, stdout, stderr } = await output;
+    const log = isLate
+      ? `it did not end within ${timeout} ms`
+      : `exit status ${code}\n${decode(stderr).trim()}`;
+    return { ok: success && !isLate, output: decode(stdout), log };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** SHA-256 as hexadecimal digits. */
+export async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

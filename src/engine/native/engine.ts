@@ -1,0 +1,349 @@
+// The native engine: emits C, has it compiled for this machine, and runs launches one after another,
+// on threads of the host's pool where it pays and on the calling thread where not.
+
+import { PairfoldError } from "../../error.ts";
+import { CONTROL, emitC } from "../../emit/c/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
+import { expandedMath } from "../../lower/mod.ts";
+import {
+  chooseNativeSchedule,
+  costOf,
+  type NativeSchedule,
+  UNTILED_NATIVE,
+} from "../../tiling/mod.ts";
+import type {
+  DType,
+  Engine,
+  Held,
+  MemoryUse,
+  NumberArray,
+  Program,
+  RunControl,
+  Segment,
+} from "../engine.ts";
+import { allocate, hostArrays } from "../host.ts";
+import { pairsOf, planWaves, type Wave } from "../plan.ts";
+import { LibraryCache } from "./cache.ts";
+import {
+  type CompilerOptions,
+  findCompiler,
+  type FoundCompiler,
+  probe,
+  type Target,
+} from "./compiler.ts";
+import { Libraries } from "./library.ts";
+import { NativeProgram } from "./program.ts";
+import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
+
+/** Choices of a native engine; all have defaults. */
+export interface NativeOptions extends CompilerOptions {
+  /** Threads at most; default one per core. */
+  readonly threads?: number;
+  /** Folder for compiled kernels; goes before PAIRFOLD_CACHE. */
+  readonly cache?: string;
+  /** Bytes that a launch may take beside its tensors; default 1 GiB. */
+  readonly memoryLimit?: number;
+  /** How loops are cut; default by the cost model. */
+  readonly schedule?: NativeSchedule | "untiled" | "auto";
+  /** Bytes of a vector of rows; default the machine's widest. */
+  readonly vectorBytes?: 16 | 32 | 64;
+  /** Pairs, times the operations of each, from which a launch goes to threads. */
+  readonly threadedOperations?: number;
+}
+
+/** Threads that the control block has room for. */
+const MAX_THREADS = 512;
+/** Calls on other threads take 10–60 µs to come back: about this many operations (Zen 4). */
+const THREADED_OPERATIONS = 2e7;
+/** Operations of one work item: about a quarter of a millisecond, so that abort is prompt. */
+const ITEM_OPERATIONS = 4e7;
+/** What a pair costs beside its operations. */
+const PAIR_OPERATIONS = 4;
+const PROGRESS_INTERVAL = 25;
+/** Bytes of waves of many small segments. */
+const WAVE_BYTES = 64 * 2 ** 20;
+/** Memory up to so many bytes is kept for the next launch. */
+const KEPT_BYTES = 64 * 2 ** 20;
+/** Every so often a small launch lets the event loop turn: timers and weak references want it. */
+const LAUNCHES_PER_TURN = 256;
+
+/** The compiler, once it was asked what it can do. */
+interface Opened {
+  readonly target: Target;
+  readonly libraries: Libraries;
+}
+
+/** A list of items as threads claim it: how many, and the calls of one thread. */
+interface Work {
+  readonly count: number;
+  readonly here: (control: Int32Array<ArrayBuffer>) => void;
+  readonly apart: (control: Int32Array<ArrayBuffer>, thread: number) => Promise<void>;
+}
+
+/** What is known about a run while it goes. */
+interface Run {
+  readonly control: RunControl;
+  readonly total: number;
+  /** Pairs of finished waves. */
+  before: number;
+  threads: number;
+}
+
+export class NativeEngine implements Engine {
+  readonly name = "native";
+  readonly math = expandedMath;
+  readonly #options: NativeOptions;
+  readonly #threads: number;
+  readonly #compiler: FoundCompiler;
+  readonly #cache: LibraryCache;
+  readonly #programs = new WeakMap<Kernel, Map<string, NativeProgram>>();
+  #opened: Opened | null = null;
+  #opening: Promise<void> | null = null;
+  #queue: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #launches = 0;
+  #spare: Block | null = null;
+  #scratch: Uint8Array<ArrayBuffer>[] = [];
+
+  /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
+  constructor(options: NativeOptions = {}) {
+    const threads = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 4;
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
+    }
+    this.#options = options;
+    this.#threads = Math.min(threads, MAX_THREADS);
+    this.#compiler = findCompiler(options);
+    this.#cache = new LibraryCache(options.cache);
+  }
+
+  /** Libraries compiled so far (not found on disk). */
+  get compiledLibraries(): number {
+    return this.#opened?.libraries.compiled ?? 0;
+  }
+
+  describe(): string[] {
+    const { path, args } = this.#compiler;
+    const { folder } = this.#cache;
+    return [
+      `compiler ${[path, ...args].join(" ")}` +
+      (this.#opened === null ? "" : ` (${this.#opened.target.title})`),
+      `${this.#threads} threads`,
+      folder === null ? "no cache of compiled kernels" : `compiled kernels in ${folder}`,
+    ];
+  }
+
+  /** Asks the compiler what it makes code for. */
+  open(): Promise<void> {
+    if (this.#opened !== null) return Promise.resolve();
+    return this.#opening ??= this.#probe().finally(() => this.#opening = null);
+  }
+
+  async #probe(): Promise<void> {
+    const { timeout, vectorBytes } = this.#options;
+    const found = await probe(this.#compiler, this.#options);
+    const target = vectorBytes === undefined ? found : { ...found, vectorBytes };
+    const libraries = new Libraries(this.#compiler, target, this.#cache, timeout);
+    this.#opened = { target, libraries };
+  }
+
+  get #machine(): Opened {
+    if (this.#opened === null) {
+      throw new PairfoldError("device", "native: the compiler was not asked yet; fold once before");
+    }
+    return this.#opened;
+  }
+
+  compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
+    const { target } = this.#machine;
+    const { schedule = "auto" } = this.#options;
+    const chosen = schedule === "untiled"
+      ? UNTILED_NATIVE
+      : schedule === "auto"
+      ? chooseNativeSchedule(kernel, rows, columns, target)
+      : schedule;
+    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}`;
+    let programs = this.#programs.get(kernel);
+    if (programs === undefined) this.#programs.set(kernel, programs = new Map());
+    let program = programs.get(key);
+    if (program === undefined) {
+      const title = `native, ${target.title}, ${target.vectorBytes} bytes per vector, ` +
+        `${this.#threads} threads`;
+      const emitted = emitC(kernel, chosen, target.vectorBytes);
+      programs.set(key, program = new NativeProgram(kernel, chosen, emitted, title));
+    }
+    return program;
+  }
+
+  allocate(dtype: DType, length: number): NumberArray {
+    return allocate(dtype, length);
+  }
+
+  place(numbers: NumberArray): NumberArray {
+    return numbers;
+  }
+
+  /** Tensors stand on the host; launches stage what they need beside them. */
+  memory(): MemoryUse {
+    const kept = (this.#spare?.bytes.byteLength ?? 0) +
+      this.#scratch.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const live = this.#waiting > 0 ? kept : 0;
+    const total = Math.max(this.#limit, kept);
+    return { live, pooled: kept - live, available: total - live, total };
+  }
+
+  get #limit(): number {
+    return this.#options.memoryLimit ?? 2 ** 30;
+  }
+
+  launch(
+    program: Program,
+    inputs: readonly Held[],
+    outputs: readonly Held[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
+    if (!(program instanceof NativeProgram)) {
+      throw new PairfoldError("internal", "launch: the program is of another engine");
+    }
+    const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
+    const work = (): Promise<void> => this.#run(program, from, to, segments, control);
+    // nothing waits: start at once, small launches end before this returns
+    const isIdle = this.#waiting++ === 0;
+    const result = isIdle ? work() : this.#queue.then(work);
+    const done = (): void => void this.#waiting--;
+    this.#queue = result.then(done, done);
+    return result;
+  }
+
+  async #run(
+    program: NativeProgram,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
+    if (++this.#launches % LAUNCHES_PER_TURN === 0) await new Promise((r) => setTimeout(r, 0));
+    throwIfAborted(control);
+    const budget = { bytes: this.#limit, wave: WAVE_BYTES, split: SPLIT };
+    const waves = planWaves(segments, footprintOf(program), budget);
+    const total = segments.reduce((t, s) => t + pairsOf(s), 0);
+    const run: Run = { control, total, before: 0, threads: 0 };
+    control.onProgress?.({ done: 0, total, threads: 0 });
+    const { libraries } = this.#machine;
+    libraries.enter();
+    const stage = new Stage(program, inputs, outputs, this.#spare);
+    this.#spare = null;
+    try {
+      for (const wave of waves) {
+        const running = await this.#wave(program, stage, wave, run);
+        if (running !== null) await running;
+        run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
+      }
+    } finally {
+      libraries.leave();
+      const { spare } = stage;
+      if (spare !== null && spare.bytes.byteLength <= KEPT_BYTES) this.#spare = spare;
+      this.#scratch = this.#scratch.filter(({ byteLength }) => byteLength <= KEPT_BYTES);
+    }
+    control.onProgress?.({ done: total, total, threads: run.threads });
+  }
+
+  /** Runs the tasks of one wave. */
+  async #wave(
+    program: NativeProgram,
+    stage: Stage,
+    wave: Wave,
+    run: Run,
+  ): Promise<void> {
+    const { libraries } = this.#machine;
+    const { fold } = program.emitted;
+    const library = libraries.known("fold", fold.text) ?? await libraries.open("fold", fold.text);
+    throwIfAborted(run.control);
+    const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
+    const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
+    const { threadedOperations = THREADED_OPERATIONS } = this.#options;
+    const isThreaded = pairs * perPair >= threadedOperations;
+    const threads = isThreaded ? this.#threads : 1;
+    const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
+    const tables = stage.tables(wave, itemPairs);
+    const { tasks, packs, packCount, folds, pairs: done } = tables;
+    const call = [tasks, packs, packCount, folds, done.length] as const;
+    await this.#dispatch(run, tables, isThreaded, fold.scratchBytes, {
+      count: done.length,
+      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
+      apart: (control, thread) =>
+        library.symbols.apart(...call, control, this.#scratch[thread], thread),
+    });
+    if (tables.combineCount > 0) await this.#combine(program, tables, run, isThreaded);
+  }
+
+  /** Joins the states of finished tasks. */
+  async #combine(
+    program: NativeProgram,
+    tables: Tables,
+    run: Run,
+    isThreaded: boolean,
+  ): Promise<void> {
+    const { libraries } = this.#machine;
+    const { text, scratchBytes } = program.combine;
+    const library = libraries.known("combine", text) ?? await libraries.open("combine", text);
+    const { tasks, combines, combineCount } = tables;
+    const call = [tasks, combines, combineCount] as const;
+    await this.#dispatch(run, null, isThreaded, scratchBytes, {
+      count: combineCount,
+      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
+      apart: (control, thread) =>
+        library.symbols.apart(...call, control, this.#scratch[thread], thread),
+    });
+  }
+
+  /** Runs items here, or on threads; tells of progress where these are pairs. */
+  async #dispatch(
+    run: Run,
+    tables: Tables | null,
+    isThreaded: boolean,
+    scratchBytes: number,
+    work: Work,
+  ): Promise<void> {
+    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, work.count)) : 1;
+    const control = new Int32Array(CONTROL.perThread + threads);
+    for (let thread = 0; thread < threads; thread++) {
+      const there = this.#scratch[thread]?.byteLength ?? 0;
+      if (there < scratchBytes + 256) this.#scratch[thread] = new Uint8Array(scratchBytes + 256);
+    }
+    if (!isThreaded) {
+      work.here(control);
+      run.threads = Math.max(run.threads, 1);
+      return;
+    }
+    const { signal, onProgress } = run.control;
+    const abort = (): void => void Atomics.store(control, CONTROL.abort, 1);
+    signal?.addEventListener("abort", abort);
+    const report = (): void => {
+      const active = control.subarray(CONTROL.perThread).reduce((n, items) => n + +(items > 0), 0);
+      run.threads = Math.max(run.threads, active);
+      const done = Atomics.load(control, CONTROL.done);
+      if (tables === null) return;
+      const pairs = run.before + (done > 0 ? tables.pairs[done - 1] : 0);
+      onProgress?.({ done: pairs, total: run.total, threads: run.threads });
+    };
+    const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
+    try {
+      if (signal?.aborted) abort();
+      // all of them end before this does: they use memory that goes with it
+      await Promise.all(Array.from({ length: threads }, (_, k) => work.apart(control, k)));
+      report();
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+    throwIfAborted(run.control);
+  }
+}
+
+function throwIfAborted({ signal }: RunControl): void {
+  if (signal?.aborted) {
+    throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
+  }
+}

@@ -1,0 +1,126 @@
+// Kernels as functions of this process: compiled or found on disk, opened once per source.
+
+import { PairfoldError } from "../../error.ts";
+import { ENTRIES } from "../../emit/c/mod.ts";
+import type { CachedLibrary, LibraryCache } from "./cache.ts";
+import { compile, type FoundCompiler, type Target } from "./compiler.ts";
+
+const { fold, combine } = ENTRIES;
+const LISTS = ["buffer", "buffer", "i32", "buffer", "i32"] as const;
+const SHARED = ["buffer", "buffer", "i32"] as const;
+
+/** Tasks, pack items and how many, fold items and how many, control block, scratch, thread. */
+const FOLD_SYMBOLS = {
+  here: { name: fold, parameters: [...LISTS, ...SHARED], result: "void" },
+  apart: { name: fold, parameters: [...LISTS, ...SHARED], result: "void", nonblocking: true },
+} as const;
+
+/** Tasks, items and how many, control block, scratch, thread. */
+const COMBINE_PARAMETERS = ["buffer", "buffer", "i32", ...SHARED] as const;
+const COMBINE_SYMBOLS = {
+  here: { name: combine, parameters: COMBINE_PARAMETERS, result: "void" },
+  apart: { name: combine, parameters: COMBINE_PARAMETERS, result: "void", nonblocking: true },
+} as const;
+
+export type FoldLibrary = Deno.DynamicLibrary<typeof FOLD_SYMBOLS>;
+export type CombineLibrary = Deno.DynamicLibrary<typeof COMBINE_SYMBOLS>;
+
+/** Which entry a source has. */
+type Kind = "fold" | "combine";
+type Opened = { fold: FoldLibrary; combine: CombineLibrary };
+
+/** Libraries that are kept open. */
+const MAX_LIBRARIES = 256;
+
+/** The open libraries of one engine, by their source; the oldest leave first. */
+export class Libraries {
+  readonly #compiler: FoundCompiler;
+  readonly #target: Target;
+  readonly #cache: LibraryCache;
+  readonly #timeout: number | undefined;
+  readonly #open = new Map<string, FoldLibrary | CombineLibrary>();
+  readonly #opening = new Map<string, Promise<FoldLibrary | CombineLibrary>>();
+  #doomed: (FoldLibrary | CombineLibrary)[] = [];
+  #users = 0;
+  #compiled = 0;
+
+  constructor(
+    compiler: FoundCompiler,
+    target: Target,
+    cache: LibraryCache,
+    timeout: number | undefined,
+  ) {
+    this.#compiler = compiler;
+    this.#target = target;
+    this.#cache = cache;
+    this.#timeout = timeout;
+  }
+
+  /** Libraries compiled so far (not found on disk). */
+  get compiled(): number {
+    return this.#compiled;
+  }
+
+  /** Says that libraries are in use until `leave`: as long, none is closed. */
+  enter(): void {
+    this.#users++;
+  }
+
+  leave(): void {
+    if (--this.#users > 0) return;
+    for (const library of this.#doomed) library.close();
+    this.#doomed = [];
+  }
+
+  /** The library of a source where it is open: without a turn of the event loop. */
+  known<K extends Kind>(_kind: K, source: string): Opened[K] | null {
+    const library = this.#open.get(source);
+    if (library === undefined) return null;
+    this.#open.delete(source);
+    this.#open.set(source, library); // the youngest now
+    return library as Opened[K];
+  }
+
+  /** Opens the library of a source, compiling it where that is needed. */
+  async open<K extends Kind>(kind: K, source: string): Promise<Opened[K]> {
+    let opening = this.#opening.get(source);
+    if (opening === undefined) {
+      opening = this.#make(kind, source).finally(() => this.#opening.delete(source));
+      this.#opening.set(source, opening);
+    }
+    const library = await opening;
+    return library as Opened[K];
+  }
+
+  async #make(kind: Kind, source: string): Promise<FoldLibrary | CombineLibrary> {
+    const { path, args } = this.#compiler;
+    const { identity, machine } = this.#target;
+    const parts = [path, ...args, ...machine, identity, source];
+    const cached = await this.#cache.get(parts, async (file) => {
+      this.#compiled++;
+      await compile(this.#compiler, this.#target, source, file, this.#timeout);
+    });
+    const library = await opened(kind, cached);
+    this.#open.set(source, library);
+    if (this.#open.size > MAX_LIBRARIES) {
+      const [[oldest, doomed]] = this.#open;
+      this.#open.delete(oldest);
+      this.#doomed.push(doomed);
+    }
+    return library;
+  }
+}
+
+async function opened(kind: Kind, cached: CachedLibrary): Promise<FoldLibrary | CombineLibrary> {
+  try {
+    return kind === "fold"
+      ? Deno.dlopen(cached.path, FOLD_SYMBOLS)
+      : Deno.dlopen(cached.path, COMBINE_SYMBOLS);
+  } catch (error) {
+    throw new PairfoldError("compile", `native: ${cached.path} cannot be loaded: ${error}`, {
+      cause: error,
+    });
+  } finally {
+    await cached.release();
+  }
+}

@@ -1,0 +1,51 @@
+// What engines ask of the system: permissions, variables, files, the cache folder. Nothing here
+// prompts or throws; what may not be known is taken for absent.
+
+/** Whether a permission is granted already. */
+export function granted(descriptor: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(descriptor).state === "granted";
+}
+
+/** Whether a library may be opened. */
+export function mayOpen(path: string): boolean {
+  return granted({ name: "ffi", path });
+}
+
+/** A variable of the environment; undefined where it is unset, empty or may not be read. */
+export function readVariable(variable: string): string | undefined {
+  if (!granted({ name: "env", variable })) return undefined;
+  return Deno.env.get(variable) || undefined;
+}
+
+/**
+ * Whether a file is there, and, where given, as long as it should be. Where reading is not granted
+ * the answer is yes: opening it will tell.
+ */
+export function isFile(path: string, bytes?: number): boolean {
+  if (!granted({ name: "read", path })) return bytes === undefined;
+  try {
+    const info = Deno.statSync(path);
+    return info.isFile && (bytes === undefined || info.size === bytes);
+  } catch {
+    return false;
+  }
+}
+
+/** Parts of a path of this host. */
+export function pathOf(...parts: readonly string[]): string {
+  return parts.join(Deno.build.os === "windows" ? "\\" : "/");
+}
+
+/** The folder for what is fetched or compiled; null where none can be known. */
+export function cacheFolder(option?: string): string | null {
+  const asked = option ?? readVariable("PAIRFOLD_CACHE");
+  if (asked) return asked;
+  if (Deno.build.os === "windows") {
+    const base = readVariable("LOCALAPPDATA");
+    return base ? `${base}\\pairfold` : null;
+  }
+  const home = readVariable("HOME");
+  if (Deno.build.os === "darwin") return home ? `${home}/Library/Caches/pairfold` : null;
+  const base = readVariable("XDG_CACHE_HOME") ?? (home ? `${home}/.cache` : undefined);
+  return base ? `${base}/pairfold` : null;
+}

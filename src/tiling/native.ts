@@ -1,0 +1,144 @@
+// Schedules of native kernels: how many vectors of rows and columns an inner loop takes at a time.
+// Plain values; a schedule changes speed, never a bit of the result.
+
+import { PairfoldError } from "../error.ts";
+import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
+import { type Cost, costOf } from "./schedule.ts";
+
+/** Cuts of a native kernel. */
+export interface NativeSchedule {
+  /** Vectors of rows that a tile folds together. */
+  readonly rowVectors: number;
+  /** How many of them are folded operation by operation at a time. */
+  readonly interleave: number;
+  /** Columns that one turn of the inner loop folds. */
+  readonly columns: number;
+}
+
+/** One row vector, one column: always legal, and the oracle for the others. */
+export const UNTILED_NATIVE: NativeSchedule = { rowVectors: 1, interleave: 1, columns: 1 };
+
+const MAX_ROW_VECTORS = 16;
+/** Columns per turn: divisors of a block of 64. */
+const COLUMNS: readonly number[] = [1, 2, 4, 8];
+
+/** Refuses a schedule that no kernel can have, with the reason. */
+export function checkNativeSchedule({ rowVectors, interleave, columns }: NativeSchedule): void {
+  const refuse = (got: string, wanted: string): never => {
+    throw new PairfoldError("compile", `schedule: got ${got}; expected ${wanted}`);
+  };
+  if (!COLUMNS.includes(columns)) refuse(`${columns} columns per turn`, `one of ${COLUMNS}`);
+  if (!Number.isInteger(rowVectors) || rowVectors < 1 || rowVectors > MAX_ROW_VECTORS) {
+    refuse(`${rowVectors} row vectors`, `an integer from 1 to ${MAX_ROW_VECTORS}`);
+  }
+  if (!Number.isInteger(interleave) || interleave < 1) {
+    refuse(`${interleave} of them at a time`, "an integer from 1");
+  }
+}
+
+/** What a schedule may count on. */
+export interface NativeRegisters {
+  /** Bytes of a vector. */
+  readonly vectorBytes: number;
+  /** Vector registers. */
+  readonly registers: number;
+}
+
+type Cut = Omit<NativeSchedule, "interleave">;
+
+/**
+ * What measured best (Zen 4, gcc 12, one thread, D = 3, Gpairs/s of processor time, 2026-11-23).
+ * Every copy is compiled, so that what gains little is left out.
+ */
+const CUTS = {
+  /** Gaussian 4.35 (two columns 4.35, eight vectors 4.33), in float64 1.3. */
+  chains: { rowVectors: 4, columns: 1 },
+  /** Gradient 2.8 (four vectors 2.6): sums of several components take registers. */
+  sums: { rowVectors: 3, columns: 1 },
+  /** Gaussian in 64-D 0.61 (one column 0.56): row values that are loaded meet two columns. */
+  long: { rowVectors: 4, columns: 2 },
+  /** 16 weights 1.35 (three vectors 0.9): they fill the registers of one vector of rows. */
+  many: { rowVectors: 1, columns: 2 },
+  /** 64 weights: each sum that is loaded takes the terms of four columns. */
+  wide: { rowVectors: 2, columns: 4 },
+  /** min 11.3 (four vectors and two columns 10.6), 10-smallest 6.7 (6.5), Cauchy 8.5 (8.3). */
+  light: { rowVectors: 8, columns: 1 },
+} as const satisfies Record<string, Cut>;
+
+/** Operations per pair below which a loop is light: no exponential, few coordinates. */
+const LIGHT = 16;
+/** Operations per pair from which contractions over long vectors outweigh the rest. */
+const LONG = 100;
+/** Components of a sum from which fewer rows fit into registers. */
+const SEVERAL = 3;
+/** Components from which only one vector of rows does. */
+const MANY = 8;
+
+function cutOf({ operations, state, isWide }: Cost): Cut {
+  if (isWide) return CUTS.wide;
+  if (operations < LIGHT) return CUTS.light;
+  if (operations > LONG) return CUTS.long;
+  if (state >= MANY) return CUTS.many;
+  return state >= SEVERAL ? CUTS.sums : CUTS.chains;
+}
+
+/**
+ * Statements of a source, all copies, for about 0.1 s of compiling; folds of so many operations that
+ * they take longer themselves may have more.
+ */
+const CODE_BUDGET = 480;
+const LONG_FOLD = 2e10;
+const LONG_FOLD_BUDGET = 4 * CODE_BUDGET;
+/** State vectors of a tile; beyond, more rows gain nothing. */
+const STATE_BUDGET = 64;
+
+/** Statements of a region, with those inside. */
+function statementsOf(region: Region | null): number {
+  let count = 0;
+  if (region !== null) visit(region, () => count++);
+  return count;
+}
+
+/** Statements of one row vector beside the inner loop, and of the inner loop. */
+interface Size {
+  readonly around: number;
+  readonly pair: number;
+}
+
+/** Each kernel is counted once: a schedule is chosen at every launch. */
+const sizes = new WeakMap<Kernel, Size>();
+
+function sizeOf(kernel: Kernel): Size {
+  let size = sizes.get(kernel);
+  if (size === undefined) {
+    const { row, init, close, careful, finish } = kernel;
+    const regions = [row, init, close, careful?.test ?? null, careful?.pair ?? null, finish];
+    const around = regions.reduce((sum, region) => sum + statementsOf(region), 0);
+    sizes.set(kernel, size = { around, pair: statementsOf(kernel.pair) });
+  }
+  return size;
+}
+
+/** Chooses a schedule from the inner loop's operations, and by how many rows and columns there are. */
+export function chooseNativeSchedule(
+  kernel: Kernel,
+  rows: number,
+  folded: number,
+  { vectorBytes, registers }: NativeRegisters,
+): NativeSchedule {
+  const cost = costOf(kernel);
+  const cut = cutOf(cost);
+  const lanes = vectorBytes / bytesOf(kernel.float, kernel.float);
+  const isLong = rows * folded * cost.operations >= LONG_FOLD;
+  const budget = isLong ? LONG_FOLD_BUDGET : CODE_BUDGET;
+  const { around, pair } = sizeOf(kernel);
+  // a turn of several columns has a copy of the loop for those that are left
+  const copies = (columns: number): number =>
+    Math.floor(budget / (around + pair * (columns === 1 ? 1 : columns + 1)));
+  const columns = copies(cut.columns) >= 1 ? cut.columns : 1;
+  const fitting = Math.floor(STATE_BUDGET / Math.max(1, cost.state));
+  const there = Math.ceil(rows / lanes);
+  const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
+  const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
+  return { columns, rowVectors, interleave: rowVectors };
+}
