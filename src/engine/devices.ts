@@ -2,6 +2,7 @@
 // runs folds there, opened once per process; what all of them hold in memory.
 
 import { PairfoldError } from "../error.ts";
+import { AutoEngine } from "./auto.ts";
 import {
   type CudaEngine,
   type CudaOptions,
@@ -10,7 +11,7 @@ import {
   openCuda,
 } from "./cuda/mod.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
-import { NativeEngine, type NativeOptions } from "./native/mod.ts";
+import { findNative, NativeEngine, type NativeOptions, type NativeSearch } from "./native/mod.ts";
 import { several } from "./several.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
@@ -52,6 +53,20 @@ function searched(): CudaSearch {
     );
   }
   return search;
+}
+
+/** What became of looking for a compiler, and the engine of "auto" where there is one. */
+let compilerSearch: { readonly found: NativeSearch; readonly engine: AutoEngine | null } | null =
+  null;
+
+function searchedCompiler(): NonNullable<typeof compilerSearch> {
+  if (compilerSearch !== null) return compilerSearch;
+  const wasm = openNamed("wasm");
+  const found = findNative();
+  const engine = found.engine !== null && wasm instanceof WasmEngine
+    ? new AutoEngine(remembered(found.engine), wasm)
+    : null;
+  return compilerSearch = { found, engine };
 }
 
 const opened = new Map<string, Engine>();
@@ -115,7 +130,9 @@ function openNamed(name: string): Engine {
 
 /** The engine of a device. Throws `PairfoldError` (device) for one that is not there. */
 export function engineOf(device: Device = "auto"): Engine {
-  if (device === "auto") return searched().engine ?? openNamed("wasm");
+  if (device === "auto") {
+    return searched().engine ?? searchedCompiler().engine ?? openNamed("wasm");
+  }
   if (typeof device === "string") return openNamed(device);
   if (isList(device)) return several(device.map((one) => engineOf(one)));
   return remembered(device);
@@ -160,16 +177,24 @@ export function memory(): EngineMemory[] {
  */
 export function doctor(): string {
   const { engine: card, ...rest } = searched();
+  const { found, engine: auto } = searchedCompiler();
   const wasm = openNamed("wasm");
   const indented = (lines: readonly string[]): string[] =>
     lines.flatMap((line) => line.split("\n")).map((line) => `  ${line}`);
+  const works = auto !== null && auto.failure === null;
+  const reason = found.engine === null ? found.reason : auto?.failure ?? "";
   return [
-    card === null
-      ? `device "auto" takes wasm: it needs no permission, no compiler and no driver`
-      : `device "auto" takes ${card.name}: a card is faster than the CPU`,
+    card !== null
+      ? `device "auto" takes ${card.name}: a card is faster than the CPU`
+      : works
+      ? `device "auto" takes native: compiled for this machine; short folds run on wasm`
+      : `device "auto" takes wasm: it needs no permission, no compiler and no driver`,
     ...(card === null
       ? ["cuda: not available", ...indented(["reason" in rest ? rest.reason : ""])]
       : [card.name, ...indented(card.describe())]),
+    ...(works
+      ? ["native", ...indented(auto.describe())]
+      : ["native: not available", ...indented([reason])]),
     wasm.name,
     ...indented(wasm.describe()),
   ].join("\n");
