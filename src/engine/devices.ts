@@ -2,6 +2,7 @@
 // runs folds there, opened once per process; what all of them hold in memory.
 
 import { PairfoldError } from "../error.ts";
+import { AutoEngine } from "./auto.ts";
 import {
   type CudaEngine,
   type CudaOptions,
@@ -11,7 +12,7 @@ import {
 } from "./cuda/mod.ts";
 import { readVariable } from "./cuda/host.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
-import { NativeEngine, type NativeOptions } from "./native/mod.ts";
+import { findNative, NativeEngine, type NativeOptions, type NativeSearch } from "./native/mod.ts";
 import { several } from "./several.ts";
 import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
 
@@ -53,6 +54,20 @@ function searched(): CudaSearch {
     );
   }
   return search;
+}
+
+/** What became of looking for a compiler, and the engine of "auto" where there is one. */
+let compilerSearch: { readonly found: NativeSearch; readonly engine: AutoEngine | null } | null =
+  null;
+
+function searchedCompiler(): NonNullable<typeof compilerSearch> {
+  if (compilerSearch !== null) return compilerSearch;
+  const wasm = openNamed("wasm");
+  const found = findNative();
+  const engine = found.engine !== null && wasm instanceof WasmEngine
+    ? new AutoEngine(remembered(found.engine), wasm)
+    : null;
+  return compilerSearch = { found, engine };
 }
 
 const opened = new Map<string, Engine>();
@@ -121,7 +136,7 @@ let wish: string | null = null;
 function best(): Engine {
   wish ??= (typeof Deno === "undefined" ? null : readVariable("PAIRFOLD_DEVICE")) ?? "auto";
   if (wish !== "auto") return openNamed(wish);
-  return searched().engine ?? openNamed("wasm");
+  return searched().engine ?? searchedCompiler().engine ?? openNamed("wasm");
 }
 
 /** The engine of a device. Throws `PairfoldError` (device) for one that is not there. */
@@ -171,20 +186,30 @@ export function memory(): EngineMemory[] {
  */
 export function doctor(): string {
   const { engine: card, ...rest } = searched();
+  const { found, engine: auto } = searchedCompiler();
   const wasm = openNamed("wasm");
   const taken = best();
   const indented = (lines: readonly string[]): string[] =>
     lines.flatMap((line) => line.split("\n")).map((line) => `  ${line}`);
+  const works = auto !== null && auto.failure === null;
+  const reason = found.engine === null ? found.reason : auto?.failure ?? "";
   const why = wish !== "auto"
     ? "PAIRFOLD_DEVICE says so"
-    : card === null
-    ? "it needs no permission, no compiler and no driver"
-    : "a card is faster than the CPU";
+    : card !== null
+    ? "a card is faster than the CPU"
+    : works
+    ? "compiled for this machine; short folds run on wasm"
+    : "it needs no permission, no compiler and no driver";
   return [
-    `device "auto" takes ${taken.name}: ${why}`,
+    `device "auto" takes ${
+      wish === "auto" && card === null && !works ? "wasm" : taken.name
+    }: ${why}`,
     ...(card === null
       ? ["cuda: not available", ...indented(["reason" in rest ? rest.reason : ""])]
       : [card.name, ...indented(card.describe())]),
+    ...(works
+      ? ["native", ...indented(auto.describe())]
+      : ["native: not available", ...indented([reason])]),
     wasm.name,
     ...indented(wasm.describe()),
   ].join("\n");

@@ -2,6 +2,7 @@
 // name of its own and then renamed, so that no process sees half of it, and checked before it is
 // loaded: a file beside it holds its hash. The folder is the user's own.
 
+import { PairfoldError } from "../../error.ts";
 import { cacheFolder, granted, pathOf } from "../system.ts";
 import { sha256 } from "./compiler.ts";
 
@@ -32,6 +33,19 @@ export class LibraryCache {
   get folder(): string | null {
     if (this.#folder === undefined) this.#folder = this.#prepare();
     return this.#folder;
+  }
+
+  /** Throws `PairfoldError` (device) where libraries may not be written, read and opened. */
+  requirePermissions(): void {
+    const path = this.folder ?? undefined;
+    const missing: string[] = (["read", "write"] as const)
+      .filter((name) => !granted(path === undefined ? { name } : { name, path }));
+    // addresses of arrays want it whole
+    if (!granted({ name: "ffi" })) missing.push("ffi");
+    if (missing.length === 0) return;
+    const where = path === undefined ? "a temporary folder" : path;
+    const flags = missing.map((name) => `--allow-${name}`).join(", ");
+    throw new PairfoldError("device", `native: compiled kernels in ${where} want ${flags}`);
   }
 
   #prepare(): string | null {

@@ -32,7 +32,7 @@ export interface Target {
   readonly registers: number;
   /** The compiler's name and version, and the instruction set, for people. */
   readonly title: string;
-  /** Hash of all macros that the compiler defines: its version and the machine's features. */
+  /** All macros that the compiler defines: its version and the machine's features. */
   readonly identity: string;
 }
 
@@ -48,7 +48,9 @@ export function findCompiler(options: CompilerOptions = {}): FoundCompiler {
   const asked = options.compiler ?? readVariable("CC");
   if (asked) {
     const [command, ...args] = asked.trim().split(/\s+/);
-    return { path: requireRun(located(command) ?? command), args };
+    const path = located(command);
+    if (path !== null) return { path: requireRun(path), args };
+    throw deviceError(`no compiler ${command}${options.compiler ? "" : " (from CC)"}`);
   }
   for (const name of NAMES) {
     const path = located(name);
@@ -97,13 +99,25 @@ export async function probe(compiler: FoundCompiler, options: CompilerOptions): 
   for (const machine of machines(options)) {
     const args = probeArguments(compiler, machine);
     const result = await run(compiler.path, args, "", options.timeout);
-    if (result.ok) return await targetOf(machine, result.output);
+    if (result.ok) return targetOf(machine, result.output);
     failures.push(`${[compiler.path, ...args].join(" ")}: ${result.log}`);
+    if (result.isLate) break;
   }
-  throw deviceError(`the C compiler fails:\n${failures.join("\n")}`);
+  throw deviceError(`the C compiler fails: ${failures.join("\n")}`);
 }
 
-async function targetOf(machine: readonly string[], macros: string): Promise<Target> {
+/** The same, while the caller waits, for what may not be asynchronous. */
+export function probeNow(compiler: FoundCompiler, options: CompilerOptions): Target {
+  for (const machine of machines(options)) {
+    const args = probeArguments(compiler, machine);
+    const { success, stdout } = new Deno.Command(compiler.path, { args, stdin: "null" })
+      .outputSync();
+    if (success) return targetOf(machine, new TextDecoder().decode(stdout));
+  }
+  throw deviceError(`the C compiler ${compiler.path} fails`);
+}
+
+function targetOf(machine: readonly string[], macros: string): Target {
   const has = (name: string): boolean => macros.includes(`#define ${name} `);
   const value = (name: string): string =>
     new RegExp(`^#define ${name} "?([^"\\n]*)`, "m").exec(macros)?.[1] ?? "";
@@ -116,8 +130,7 @@ async function targetOf(machine: readonly string[], macros: string): Promise<Tar
     : has("__aarch64__")
     ? [16, 32, "NEON"] as const
     : [16, 16, has("__SSE2__") ? "SSE2" : "plain C"] as const;
-  const identity = await sha256(new TextEncoder().encode(macros));
-  return { machine, vectorBytes, registers, title: `${name}, ${isa}`, identity };
+  return { machine, vectorBytes, registers, title: `${name}, ${isa}`, identity: macros };
 }
 
 /** The command that compiles a source from standard input to a library. */
@@ -153,6 +166,8 @@ export async function compile(
 /** What a command came to. */
 interface Outcome {
   readonly ok: boolean;
+  /** Whether it was stopped because it took too long. */
+  readonly isLate: boolean;
   readonly output: string;
   readonly log: string;
 }
@@ -164,7 +179,6 @@ async function run(
   input: string,
   timeout = DEFAULT_TIMEOUT,
 ): Promise<Outcome> {
-  const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(path, {
@@ -174,26 +188,41 @@ async function run(
       stderr: "piped",
     }).spawn();
   } catch (error) {
-    return { ok: false, output: "", log: `it cannot be run: ${error}` };
+    return { ok: false, isLate: false, output: "", log: `it cannot be run: ${error}` };
   }
+  const streams = [child.stdout.getReader(), child.stderr.getReader()];
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
     child.kill("SIGKILL");
+    // what it has started may hold its streams open
+    for (const stream of streams) stream.cancel().catch(() => {});
   }, timeout);
   try {
-    const output = child.output();
+    const reading = Promise.all(streams.map(textOf));
     const writer = child.stdin.getWriter();
     // a compiler that ends early says why on its other streams
     await writer.write(new TextEncoder().encode(input)).catch(() => {});
     await writer.close().catch(() => {});
-    const { success, code, stdout, stderr } = await output;
+    const [output, said] = await reading;
+    const { success, code } = await child.status;
     const log = isLate
       ? `it did not end within ${timeout} ms`
-      : `exit status ${code}\n${decode(stderr).trim()}`;
-    return { ok: success && !isLate, output: decode(stdout), log };
+      : `exit status ${code}\n${said.trim()}`;
+    return { ok: success && !isLate, isLate, output, log };
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** All that a stream says until it ends or is cancelled. */
+async function textOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (true) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    text += decoder.decode(value, { stream: true });
   }
 }
 

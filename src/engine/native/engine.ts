@@ -29,6 +29,7 @@ import {
   findCompiler,
   type FoundCompiler,
   probe,
+  probeNow,
   type Target,
 } from "./compiler.ts";
 import { Libraries } from "./library.ts";
@@ -115,6 +116,7 @@ export class NativeEngine implements Engine {
     this.#threads = Math.min(threads, MAX_THREADS);
     this.#compiler = findCompiler(options);
     this.#cache = new LibraryCache(options.cache);
+    this.#cache.requirePermissions();
   }
 
   /** Libraries compiled so far (not found on disk). */
@@ -136,22 +138,20 @@ export class NativeEngine implements Engine {
   /** Asks the compiler what it makes code for. */
   open(): Promise<void> {
     if (this.#opened !== null) return Promise.resolve();
-    return this.#opening ??= this.#probe().finally(() => this.#opening = null);
+    return this.#opening ??= probe(this.#compiler, this.#options)
+      .then((target) => void this.#keep(target))
+      .finally(() => this.#opening = null);
   }
 
-  async #probe(): Promise<void> {
-    const { timeout, vectorBytes } = this.#options;
-    const found = await probe(this.#compiler, this.#options);
-    const target = vectorBytes === undefined ? found : { ...found, vectorBytes };
+  #keep(found: Target): Opened {
+    const { timeout, vectorBytes = found.vectorBytes } = this.#options;
+    const target = { ...found, vectorBytes };
     const libraries = new Libraries(this.#compiler, target, this.#cache, timeout);
-    this.#opened = { target, libraries };
+    return this.#opened ??= { target, libraries };
   }
 
   get #machine(): Opened {
-    if (this.#opened === null) {
-      throw new PairfoldError("device", "native: the compiler was not asked yet; fold once before");
-    }
-    return this.#opened;
+    return this.#opened ?? this.#keep(probeNow(this.#compiler, this.#options));
   }
 
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {

@@ -1,0 +1,133 @@
+// What device "auto" runs on where there is no card: native kernels where a fold is long enough to
+// wait for a compiler, WebAssembly where not, or where native kernels turn out not to work.
+
+import { PairfoldError } from "../error.ts";
+import type { Kernel } from "../loop/mod.ts";
+import { expandedMath } from "../lower/mod.ts";
+import { costOf } from "../tiling/mod.ts";
+import type { DType, Engine, Held, NumberArray, Program, RunControl, Segment } from "./engine.ts";
+import { allocate } from "./host.ts";
+import type { NativeEngine } from "./native/mod.ts";
+import type { WasmEngine } from "./wasm/engine.ts";
+
+/**
+ * Operations of all pairs together from which a fold is compiled natively: 5 ms of WebAssembly, which
+ * pay for 0.1 s of compiling if the fold comes again (Gaussian 3000 × 3000). By size alone, so that
+ * the same fold has the same bits every time.
+ */
+const NATIVE_OPERATIONS = 2e8;
+
+/** A kernel for one of two engines; which one is known where the compiler was asked. */
+class AutoProgram implements Program {
+  readonly kernel: Kernel;
+  readonly rows: number;
+  readonly columns: number;
+  readonly #engine: AutoEngine;
+
+  constructor(engine: AutoEngine, kernel: Kernel, rows: number, columns: number) {
+    this.kernel = kernel;
+    this.rows = rows;
+    this.columns = columns;
+    this.#engine = engine;
+  }
+
+  get isLong(): boolean {
+    return this.rows * this.columns * costOf(this.kernel).operations >= NATIVE_OPERATIONS;
+  }
+
+  explain(): ReturnType<Program["explain"]> {
+    return this.#engine.explain(this);
+  }
+}
+
+export class AutoEngine implements Engine {
+  readonly name = "native";
+  readonly math = expandedMath;
+  readonly #native: NativeEngine;
+  readonly #wasm: WasmEngine;
+  #failure: string | null = null;
+
+  constructor(native: NativeEngine, wasm: WasmEngine) {
+    this.#native = native;
+    this.#wasm = wasm;
+  }
+
+  /** Why native kernels do not work; null as long as they do. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  describe(): string[] {
+    return this.#native.describe();
+  }
+
+  /** The engine that runs a program. */
+  #chosen(program: AutoProgram): Engine {
+    return program.isLong && this.#failure === null ? this.#native : this.#wasm;
+  }
+
+  explain(program: AutoProgram): ReturnType<Program["explain"]> {
+    const on = (engine: Engine): ReturnType<Program["explain"]> =>
+      engine.compile(program.kernel, program.rows, program.columns).explain();
+    try {
+      return on(this.#chosen(program));
+    } catch (error) {
+      this.#goOn(error);
+      return on(this.#wasm);
+    }
+  }
+
+  compile(kernel: Kernel, rows: number, columns: number): Program {
+    return new AutoProgram(this, kernel, rows, columns);
+  }
+
+  allocate(dtype: DType, length: number): NumberArray {
+    return allocate(dtype, length);
+  }
+
+  place(numbers: NumberArray): NumberArray {
+    return numbers;
+  }
+
+  async launch(
+    program: Program,
+    inputs: readonly Held[],
+    outputs: readonly Held[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
+    if (!(program instanceof AutoProgram)) {
+      throw new PairfoldError("internal", "launch: the program is of another engine");
+    }
+    const on = (engine: Engine): Promise<void> => {
+      const { kernel, rows, columns } = program;
+      const compiled = engine.compile(kernel, rows, columns);
+      return engine.launch(compiled, inputs, outputs, segments, control);
+    };
+    if (this.#chosen(program) === this.#wasm) return await on(this.#wasm);
+    try {
+      await this.#native.open();
+      await on(this.#native);
+    } catch (error) {
+      this.#goOn(error);
+      await on(this.#wasm);
+    }
+  }
+
+  /** Goes on with WebAssembly after what only native kernels can have to do with. */
+  #goOn(error: unknown): void {
+    const isNative = error instanceof PairfoldError &&
+      (error.code === "compile" || error.code === "device");
+    if (!isNative) throw error;
+    if (this.#failure === null) {
+      const [line] = error.message.split("\n");
+      console.warn(`Pairfold: native kernels do not work; folds run on WebAssembly.\n${line}`);
+    }
+    this.#failure = error.message;
+  }
+
+  /** Its engines tell of theirs. */
+  memory(): null {
+    return null;
+  }
+}
