@@ -126,7 +126,7 @@ testUnless(
     );
     assertMatch(broken[0], /warned: .*a card, but it cannot be used/);
     assert(broken.includes("100"));
-    assertMatch(broken.join("\n"), /"auto" takes wasm[^]*NVRTC/);
+    assertMatch(broken.join("\n"), /"auto" takes (native|wasm)[^]*NVRTC/);
     const none = await script(
       `console.warn = () => console.log("warned"); ${source}`,
       { PAIRFOLD_CUDA_DRIVER: "/nowhere/libcuda.so" },
