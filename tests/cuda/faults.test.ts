@@ -125,7 +125,7 @@ testUnless(
     );
     assertMatch(broken[0], /warned: .*a card, but it cannot be used/);
     assert(broken.includes("100"));
-    assertMatch(broken.join("\n"), /"auto" takes wasm[^]*NVRTC/);
+    assertMatch(broken.join("\n"), /"auto" takes (wasm|native)[^]*NVRTC/);
     const none = await script(
       `console.warn = () => console.log("warned"); ${source}`,
       { PAIRFOLD_CUDA_DRIVER: "/nowhere/libcuda.so" },
