@@ -14,7 +14,28 @@
  */
 export { type ErrorCode, PairfoldError } from "./src/error.ts";
 export type { DType, NestedNumbers, ReadOptions, TensorLike } from "./src/tensor/mod.ts";
+export type {
+  Axes,
+  AxisOptions,
+  ElementwiseOperand,
+  IndicesOf,
+  OperandOf,
+  Slice,
+} from "./src/tensor/mod.ts";
 export { Tensor, tensor } from "./src/tensor/mod.ts";
+// the classes that Tensor's methods come from
+export { TensorElementwise, TensorMethods } from "./src/tensor/mod.ts";
+export { randomNormal, randomUniform } from "./src/tensor/mod.ts";
+export type {
+  CreateOptions,
+  NormalOptions,
+  RandomOptions,
+  UniformOptions,
+} from "./src/tensor/mod.ts";
+export { arange, eye, full, linspace, ones, zeros } from "./src/tensor/mod.ts";
+export type { Gradients, GradOptions, TensorOperand } from "./src/program/mod.ts";
+export { grad, hvp, jvp, stopGradient, valueAndGrad } from "./src/program/mod.ts";
+export { concatenate, matmul, stack, where } from "./src/program/mod.ts";
 export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
 export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";
 export type { FoldChoices } from "./src/program/mod.ts";
@@ -62,3 +83,53 @@ export { ComplexLazyTensor, ComplexOps, imagPart, realPart } from "./src/lazy/mo
 export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";
 export type { TensorDotLayout } from "./src/formula/mod.ts";
 export type { WeightOptions } from "./src/lazy/mod.ts";
+export { Solvable } from "./src/lazy/mod.ts";
+export type { LazySolveOptions } from "./src/lazy/mod.ts";
+export type {
+  Action,
+  ApplyControl,
+  EigenOptions,
+  EigenResult,
+  Estimate,
+  Factor,
+  LobpcgOptions,
+  LogDeterminant,
+  LogDeterminantOptions,
+  OperatorFunctions,
+  OperatorLike,
+  Points,
+  Precision,
+  Preconditioner,
+  PreconditionerChoice,
+  SolveOptions,
+  SolvePrecision,
+  SolveProgress,
+  SolveReport,
+  TraceOptions,
+} from "./src/solve/mod.ts";
+export {
+  blockOperator,
+  denseOperator,
+  diagonalOperator,
+  identityOperator,
+  LinearOperator,
+  linearOperator,
+  lowRankOperator,
+  Solution,
+} from "./src/solve/mod.ts";
+export type {
+  AdamOptions,
+  GradientDescentOptions,
+  LbfgsOptions,
+  Leaf,
+  MinimiseOptions,
+  MinimiseResult,
+  Objective,
+  Optimiser,
+  Params,
+  Rate,
+  RunStep,
+  ValueAndGradient,
+  WolfeOptions,
+} from "./src/optimise/mod.ts";
+export { adam, gradientDescent, lbfgs, minimise, OptimiserRun } from "./src/optimise/mod.ts";

@@ -11,6 +11,8 @@ export type ErrorCode =
   | "memory"
   | "aborted"
   | "io"
+  | "convergence"
+  | "indefinite"
   | "internal";
 
 /**

@@ -20,12 +20,15 @@ const ORDER = [
   "engine",
   "tensor",
   "program",
+  "solve",
+  "optimise",
   "lazy",
+  "npy",
   "pointcloud",
 ];
 
 /** Edges that the order does not allow and the design does: types of engines are their tensors'. */
-const CORE = ORDER.filter((folder) => folder !== "pointcloud");
+const CORE = ORDER.filter((folder) => folder !== "npy" && folder !== "pointcloud");
 
 function sources(folder: string): string[] {
   const found: string[] = [];

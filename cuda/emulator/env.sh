@@ -78,4 +78,9 @@ unset -f _pairfold_missing _pairfold_has_compiler _pairfold_is_stale _pairfold_b
   _pairfold_library _pairfold_select
 unset _pairfold_folder
 # sourced, this returns; run, it exits
-return $_pairfold_status 2>/dev/null || exit $_pairfold_status
+if [ "$_pairfold_status" = 0 ]; then
+  unset _pairfold_status
+  return 0 2>/dev/null || exit 0
+fi
+unset _pairfold_status
+return 1 2>/dev/null || exit 1

@@ -91,8 +91,7 @@ static Device* find(uint64_t handle) {
   return NULL;
 }
 
-pf_status device_enter(pf_report* report, uint64_t handle, const char* function,
-                       Device** entered) {
+pf_status device_enter(pf_report* report, uint64_t handle, const char* function, Device** entered) {
   Device* device = find(handle);
   *entered = device;
   if (!device) {
@@ -104,8 +103,8 @@ pf_status device_enter(pf_report* report, uint64_t handle, const char* function,
   }
   CUresult code = driver_get()->cuCtxSetCurrent(device->context);
   if (code == 0) return PF_OK;
-  return device_leave(
-      device, device_failed(report, device, code, PF_DRIVER, function, "cuCtxSetCurrent"));
+  return device_leave(device,
+                      device_failed(report, device, code, PF_DRIVER, function, "cuCtxSetCurrent"));
 }
 
 void event_release(Device* device, const Driver* driver, Event* event) {
@@ -247,9 +246,10 @@ static pf_status open_device(pf_report* report, const Driver* driver, int32_t or
   device->ordinal = ordinal;
   device->lost = false;
   device->kernel[0] = 0;
-  // small copies take a chunk of their own each; 4 x 4 MiB keep the bus and the host's memory busy
-  device->small = (Ring){.bytes = 16 << 10, .count = 16};
-  device->large = (Ring){.bytes = 4 << 20, .count = 4};
+  // A small copy has a chunk of its own, and up to 16 MiB of them may wait behind kernels without
+  // anyone waiting for them. 4 x 4 MiB keep the bus and the host's memory busy.
+  device->small = (Ring){.bytes = 16 << 10, .step = 16, .most = 1024};
+  device->large = (Ring){.bytes = 4 << 20, .step = 1, .most = 4};
   char* exact = environment_copy("PAIRFOLD_CUDA_NO_POOL");
   device->pool.exact = exact != NULL;
   free(exact);
@@ -291,8 +291,8 @@ pf_status pf_device_open(pf_report* report, int32_t ordinal, uint64_t* device) {
   if (status != PF_OK) return status;
   if (ordinal < 0 || ordinal >= count || ordinal >= MOST_DEVICES) {
     return report_text(report, PF_NO_DEVICE, 0,
-                       "pf_device_open: got device %d; the driver has %d, numbered from 0",
-                       ordinal, count);
+                       "pf_device_open: got device %d; the driver has %d, numbered from 0", ordinal,
+                       count);
   }
   if (is_lost(ordinal)) return report_lost(report, ordinal, "pf_device_open");
   mutex_lock(&opening);
@@ -333,8 +333,8 @@ pf_status pf_device_attributes(pf_report* report, uint64_t handle, const int32_t
     int value = 0;
     CUresult code = driver->cuDeviceGetAttribute(&value, which[k], device->id);
     if (code == CUDA_INVALID_VALUE) {
-      status = report_invalid(report, "pf_device_attributes: got %d, which is no attribute",
-                              which[k]);
+      status =
+          report_invalid(report, "pf_device_attributes: got %d, which is no attribute", which[k]);
       return device_leave(device, status);
     }
     if (code != 0) {

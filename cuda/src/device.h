@@ -66,8 +66,7 @@ typedef struct Module {
 } Module;
 
 // PF_OK and the device with its lock held and its context current, or what is wrong.
-pf_status device_enter(pf_report* report, uint64_t handle, const char* function,
-                       Device** entered);
+pf_status device_enter(pf_report* report, uint64_t handle, const char* function, Device** entered);
 // Gives the lock back; returns what it is given.
 pf_status device_leave(Device* device, pf_status status);
 void device_step_out(Device* device);

@@ -13,8 +13,7 @@
 static const char* const NAMES[] = {"nvcuda.dll"};
 #else
 // the loader's own folders first, then where WSL and NixOS keep it
-static const char* const NAMES[] = {"libcuda.so.1", "libcuda.so",
-                                    "/usr/lib/wsl/lib/libcuda.so.1",
+static const char* const NAMES[] = {"libcuda.so.1", "libcuda.so", "/usr/lib/wsl/lib/libcuda.so.1",
                                     "/run/opengl-driver/lib/libcuda.so.1"};
 #endif
 #define NAME_COUNT (sizeof(NAMES) / sizeof(NAMES[0]))
@@ -75,11 +74,11 @@ void driver_log(Text* text) {
 // Fills the table; adds the names of what is missing and returns how many are.
 static int resolve(void* library, Driver* into, Text* missing) {
   int count = 0;
-#define X(name, parameters)                                                       \
-  do {                                                                            \
-    void* symbol = library_symbol(library, #name);                                \
-    memcpy(&into->name, &symbol, sizeof(symbol));                                 \
-    if (!symbol) text_add(missing, "%s%s", count++ ? ", " : "", #name);           \
+#define X(name, parameters)                                             \
+  do {                                                                  \
+    void* symbol = library_symbol(library, #name);                      \
+    memcpy(&into->name, &symbol, sizeof(symbol));                       \
+    if (!symbol) text_add(missing, "%s%s", count++ ? ", " : "", #name); \
   } while (0);
   DRIVER_FUNCTIONS(X)
 #undef X
@@ -156,8 +155,8 @@ pf_status pf_open_driver(pf_report* report, const char* path) {
              strcmp(asked, table.path) == 0) {
     status = report_ok(report);
   } else {
-    status = report_invalid(report, "pf_open_driver: got %s, but %s is open already", asked,
-                            table.path);
+    status =
+        report_invalid(report, "pf_open_driver: got %s, but %s is open already", asked, table.path);
   }
   mutex_unlock(&opening);
   free(wanted);

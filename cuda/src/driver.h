@@ -20,48 +20,47 @@ typedef struct CUmod_st* CUmodule;
 typedef struct CUfunc_st* CUfunction;
 
 // Every function by the name that the library exports: X(name, parameters).
-#define DRIVER_FUNCTIONS(X)                                                                      \
-  X(cuInit, (unsigned flags))                                                                    \
-  X(cuDriverGetVersion, (int* version))                                                          \
-  X(cuGetErrorName, (CUresult code, const char** name))                                          \
-  X(cuGetErrorString, (CUresult code, const char** text))                                        \
-  X(cuDeviceGetCount, (int* count))                                                              \
-  X(cuDeviceGet, (CUdevice * device, int ordinal))                                               \
-  X(cuDeviceGetName, (char* name, int capacity, CUdevice device))                                \
-  X(cuDeviceGetAttribute, (int* value, int attribute, CUdevice device))                          \
-  X(cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                            \
-  X(cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                             \
-  X(cuCtxSetCurrent, (CUcontext context))                                                        \
-  X(cuCtxSynchronize, (void))                                                                    \
-  X(cuMemGetInfo_v2, (size_t* available, size_t* total))                                         \
-  X(cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes))                                        \
-  X(cuMemFree_v2, (CUdeviceptr address))                                                         \
-  X(cuMemHostAlloc, (void** memory, size_t bytes, unsigned flags))                               \
-  X(cuMemFreeHost, (void* memory))                                                               \
-  X(cuMemcpyHtoDAsync_v2, (CUdeviceptr to, const void* from, size_t bytes, CUstream stream))     \
-  X(cuMemcpyDtoHAsync_v2, (void* to, CUdeviceptr from, size_t bytes, CUstream stream))           \
-  X(cuMemcpyDtoDAsync_v2, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream))     \
-  X(cuMemsetD8Async, (CUdeviceptr to, unsigned char byte, size_t bytes, CUstream stream))        \
-  X(cuStreamCreate, (CUstream * stream, unsigned flags))                                         \
-  X(cuStreamDestroy_v2, (CUstream stream))                                                       \
-  X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                         \
-  X(cuEventCreate, (CUevent * event, unsigned flags))                                            \
-  X(cuEventRecord, (CUevent event, CUstream stream))                                             \
-  X(cuEventQuery, (CUevent event))                                                               \
-  X(cuEventSynchronize, (CUevent event))                                                         \
-  X(cuEventElapsedTime, (float* milliseconds, CUevent from, CUevent to))                         \
-  X(cuEventDestroy_v2, (CUevent event))                                                          \
-  X(cuModuleLoadData, (CUmodule * module, const void* image))                                    \
-  X(cuModuleUnload, (CUmodule module))                                                           \
-  X(cuModuleGetFunction, (CUfunction * function, CUmodule module, const char* name))             \
-  X(cuFuncSetAttribute, (CUfunction function, int attribute, int value))                         \
-  X(cuFuncGetAttribute, (int* value, int attribute, CUfunction function))                        \
-  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                 \
-    (int* blocks, CUfunction function, int threads, size_t dynamic_shared))                      \
-  X(cuLaunchKernel,                                                                              \
-    (CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,   \
-     unsigned block_y, unsigned block_z, unsigned dynamic_shared, CUstream stream,               \
-     void** arguments, void** extra))
+#define DRIVER_FUNCTIONS(X)                                                                  \
+  X(cuInit, (unsigned flags))                                                                \
+  X(cuDriverGetVersion, (int* version))                                                      \
+  X(cuGetErrorName, (CUresult code, const char** name))                                      \
+  X(cuGetErrorString, (CUresult code, const char** text))                                    \
+  X(cuDeviceGetCount, (int* count))                                                          \
+  X(cuDeviceGet, (CUdevice * device, int ordinal))                                           \
+  X(cuDeviceGetName, (char* name, int capacity, CUdevice device))                            \
+  X(cuDeviceGetAttribute, (int* value, int attribute, CUdevice device))                      \
+  X(cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                        \
+  X(cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                         \
+  X(cuCtxSetCurrent, (CUcontext context))                                                    \
+  X(cuCtxSynchronize, (void))                                                                \
+  X(cuMemGetInfo_v2, (size_t* available, size_t* total))                                     \
+  X(cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes))                                    \
+  X(cuMemFree_v2, (CUdeviceptr address))                                                     \
+  X(cuMemHostAlloc, (void** memory, size_t bytes, unsigned flags))                           \
+  X(cuMemFreeHost, (void* memory))                                                           \
+  X(cuMemcpyHtoDAsync_v2, (CUdeviceptr to, const void* from, size_t bytes, CUstream stream)) \
+  X(cuMemcpyDtoHAsync_v2, (void* to, CUdeviceptr from, size_t bytes, CUstream stream))       \
+  X(cuMemcpyDtoDAsync_v2, (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream)) \
+  X(cuMemsetD8Async, (CUdeviceptr to, unsigned char byte, size_t bytes, CUstream stream))    \
+  X(cuStreamCreate, (CUstream * stream, unsigned flags))                                     \
+  X(cuStreamDestroy_v2, (CUstream stream))                                                   \
+  X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                     \
+  X(cuEventCreate, (CUevent * event, unsigned flags))                                        \
+  X(cuEventRecord, (CUevent event, CUstream stream))                                         \
+  X(cuEventQuery, (CUevent event))                                                           \
+  X(cuEventSynchronize, (CUevent event))                                                     \
+  X(cuEventElapsedTime, (float* milliseconds, CUevent from, CUevent to))                     \
+  X(cuEventDestroy_v2, (CUevent event))                                                      \
+  X(cuModuleLoadData, (CUmodule * module, const void* image))                                \
+  X(cuModuleUnload, (CUmodule module))                                                       \
+  X(cuModuleGetFunction, (CUfunction * function, CUmodule module, const char* name))         \
+  X(cuFuncSetAttribute, (CUfunction function, int attribute, int value))                     \
+  X(cuFuncGetAttribute, (int* value, int attribute, CUfunction function))                    \
+  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                             \
+    (int* blocks, CUfunction function, int threads, size_t dynamic_shared))                  \
+  X(cuLaunchKernel, (CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, \
+                     unsigned block_x, unsigned block_y, unsigned block_z,                   \
+                     unsigned dynamic_shared, CUstream stream, void** arguments, void** extra))
 
 typedef struct Driver {
 #define X(name, parameters) CUresult(*name) parameters;

@@ -8,8 +8,8 @@
 #include "platform.h"
 
 #if defined(_WIN32)
-const char* const NVRTC_NAMES[] = {"nvrtc64_130_0.dll", "nvrtc64_120_0.dll",
-                                   "nvrtc64_112_0.dll", NULL};
+const char* const NVRTC_NAMES[] = {"nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll",
+                                   NULL};
 static const char* const TOOLKIT[] = {"bin\\x64", "bin", NULL};
 static const char* const CONDA[] = {"Library\\bin\\x64", "Library\\bin", "bin", NULL};
 static const char* const PACKAGES[] = {"nvidia\\cu13\\bin\\x86_64", "nvidia\\cu13\\bin",

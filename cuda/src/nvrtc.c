@@ -79,8 +79,8 @@ static void add_log(const Nvrtc* nvrtc, nvrtcProgram program, Text* log) {
 
 static nvrtcResult take_image(const Nvrtc* nvrtc, nvrtcProgram program, bool portable,
                               unsigned char** image, size_t* bytes) {
-  nvrtcResult code = portable ? nvrtc->nvrtcGetPTXSize(program, bytes)
-                              : nvrtc->nvrtcGetCUBINSize(program, bytes);
+  nvrtcResult code =
+      portable ? nvrtc->nvrtcGetPTXSize(program, bytes) : nvrtc->nvrtcGetCUBINSize(program, bytes);
   if (code != 0) return code;
   // one more byte: the driver reads PTX up to a 0
   unsigned char* data = calloc(*bytes + 1, 1);
@@ -103,9 +103,9 @@ static pf_status failed(pf_report* report, const Nvrtc* nvrtc, const char* step,
                      text_get(log));
 }
 
-pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* source,
-                        const char* name, const char* options, Target target,
-                        unsigned char** image, size_t* bytes, Text* log) {
+pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* source, const char* name,
+                        const char* options, Target target, unsigned char** image, size_t* bytes,
+                        Text* log) {
   Text architecture = {0};
   text_add(&architecture, "--gpu-architecture=%s_%d", target.portable ? "compute" : "sm",
            target.architecture);
@@ -113,8 +113,7 @@ pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* sourc
   const char** list = split_options(options, text_get(&architecture), &count);
   nvrtcProgram program = NULL;
   const char* step = "nvrtcCreateProgram";
-  nvrtcResult code =
-      list ? nvrtc->nvrtcCreateProgram(&program, source, name, 0, NULL, NULL) : 1;
+  nvrtcResult code = list ? nvrtc->nvrtcCreateProgram(&program, source, name, 0, NULL, NULL) : 1;
   if (code == 0) {
     step = "nvrtcCompileProgram";
     code = nvrtc->nvrtcCompileProgram(program, count, list);
@@ -132,8 +131,8 @@ pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* sourc
 }
 
 pf_status pf_compile_binary(pf_report* report, int32_t architecture, const char* source,
-                            const char* name, const char* options, void* binary,
-                            uint64_t capacity, uint64_t* bytes) {
+                            const char* name, const char* options, void* binary, uint64_t capacity,
+                            uint64_t* bytes) {
   if (!source || !bytes || (!binary && capacity > 0)) {
     return report_invalid(report, "pf_compile_binary: a pointer is null");
   }

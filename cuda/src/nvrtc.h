@@ -14,20 +14,20 @@ typedef int32_t nvrtcResult;
 typedef struct nvrtcProgram_st* nvrtcProgram;
 
 // Every function by the name that the library exports: X(name, parameters).
-#define NVRTC_FUNCTIONS(X)                                                                       \
-  X(nvrtcVersion, (int* major, int* minor))                                                      \
-  X(nvrtcGetNumSupportedArchs, (int* count))                                                     \
-  X(nvrtcGetSupportedArchs, (int* architectures))                                                \
-  X(nvrtcCreateProgram,                                                                          \
-    (nvrtcProgram * program, const char* source, const char* name, int header_count,             \
-     const char* const* headers, const char* const* header_names))                               \
-  X(nvrtcDestroyProgram, (nvrtcProgram * program))                                               \
-  X(nvrtcCompileProgram, (nvrtcProgram program, int count, const char* const* options))          \
-  X(nvrtcGetProgramLogSize, (nvrtcProgram program, size_t* bytes))                               \
-  X(nvrtcGetProgramLog, (nvrtcProgram program, char* log))                                       \
-  X(nvrtcGetCUBINSize, (nvrtcProgram program, size_t* bytes))                                    \
-  X(nvrtcGetCUBIN, (nvrtcProgram program, char* binary))                                         \
-  X(nvrtcGetPTXSize, (nvrtcProgram program, size_t* bytes))                                      \
+#define NVRTC_FUNCTIONS(X)                                                              \
+  X(nvrtcVersion, (int* major, int* minor))                                             \
+  X(nvrtcGetNumSupportedArchs, (int* count))                                            \
+  X(nvrtcGetSupportedArchs, (int* architectures))                                       \
+  X(nvrtcCreateProgram,                                                                 \
+    (nvrtcProgram * program, const char* source, const char* name, int header_count,    \
+     const char* const* headers, const char* const* header_names))                      \
+  X(nvrtcDestroyProgram, (nvrtcProgram * program))                                      \
+  X(nvrtcCompileProgram, (nvrtcProgram program, int count, const char* const* options)) \
+  X(nvrtcGetProgramLogSize, (nvrtcProgram program, size_t* bytes))                      \
+  X(nvrtcGetProgramLog, (nvrtcProgram program, char* log))                              \
+  X(nvrtcGetCUBINSize, (nvrtcProgram program, size_t* bytes))                           \
+  X(nvrtcGetCUBIN, (nvrtcProgram program, char* binary))                                \
+  X(nvrtcGetPTXSize, (nvrtcProgram program, size_t* bytes))                             \
   X(nvrtcGetPTX, (nvrtcProgram program, char* text))
 
 typedef struct Nvrtc {
@@ -59,9 +59,9 @@ bool nvrtc_target(const Nvrtc* nvrtc, int architecture, Target* target);
 // Adds the architectures that it compiles for.
 void nvrtc_list(const Nvrtc* nvrtc, Text* text);
 // Compiles. `image` is for free(); `log` gets NVRTC's warnings.
-pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* source,
-                        const char* name, const char* options, Target target,
-                        unsigned char** image, size_t* bytes, Text* log);
+pf_status nvrtc_compile(pf_report* report, const Nvrtc* nvrtc, const char* source, const char* name,
+                        const char* options, Target target, unsigned char** image, size_t* bytes,
+                        Text* log);
 // Adds what the last search for NVRTC did, a line each.
 void nvrtc_log(Text* text);
 // The version of the open NVRTC, else 0.

@@ -41,11 +41,11 @@ void nvrtc_log(Text* text) {
 
 static int resolve(void* library, Nvrtc* into, Text* missing) {
   int count = 0;
-#define FIND(name)                                                                \
-  do {                                                                            \
-    void* symbol = library_symbol(library, #name);                                \
-    memcpy(&into->name, &symbol, sizeof(symbol));                                 \
-    if (!symbol) text_add(missing, "%s%s", count++ ? ", " : "", #name);           \
+#define FIND(name)                                                      \
+  do {                                                                  \
+    void* symbol = library_symbol(library, #name);                      \
+    memcpy(&into->name, &symbol, sizeof(symbol));                       \
+    if (!symbol) text_add(missing, "%s%s", count++ ? ", " : "", #name); \
   } while (0);
 #define X(name, parameters) FIND(name)
   NVRTC_FUNCTIONS(X)
@@ -95,8 +95,7 @@ static bool take(const char* name, void* library, const char* how) {
       table = found;
       atomic_store_explicit(&opened, &table, memory_order_release);
     } else {
-      text_add(&search_text, "nvrtc: %s: %s%s, %s\n", name, how, found.path,
-               text_get(&note));
+      text_add(&search_text, "nvrtc: %s: %s%s, %s\n", name, how, found.path, text_get(&note));
     }
   }
   if (!taken) library_close(library);
@@ -169,8 +168,8 @@ pf_status pf_open_nvrtc(pf_report* report, const char* path) {
     status = nvrtc_check_driver(report, nvrtc, "pf_open_nvrtc");
     if (status == PF_OK) report_ok(report);
   } else {
-    status = report_invalid(report, "pf_open_nvrtc: got %s, but %s is open already", asked,
-                            nvrtc->path);
+    status =
+        report_invalid(report, "pf_open_nvrtc: got %s, but %s is open already", asked, nvrtc->path);
   }
   mutex_unlock(&opening);
   free(wanted);

@@ -167,9 +167,9 @@ unsigned char* file_read(const char* path, size_t limit, size_t* bytes) {
 
 bool file_write_new(const char* path, const void* const* parts, const size_t* sizes, int count) {
   wchar_t* wide = widen(path);
-  HANDLE file = wide ? CreateFileW(wide, GENERIC_WRITE, 0, NULL, CREATE_NEW,
-                                   FILE_ATTRIBUTE_NORMAL, NULL)
-                     : INVALID_HANDLE_VALUE;
+  HANDLE file =
+      wide ? CreateFileW(wide, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL)
+           : INVALID_HANDLE_VALUE;
   bool written = file != INVALID_HANDLE_VALUE;
   for (int k = 0; written && k < count; k++) {
     for (size_t at = 0; written && at < sizes[k];) {

@@ -142,8 +142,11 @@ pf_status pf_module_free(pf_report* report, uint64_t handle, uint64_t module) {
   const Driver* driver = driver_get();
   Module* found = handles_take(&device->handles, HANDLE_MODULE, module);
   if (found) {
-    // its kernels may still be queued
-    status = device_check(report, device, driver->cuCtxSynchronize(), "pf_module_free");
+    // its kernels may still be queued, though no new ones: nobody has its handle now
+    device_step_out(device);
+    CUresult code = driver->cuCtxSynchronize();
+    device_step_in(device);
+    status = device_check(report, device, code, "pf_module_free");
     module_release(device, driver, found);
   } else {
     status = report_invalid(report, "pf_module_free: got %llu, which is no module of the device",
@@ -155,8 +158,8 @@ pf_status pf_module_free(pf_report* report, uint64_t handle, uint64_t module) {
 // ---- kernels --------------------------------------------------------------------------------
 
 // The kernel of a module by name, made on first use; null with the report filled in.
-static Function* find_function(pf_report* report, Device* device, Module* module,
-                               const char* name, pf_status* status) {
+static Function* find_function(pf_report* report, Device* device, Module* module, const char* name,
+                               pf_status* status) {
   for (Function* known = module->functions; known; known = known->next) {
     if (strcmp(known->name, name) == 0) return known;
   }
@@ -201,10 +204,10 @@ pf_status pf_function(pf_report* report, uint64_t handle, uint64_t module, const
   Function* found = find_function(report, device, owner, name, &status);
   if (!found) return device_leave(device, status);
   if (dynamic_shared > found->dynamic_shared) {
-    CUresult code = dynamic_shared > INT32_MAX
-                        ? CUDA_INVALID_VALUE
-                        : driver->cuFuncSetAttribute(found->function, MOST_DYNAMIC_SHARED,
-                                                     (int)dynamic_shared);
+    CUresult code =
+        dynamic_shared > INT32_MAX
+            ? CUDA_INVALID_VALUE
+            : driver->cuFuncSetAttribute(found->function, MOST_DYNAMIC_SHARED, (int)dynamic_shared);
     if (code != 0) {
       Text detail = {0};
       text_add(&detail, "%s with %u bytes of dynamic shared memory", name, dynamic_shared);
@@ -258,9 +261,9 @@ pf_status pf_occupancy(pf_report* report, uint64_t handle, uint64_t function, ui
 
 static pf_status launch(pf_report* report, Device* device, Function* function, CUstream stream,
                         const uint32_t* dims, void** pointers) {
-  CUresult code = driver_get()->cuLaunchKernel(function->function, dims[0], dims[1], dims[2],
-                                               dims[3], dims[4], dims[5], dims[6], stream,
-                                               pointers, NULL);
+  CUresult code =
+      driver_get()->cuLaunchKernel(function->function, dims[0], dims[1], dims[2], dims[3], dims[4],
+                                   dims[5], dims[6], stream, pointers, NULL);
   if (code == 0) {
     size_t length = strlen(function->name), most = sizeof(device->kernel) - 1;
     if (length > most) length = most;
@@ -271,8 +274,7 @@ static pf_status launch(pf_report* report, Device* device, Function* function, C
   Text detail = {0};
   text_add(&detail, "%s, grid %u x %u x %u, block %u x %u x %u, %u bytes of dynamic shared memory",
            function->name, dims[0], dims[1], dims[2], dims[3], dims[4], dims[5], dims[6]);
-  pf_status status =
-      device_failed(report, device, code, PF_LAUNCH, "pf_launch", text_get(&detail));
+  pf_status status = device_failed(report, device, code, PF_LAUNCH, "pf_launch", text_get(&detail));
   text_clear(&detail);
   return status;
 }

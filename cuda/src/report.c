@@ -45,8 +45,7 @@ pf_status report_ok(pf_report* report) {
   return PF_OK;
 }
 
-pf_status report_text(pf_report* report, pf_status status, int32_t code, const char* format,
-                      ...) {
+pf_status report_text(pf_report* report, pf_status status, int32_t code, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fill(report, status, code, format, arguments);

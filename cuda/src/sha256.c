@@ -44,8 +44,8 @@ static void mix(uint32_t state[8], const unsigned char* block) {
 }
 
 void sha256_begin(Sha256* hash) {
-  *hash = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-                             0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+  *hash = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+                             0x1f83d9ab, 0x5be0cd19}};
 }
 
 void sha256_add(Sha256* hash, const void* data, size_t bytes) {

@@ -2,45 +2,85 @@
 
 #include "staging.h"
 
+#include <stdlib.h>
+
 #include "device.h"
 
-CUresult ring_prepare(Ring* ring, const Driver* driver) {
-  if (ring->memory) return 0;
-  void* memory = NULL;
-  CUresult code = driver->cuMemHostAlloc(&memory, ring->bytes * ring->count, 0);
-  for (uint32_t k = 0; code == 0 && k < ring->count; k++) {
-    Chunk* chunk = &ring->chunks[k];
-    *chunk = (Chunk){.memory = (unsigned char*)memory + k * ring->bytes, .event = chunk->event};
-    // events made by an attempt that failed later are still there
-    if (!chunk->event) code = driver->cuEventCreate(&chunk->event, EVENT_FLAGS_UNTIMED);
-  }
-  if (code == 0) {
-    ring->memory = memory;
-  } else if (memory) {
-    driver->cuMemFreeHost(memory);
-  }
-  return code;
+static void put_first(Ring* ring, Chunk* chunk) {
+  chunk->next = ring->first;
+  ring->first = chunk;
+  if (!ring->last) ring->last = chunk;
 }
 
-Chunk* ring_take(Ring* ring) {
-  for (uint32_t k = 0; k < ring->count; k++) {
-    uint32_t index = (ring->next + k) % ring->count;
-    Chunk* chunk = &ring->chunks[index];
-    if (chunk->taken) continue;
-    chunk->taken = true;
-    ring->next = (index + 1) % ring->count;
-    return chunk;
+static Chunk* take_first(Ring* ring) {
+  Chunk* chunk = ring->first;
+  ring->first = chunk->next;
+  if (!ring->first) ring->last = NULL;
+  return chunk;
+}
+
+void ring_give(Ring* ring, Chunk* chunk) {
+  chunk->next = NULL;
+  if (ring->last) {
+    ring->last->next = chunk;
+  } else {
+    ring->first = chunk;
   }
-  return NULL;
+  ring->last = chunk;
+}
+
+static void destroy(Ring* ring, Segment* segment, const Driver* driver) {
+  for (uint32_t k = 0; driver && k < ring->step; k++) {
+    if (segment->chunks[k].event) driver->cuEventDestroy_v2(segment->chunks[k].event);
+  }
+  if (driver && segment->memory) driver->cuMemFreeHost(segment->memory);
+  free(segment);
+}
+
+// One more segment, its chunks before all others.
+static CUresult grow(Ring* ring, const Driver* driver) {
+  Segment* segment = calloc(1, sizeof(Segment) + ring->step * sizeof(Chunk));
+  if (!segment) return CUDA_OUT_OF_MEMORY;
+  CUresult code = driver->cuMemHostAlloc(&segment->memory, ring->bytes * ring->step, 0);
+  for (uint32_t k = 0; code == 0 && k < ring->step; k++) {
+    segment->chunks[k].memory = (unsigned char*)segment->memory + k * ring->bytes;
+    code = driver->cuEventCreate(&segment->chunks[k].event, EVENT_FLAGS_UNTIMED);
+  }
+  if (code != 0) {
+    destroy(ring, segment, driver);
+    return code;
+  }
+  for (uint32_t k = ring->step; k-- > 0;) put_first(ring, &segment->chunks[k]);
+  segment->next = ring->segments;
+  ring->segments = segment;
+  ring->count += ring->step;
+  return 0;
+}
+
+CUresult ring_take(Ring* ring, const Driver* driver, Chunk** chunk) {
+  *chunk = NULL;
+  CUresult code = 0;
+  if (ring->first && ring->first->pending) {
+    code = driver->cuEventQuery(ring->first->event);
+    if (code == 0) ring->first->pending = false;
+    if (code != 0 && code != CUDA_NOT_READY) return code;
+  }
+  if (!ring->first || ring->first->pending) {
+    code = ring->count < ring->most ? grow(ring, driver) : 0;
+    // no memory for more is no error while there is one to wait for
+    if (code == CUDA_OUT_OF_MEMORY && ring->count > 0) code = 0;
+    if (code != 0) return code;
+  }
+  if (ring->first) *chunk = take_first(ring);
+  return 0;
 }
 
 void ring_clear(Ring* ring, const Driver* driver) {
-  for (uint32_t k = 0; k < ring->count; k++) {
-    Chunk* chunk = &ring->chunks[k];
-    if (driver && chunk->event) driver->cuEventDestroy_v2(chunk->event);
-    *chunk = (Chunk){0};
+  while (ring->segments) {
+    Segment* segment = ring->segments;
+    ring->segments = segment->next;
+    destroy(ring, segment, driver);
   }
-  if (driver && ring->memory) driver->cuMemFreeHost(ring->memory);
-  ring->memory = NULL;
-  ring->next = 0;
+  ring->first = ring->last = NULL;
+  ring->count = 0;
 }

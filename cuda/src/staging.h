@@ -1,4 +1,4 @@
-// Pinned memory of the host that copies go through: rings of equal chunks, made on first use.
+// Pinned memory of the host that copies go through: rings of equal chunks, made when they are needed.
 
 #ifndef PF_STAGING_H
 #define PF_STAGING_H
@@ -9,27 +9,36 @@
 
 #include "driver.h"
 
-#define RING_MOST_CHUNKS 16
-
+// A piece of pinned memory. The thread that took it fills or empties it.
 typedef struct Chunk {
   unsigned char* memory;
   CUevent event;  // behind the last copy that used it
-  bool taken;     // a call is filling or emptying it
   bool pending;   // the event may not have happened yet
+  struct Chunk* next;
 } Chunk;
+
+// Chunks that were made together, in one piece of memory.
+typedef struct Segment {
+  struct Segment* next;
+  void* memory;
+  Chunk chunks[];
+} Segment;
 
 typedef struct Ring {
   size_t bytes;    // of a chunk
-  uint32_t count;  // of chunks
-  uint32_t next;   // the one used longest ago
-  void* memory;    // null until first used
-  Chunk chunks[RING_MOST_CHUNKS];
+  uint32_t step;   // chunks of a segment
+  uint32_t most;   // chunks
+  uint32_t count;  // chunks made so far
+  Chunk* first;    // those that nobody has, used longest ago first
+  Chunk* last;
+  Segment* segments;
 } Ring;
 
-// Makes the ring's memory where that was not done; the caller holds the device's lock.
-CUresult ring_prepare(Ring* ring, const Driver* driver);
-// The chunk that was used longest ago of those that nobody has; null where all are taken.
-Chunk* ring_take(Ring* ring);
+// Takes a chunk that no copy uses; makes more of them where all are in use. Where there are as many
+// as may be: one that is pending still, or null where others have them all. The caller holds the
+// device's lock.
+CUresult ring_take(Ring* ring, const Driver* driver, Chunk** chunk);
+void ring_give(Ring* ring, Chunk* chunk);
 // Forgets everything; with a driver, gives everything back to it.
 void ring_clear(Ring* ring, const Driver* driver);
 

@@ -16,36 +16,34 @@ static Ring* ring_for(Device* device, uint64_t bytes) {
   return bytes <= device->small.bytes ? &device->small : &device->large;
 }
 
-// Takes a chunk and waits until the copy that used it last is over. Null with *code 0: all are
-// taken, which is waited for only where `wait` says so.
+// Takes a chunk and waits until the copy that used it last is over. Null with *code 0: others have
+// all, which is waited for only where `wait` says so.
 static Chunk* take_chunk(Device* device, const Driver* driver, Ring* ring, bool wait,
                          CUresult* code) {
-  *code = ring_prepare(ring, driver);
-  if (*code != 0) return NULL;
   Chunk* chunk;
-  while (!(chunk = ring_take(ring))) {
+  while ((*code = ring_take(ring, driver, &chunk)) == 0 && !chunk) {
     if (!wait) return NULL;
     device->guests++;
     condition_wait(&device->chunk_free, &device->mutex);
     device->guests--;
   }
-  if (!chunk->pending) return chunk;
+  if (!chunk || !chunk->pending) return chunk;
   device_step_out(device);
   *code = event_wait(driver, chunk->event);
   device_step_in(device);
   chunk->pending = false;
   if (*code == 0) return chunk;
-  chunk->taken = false;
+  ring_give(ring, chunk);
   condition_wake_all(&device->chunk_free);
   return NULL;
 }
 
 // Gives a chunk back; `queued`: a copy of the stream uses it still.
-static CUresult give_chunk(Device* device, const Driver* driver, Chunk* chunk, CUstream stream,
-                           bool queued) {
+static CUresult give_chunk(Device* device, const Driver* driver, Ring* ring, Chunk* chunk,
+                           CUstream stream, bool queued) {
   CUresult code = queued ? driver->cuEventRecord(chunk->event, stream) : 0;
   chunk->pending = queued && code == 0;
-  chunk->taken = false;
+  ring_give(ring, chunk);
   condition_wake_all(&device->chunk_free);
   return code;
 }
@@ -66,7 +64,7 @@ static CUresult upload(Device* device, const Driver* driver, CUstream stream, ui
     memcpy(chunk->memory, source + done, size);
     device_step_in(device);
     code = driver->cuMemcpyHtoDAsync_v2(target + done, chunk->memory, size, stream);
-    CUresult given = give_chunk(device, driver, chunk, stream, code == 0);
+    CUresult given = give_chunk(device, driver, ring, chunk, stream, code == 0);
     if (code == 0) code = given;
     if (code != 0) return code;
     done += size;
@@ -81,15 +79,14 @@ typedef struct Flight {
 
 // Queues the next piece of a download; false where no chunk is free or the driver refuses.
 static bool queue_piece(Device* device, const Driver* driver, CUstream stream, Ring* ring,
-                        uint64_t source, uint64_t left, bool wait, Flight* flight,
-                        CUresult* code) {
+                        uint64_t source, uint64_t left, bool wait, Flight* flight, CUresult* code) {
   Chunk* chunk = take_chunk(device, driver, ring, wait, code);
   if (!chunk) return false;
   size_t size = piece(ring, left);
   *code = driver->cuMemcpyDtoHAsync_v2(chunk->memory, source, size, stream);
   if (*code == 0) *code = driver->cuEventRecord(chunk->event, stream);
   if (*code != 0) {
-    give_chunk(device, driver, chunk, stream, false);
+    give_chunk(device, driver, ring, chunk, stream, false);
     return false;
   }
   *flight = (Flight){.chunk = chunk, .bytes = size};
@@ -115,13 +112,15 @@ static CUresult download(Device* device, const Driver* driver, CUstream stream,
     code = event_wait(driver, first.chunk->event);
     if (code == 0) memcpy(target + done, first.chunk->memory, first.bytes);
     device_step_in(device);
-    give_chunk(device, driver, first.chunk, stream, false);
+    give_chunk(device, driver, ring, first.chunk, stream, false);
     done += first.bytes;
     flying--;
     for (int k = 0; k < flying; k++) flights[k] = flights[k + 1];
   }
   // after an error the driver may still write to the chunks on their way
-  for (int k = 0; k < flying; k++) give_chunk(device, driver, flights[k].chunk, stream, true);
+  for (int k = 0; k < flying; k++) {
+    give_chunk(device, driver, ring, flights[k].chunk, stream, true);
+  }
   return code;
 }
 

@@ -10,6 +10,7 @@ import {
   findCuda,
   openCuda,
 } from "./cuda/mod.ts";
+import { readVariable } from "./cuda/host.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
 import { findNative, NativeEngine, type NativeOptions, type NativeSearch } from "./native/mod.ts";
 import { several } from "./several.ts";
@@ -128,11 +129,19 @@ function openNamed(name: string): Engine {
   return engine;
 }
 
+/** What the environment says that "auto" takes; read once. */
+let wish: string | null = null;
+
+/** The engine that "auto" takes: the environment's PAIRFOLD_DEVICE, else the best one found. */
+function best(): Engine {
+  wish ??= (typeof Deno === "undefined" ? null : readVariable("PAIRFOLD_DEVICE")) ?? "auto";
+  if (wish !== "auto") return openNamed(wish);
+  return searched().engine ?? searchedCompiler().engine ?? openNamed("wasm");
+}
+
 /** The engine of a device. Throws `PairfoldError` (device) for one that is not there. */
 export function engineOf(device: Device = "auto"): Engine {
-  if (device === "auto") {
-    return searched().engine ?? searchedCompiler().engine ?? openNamed("wasm");
-  }
+  if (device === "auto") return best();
   if (typeof device === "string") return openNamed(device);
   if (isList(device)) return several(device.map((one) => engineOf(one)));
   return remembered(device);
@@ -179,16 +188,22 @@ export function doctor(): string {
   const { engine: card, ...rest } = searched();
   const { found, engine: auto } = searchedCompiler();
   const wasm = openNamed("wasm");
+  const taken = best();
   const indented = (lines: readonly string[]): string[] =>
     lines.flatMap((line) => line.split("\n")).map((line) => `  ${line}`);
   const works = auto !== null && auto.failure === null;
   const reason = found.engine === null ? found.reason : auto?.failure ?? "";
+  const why = wish !== "auto"
+    ? "PAIRFOLD_DEVICE says so"
+    : card !== null
+    ? "a card is faster than the CPU"
+    : works
+    ? "compiled for this machine; short folds run on wasm"
+    : "it needs no permission, no compiler and no driver";
   return [
-    card !== null
-      ? `device "auto" takes ${card.name}: a card is faster than the CPU`
-      : works
-      ? `device "auto" takes native: compiled for this machine; short folds run on wasm`
-      : `device "auto" takes wasm: it needs no permission, no compiler and no driver`,
+    `device "auto" takes ${
+      wish === "auto" && card === null && !works ? "wasm" : taken.name
+    }: ${why}`,
     ...(card === null
       ? ["cuda: not available", ...indented(["reason" in rest ? rest.reason : ""])]
       : [card.name, ...indented(card.describe())]),

@@ -5,18 +5,10 @@
 import { PairfoldError } from "../error.ts";
 import { apply, build, type OpName } from "../formula/mod.ts";
 import { fold, type FoldChoices } from "../program/mod.ts";
-import { allocate, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { floatTypeOf, mergeInputs, parameterTerm, pointsTerm, type Term } from "./inputs.ts";
 import { foldInputs, Readable } from "./readable.ts";
-import {
-  axisOf,
-  type FoldAxis,
-  isVectorAxis,
-  Symbolic,
-  termOf,
-  type Value,
-  type VectorAxis,
-} from "./symbolic.ts";
+import { type FoldAxis, Symbolic, termOf, type Value, type VectorAxis } from "./symbolic.ts";
 import { position, sliceOf } from "./vectors.ts";
 
 /** A complex number. */
@@ -223,7 +215,7 @@ export abstract class ComplexOps<Real extends Symbolic> extends Readable {
    */
   sum(axis: FoldAxis, choices?: FoldChoices): Tensor;
   sum(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.#unary("complexSum");
+    if (this.isVectorAxis("sum", axis)) return this.#unary("complexSum");
     return this.#fold("sum", axis, choices);
   }
   /** Mean over an axis, as {@linkcode sum}; NaN over nothing. */
@@ -234,7 +226,14 @@ export abstract class ComplexOps<Real extends Symbolic> extends Readable {
   #fold(reduction: "sum" | "mean", axis: FoldAxis, choices: FoldChoices): Tensor {
     const dtype = floatTypeOf(reduction, this.inputs);
     const inputs = foldInputs(this.formula, this.inputs);
-    return fold({ ...inputs, axis: axisOf(reduction, axis), reduction, k: 1, dtype, choices })[0];
+    return fold({
+      ...inputs,
+      axis: this.foldAxis(reduction, axis),
+      reduction,
+      k: 1,
+      dtype,
+      choices,
+    })[0];
   }
 
   /** Σ_j this_ij · b_j for a tensor b of E complex components, pairs in [N, 2 E]. */
@@ -262,15 +261,8 @@ function part(op: string, t: Tensor, offset: 0 | 1): Tensor {
       `${op}: got shape [${t.shape}]; expected a last axis of even length (re and im in turn)`,
     );
   }
-  return new Tensor([...t.shape.slice(0, -1), pairs], t.dtype, {
-    resolve: async (control) => {
-      const data = await t.resolve(control);
-      const out = allocate(t.dtype, data.length / 2);
-      for (let k = 0; k < out.length; k++) out[k] = data[2 * k + offset];
-      return out;
-    },
-    explain: () => `${op} of: ${t.explain()}`,
-  });
+  const whole = t.shape.slice(0, -1).map(() => null);
+  return t.slice(...whole, { start: offset, step: 2 });
 }
 
 /**

@@ -2,14 +2,13 @@
 // tensors that gives deferred tensors, and remembers its calls for `vjp`.
 
 import { PairfoldError } from "../error.ts";
-import type { Axis, VariableNode } from "../formula/mod.ts";
+import type { Axis } from "../formula/mod.ts";
 import { variable } from "../formula/mod.ts";
-import { fold, type FoldChoices, type FoldRequest } from "../program/mod.ts";
+import { type Batch, fold, type FoldChoices, type FoldRequest, NO_BATCH } from "../program/mod.ts";
 import { type ReductionName, reductions } from "../reduction/mod.ts";
 import { type InputDeclaration, type KeopsFormula, readKeops, suggestion } from "../syntax/mod.ts";
-import { type Deferred, Tensor, tensor } from "../tensor/mod.ts";
-import { type GenredInput, inputTensor } from "./genred_inputs.ts";
-import { record } from "./tape.ts";
+import { broadcastShapes, type Deferred, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
+import { batchOf, type GenredInput, inputTensor } from "./genred_inputs.ts";
 
 /** KeOps' reductions with two results, in both spellings of its documentation. */
 export type KeopsPairs =
@@ -211,7 +210,8 @@ function rowsAlong(axis: Axis, plan: Plan, tensors: readonly Tensor[]): number {
   let first = 0;
   for (const [k, input] of plan.inputs.entries()) {
     if (input.variable.axis !== axis) continue;
-    const own = tensors[k].shape[0];
+    const { shape } = tensors[k];
+    const own = shape.length === 1 ? shape[0] : shape[shape.length - 2];
     if (rows !== null && rows !== own) {
       refuse(
         "shape",
@@ -225,11 +225,31 @@ function rowsAlong(axis: Axis, plan: Plan, tensors: readonly Tensor[]): number {
   return rows ?? 1;
 }
 
+/** The leading dims of all inputs, by slot, and what they broadcast to. */
+function batchOfAll(plan: Plan, tensors: readonly Tensor[]): Batch {
+  const of = new Map<number, readonly number[]>();
+  let shape: readonly number[] = [];
+  for (const [k, input] of plan.inputs.entries()) {
+    const own = batchOf(input, tensors[k]);
+    if (own.length === 0) continue;
+    of.set(input.variable.slot, own);
+    const common = broadcastShapes(shape, own);
+    if (common === null) {
+      refuse(
+        "shape",
+        `got batch dims [${own}] in input ${k} and [${shape}] before it; expected ones that ` +
+          "broadcast (equal, or 1)",
+      );
+    } else shape = common;
+  }
+  return of.size === 0 ? NO_BATCH : { shape, of };
+}
+
 /** KeOps gives index 0 to neighbours that are not there; ours is −1. */
-function padWithZero(indices: Tensor, k: number, columns: number): Tensor {
+function padWithZero(indices: Tensor, k: number, columns: number, batchRank: number): Tensor {
   const { shape, dtype } = indices;
   if (k <= columns) return indices;
-  const width = shape.slice(2).reduce((product, n) => product * n, 1);
+  const width = sizeOf(shape.slice(batchRank + 2));
   const deferred: Deferred = {
     resolve: async (control) => {
       const padded = (await indices.resolve(control)).slice();
@@ -257,6 +277,7 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
   const slots = new Map(numbers);
   inputs.forEach(({ variable: { slot } }, position) => slots.set(slot, tensors[position]));
   const { formula, weight, choices } = plan;
+  const batch = batchOfAll(plan, tensors);
   const request: FoldRequest = {
     formula,
     weight,
@@ -268,14 +289,13 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
     dtype,
     k,
     choices,
+    batch,
   };
   const outputs = fold(request);
   const { outputs: kinds, isList } = reductions[reduction];
-  const variables: VariableNode[] = inputs.map((input) => input.variable);
-  record({ request, variables, tensors, outputs });
   const columns = axis === "j" ? N : M;
   return outputs.map((t, slot) =>
-    isList && kinds[slot] === "index" ? padWithZero(t, k, columns) : t
+    isList && kinds[slot] === "index" ? padWithZero(t, k, columns, batch.shape.length) : t
   );
 }
 
@@ -291,7 +311,10 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
  * position by order. Nothing is evaluated as code.
  *
  * Inputs are tensors or nested arrays [rows, dim], flat typed arrays, and for Pm vectors and numbers;
- * their type is `dtype`.
+ * their type is `dtype`. They may have batch dims, [...batch, rows, dim] and for Pm [...batch, dim],
+ * which broadcast as NumPy's do and stand in front of the result's. (KeOps 2.3 takes them too, but
+ * inputs with fewer of them than others, and parameters beside points without any, give wrong
+ * results there or end the process.)
  *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, `dim` where vectors
  * do not fit, `shape` and `dtype` for options and inputs that do not.

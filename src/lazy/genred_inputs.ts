@@ -3,12 +3,12 @@
 import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import type { InputDeclaration } from "../syntax/mod.ts";
-import { sizeOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 
 /** What may stand for an input. */
 export type GenredInput = TensorLike | number;
 
-/** One input as a tensor: [rows, dim] for Vi and Vj, dim numbers for Pm. */
+/** One input as a tensor: [...batch, rows, dim] for Vi and Vj, [...batch, dim] for Pm. */
 export function inputTensor(
   { name, variable: { axis, dim } }: InputDeclaration,
   position: number,
@@ -29,15 +29,28 @@ export function inputTensor(
   if (t.dtype !== dtype) refuse("dtype", t.dtype, dtype);
   const { shape } = t;
   if (axis === "p") {
-    const isVector = shape.length <= 1 || (shape.length === 2 && shape[0] === 1);
-    if (!isVector || sizeOf(shape) !== dim) refuse("shape", `shape [${shape}]`, `[${dim}]`);
+    const isScalar = shape.length === 0 && dim === 1;
+    if (!isScalar && shape.at(-1) !== dim) {
+      refuse("shape", `shape [${shape}]`, `[${dim}] or [...batch, ${dim}]`);
+    }
     return t;
   }
   const isColumn = dim === 1 && shape.length === 1;
   const isEmpty = shape.length === 1 && shape[0] === 0;
-  const isMatrix = shape.length === 2 && shape[1] === dim;
-  if (!isColumn && !isEmpty && !isMatrix) refuse("shape", `shape [${shape}]`, `[rows, ${dim}]`);
+  const isMatrix = shape.length >= 2 && shape.at(-1) === dim;
+  if (!isColumn && !isEmpty && !isMatrix) {
+    refuse("shape", `shape [${shape}]`, `[rows, ${dim}] or [...batch, rows, ${dim}]`);
+  }
   return t;
+}
+
+/** The leading dims of an input. A parameter [1, dim] is a vector, as in KeOps. */
+export function batchOf(
+  { variable: { axis } }: InputDeclaration,
+  { shape }: Tensor,
+): readonly number[] {
+  if (axis !== "p") return shape.slice(0, -2);
+  return shape.length === 2 && shape[0] === 1 ? [] : shape.slice(0, -1);
 }
 
 /** A flat array, cut into rows where it can be. */

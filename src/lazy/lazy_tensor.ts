@@ -2,35 +2,41 @@
 // immediate and computes nothing; a reduction over an axis gives a deferred tensor. The methods
 // come from a chain of classes, one per kind of op:
 // Symbolic → Readable → ElementwiseOps → Functions → VectorOps → TensorOps → Derivatives →
-// Reductions → LazyTensor, and Symbolic → Readable → ComplexOps → ComplexLazyTensor.
+// Reductions → Solvable → LazyTensor, and Symbolic → Readable → ComplexOps → ComplexLazyTensor.
 
 import { type Axis, index } from "../formula/mod.ts";
 import type { TensorLike } from "../tensor/mod.ts";
 import { type ComplexNumber, ComplexOps, complexTermOf, requireEven } from "./complex.ts";
-import { NO_INPUTS, parameterTerm, pointsTerm, type Term } from "./inputs.ts";
-import { Reductions } from "./reductions.ts";
+import { NO_INPUTS, parametersTerm, pointsTerm, type Term } from "./inputs.ts";
+import { Solvable } from "./solvable.ts";
 import { termOf, type Value } from "./symbolic.ts";
 
 /**
  * A symbolic matrix of vectors, of shape [M, N, D]: entry (i, j) is a formula of row i of some
  * tensors, row j of others, and parameters. It is never stored. (KeOps' `LazyTensor`.)
  *
+ * Tensors may have batch dims in front, which broadcast as NumPy's do: the matrix is then one for
+ * each batch, [...batch, M, N, D], a reduction gives a tensor [...batch, M, D], and one kernel runs
+ * them all. Each batch's result has the bits that it would have alone.
+ *
  * Ops throw `PairfoldError`: `dim` for vectors that do not broadcast, `shape` for row counts that
- * disagree, `dtype` where float32 meets float64.
+ * disagree and for batch dims that do not broadcast, `dtype` where float32 meets float64.
  *
  * ```ts
- * import { Vi, Vj } from "pairfold";
+ * import { Pm, Vi, Vj } from "pairfold";
  * const x = [[0, 0, 0], [1, 0, 0]];
  * const y = [[0, 0, 1], [2, 0, 0], [0, 3, 0]];
  * const K = Vi(x).sqDist(Vj(y)).mul(-0.5).exp(); // [2, 3, 1], nothing computed
  * console.log(await K.sum("j").array()); // row sums, [2, 1]
+ * const scales = Pm([[1], [2], [4]]); // three parameters of dim 1
+ * console.log(Vi(x).sqDist(Vj(y)).mul(scales).sum("j").shape); // [ 3, 2, 1 ]
  * ```
  */
-export class LazyTensor extends Reductions {
+export class LazyTensor extends Solvable {
   /**
    * A symbolic matrix from anything that may stand beside one: numbers, vectors and tensors of rank
-   * 0 and 1 are parameters, tensors [M, 1, D] are points of i, [1, N, D] of j. (What KeOps'
-   * `LazyTensor(x)` does.)
+   * 0 and 1 are parameters, tensors [...batch, M, 1, D] are points of i, [...batch, 1, N, D] of j,
+   * [...batch, 1, 1, D] parameters. (What KeOps' `LazyTensor(x)` does.)
    *
    * ```ts
    * import { LazyTensor, tensor } from "pairfold";
@@ -98,8 +104,9 @@ const lazyOf = ({ formula, inputs }: Term): LazyTensor => new LazyTensor(formula
 /**
  * Points of the rows i: a symbolic matrix [M, 1, D] from a tensor or nested arrays [M, D], or from a
  * flat typed array with its dim. int32 tensors are indices, exact in comparisons. (KeOps' `Vi`.)
+ * From [...batch, M, D], a matrix [...batch, M, 1, D].
  *
- * Throws `PairfoldError`: `shape` unless the rank is 2, `dim` where the dim does not fit.
+ * Throws `PairfoldError`: `shape` unless the rank is 2 or more, `dim` where the dim does not fit.
  *
  * ```ts
  * import { tensor, Vi, Vj } from "pairfold";
@@ -118,10 +125,19 @@ export function Vj(data: TensorLike, dim?: number): LazyTensor {
 
 /**
  * A parameter, the same for all pairs: a number or a vector. Its value is no part of the compiled
- * kernel; a thousand values compile once. (KeOps' `Pm`.)
+ * kernel; a thousand values compile once. (KeOps' `Pm`.) From a tensor or nested arrays
+ * [...batch, D], a parameter for each batch: a matrix [...batch, 1, 1, D].
+ *
+ * Throws `PairfoldError` (shape) for a dim of 0.
+ *
+ * ```ts
+ * import { Pm, Vi, Vj } from "pairfold";
+ * const scale = Pm([[1], [10]]); // two batches
+ * console.log(await Vi([[1], [2]]).sub(Vj([[0], [3]])).mul(scale).sum("j").array()); // [2, 2, 1]
+ * ```
  */
 export function Pm(data: TensorLike | number): LazyTensor {
-  return lazyOf(parameterTerm(data));
+  return lazyOf(parametersTerm(data));
 }
 
 /** The global index of the row i, or the column j, as a symbolic scalar. */

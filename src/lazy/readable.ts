@@ -1,13 +1,12 @@
 // Symbolic matrices as numbers: whole, by rows, by blocks, under a guard for memory; and choosing
 // rows and columns, which stays symbolic.
 
-import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
-import { dense, type FoldChoices } from "../program/mod.ts";
-import { allocate, Tensor, tensor } from "../tensor/mod.ts";
+import { type Batch, dense, type FoldChoices, NO_BATCH } from "../program/mod.ts";
+import { sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
 import { floatTypeOf, type Input, type Inputs } from "./inputs.ts";
-import { axisOf, type FoldAxis, Symbolic } from "./symbolic.ts";
+import { type FoldAxis, Symbolic } from "./symbolic.ts";
 
 /** Some rows or columns: an index or several, negative ones counted from the end. */
 export type Indices = number | readonly number[] | Int32Array;
@@ -40,17 +39,10 @@ function positions(op: string, indices: Indices, axis: Axis, rows: number): Int3
   });
 }
 
-/** Rows of a tensor, in an order, once somebody reads them. */
-function gathered(t: Tensor, dim: number, at: Int32Array): Tensor {
-  const pick = (data: NumberArray): NumberArray => {
-    const out = allocate(t.dtype, at.length * dim);
-    at.forEach((row, k) => out.set(data.subarray(row * dim, (row + 1) * dim), k * dim));
-    return out;
-  };
-  return new Tensor([at.length, dim], t.dtype, {
-    resolve: async (control) => pick(await t.resolve(control)),
-    explain: () => `${at.length} rows of: ${t.explain()}`,
-  });
+/** Rows of a tensor, in an order, the same of every batch, once somebody reads them. */
+function gathered({ tensor: t, batch }: Input, dim: number, at: Int32Array): Tensor {
+  const rows = t.size / (sizeOf(batch) * dim);
+  return t.reshape(...batch, rows, dim).take(at, batch.length);
 }
 
 /** Symbolic matrices whose entries can be read. */
@@ -69,18 +61,18 @@ export abstract class Readable extends Symbolic {
    * ```
    */
   take(indices: Indices, axis: FoldAxis): this {
-    return this.#take("take", indices, axisOf("take", axis));
+    return this.#take("take", indices, this.foldAxis("take", axis));
   }
 
   #take(op: string, indices: Indices, axis: Axis): this {
-    const [M, N] = this.shape;
-    const at = positions(op, indices, axis, axis === "i" ? M : N);
+    const { M, N } = this.inputs;
+    const at = positions(op, indices, axis, (axis === "i" ? M : N) ?? 1);
     const byId = new Map<number, Input>();
     const taken = new Map<number, Tensor>();
     const place = tensor(at, [at.length, 1], { copy: false });
     const formula = transform(this.formula, (leaf) => {
       if (leaf.kind === "index" && leaf.axis === axis) {
-        byId.set(place.id, { tensor: place, isNumber: false });
+        byId.set(place.id, { tensor: place, isNumber: false, batch: [] });
         return variable(place.id, axis, 1, "index");
       }
       if (leaf.kind !== "variable") return leaf;
@@ -90,9 +82,9 @@ export abstract class Readable extends Symbolic {
         byId.set(leaf.slot, input);
         return leaf;
       }
-      const t = taken.get(leaf.slot) ?? gathered(input.tensor, leaf.dim, at);
+      const t = taken.get(leaf.slot) ?? gathered(input, leaf.dim, at);
       taken.set(leaf.slot, t);
-      byId.set(t.id, { tensor: t, isNumber: false });
+      byId.set(t.id, { ...input, tensor: t });
       return variable(t.id, axis, leaf.dim, leaf.number);
     });
     const rows = { [axis === "i" ? "M" : "N"]: at.length };
@@ -100,8 +92,8 @@ export abstract class Readable extends Symbolic {
   }
 
   /**
-   * All entries as a tensor [M, N, D] (complex ones interleaved, [M, N, 2 D]), computed by the
-   * engine of the folds. For looking at small matrices: reductions never need it.
+   * All entries as a tensor [...batch, M, N, D] (complex ones interleaved, [..., M, N, 2 D]),
+   * computed by the engine of the folds. For looking at small matrices: reductions never need it.
    *
    * Throws `PairfoldError` (memory) where it would take more than `maxBytes`, 1 GiB unless given.
    *
@@ -116,7 +108,7 @@ export abstract class Readable extends Symbolic {
   }
 
   /**
-   * Some rows as a tensor [k, N, D]; as {@linkcode dense} of {@linkcode take}.
+   * Some rows as a tensor [...batch, k, N, D]; as {@linkcode dense} of {@linkcode take}.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -128,20 +120,20 @@ export abstract class Readable extends Symbolic {
     return this.#dense("rows", this.#take("rows", i, "i"), options);
   }
 
-  /** Entries of some rows and some columns as a tensor [k, l, D]; as {@linkcode rows}. */
+  /** Entries of some rows and columns as a tensor [...batch, k, l, D]; as {@linkcode rows}. */
   block(i: Indices, j: Indices, options: DenseOptions = {}): Tensor {
     return this.#dense("block", this.#take("block", i, "i").#take("block", j, "j"), options);
   }
 
   #dense(op: string, matrix: Readable, { device, maxBytes = MAX_BYTES }: DenseOptions): Tensor {
     const { formula, inputs } = matrix;
-    const [M, N] = [inputs.M ?? 1, inputs.N ?? 1];
+    const shape = [...inputs.batch, inputs.M ?? 1, inputs.N ?? 1, formula.dim];
     const dtype = floatTypeOf(op, inputs);
-    const bytes = M * N * formula.dim * (dtype === "float32" ? 4 : 8);
+    const bytes = sizeOf(shape) * (dtype === "float32" ? 4 : 8);
     if (bytes > maxBytes) {
       throw new PairfoldError(
         "memory",
-        `${op}: [${M}, ${N}, ${formula.dim}] in ${dtype} takes ${bytesText(bytes)}; expected at ` +
+        `${op}: [${shape.join(", ")}] in ${dtype} takes ${bytesText(bytes)}; expected at ` +
           `most ${bytesText(maxBytes)} (rows and block read parts, maxBytes allows more)`,
       );
     }
@@ -153,7 +145,13 @@ export abstract class Readable extends Symbolic {
 export function foldInputs(
   formula: Node,
   inputs: Inputs,
-): { formula: Node; inputs: Map<number, Tensor>; M: number; N: number } {
-  const tensors = new Map([...inputs.byId].map(([id, input]) => [id, input.tensor]));
-  return { formula, inputs: tensors, M: inputs.M ?? 1, N: inputs.N ?? 1 };
+): { formula: Node; inputs: Map<number, Tensor>; M: number; N: number; batch: Batch } {
+  const tensors = new Map<number, Tensor>();
+  const of = new Map<number, readonly number[]>();
+  for (const [slot, { tensor, batch: own }] of inputs.byId) {
+    tensors.set(slot, tensor);
+    if (own.length > 0) of.set(slot, own);
+  }
+  const batch = inputs.batch.length === 0 ? NO_BATCH : { shape: inputs.batch, of };
+  return { formula, inputs: tensors, M: inputs.M ?? 1, N: inputs.N ?? 1, batch };
 }

@@ -11,19 +11,12 @@ import {
   shapeOf,
 } from "../program/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
-import { sizeOf, type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { reshaped, sizeOf, type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { Derivatives } from "./derivatives.ts";
 import type { Operand } from "./elementwise.ts";
 import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
 import { foldInputs } from "./readable.ts";
-import {
-  axisOf,
-  type FoldAxis,
-  isVectorAxis,
-  type Symbolic,
-  variableOf,
-  type VectorAxis,
-} from "./symbolic.ts";
+import { type FoldAxis, type Symbolic, variableOf, type VectorAxis } from "./symbolic.ts";
 
 /** What a fold may be told, beside its reduction and axis. */
 export interface ReduceOptions extends FoldChoices {
@@ -42,7 +35,10 @@ const WEIGHTED: Partial<Record<ReductionName, ReductionName>> = {
   maxSumShiftExp: "maxSumShiftExpWeight",
 };
 
-/** Reductions over rows i, columns j, or the vector. */
+/**
+ * Reductions over rows i, columns j, or the vector. Where tensors are said to have shapes [M, D] or
+ * [N, D], those of a matrix with batch dims have them in front: [...batch, M, D].
+ */
 export abstract class Reductions extends Derivatives {
   #request(
     reduction: ReductionName,
@@ -59,7 +55,7 @@ export abstract class Reductions extends Derivatives {
       ...foldInputs(this.formula, all),
       weight: second?.formula ?? null,
       reduction: second === null ? reduction : WEIGHTED[reduction] ?? reduction,
-      axis: axisOf(op, axis),
+      axis: this.foldAxis(op, axis),
       dtype: floatTypeOf(op, all),
       k,
       choices,
@@ -76,7 +72,7 @@ export abstract class Reductions extends Derivatives {
     axis: FoldAxis | VectorAxis,
     choices: FoldChoices,
   ): this | Tensor {
-    if (!isVectorAxis(axis)) return this.#reduce(reduction, axis, choices)[0];
+    if (!this.isVectorAxis(reduction, axis)) return this.#reduce(reduction, axis, choices)[0];
     const isTrue = this.ne(0);
     if (reduction === "count") return isTrue.sum("d");
     return reduction === "any" ? isTrue.max("d") : isTrue.min("d");
@@ -89,7 +85,7 @@ export abstract class Reductions extends Derivatives {
   /** Sum over an axis: a tensor [M, D] for "j", [N, D] for "i". */
   sum(axis: FoldAxis, choices?: FoldChoices): Tensor;
   sum(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.apply("sum");
+    if (this.isVectorAxis("sum", axis)) return this.apply("sum");
     return this.#reduce("sum", axis, choices)[0];
   }
   /** Mean along the vector; stays symbolic. */
@@ -97,12 +93,12 @@ export abstract class Reductions extends Derivatives {
   /** Mean over an axis; NaN over nothing. */
   mean(axis: FoldAxis, choices?: FoldChoices): Tensor;
   mean(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.sum("d").mul(1 / this.dim);
+    if (this.isVectorAxis("mean", axis)) return this.sum("d").mul(1 / this.dim);
     return this.#reduce("mean", axis, choices)[0];
   }
   /**
-   * Σ_j this_ij · b_j for a tensor b [N, E]: a tensor [M, max(D, E)]. A vector b [N] of numbers
-   * counts as [N, 1]. (KeOps' `@`.)
+   * Σ_j this_ij · b_j for a tensor b [...batch, N, E]: a tensor [...batch, M, max(D, E)]. A vector
+   * b [N] of numbers counts as [N, 1]. (KeOps' `@`.)
    */
   matmul(b: TensorLike, choices: FoldChoices = {}): Tensor {
     const t = given(b, this.dtype);
@@ -193,7 +189,7 @@ export abstract class Reductions extends Derivatives {
   /** Smallest value over an axis; NaN never wins. */
   min(axis: FoldAxis, choices?: FoldChoices): Tensor;
   min(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.apply("minOf");
+    if (this.isVectorAxis("min", axis)) return this.apply("minOf");
     return this.#reduce("min", axis, choices)[0];
   }
   /** Largest component of the vector; NaN never wins; stays symbolic. (KeOps' `Max`.) */
@@ -201,7 +197,7 @@ export abstract class Reductions extends Derivatives {
   /** Largest value over an axis; NaN never wins. */
   max(axis: FoldAxis, choices?: FoldChoices): Tensor;
   max(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.apply("maxOf");
+    if (this.isVectorAxis("max", axis)) return this.apply("maxOf");
     return this.#reduce("max", axis, choices)[0];
   }
   /** Index of the smallest component of the vector, as a scalar; stays symbolic. */
@@ -209,7 +205,7 @@ export abstract class Reductions extends Derivatives {
   /** Index of the smallest value, int32; ties go to the lower index, −1 where all are NaN. */
   argMin(axis: FoldAxis, choices?: FoldChoices): Tensor;
   argMin(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.apply("argMinOf");
+    if (this.isVectorAxis("argMin", axis)) return this.apply("argMinOf");
     return this.#reduce("argMin", axis, choices)[0];
   }
   /** Index of the largest component of the vector, as a scalar; stays symbolic. */
@@ -217,7 +213,7 @@ export abstract class Reductions extends Derivatives {
   /** Index of the largest value, int32; ties go to the lower index, −1 where all are NaN. */
   argMax(axis: FoldAxis, choices?: FoldChoices): Tensor;
   argMax(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
-    if (isVectorAxis(axis)) return this.apply("argMaxOf");
+    if (this.isVectorAxis("argMax", axis)) return this.apply("argMaxOf");
     return this.#reduce("argMax", axis, choices)[0];
   }
   /** Smallest value and its index, from one pass. */
@@ -252,8 +248,8 @@ export abstract class Reductions extends Derivatives {
 
   /**
    * Gradient of a reduction of this matrix with respect to one of its variables: a tensor of the
-   * variable's shape, (∂ reduction / ∂ v)ᵀ · cotangent. The cotangent is a tensor of the reduction's
-   * shape; default ones.
+   * variable's shape, (∂ reduction / ∂ v)ᵀ · cotangent, summed over batch dims along which v was
+   * broadcast. The cotangent is a tensor of the reduction's shape; default ones.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -270,7 +266,7 @@ export abstract class Reductions extends Derivatives {
     options: ReduceOptions = {},
   ): Tensor {
     const request = this.#request(reduction, axis, options, "vjp");
-    const shape = shapeOf(request, request.axis === "j" ? request.M : request.N);
+    const shape = shapeOf(request);
     const Ones = request.dtype === "float32" ? Float32Array : Float64Array;
     const g = cotangent === undefined
       ? tensor(new Ones(sizeOf(shape)).fill(1), shape, { copy: false })
@@ -287,7 +283,10 @@ export abstract class Reductions extends Derivatives {
         `vjp: got a cotangent of ${g.dtype}; expected ${request.dtype}`,
       );
     }
-    return foldGradient({ ...request, variable: variableOf("vjp", v), cotangent: g });
+    const variable = variableOf("vjp", v);
+    const gradient = foldGradient({ ...request, variable, cotangent: g });
+    const own = request.inputs.get(variable.slot);
+    return own === undefined ? gradient : reshaped(gradient, own.shape);
   }
 
   /**
@@ -309,10 +308,15 @@ export abstract class Reductions extends Derivatives {
     options: ReduceOptions = {},
   ): Tensor {
     const request = this.#request(reduction, axis, options, "jvp");
-    const tangents = directions.map(([v, tangent]) => ({
-      variable: variableOf("jvp", v),
-      tangent: given(tangent, request.dtype),
-    }));
+    const tangents = directions.map(([v, tangent]) => {
+      const variable = variableOf("jvp", v);
+      const t = given(tangent, request.dtype);
+      const own = request.inputs.get(variable.slot);
+      if (own === undefined || own.shape.join() !== t.shape.join()) return { variable, tangent: t };
+      const batch = request.batch?.of.get(variable.slot) ?? [];
+      const rows = t.size / sizeOf(batch) / variable.dim;
+      return { variable, tangent: reshaped(t, [...batch, rows, variable.dim]) };
+    });
     return foldDifferential({ ...request, tangents });
   }
 }

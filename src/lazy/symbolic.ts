@@ -12,7 +12,7 @@ import {
 } from "../formula/mod.ts";
 import type { NumberArray } from "../engine/mod.ts";
 import { transpose } from "../program/mod.ts";
-import { Tensor } from "../tensor/mod.ts";
+import { sizeOf, Tensor } from "../tensor/mod.ts";
 import {
   floatTypeOf,
   type Inputs,
@@ -24,16 +24,33 @@ import {
 } from "./inputs.ts";
 import { displayOf, type Shown, summaryOf, textOf } from "./show.ts";
 
-/** The axis that a reduction folds: rows i, columns j, as letters or as NumPy's 0 and 1. */
-export type FoldAxis = "i" | "j" | 0 | 1;
+/**
+ * The axis that a reduction folds: rows i, columns j, as letters or as NumPy counts the axes of the
+ * shape. From the end: −3 and −2; from the start, where there are no batch dims: 0 and 1.
+ */
+export type FoldAxis = "i" | "j" | 0 | 1 | -3 | -2;
 
 /** The vector axis of a symbolic matrix: its components. Reductions along it stay symbolic. */
 export type VectorAxis = "d" | 2 | -1;
 
+/** Letters and numbers of the three axes. */
+const AXES: ReadonlyMap<unknown, Axis | "d"> = new Map<unknown, Axis | "d">([
+  ["i", "i"],
+  ["j", "j"],
+  ["d", "d"],
+  [0, "i"],
+  [1, "j"],
+  [2, "d"],
+  [-3, "i"],
+  [-2, "j"],
+  [-1, "d"],
+]);
+
 /**
  * What may stand beside a symbolic matrix without being one: a number, a vector of numbers (both
- * parameters), a tensor. Tensors of rank 0 and 1 are parameters, [M, 1, D] are points of i and
- * [1, N, D] of j, as NumPy broadcasts them; rank 2 is ambiguous and wants `Vi` or `Vj`.
+ * parameters), a tensor. Tensors of rank 0 and 1 are parameters, [...batch, M, 1, D] are points of i,
+ * [...batch, 1, N, D] of j and [...batch, 1, 1, D] parameters, as NumPy broadcasts them; rank 2 is
+ * ambiguous and wants `Vi`, `Vj` or `Pm`.
  */
 export type Value = number | readonly number[] | NumberArray | Tensor;
 
@@ -45,18 +62,6 @@ const STRUCTURAL: Readonly<Record<string, ReadonlySet<unknown>>> = {
   add: new Set([1, -1]),
   sub: new Set([1, -1]),
 };
-
-/** The axis to fold, as a letter. */
-export function axisOf(op: string, axis: FoldAxis): Axis {
-  if (axis === "i" || axis === 0) return "i";
-  if (axis === "j" || axis === 1) return "j";
-  throw new PairfoldError("shape", `${op}: got axis ${String(axis)}; expected "i", "j", 0 or 1`);
-}
-
-/** Whether an axis is the vector's. */
-export function isVectorAxis(axis: FoldAxis | VectorAxis): axis is VectorAxis {
-  return axis === "d" || axis === 2 || axis === -1;
-}
 
 /** A symbolic matrix, or what may stand beside one, as a formula with its tensors. */
 export function termOf(op: string, x: Symbolic | Value): Term {
@@ -83,8 +88,9 @@ export function variableOf(op: string, v: Symbolic): VariableNode {
 
 /**
  * A matrix [M, N, D] of vectors that is a formula: entry (i, j) is computed from row i of some
- * tensors, row j of others, and parameters, when a reduction needs it. Base of
- * {@linkcode LazyTensor} and {@linkcode ComplexLazyTensor}.
+ * tensors, row j of others, and parameters, when a reduction needs it. Leading dims of the tensors
+ * make it many, [...batch, M, N, D]. Base of {@linkcode LazyTensor} and
+ * {@linkcode ComplexLazyTensor}.
  */
 export abstract class Symbolic implements Term {
   /** The formula; the slots of its variables are ids of tensors. */
@@ -100,9 +106,15 @@ export abstract class Symbolic implements Term {
     this.inputs = inputs;
   }
 
-  /** [M, N, D]; an axis without tensors counts 1. */
-  get shape(): readonly [M: number, N: number, D: number] {
-    return [this.inputs.M ?? 1, this.inputs.N ?? 1, this.dim];
+  /** [...batch, M, N, D]; an axis without tensors counts 1. */
+  get shape(): readonly [...batch: number[], M: number, N: number, D: number] {
+    const { batch, M, N } = this.inputs;
+    return [...batch, M ?? 1, N ?? 1, this.dim];
+  }
+
+  /** The leading dims: what those of its tensors broadcast to. (KeOps' `batchdims`.) */
+  get batchShape(): readonly number[] {
+    return this.inputs.batch;
   }
 
   /** Length of the vectors: D of the shape. (KeOps' `ndim`.) */
@@ -110,20 +122,42 @@ export abstract class Symbolic implements Term {
     return this.formula.dim;
   }
 
-  /** Number of axes, 3. */
+  /** Number of axes: 3 and the batch dims. */
   get ndim(): number {
-    return 3;
+    return this.shape.length;
   }
 
-  /** Number of entries that the matrix would have: M · N · D. */
+  /** Number of entries that the matrix would have: M · N · D for each batch. */
   get size(): number {
-    const [M, N, D] = this.shape;
-    return M * N * D;
+    return sizeOf(this.shape);
   }
 
   /** The float type of its tensors. */
   get dtype(): "float32" | "float64" {
     return floatTypeOf("dtype", this.inputs);
+  }
+
+  /** The axis to fold, as a letter. Throws `PairfoldError` (shape) for what is not one. */
+  protected foldAxis(op: string, axis: FoldAxis): Axis {
+    const found = this.#axis(op, axis);
+    if (found !== "d") return found;
+    throw new PairfoldError("shape", `${op}: got axis ${axis}, the vector's; expected "i" or "j"`);
+  }
+
+  /** Whether an axis is the vector's. Throws `PairfoldError` (shape) for what is no axis. */
+  protected isVectorAxis(op: string, axis: FoldAxis | VectorAxis): axis is VectorAxis {
+    return this.#axis(op, axis) === "d";
+  }
+
+  #axis(op: string, axis: FoldAxis | VectorAxis): Axis | "d" {
+    const found = AXES.get(axis);
+    const { length } = this.batchShape;
+    const isOfBatch = length > 0 && typeof axis === "number" && axis >= 0;
+    if (found !== undefined && !isOfBatch) return found;
+    const expected = length === 0
+      ? '"i", "j", 0 or 1, or "d" where a vector\'s may stand'
+      : `"i", "j", −3 or −2, for the first ${length} axes are batch dims`;
+    throw new PairfoldError("shape", `${op}: got axis ${String(axis)}; expected ${expected}`);
   }
 
   /** Another matrix of the same kind. */
@@ -155,7 +189,7 @@ export abstract class Symbolic implements Term {
   }
 
   /**
-   * The matrix with i and j exchanged, [N, M, D]; no tensor is touched. (KeOps' `t`, `T`.)
+   * The matrix with i and j exchanged, [...batch, N, M, D]; no tensor is touched. (KeOps' `t`, `T`.)
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -165,8 +199,9 @@ export abstract class Symbolic implements Term {
    * ```
    */
   transpose(): this {
-    const { byId, M, N } = this.inputs;
-    return this.derive({ formula: transpose(this.formula), inputs: { byId, M: N, N: M } });
+    const { M, N } = this.inputs;
+    const inputs = { ...this.inputs, M: N, N: M };
+    return this.derive({ formula: transpose(this.formula), inputs });
   }
 
   /** The transpose, as NumPy spells it. */

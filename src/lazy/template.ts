@@ -32,8 +32,8 @@ function templateOf(strings: TemplateStringsArray): Template {
  * Python's.
  *
  * Values in `${}` are symbolic matrices, and what may stand beside one: numbers, vectors and tensors
- * of rank 0 or 1 are parameters, so that a thousand numbers compile once; tensors [M, 1, D] are rows i
- * and [1, N, D] columns j. Where the language wants an integer
+ * of rank 0 or 1 are parameters, so that a thousand numbers compile once; tensors [...batch, M, 1, D]
+ * are rows i and [...batch, 1, N, D] columns j. Where the language wants an integer
  * (an exponent, a component) or a list of them, a number or an array stands for itself.
  *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, and what the

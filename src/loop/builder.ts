@@ -183,9 +183,14 @@ export class Builder {
   }
 
   /** Lanes where the mask fails store to the place that `size` tells, and count it up. */
-  append(unless: Value, size: LocalArray, parts: readonly ScatterPart[]): void {
+  append(
+    unless: Value,
+    size: LocalArray,
+    parts: readonly ScatterPart[],
+    skipsNaN = false,
+  ): void {
     this.#expect(unless.type === "mask" && size.type === this.integer, "append wants a mask");
-    this.#current.statements.push({ kind: "append", unless, size, parts });
+    this.#current.statements.push({ kind: "append", unless, skipsNaN, size, parts });
   }
 
   cell(name: string, type: Type = this.float): Cell {
@@ -216,13 +221,22 @@ export class Builder {
   }
 
   /** Runs `body` if any lane's mask holds (or if not all hold). */
-  when(test: "any" | "notAll", mask: Value, body: () => void): void {
+  when(test: "any" | "notAll", mask: Value, body: () => void, skipsNaN = false): void {
     this.#expect(mask.type === "mask", "when wants a mask");
     const inner = region("when");
     this.#open.push(inner);
     body();
     this.#open.pop();
-    this.#current.statements.push({ kind: "when", test, mask, body: inner });
+    this.#current.statements.push({ kind: "when", test, mask, body: inner, skipsNaN });
+  }
+
+  /**
+   * Runs `body` unless a bound keeps its place against a value (bound ≤ value, or value ≤ bound) in
+   * all lanes. Where the value is NaN the body may run, but must change nothing.
+   */
+  unless(keeps: Value, body: () => void): void {
+    this.#expect(keeps.kind === "operation" && keeps.operation === "le", "unless wants a ≤ b");
+    this.when("notAll", keeps, body, true);
   }
 
   #expect(condition: boolean, message: string): void {

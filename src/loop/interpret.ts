@@ -60,13 +60,26 @@ function refuse(): never {
   throw new PairfoldError("internal", "the uniform section has no integer operations");
 }
 
+type UniformInputs = readonly (ArrayLike<number> | null)[];
+type Interpreter = (inputs: UniformInputs, length: number) => Float64Array;
+
+/** What has been made ready: a launch of many batches runs one section as often. */
+const interpreters = new WeakMap<Region, Interpreter>();
+
 /** Computes the uniform record, in float64, from one row per input (null: not uniform). */
 export function interpretUniform(
   root: Region,
-  inputs: readonly (ArrayLike<number> | null)[],
+  inputs: UniformInputs,
   length: number,
 ): Float64Array {
-  const record = new Float64Array(length);
+  let interpreter = interpreters.get(root);
+  if (interpreter === undefined) interpreters.set(root, interpreter = interpreterOf(root));
+  return interpreter(inputs, length);
+}
+
+function interpreterOf(root: Region): Interpreter {
+  let inputs: UniformInputs = [];
+  let record = new Float64Array(0);
   const values = new Map<Value, number>();
   const cells = new Map<Cell, number>();
   const arrays = new Map<LocalArray, Float64Array>();
@@ -144,6 +157,12 @@ export function interpretUniform(
       }
     }
   };
-  run(root);
-  return record;
+  return (given, length) => {
+    inputs = given;
+    record = new Float64Array(length);
+    cells.clear();
+    arrays.clear();
+    run(root);
+    return record;
+  };
 }

@@ -173,6 +173,8 @@ export type Statement =
      */
     readonly kind: "append";
     readonly unless: Value;
+    /** The mask is a ≤ b of a bound and a pair's value: where that is NaN, it may be left out. */
+    readonly skipsNaN: boolean;
     readonly size: LocalArray;
     readonly parts: readonly ScatterPart[];
   }
@@ -187,6 +189,8 @@ export type Statement =
     readonly kind: "when";
     readonly test: "any" | "notAll";
     readonly mask: Value;
+    /** The mask is a ≤ b of a bound and a pair's value: where that is NaN, the body changes nothing. */
+    readonly skipsNaN: boolean;
     readonly body: Region;
     readonly otherwise?: Region;
   };

@@ -4,13 +4,23 @@ import {
   type Cell,
   type LocalArray,
   type Memory,
+  type Operation,
   type Region,
   region,
   type Statement,
+  type Type,
   type Value,
 } from "./ir.ts";
 import type { StateItem } from "./kernel.ts";
-import { guardedParts, isElementwise, splitByState } from "./state.ts";
+import { shifted } from "./place.ts";
+import {
+  type Branch,
+  type Guarded,
+  guardedParts,
+  isElementwise,
+  type IsState,
+  splitByState,
+} from "./state.ts";
 
 /** Gives each row its own cells and arrays; shared by all the regions of one kernel. */
 export class RowCopies {
@@ -57,11 +67,23 @@ export interface Replication {
   readonly columns?: number;
   /** Slots of a column's record. */
   readonly columnSlots?: number;
-  /**
-   * Whether the columns of a turn may be tested together: where none of them takes a branch that
-   * changes state, they stand side by side; else the turn runs column by column. Default true.
-   */
-  readonly together?: boolean;
+}
+
+/** A branch of a bound and a value of a pair: the best of several values answers for all of them. */
+interface Contest {
+  readonly bound: Value;
+  readonly value: Value;
+  readonly better: "pmin" | "pmax";
+}
+
+/** A branch that a NaN need not enter: pmin and pmax leave it out, or keep it and enter. */
+function contestOf({ mask, skipsNaN }: Branch, isState: IsState): Contest | null {
+  if (!skipsNaN || mask.kind !== "operation") return null;
+  const isBound = (value: Value): boolean => value.kind === "get" && isState(value.cell);
+  const [low, high] = mask.args;
+  if (isBound(low)) return { bound: low, value: high, better: "pmin" };
+  if (isBound(high)) return { bound: high, value: low, better: "pmax" };
+  return null;
 }
 
 /**
@@ -75,8 +97,8 @@ export function replicate(
   copies: RowCopies,
   replication: Replication = {},
 ): Region {
-  const { interleave = copies.rows, columns = 1, columnSlots = 0, together = true } = replication;
-  const isState = (place: Cell | LocalArray): boolean => copies.isState(place);
+  const { interleave = copies.rows, columns = 1, columnSlots = 0 } = replication;
+  const isState: IsState = (place) => copies.isState(place);
   const made = new Map<Value, Value[]>();
   const differs = new Map<Value, boolean>(); // between columns
   const slot = (value: Value, row: number, column: number): number =>
@@ -97,9 +119,8 @@ export function replicate(
         return { ...base, cell: copies.of(base.cell, row, column) };
       case "load": {
         const isColumn = base.memory.kind === "record" && base.memory.section === "column";
-        const offset = base.place.offset + (isColumn ? column * columnSlots : 0);
         const memory = memoryOf(base.memory, row, column);
-        return { ...base, memory, place: { ...base.place, offset } };
+        return { ...base, memory, place: shifted(base.place, isColumn ? column * columnSlots : 0) };
       }
       case "operation":
         return { ...base, args: base.args.map((a) => at(a, row, column)) };
@@ -229,26 +250,24 @@ export function replicate(
       return;
     }
     const mask = joined(s.test, rows.map((row) => at(s.mask, row, column)), to);
-    to.statements.push({ kind: "when", test: s.test, mask, body: perRow });
+    to.statements.push({ kind: "when", test: s.test, mask, body: perRow, skipsNaN: false });
+  };
+  /** A new operation beside its last operand. */
+  const operation = (
+    name: Operation,
+    args: readonly Value[],
+    type: Type,
+    to: Region,
+  ): Value => {
+    const { row, column } = args[args.length - 1];
+    const shape = { kind: "operation", operation: name, type, args, attribute: 0 } as const;
+    const value = { ...shape, perRow: true, row, column, id: copies.nextId(), region: to };
+    to.statements.push({ kind: "let", value });
+    return value;
   };
   /** One mask of several: a test of it asks whether the test of any of them says yes. */
   const joined = (test: "any" | "notAll", masks: readonly Value[], to: Region): Value =>
-    masks.reduce((a, b) => {
-      const value: Value = {
-        kind: "operation",
-        operation: test === "any" ? "maskOr" : "maskAnd",
-        type: "mask",
-        args: [a, b],
-        attribute: 0,
-        perRow: true,
-        row: 0,
-        column: b.column,
-        id: copies.nextId(),
-        region: to,
-      };
-      to.statements.push({ kind: "let", value });
-      return value;
-    });
+    masks.reduce((a, b) => operation(test === "any" ? "maskOr" : "maskAnd", [a, b], "mask", to));
   const copyRegion = (
     from: Region,
     rows: readonly number[],
@@ -281,21 +300,50 @@ export function replicate(
   };
   const rows = replication.rows ?? Array.from({ length: copies.rows }, (_, row) => row);
   const turn = Array.from({ length: columns }, (_, column) => column);
-  const guarded = together && columns > 1 && interleave >= copies.rows
-    ? guardedParts(root, isState)
-    : null;
-  const to = region(root.kind);
-  if (guarded !== null) {
-    const { before, test, masks, after } = guarded;
-    for (const s of before) copyStatement(s, rows, turn, to);
-    const all = masks.flatMap((mask) =>
-      turn.flatMap((column) => rows.map((row) => at(mask, row, column)))
-    );
-    const mask = joined(test, all, to);
+  /** One test for all rows and columns of a turn: side by side where it says no, else in order. */
+  const copyGuarded = ({ before, branches, after }: Guarded, to: Region): void => {
+    const [{ test }] = branches;
+    const contests = branches.map((branch) => contestOf(branch, isState));
+    const decided = new Set(branches.filter((_, k) => contests[k] !== null).map((b) => b.mask));
+    const bests = contests.map((): Value[] => []); // by row
+    const meet = ({ value, better }: Contest, best: Value[], columns: readonly number[]): void => {
+      for (const column of columns) {
+        for (const row of rows) {
+          const next = at(value, row, column);
+          best[row] = best[row] === undefined
+            ? next
+            : operation(better, [best[row], next], value.type, to);
+        }
+      }
+    };
+    // where nothing waits for the other columns, one after another takes fewer registers
+    for (const columns of after.length === 0 ? turn.map((column) => [column]) : [turn]) {
+      for (const s of before) {
+        if (s.kind !== "let" || !decided.has(s.value)) copyStatement(s, rows, columns, to);
+      }
+      contests.forEach((contest, k) => contest !== null && meet(contest, bests[k], columns));
+    }
+    const masks = branches.flatMap(({ mask }, k) => {
+      const contest = contests[k];
+      if (contest === null) {
+        return turn.flatMap((column) => rows.map((row) => at(mask, row, column)));
+      }
+      return rows.map((row) => {
+        const sides = [at(contest.bound, row, 0), bests[k][row]];
+        return operation("le", contest.better === "pmin" ? sides : sides.reverse(), "mask", to);
+      });
+    });
+    const mask = joined(test, masks, to);
     const otherwise = region("when");
     copyAll(after, rows, turn, otherwise);
-    const body = replicate(root, copies, { ...replication, together: false });
-    to.statements.push({ kind: "when", test, mask, body, otherwise });
+    const body = region("when");
+    copyAll(root.statements, rows, turn, body);
+    to.statements.push({ kind: "when", test, mask, body, otherwise, skipsNaN: false });
+  };
+  const guarded = columns > 1 && interleave >= copies.rows ? guardedParts(root, isState) : null;
+  const to = region(root.kind);
+  if (guarded !== null) {
+    copyGuarded(guarded, to);
     return to;
   }
   for (let start = 0; start < rows.length; start += interleave) {

@@ -136,12 +136,19 @@ function moveLoads(early: readonly Statement[], strands: Statement[][]): Stateme
   });
 }
 
+/** A branch, or an append, which is one inside. */
+export type Branch = Pick<Statement & { readonly kind: "when" }, "test" | "mask" | "skipsNaN">;
+
+function branchOf(s: Statement): Branch | null {
+  if (s.kind === "when") return s;
+  return s.kind === "append" ? { test: "notAll", mask: s.unless, skipsNaN: s.skipsNaN } : null;
+}
+
 /** A region whose branches are all known before anything is remembered. */
 export interface Guarded {
   /** What the masks need. */
   readonly before: readonly Statement[];
-  readonly test: "any" | "notAll";
-  readonly masks: readonly Value[];
+  readonly branches: readonly Branch[];
   /** What runs where no branch is taken, the reads of state that it changes last. */
   readonly after: readonly Statement[];
 }
@@ -152,19 +159,16 @@ export interface Guarded {
  */
 export function guardedParts(root: Region, isState: IsState): Guarded | null {
   const written = new Set<Cell | LocalArray>();
-  const masks: Value[] = [];
-  const tests = new Set<"any" | "notAll">();
+  const branches: Branch[] = [];
   for (const s of root.statements) {
     if (s.kind === "for" && touchesState(s, isState)) return null;
     if (s.kind === "set" && isState(s.cell)) written.add(s.cell);
     if (s.kind === "store" && s.memory.kind === "array") written.add(s.memory.array);
     if (s.kind === "scatter") { for (const { array } of s.parts) written.add(array); }
-    if (s.kind !== "when") continue;
-    masks.push(s.mask);
-    tests.add(s.test);
+    const branch = branchOf(s);
+    if (branch !== null) branches.push(branch);
   }
-  const [test] = tests;
-  if (tests.size !== 1) return null;
+  if (new Set(branches.map(({ test }) => test)).size !== 1) return null;
   const late = new Set<Value>();
   const readsWritten = (value: Value): boolean => {
     switch (value.kind) {
@@ -181,20 +185,19 @@ export function guardedParts(root: Region, isState: IsState): Guarded | null {
   const early: Statement[] = [];
   const rest: Statement[] = [];
   for (const s of root.statements) {
-    if (s.kind === "when") continue;
+    if (branchOf(s) !== null) continue;
     if (s.kind === "let" && readsWritten(s.value)) late.add(s.value);
     const isLate = s.kind === "let" ? late.has(s.value) : s.kind !== "for" &&
       ([...reads(s)].some((value) => late.has(value)) || touchesState(s, isState));
     if (isLate && s.kind === "set") written.add(s.cell);
     (isLate ? rest : early).push(s);
   }
-  if (masks.some((mask) => late.has(mask))) return null;
-  const wanted = new Set(masks);
+  if (branches.some(({ mask }) => late.has(mask))) return null;
+  const wanted = new Set(branches.map(({ mask }) => mask));
   const last = early.findLastIndex((s) => s.kind === "let" && wanted.has(s.value));
   return {
     before: early.slice(0, last + 1),
-    test,
-    masks,
+    branches,
     after: [...early.slice(last + 1), ...rest],
   };
 }

@@ -2,9 +2,11 @@
 
 import { differential } from "../autodiff/mod.ts";
 import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
-import { reshaped, type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { NO_BATCH } from "./batch.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { fold, type FoldRequest, shapeOf } from "./fold.ts";
+import { reshape } from "./linear.ts";
 
 /** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */
 export interface Tangent {
@@ -15,6 +17,8 @@ export interface Tangent {
 /** A fold and the directions in which its variables move; those that are not named stay. */
 export interface DifferentialRequest extends FoldRequest {
   readonly tangents: readonly Tangent[];
+  /** What the fold gave, where that is known. */
+  readonly outputs?: readonly Tensor[];
 }
 
 /**
@@ -24,15 +28,17 @@ export interface DifferentialRequest extends FoldRequest {
  * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a tangent
  * that does not fit.
  */
-export function foldDifferential(request: DifferentialRequest): Tensor {
-  const { formula, weight = null, axis, M, N } = request;
-  const { derivatives, context, inputs, asVariable } = rulesOf("diff", request);
-  const rows = axis === "j" ? M : N;
-  const shape = shapeOf(request, rows);
-  const directions = request.tangents.map(({ variable: v, tangent }) => {
-    const expected = [v.axis === "i" ? M : v.axis === "j" ? N : 1, v.dim];
-    checkPart("tangent", request, tangent, expected);
-    return { v, direction: asVariable(tangent, v.axis) };
+export function foldDifferential(
+  { outputs, tangents, ...request }: DifferentialRequest,
+): Tensor {
+  const { formula, weight = null, M, N } = request;
+  const { derivatives, context, inputs, batch, asVariable } = rulesOf("diff", request, outputs);
+  const shape = shapeOf(request);
+  const directions = tangents.map(({ variable: v, tangent }) => {
+    const own = (request.batch ?? NO_BATCH).of.get(v.slot) ?? [];
+    const rows = v.axis === "i" ? [M] : v.axis === "j" ? [N] : [1];
+    checkPart("tangent", request, tangent, [...own, ...rows, v.dim], own.length + 1);
+    return { v, direction: asVariable(tangent, { axis: v.axis, batch: own, dim: v.dim }) };
   });
   const along = (part: Node): Node => {
     const parts = directions.map(({ v, direction }) => differential(part, v, direction));
@@ -48,9 +54,10 @@ export function foldDifferential(request: DifferentialRequest): Tensor {
     formula: rule,
     weight: null,
     inputs,
+    batch,
     reduction: "sum",
     k: 1,
   } as const;
   const [sums] = fold(sumOf);
-  return reshaped(sums, shape);
+  return reshape(sums, shape);
 }

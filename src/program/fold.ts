@@ -7,7 +7,6 @@ import {
   type Held,
   isDeviceArray,
   type RunControl,
-  type Segment,
 } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import {
@@ -33,11 +32,23 @@ import {
   type DType,
   freeLostCopies,
   freeSpareCopies,
+  type Origin,
   SharedRun,
+  sizeOf,
   storageOf,
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
+import {
+  type Batch,
+  type BatchedFold,
+  type BatchedInput,
+  NO_BATCH,
+  type Rectangle,
+  segmentsOf,
+} from "./batch.ts";
+import { buildOn, isLong, shorten } from "./origins.ts";
+import { isTraced, record, type Rule } from "./trace.ts";
 
 /** What a user may choose about one fold. */
 export interface FoldChoices {
@@ -65,14 +76,13 @@ export interface FoldRequest {
   readonly dtype: "float32" | "float64";
   readonly k: number;
   readonly choices: FoldChoices;
-  /** Rectangles of pairs to fold instead of all, rows being those of the kept axis. */
+  /** Leading dims; default none. M and N are those of one batch. */
+  readonly batch?: Batch;
+  /** Rectangles of pairs to fold in each batch, not all, rows being those of the kept axis. */
   readonly segments?: readonly Rectangle[];
-  /** Rows of the outputs; default those of the kept axis. */
+  /** Rows of the outputs of each batch; default those of the kept axis. */
   readonly outputRows?: number;
 }
-
-/** Rows × columns that are folded together, and the output row that its row 0 is written to. */
-export type Rectangle = Omit<Segment, "offsets">;
 
 /** Exchanges i and j, so that the folded axis is j. */
 export function transpose(formula: Node): Node {
@@ -89,6 +99,8 @@ interface Canonical {
   readonly formula: Node;
   readonly weight: Node | null;
   readonly variables: readonly VariableNode[];
+  /** The slots that the variables had, and their tensors. */
+  readonly slots: readonly number[];
   readonly tensors: readonly Tensor[];
 }
 
@@ -98,21 +110,24 @@ function canonicalise(
   weight: Node | null,
   inputs: ReadonlyMap<number, Tensor>,
 ): Canonical {
-  const slots = new Map<Node, VariableNode>();
+  const renamed = new Map<Node, VariableNode>();
+  const slots: number[] = [];
   const tensors: Tensor[] = [];
   const roots = weight === null ? [formula] : [formula, weight];
   for (const node of topological(...roots)) {
     if (node.kind !== "variable") continue;
     const input = inputs.get(node.slot);
     if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
-    slots.set(node, variable(slots.size, node.axis, node.dim, node.number));
+    renamed.set(node, variable(slots.length, node.axis, node.dim, node.number));
+    slots.push(node.slot);
     tensors.push(input);
   }
-  const renumber = (root: Node): Node => transform(root, (leaf) => slots.get(leaf) ?? leaf);
+  const renumber = (root: Node): Node => transform(root, (leaf) => renamed.get(leaf) ?? leaf);
   return {
     formula: renumber(formula),
     weight: weight === null ? null : renumber(weight),
-    variables: [...slots.values()],
+    variables: [...renamed.values()],
+    slots,
     tensors,
   };
 }
@@ -147,23 +162,24 @@ function kernelOf(fold: Fold, math: MathFunctions): Kernel {
 const FLOATS = { float32: "f32", float64: "f64" } as const;
 
 /** One run of a fold, shared by all that read its outputs. */
-class FoldRun {
+class FoldRun implements Origin {
   readonly #engine: Engine;
   readonly #fold: Fold;
   readonly #kernel: Kernel;
   readonly #rows: number;
   readonly #columns: number;
-  readonly #segments: readonly Rectangle[];
+  readonly #batched: BatchedFold;
   readonly #lengths: readonly number[];
   #tensors: readonly Tensor[];
   /** What gets the results. */
   #outputs: readonly TensorStorage[];
   #running: SharedRun<void> | null = null;
+  readonly depth: number;
 
-  constructor(request: FoldRequest) {
+  constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     const { axis, M, N, choices, reduction, k } = request;
     const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
-    const { formula, weight, variables, tensors } = canonicalise(
+    const { formula, weight, variables, slots, tensors } = canonicalise(
       orient(request.formula),
       request.weight ? orient(request.weight) : null,
       request.inputs,
@@ -193,13 +209,34 @@ class FoldRun {
     this.#kernel = kernelOf(this.#fold, this.#engine.math);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
-    const all = { i0: 0, i1: this.#rows, j0: 0, j1: this.#columns, output: 0 };
-    this.#segments = request.segments ?? [all];
-    const outputRows = request.outputRows ?? this.#rows;
-    this.#lengths = this.#kernel.outputs.map((o) => o.dim * outputRows);
-    this.#outputs = this.#kernel.outputs.map(() =>
-      new TensorStorage((control) => this.#join(control), () => this.explain())
-    );
+    const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
+    const tableRows = { row: this.#rows, column: this.#columns, uniform: 1 } as const;
+    this.#batched = {
+      rows: this.#rows,
+      columns: this.#columns,
+      batch: batch.shape,
+      inputs: this.#kernel.inputs.map(({ axis }, k): BatchedInput => ({
+        slot: slots[k],
+        axis,
+        rows: tableRows[axis],
+        batch: batch.of.get(slots[k]) ?? [],
+      })),
+      parts: segments === undefined ? null : { rectangles: segments, outputRows },
+      usesRowIndex: topological(...(weight === null ? [formula] : [formula, weight]))
+        .some((node) => node.kind === "index" && node.axis === "i"),
+    };
+    const rowsOfAll = outputRows * sizeOf(batch.shape);
+    this.#lengths = this.#kernel.outputs.map((o) => o.dim * rowsOfAll);
+    this.depth = buildOn(this.needs);
+    this.#outputs = outputs ??
+      this.#kernel.outputs.map(() =>
+        new TensorStorage((control) => this.join(control), () => this.explain(), this)
+      );
+  }
+
+  /** The storages of its inputs, as long as it has not run. */
+  get needs(): readonly TensorStorage[] {
+    return this.#tensors.map(storageOf);
   }
 
   /** The storage of each output. */
@@ -208,13 +245,14 @@ class FoldRun {
   }
 
   explain(): string {
-    const program = this.#engine.compile(this.#kernel, this.#rows, this.#columns);
+    const { rows } = segmentsOf(this.#batched);
+    const program = this.#engine.compile(this.#kernel, rows, this.#columns);
     const { target, schedule, source } = program.explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
       `formula   ${reduction} over the folded axis of ${print(formula)}`,
       ...(weight ? [`weight    ${print(weight)}`] : []),
-      `size      ${this.#rows} rows, ${this.#columns} columns, ${float}`,
+      `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
       "",
@@ -226,8 +264,13 @@ class FoldRun {
     ].join("\n");
   }
 
+  #batches(): string {
+    const { batch } = this.#batched;
+    return batch.length === 0 ? "" : `batches of shape [${batch}], each of `;
+  }
+
   /** Runs the fold, or joins the run that goes on. */
-  #join(control: RunControl): Promise<void> {
+  join(control: RunControl): Promise<void> {
     if (this.#running === null || this.#running.isLost) {
       this.#running = new SharedRun((shared) => this.#run(shared));
     }
@@ -243,6 +286,7 @@ class FoldRun {
         storage.enter();
         used.push(storage);
       }
+      if (isLong(this)) await shorten(this, control);
       while (results === null) {
         try {
           results = await this.#launch(used, control);
@@ -276,9 +320,8 @@ class FoldRun {
       const isUniform = descriptions[slot].axis === "uniform";
       inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
     }
-    const program = engine.compile(this.#kernel, this.#rows, this.#columns);
-    const offsets = descriptions.map(() => 0);
-    const segments = this.#segments.map((rectangle) => ({ ...rectangle, offsets }));
+    const { segments, rows } = segmentsOf(this.#batched);
+    const program = engine.compile(this.#kernel, rows, this.#columns);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -294,19 +337,66 @@ class FoldRun {
   }
 }
 
-/** Shape of each output of a fold with so many rows. */
-export function shapeOf({ reduction, formula, weight, k }: FoldRequest, rows: number): number[] {
-  return resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0);
+/** Runs a fold whose results belong to storages that are there already. */
+export function foldInto(
+  request: FoldRequest,
+  outputs: readonly TensorStorage[],
+  control: RunControl,
+): Promise<void> {
+  return new FoldRun(request, outputs).join(control);
+}
+
+/** Shape of each output of a fold; rows are those of the kept axis unless the request says. */
+export function shapeOf(request: FoldRequest): number[] {
+  const { reduction, formula, weight, k, axis, M, N, batch = NO_BATCH } = request;
+  const rows = request.outputRows ?? (axis === "j" ? M : N);
+  return [...batch.shape, ...resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0)];
+}
+
+/** Says how a fold is differentiated. */
+export type FoldRule = (
+  request: FoldRequest,
+  variables: readonly VariableNode[],
+  outputs: readonly Tensor[],
+) => Rule;
+
+let ruleOfFolds: FoldRule | null = null;
+
+/** Derivatives of folds are folds again, so that their rule comes from a file after this one. */
+export function provideFoldRule(rule: FoldRule): void {
+  ruleOfFolds = rule;
 }
 
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
   const run = new FoldRun(request);
-  const { reduction, axis, M, N, dtype } = request;
-  const shape = shapeOf(request, request.outputRows ?? (axis === "j" ? M : N));
+  const { reduction, dtype } = request;
+  const shape = shapeOf(request);
   const { outputs } = run;
-  return reductions[reduction].outputs.map((number, slot) => {
+  const results = reductions[reduction].outputs.map((number, slot) => {
     const outputType: DType = number === "index" ? "int32" : dtype;
     return new Tensor(shape, outputType, outputs[slot]);
+  });
+  noteFold(request, results);
+  return results;
+}
+
+/** Tells those who watch an input. */
+function noteFold(request: FoldRequest, outputs: readonly Tensor[]): void {
+  const { formula, weight, inputs } = request;
+  if (!isTraced(inputs.values())) return;
+  const variables: VariableNode[] = [];
+  const tensors: Tensor[] = [];
+  for (const node of topological(...weight ? [formula, weight] : [formula])) {
+    const t = node.kind === "variable" ? inputs.get(node.slot) : undefined;
+    if (node.kind !== "variable" || t === undefined || t.dtype === "int32") continue;
+    variables.push(node);
+    tensors.push(t);
+  }
+  record(tensors, outputs, () => {
+    if (ruleOfFolds !== null && request.segments === undefined) {
+      return ruleOfFolds(request, variables, outputs);
+    }
+    throw new PairfoldError("internal", "a fold over rectangles has no derivative of its own");
   });
 }

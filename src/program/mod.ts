@@ -1,6 +1,28 @@
-// The deferred graph of tensors: folds, their gradients and their differentials.
+// Programs of tensors: deferred folds and tensor operations, and derivatives through both.
 
+import "./fold_rule.ts";
+
+export { type Batch, NO_BATCH } from "./batch.ts";
 export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
+export { elementwise, type TensorOperand } from "./elementwise.ts";
 export { fold, type FoldChoices, type FoldRequest, shapeOf, transpose } from "./fold.ts";
-export { foldGradient, type GradientRequest } from "./gradient.ts";
+export { foldGradient, foldGradients, type GradientRequest } from "./gradient.ts";
+export { take, type TensorIndices } from "./gather.ts";
+export { alias, broadcastTo, reshape } from "./linear.ts";
+export { concatenate, stack } from "./movement.ts";
+export { matmul, where } from "./operations.ts";
+export { isTraced, record, type Rule } from "./trace.ts";
+export {
+  grad,
+  type Gradients,
+  type GradOptions,
+  hvp,
+  jvp,
+  likeTensor,
+  pulled,
+  stopGradient,
+  valueAndGrad,
+  watched,
+} from "./transforms.ts";
+export { sumToSize } from "./sum_to_size.ts";

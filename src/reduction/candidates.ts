@@ -91,16 +91,17 @@ class Candidates {
     this.#threshold.set(b, ONLY, b.constant(NaN));
   }
 
-  /** Appends the value of a later column wherever it may be among the K smallest, and NaN. */
+  /** Appends the value of a later column wherever it may be among the K smallest, perhaps NaN. */
   offer(b: Builder, value: Value, index: Value): void {
-    this.#append(b, b.le(this.#threshold.get(b, ONLY), value), value, index);
+    this.#append(b, b.le(this.#threshold.get(b, ONLY), value), value, index, true);
   }
 
-  #append(b: Builder, unless: Value, value: Value, index: Value): void {
-    b.append(unless, arrayOf(this.#size), [
+  #append(b: Builder, unless: Value, value: Value, index: Value, skipsNaN = false): void {
+    const parts = [
       { array: arrayOf(this.#values), value },
       { array: arrayOf(this.#indices), value: index },
-    ]);
+    ];
+    b.append(unless, arrayOf(this.#size), parts, skipsNaN);
   }
 
   #eachPlace(b: Builder, count: number, body: (value: Value, at: Place) => void): void {

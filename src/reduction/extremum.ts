@@ -53,7 +53,7 @@ export class ExtremumFolding implements Folding {
 
   accumulate(b: Builder, each: EachComponent): void {
     each((at, value) => {
-      b.when("notAll", this.#keeps(b, this.#best.get(b, at), value), () => {
+      b.unless(this.#keeps(b, this.#best.get(b, at), value), () => {
         const best = this.#best.get(b, at);
         const takes = this.#offer(b, best, value);
         this.#best.set(b, at, b.select(takes, value, best));

@@ -54,7 +54,7 @@ export class LongVectorsFolding implements Folding {
     const worst = this.#values[this.#values.length - 1];
     each((at, value) => {
       const keeps = b.le(worst.get(b, at), value);
-      b.when("notAll", keeps, () => this.#insert(b, at, value, b.index("column")));
+      b.unless(keeps, () => this.#insert(b, at, value, b.index("column")));
     });
   }
   combine(b: Builder, incoming: Folding): void {

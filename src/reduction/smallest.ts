@@ -51,7 +51,7 @@ class SmallestFolding implements Folding {
   accumulate(b: Builder, each: EachComponent): void {
     each((at, value) => {
       const keeps = b.le(this.#worst.get(b, at), value);
-      b.when("notAll", keeps, () => {
+      b.unless(keeps, () => {
         const list = this.#lists[at.offset];
         list.insert(b, value, b.index("column"));
         this.#worst.set(b, at, list.last(b));

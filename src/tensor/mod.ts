@@ -1,18 +1,45 @@
 // Tensors, dtypes and shapes.
 
+export { broadcastShapes, broadcastStrides } from "./broadcast.ts";
 export { escapeHtml, previewOf } from "./display.ts";
 export type { DType } from "../engine/engine.ts";
 export { allocate, dtypeOf } from "../engine/host.ts";
+export {
+  type NormalOptions,
+  randomNormal,
+  type RandomOptions,
+  randomUniform,
+  type UniformOptions,
+} from "./random.ts";
 export { SharedRun } from "./shared_run.ts";
-export { freeLostCopies, freeSpareCopies, TensorStorage } from "./storage.ts";
+export { freeLostCopies, freeSpareCopies, type Origin, TensorStorage } from "./storage.ts";
 export {
   type Deferred,
-  type NestedNumbers,
   type ReadOptions,
   reshaped,
-  sizeOf,
   storageOf,
   Tensor,
   tensor,
   type TensorLike,
 } from "./tensor.ts";
+export { arange, type CreateOptions, eye, full, linspace, ones, zeros } from "./create.ts";
+export { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
+export { type Axes, type AxisOptions, TensorMethods } from "./methods.ts";
+export {
+  type AxisReduction,
+  type IndicesOf,
+  type NestedNumbers,
+  type OperandOf,
+  type Operations,
+  provideOperations,
+  type Slice,
+} from "./operations.ts";
+export {
+  axesFrom,
+  axisFrom,
+  broadcastedShape,
+  checkedShape,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from "./shapes.ts";

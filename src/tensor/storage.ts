@@ -9,13 +9,24 @@ import { SharedRun } from "./shared_run.ts";
 /** Computes numbers and has the storage `receive` them before it resolves. */
 export type Compute = (control: RunControl) => Promise<void>;
 
+/** How numbers come about, for what looks through deferred tensors; gone once they are there. */
+export interface Origin {
+  /** What they are computed from. */
+  readonly needs: readonly TensorStorage[];
+  /** The length of the longest chain of origins that leads here. */
+  readonly depth: number;
+}
+
 const NONE: Map<Engine, Copy> = new Map();
 
 /** Numbers of one tensor, or of several that differ in shape alone. */
 export class TensorStorage {
+  /** How many deferred computations were built on it. */
+  readers = 0;
   /** What was, or will be, computed. */
   readonly explain: () => string;
   #compute: Compute | null = null;
+  #origin: Origin | null = null;
   #host: NumberArray | null = null;
   /** Copies in engines' memory; most tensors on the host never have any. */
   #copies: Map<Engine, Copy> = NONE;
@@ -25,8 +36,9 @@ export class TensorStorage {
   /** Whether copies are to go once nobody uses them. */
   #isReleased = false;
 
-  constructor(source: Held | Compute, explain: () => string) {
+  constructor(source: Held | Compute, explain: () => string, origin: Origin | null = null) {
     this.explain = explain;
+    this.#origin = origin;
     if (typeof source === "function") this.#compute = source;
     else this.receive(source);
   }
@@ -39,6 +51,11 @@ export class TensorStorage {
   /** Whether the numbers were given up. */
   get isGone(): boolean {
     return this.#isGone;
+  }
+
+  /** What will be computed, where that can be looked through; null once the numbers are there. */
+  get origin(): Origin | null {
+    return this.#origin;
   }
 
   /** The numbers where they stand on the host, not a copy. */
@@ -56,11 +73,22 @@ export class TensorStorage {
     const isWanted = !this.isComputed && (!this.#isGone || this.#users > 0);
     if (isWanted) {
       this.#compute = null;
+      this.#origin = null;
       if (isDeviceArray(held)) this.#keep(held);
       else this.#host = held;
     } else if (isDeviceArray(held) && this.#copies.get(held.engine)?.array !== held) {
       held.dispose();
     }
+  }
+
+  /** Throws `PairfoldError` (device) if the numbers were given up. */
+  check(title = "a tensor"): void {
+    if (!this.#isGone) return;
+    throw new PairfoldError(
+      "device",
+      `${title} was disposed of before its numbers were read; expected one that is kept until ` +
+        "what reads it has run",
+    );
   }
 
   /** Says that the numbers are in use until `leave`: as long, none of them is freed. */
@@ -71,6 +99,11 @@ export class TensorStorage {
   /** Ends a use. */
   leave(): void {
     if (--this.#users === 0 && this.#isReleased) this.#release();
+  }
+
+  /** Has the numbers computed, wherever. For users. */
+  async ensure(control: RunControl): Promise<void> {
+    if (!this.isComputed && this.#compute !== null) await this.#compute(control);
   }
 
   /** The numbers on the host, not a copy. For users. */
@@ -121,6 +154,7 @@ export class TensorStorage {
     for (const copy of [...this.#copies.values()]) this.#free(copy);
     if (!this.#isGone) return;
     this.#compute = null;
+    this.#origin = null;
     this.#host = null;
   }
 

@@ -4,10 +4,10 @@ import type { DType, Engine, Held, NumberArray, Progress, RunControl } from "../
 import { allocate, dtypeOf } from "../engine/host.ts";
 import { PairfoldError } from "../error.ts";
 import { escapeHtml, previewOf } from "./display.ts";
+import { TensorMethods } from "./methods.ts";
+import type { NestedNumbers } from "./operations.ts";
+import { sizeOf } from "./shapes.ts";
 import { TensorStorage } from "./storage.ts";
-
-/** Nested arrays of numbers: what `array()` gives and `tensor()` takes. */
-export type NestedNumbers = number | readonly NestedNumbers[];
 
 /** What may stand where a tensor is wanted. */
 export type TensorLike = Tensor | NumberArray | readonly NestedNumbers[];
@@ -28,11 +28,6 @@ export interface Deferred {
   explain(): string;
 }
 
-/** Number of elements of a shape. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, n) => product * n, 1);
-}
-
 let nextId = 0;
 
 /** A tensor's storage, for what stands beside the class in this file. */
@@ -43,7 +38,7 @@ let storageIn: (t: Tensor) => TensorStorage;
  * yet: building is immediate, only reading waits. What a device computes stays in its memory and
  * feeds further folds there, until somebody reads it.
  */
-export class Tensor {
+export class Tensor extends TensorMethods {
   /** Unique within the process. */
   readonly id: number = nextId++;
   readonly shape: readonly number[];
@@ -60,6 +55,7 @@ export class Tensor {
     dtype: DType,
     source: NumberArray | Deferred | TensorStorage,
   ) {
+    super();
     this.shape = Object.freeze([...shape]);
     this.dtype = dtype;
     this.#storage = source instanceof TensorStorage
@@ -180,7 +176,7 @@ export class Tensor {
   }
 
   /** dtype, shape and, once they are computed, some numbers. */
-  toString(): string {
+  override toString(): string {
     const { host, isGone, engines } = this.#storage;
     const title = this.#title();
     if (host !== null) return `${title}: ${previewOf(host, this.shape)}`;
@@ -218,12 +214,8 @@ function deferredStorage(source: Deferred): TensorStorage {
 /** Where a tensor's numbers stand, for runs. Throws `PairfoldError` (device) if they are gone. */
 export function storageOf(t: Tensor): TensorStorage {
   const storage = storageIn(t);
-  if (!storage.isGone) return storage;
-  throw new PairfoldError(
-    "device",
-    `tensor ${t.dtype} [${t.shape}] was disposed of before its numbers were read; expected one ` +
-      "that is kept until what reads it has run",
-  );
+  if (storage.isGone) storage.check(`tensor ${t.dtype} [${t.shape}]`);
+  return storage;
 }
 
 /** The same numbers in another shape of the same size; disposing of one disposes of both. */

@@ -6,9 +6,11 @@ import {
   bytesOf,
   type Kernel,
   lengthOf,
+  MATH_OPERATIONS,
   type Region,
   type StateItem,
   typeOf,
+  type Value,
   visit,
 } from "../loop/mod.ts";
 
@@ -71,8 +73,11 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
   if (!Number.isInteger(unroll) || unroll < 1) refuse(`unroll ${unroll}`, "an integer from 1");
 }
 
-/** Elements of arrays up to which the compiler keeps them in registers. */
-export const REGISTER_ARRAY = 32;
+/** Elements of arrays up to which their loops are unrolled wholly, so that they stay in registers. */
+export const REGISTER_ARRAY = 64;
+
+/** Turns side by side of loops over longer arrays. */
+export const PARTLY_UNROLLED = 4;
 
 /** 32-bit registers that an item of state takes while it is in registers. */
 function registersOf(item: StateItem): number {
@@ -91,7 +96,7 @@ function rowSlotsOf(pair: Region): number {
     if (memory.kind !== "record" || memory.section !== "row") return;
     const [term] = place.terms;
     const count = term === undefined ? 1 : term.counter.count;
-    if (count > 2 * REGISTER_ARRAY) return;
+    if (count > REGISTER_ARRAY) return;
     for (let k = 0; k < count; k++) slots.add(place.offset + k * (term?.step ?? 0));
   });
   return slots.size;
@@ -103,16 +108,35 @@ const ROW_REGISTERS = 96;
 const ROW_TEMPORARIES = 4;
 /** Statements of an inner loop, all rows together, beyond which compiling costs more than it gains. */
 const CODE_BUDGET = 2000;
+/** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
+const UNROLL_BUDGET = 200;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
 const BUSY_BLOCKS = 528;
 const THREADS = 128;
 /** Columns of a tile where they are short: 256 of 16 bytes are 4 KB. */
 const TILE = 256;
 
-/** Statements of a region, with those inside. */
-function statementsOf(region: Region): number {
+/** Statements that a math function counts as: it is a page of instructions. */
+const MATH_STATEMENTS = 25;
+
+/** Math functions but 2^x in single precision, which is one instruction. */
+const isLongFunction = (value: Value): boolean =>
+  value.kind === "operation" && value.operation in MATH_OPERATIONS &&
+  (value.operation !== "exp2" || value.type === "f64");
+
+/** Statements of a region as they stand once its short loops are unrolled. */
+export function unrolledStatements(region: Region): number {
   let count = 0;
-  visit(region, () => count++);
+  for (const s of region.statements) {
+    count += s.kind === "let" && isLongFunction(s.value) ? MATH_STATEMENTS : 1;
+    if (s.kind === "for") {
+      const turns = s.count <= REGISTER_ARRAY ? s.count : PARTLY_UNROLLED;
+      count += turns * unrolledStatements(s.body);
+    } else if (s.kind === "when") {
+      count += unrolledStatements(s.body);
+      if (s.otherwise !== undefined) count += unrolledStatements(s.otherwise);
+    }
+  }
   return count;
 }
 
@@ -125,7 +149,7 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const width = kernel.float === "f64" ? 2 : 1;
   const state = kernel.state.reduce((total, item) => total + registersOf(item), 0);
   const perRow = state + width * (rowSlotsOf(kernel.pair) + ROW_TEMPORARIES);
-  const statements = statementsOf(kernel.pair);
+  const statements = unrolledStatements(kernel.pair);
   const isLong = kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
   const fits = (r: number): boolean =>
     !isLong && r * perRow <= ROW_REGISTERS && r * statements <= CODE_BUDGET &&
@@ -134,5 +158,10 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   let tile = kernel.records.column.length === 0 ? 0 : TILE;
   while (tile > 1 && tileBytes(kernel, tile) > SHARED_BYTES / 4) tile /= 2;
   if (tileBytes(kernel, tile) > SHARED_BYTES) tile = 0;
-  return { rows: perThread, threads: THREADS, tile, unroll: statements > 100 ? 1 : 4 };
+  return {
+    rows: perThread,
+    threads: THREADS,
+    tile,
+    unroll: perThread * statements > UNROLL_BUDGET ? 1 : 4,
+  };
 }

@@ -12,8 +12,10 @@ export {
   checkCudaSchedule,
   chooseCudaSchedule,
   type CudaSchedule,
+  PARTLY_UNROLLED,
   recordStride,
   REGISTER_ARRAY,
+  unrolledStatements,
   UNTILED_CUDA,
 } from "./cuda.ts";
 export {

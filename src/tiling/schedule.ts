@@ -2,7 +2,7 @@
 // a bit of the result.
 
 import { PairfoldError } from "../error.ts";
-import type { Kernel, Region } from "../loop/mod.ts";
+import type { Kernel, Region, Statement } from "../loop/mod.ts";
 
 /** Cuts of a WebAssembly kernel. */
 export interface WasmSchedule {
@@ -56,6 +56,8 @@ export interface Cost {
   readonly isWide: boolean;
   /** Statements, those of loops counted once: what the code's size grows with. */
   readonly statements: number;
+  /** What rarely changes the state: branches that compare with a bound, of short code; appends. */
+  readonly rare: "contest" | "appends" | null;
 }
 
 /** Each kernel is counted once: a schedule is chosen at every launch. */
@@ -91,7 +93,8 @@ function countCost(kernel: Kernel): Cost {
     }
   };
   count(kernel.pair, 1);
-  return { operations, divisions, state: written.size, isWide, statements };
+  const rare = rareOf(kernel.pair);
+  return { operations, divisions, state: written.size, isWide, statements, rare };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
@@ -107,21 +110,36 @@ const CUTS = {
   divisions: { rowVectors: 2, columns: 2, operands: "memory" },
   /** Gaussian in float64 0.54 (0.29). */
   float64: { rowVectors: 6, columns: 1, operands: "memory" },
-  /** 64 weights 0.22 (0.04): each sum that is loaded takes the terms of four columns. */
-  wide: { rowVectors: 3, columns: 4, operands: "memory" },
   /**
-   * min 5.1 (1.9), argmin 4.7 (1.8), 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2):
-   * registers to spare for the rows.
+   * 64 weights 0.25 (0.04): each sum that is loaded takes the terms of four columns, whose eight
+   * factors stay in registers; twelve of them do not, and cost a fifth more.
    */
+  wide: { rowVectors: 2, columns: 4, operands: "memory" },
+  /** 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2): registers to spare for the rows. */
   light: { rowVectors: 2, columns: 2, operands: "locals" },
+  /** min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. */
+  contest: { rowVectors: 2, columns: 8, operands: "locals" },
+  /** 50-smallest 2.0 (1.1), 100-smallest 1.5 (0.9): 32 pairs for every branch. */
+  appends: { rowVectors: 2, columns: 4, operands: "locals" },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
 
-function cutOf(kernel: Kernel, { operations, divisions, isWide }: Cost): Cut {
+/** What the inner loop does rarely, where it does nothing else to the state. */
+function rareOf({ statements }: Region): Cost["rare"] {
+  const isLoop = (s: Statement): boolean => s.kind === "for";
+  if (statements.some((s) => s.kind === "set" || s.kind === "store" || isLoop(s))) return null;
+  if (statements.some((s) => s.kind === "append")) return "appends";
+  const branches = statements.filter((s) => s.kind === "when");
+  const isContest = branches.length > 0 &&
+    branches.every((s) => s.skipsNaN && !s.body.statements.some(isLoop));
+  return isContest ? "contest" : null;
+}
+
+function cutOf(kernel: Kernel, { operations, divisions, isWide, rare }: Cost): Cut {
   if (isWide) return CUTS.wide;
-  if (operations < LIGHT) return CUTS.light;
+  if (operations < LIGHT) return CUTS[rare ?? "light"];
   if (divisions > 0) return CUTS.divisions;
   if (kernel.float === "f64") return CUTS.float64;
   return CUTS.chains;

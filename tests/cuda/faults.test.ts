@@ -30,6 +30,7 @@ async function script(body: string, variables: Record<string, string> = {}): Pro
     ...emulatorVariables(),
     PAIRFOLD_CACHE: join(cache, "kernels"),
     NO_COLOR: "1",
+    PAIRFOLD_DEVICE: "",
     ...variables,
   };
   const args = ["run", "-A", "--no-check", "--config", join(ROOT, "deno.json"), path];
@@ -125,7 +126,7 @@ testUnless(
     );
     assertMatch(broken[0], /warned: .*a card, but it cannot be used/);
     assert(broken.includes("100"));
-    assertMatch(broken.join("\n"), /"auto" takes (wasm|native)[^]*NVRTC/);
+    assertMatch(broken.join("\n"), /"auto" takes (native|wasm)[^]*NVRTC/);
     const none = await script(
       `console.warn = () => console.log("warned"); ${source}`,
       { PAIRFOLD_CUDA_DRIVER: "/nowhere/libcuda.so" },

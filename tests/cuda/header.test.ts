@@ -103,6 +103,7 @@ Deno.test("calls that wait exist as nonblocking ones, others do not", () => {
     "pf_compile_binary",
     "pf_download",
     "pf_event_wait",
+    "pf_module_free",
     "pf_synchronize",
     "pf_upload",
   ]);

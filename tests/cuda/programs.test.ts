@@ -40,7 +40,7 @@ async function compileAndRun(
   const { shim, device } = session;
   const { module, cached, notes } = await shim.compile(device, source, "scale.cu", OPTIONS, cache);
   assertEquals(await runScale(session, module), wanted);
-  shim.moduleFree(device, module);
+  await shim.moduleFreeAsync(device, module);
   return { cached, notes };
 }
 

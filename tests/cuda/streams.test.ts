@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
 import { failureOf, type Status } from "../../src/engine/cuda/report.ts";
-import { deviceTest, launch, OPTIONS, SCALE } from "./support/session.ts";
+import { deviceTest, launch, OPTIONS, SCALE, type Session } from "./support/session.ts";
 
 /** The status of the error that a call comes to. */
 function statusOf(work: () => unknown): Status | undefined {
@@ -112,15 +112,21 @@ deviceTest("synchronising ends all work, on this thread or another", async ({ sh
   shim.free(device, address);
 });
 
-deviceTest("a wait does not stop other calls, nor the event loop", async (session) => {
+/** Queues a kernel that takes a while; gives its module, and the address of what it computes. */
+function queueSlowKernel(session: Session): { module: bigint; address: bigint; count: number } {
   const { shim, device } = session;
-  // a kernel that takes a while
   const source = SCALE().replace("x[i] *=", "for (int k = 0; k < 3000; k++) x[i] = x[i] * 0.5f +");
   const { module } = shim.compileSync(device, source, "slow.cu", OPTIONS, "");
   const kernel = shim.function(device, module, "scale", 0);
   const count = 1 << 16, address = shim.alloc(device, 4 * count);
   shim.fill(device, 0n, address, 0, 4 * count);
   launch(session, kernel.function, [address, count], { grid: count / 256, block: 256 });
+  return { module, address, count };
+}
+
+deviceTest("a wait does not stop other calls, nor the event loop", async (session) => {
+  const { shim, device } = session;
+  const { module, address, count } = queueSlowKernel(session);
   const result = new Float32Array(count);
   let done = false, turns = 0, slowest = 0;
   const reading = shim.download(device, 0n, result, address).then(() => done = true);
@@ -141,6 +147,29 @@ deviceTest("a wait does not stop other calls, nor the event loop", async (sessio
   shim.moduleFree(device, module);
   shim.free(device, address);
 });
+
+deviceTest(
+  "hundreds of small uploads queue behind a kernel without waiting for it",
+  async (session) => {
+    const { shim, device } = session;
+    const { module, address } = queueSlowKernel(session);
+    const running = shim.eventRecord(device, 0n);
+    const places = Array.from({ length: 300 }, () => shim.alloc(device, 1000));
+    places.forEach((place, k) => {
+      shim.upload(device, 0n, place, new Uint8Array(1000).fill(k));
+    });
+    assertEquals(shim.eventQuery(device, running), false, "the kernel ended too soon to tell");
+    const back = new Uint8Array(1000);
+    for (const [k, place] of places.entries()) {
+      await shim.download(device, 0n, back, place);
+      assertEquals([back[0], back[999]], [k & 255, k & 255]);
+      shim.free(device, place);
+    }
+    shim.eventFree(device, running);
+    shim.moduleFree(device, module);
+    shim.free(device, address);
+  },
+);
 
 deviceTest("a device closed during a download goes away after it", async ({ shim }) => {
   const device = shim.deviceOpen(1), bytes = 12 << 20;

@@ -49,6 +49,7 @@ async function scriptAt(
     PAIRFOLD_CACHE: join(folder, "cache"),
     DENO_DIR: join(folder, "deno"),
     NO_COLOR: "1",
+    PAIRFOLD_DEVICE: "",
   };
   const args = ["run", "--quiet", "--no-check", "--no-config", "--no-prompt", ...permissions, path];
   const { code, stdout, stderr } = await run(Deno.execPath(), args, env);

@@ -195,7 +195,7 @@ async function processOf(
   await Deno.writeTextFile(file, `import { doctor, native, Vi, Vj } from "${mod}";\n${lines}`);
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--no-prompt", "--no-lock", ...flags, file],
-    env,
+    env: { PAIRFOLD_DEVICE: "", ...env },
     cwd: ROOT,
     stdin: "null",
   }).output();

@@ -81,6 +81,8 @@ export class TestDevice implements Engine {
   downloads = 0;
   /** Launches that have run. */
   launches = 0;
+  /** All that was compiled. */
+  readonly kernels = new Set<Kernel>();
   liveArrays = 0;
   liveBytes = 0;
   /** Errors that the next launches meet, when they run or when they are asked for. */
@@ -102,6 +104,7 @@ export class TestDevice implements Engine {
   }
 
   compile(kernel: Kernel, rows: number): Program {
+    this.kernels.add(kernel);
     return new TestProgram(this.#inner.compile(kernel, rows));
   }
 

@@ -17,8 +17,14 @@
 #define PFE_INLINE static inline __attribute__((always_inline, unused))
 // Functions of the prelude's own that the instrumentation of check mode must leave alone. They are
 // never inlined, since what they would be inlined into is instrumented.
+#ifdef __clang__  // which instruments atomic operations unless it is told this
+#define PFE_UNSEEN __attribute__((disable_sanitizer_instrumentation))
+#else
+#define PFE_UNSEEN
+#endif
 #define PFE_PLAIN \
-  __attribute__((no_sanitize("thread"), no_sanitize("undefined"), noinline, unused)) static
+  PFE_UNSEEN __attribute__((no_sanitize("thread"), no_sanitize("undefined"))) \
+  __attribute__((noinline, unused)) static
 
 #define __global__ PFE_EXPORT
 #define __device__
@@ -38,7 +44,7 @@ typedef unsigned long size_t;
 
 // ---- vector types -------------------------------------------------------------------------------
 
-// __extension__ spares nothing at run time; alignment is CUDA's: 2 and 4 whole, at most 16.
+// Aligned as CUDA's: vectors of 2 and 4 to their whole size, but at most to 16 bytes.
 #define PFE_VECTORS(T, N)                                                                  \
   struct __align__(2 * sizeof(T)) N##2 { T x, y; };                                        \
   struct N##3 { T x, y, z; };                                                              \
@@ -173,10 +179,11 @@ PFE_PLAIN unsigned pfe_ballot(unsigned mask, int predicate, int line) {
 #define __any_sync(mask, p) ((int)(pfe_ballot(mask, (p) != 0, __LINE__) != 0))
 #define __all_sync(mask, p) ((int)(pfe_ballot(mask, (p) == 0, __LINE__) == 0))
 
-// ---- atomics ------------------------------------------------------------------------------------
+#define __trap() __builtin_trap()
+#define __nanosleep(nanoseconds) ((void)(nanoseconds))
 
-#include "prelude_atomic.h"
 #include "prelude_math.h"
+#include "prelude_atomic.h"
 #include "prelude_pairfold.h"
 
 // ---- launching ----------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ PFE_PLAIN T pfe_atomic(T* address, F change) {
   PFE_INLINE T atomicExch(T* a, T v) { return pfe_atomic<U>(a, [=](T) { return v; }); }
 #define PFE_INTEGER_ATOMICS(T, U)                                                                \
   PFE_ATOMICS(T, U)                                                                              \
-  PFE_INLINE T atomicMax(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return o > v ? o : v; }); } \
-  PFE_INLINE T atomicMin(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return o < v ? o : v; }); } \
+  PFE_INLINE T atomicMax(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return max(o, v); }); }  \
+  PFE_INLINE T atomicMin(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return min(o, v); }); }  \
   PFE_INLINE T atomicAnd(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return (T)(o & v); }); } \
   PFE_INLINE T atomicOr(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return (T)(o | v); }); }  \
   PFE_INLINE T atomicXor(T* a, T v) { return pfe_atomic<U>(a, [=](T o) { return (T)(o ^ v); }); } \

@@ -1,4 +1,4 @@
-// CUDA's mathematical functions. Enters: prelude.h's names. Leaves: the functions under CUDA's names.
+// CUDA's mathematical functions. Enters: prelude.h's names. Leaves: the functions.
 //
 // Functions that CUDA computes to within a few units in the last place are the host's. The ones
 // that CUDA only approximates (`__expf` and its like) are built on prelude_pairfold.h's.
@@ -52,7 +52,7 @@ PFE_INLINE bool isfinite(double a) { return __builtin_isfinite(a); }
 PFE_INLINE bool signbit(float a) { return __builtin_signbit(a); }
 PFE_INLINE bool signbit(double a) { return __builtin_signbit(a); }
 
-// ---- one rounding to nearest ----------------------------------------------------------------------
+// ---- one rounding to nearest --------------------------------------------------------------------
 
 PFE_INLINE float __fadd_rn(float a, float b) { return a + b; }
 PFE_INLINE float __fsub_rn(float a, float b) { return a - b; }
@@ -70,7 +70,7 @@ PFE_INLINE double __fma_rn(double a, double b, double c) { return __builtin_fma(
 PFE_INLINE double __drcp_rn(double a) { return 1.0 / a; }
 PFE_INLINE double __dsqrt_rn(double a) { return __builtin_sqrt(a); }
 
-// ---- integers and bits ------------------------------------------------------------------------------
+// ---- integers and bits --------------------------------------------------------------------------
 
 #define PFE_EXTREMA(T)                                       \
   PFE_INLINE T min(T a, T b) { return b < a ? b : a; }       \

@@ -58,7 +58,11 @@ static std::vector<std::string> command_line(const CompileRequest& request) {
   } else {
     words.push_back("-O2");
   }
-  if (compiler_is_gcc()) words.push_back("-fno-gnu-unique");
+  if (compiler_is_gcc()) {
+    words.push_back("-fno-gnu-unique");
+  } else if (request.checked) {
+    words.push_back("-fno-sanitize-link-runtime");  // the prelude has the runtime's functions
+  }
   words.insert(words.end(), request.definitions.begin(), request.definitions.end());
   return words;
 }
@@ -68,7 +72,6 @@ static std::string key_of(const CompileRequest& request, const std::vector<std::
   Hash first, second(0x6c62272e07bb0142ull);
   for (Hash* hash : {&first, &second}) {
     hash->add(request.source);
-    hash->add(request.also_key);
     for (const std::string& word : words) hash->add(word);
     for (const char* file : PRELUDE) {
       std::string contents;

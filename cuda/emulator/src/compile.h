@@ -10,12 +10,11 @@
 namespace emulator {
 
 struct CompileRequest {
-  std::string source, name;
+  std::string source;
   std::string standard = "c++17";
   std::vector<std::string> definitions;  // -D and -I options as they came
   int architecture = 0;
   bool checked = false;
-  std::string also_key;  // what else the result depends on
 };
 
 struct Compiled {

@@ -34,8 +34,8 @@ size_t device_memory(int device) {
   return strtoull(size.c_str(), nullptr, 10);
 }
 
-// Check mode has a name of its own: whoever keeps compiled kernels by the device's name must not mix
-// checked ones with fast ones.
+// Check mode has a name of its own: whoever keeps compiled kernels by the device's name must not
+// mix checked ones with fast ones.
 std::string device_name(int device) {
   return std::string("Pairfold emulator ") + device_model(device).like + "-like" +
          (check_mode() ? " (check mode)" : "");

@@ -79,7 +79,7 @@ EMULATOR_API CUresult cuMemFreeHost(void* address) {
   return free_pinned(address) ? (int)context->lost : INVALID_VALUE;
 }
 
-// ---- copies -------------------------------------------------------------------------------------------
+// ---- copies -------------------------------------------------------------------------------------
 
 // The stream of a handle, or a return with the driver's code.
 #define NEED_STREAM(stream, handle)                             \

@@ -17,7 +17,9 @@
 
 namespace emulator {
 
+// Both under the queues' lock. A function's handle leads to its module.
 static std::map<void*, std::shared_ptr<Module>> modules;
+static std::map<void*, std::shared_ptr<Module>> functions;
 
 static std::shared_ptr<Module> module_of(void* handle) {
   std::lock_guard<std::mutex> guard(queue_lock());
@@ -25,24 +27,27 @@ static std::shared_ptr<Module> module_of(void* handle) {
   return found == modules.end() ? nullptr : found->second;
 }
 
+// What its launches still use stays loaded with them.
+static void forget(std::map<void*, std::shared_ptr<Module>>::iterator at) {
+  for (auto& function : at->second->functions) functions.erase(function.second.get());
+  modules.erase(at);
+}
+
 void drop_modules(const Context& context) {
   std::lock_guard<std::mutex> guard(queue_lock());
   for (auto at = modules.begin(); at != modules.end();) {
-    at = at->second->owner == &context ? modules.erase(at) : std::next(at);
+    auto here = at++;
+    if (here->second->owner == &context) forget(here);
   }
 }
 
 // The function of a handle, with its module, or null.
 static Function* function_of(void* handle, std::shared_ptr<Module>& module) {
   std::lock_guard<std::mutex> guard(queue_lock());
-  for (auto& entry : modules) {
-    for (auto& function : entry.second->functions) {
-      if (function.second.get() != handle) continue;
-      module = entry.second;
-      return function.second.get();
-    }
-  }
-  return nullptr;
+  auto found = functions.find(handle);
+  if (found == functions.end()) return nullptr;
+  module = found->second;
+  return (Function*)handle;
 }
 
 static std::unique_ptr<Function> make_function(Module& module, const PfeKernel& kernel) {
@@ -62,7 +67,7 @@ static std::unique_ptr<Function> make_function(Module& module, const PfeKernel& 
 
 using namespace emulator;
 
-// ---- modules ------------------------------------------------------------------------------------------
+// ---- modules ------------------------------------------------------------------------------------
 
 EMULATOR_API CUresult cuModuleLoadData(void** handle, const void* image) {
   ENTER;
@@ -90,11 +95,13 @@ EMULATOR_API CUresult cuModuleLoadData(void** handle, const void* image) {
 
 EMULATOR_API CUresult cuModuleUnload(void* handle) {
   ENTER;
-  std::shared_ptr<Module> module = module_of(handle);
-  if (!module) return INVALID_HANDLE;
+  std::shared_ptr<Module> module;  // unloaded without the lock
   {
     std::lock_guard<std::mutex> guard(queue_lock());
-    modules.erase(handle);
+    auto found = modules.find(handle);
+    if (found == modules.end()) return INVALID_HANDLE;
+    module = found->second;
+    forget(found);
   }
   return module->owner->lost;
 }
@@ -113,13 +120,14 @@ EMULATOR_API CUresult cuModuleGetFunction(void** handle, void* module_handle, co
     std::lock_guard<std::mutex> guard(queue_lock());
     auto& function = module->functions[name];
     if (!function) function = make_function(*module, kernel);
+    functions[function.get()] = module;
     *handle = function.get();
     return SUCCESS;
   }
   return NOT_FOUND;
 }
 
-// ---- functions ----------------------------------------------------------------------------------------
+// ---- functions ----------------------------------------------------------------------------------
 
 // Attributes by CUfunction_attribute's numbers.
 enum FunctionAttribute {
@@ -170,7 +178,9 @@ EMULATOR_API CUresult cuFuncGetAttribute(int* value, int attribute, void* handle
     case FUNCTION_PTX_VERSION:
     case FUNCTION_BINARY_VERSION: *value = 10 * model.major + model.minor; return SUCCESS;
     case FUNCTION_CACHE_MODE: *value = 0; return SUCCESS;
-    case FUNCTION_MAX_DYNAMIC_SHARED: *value = (int)function->dynamic_shared_at_most; return SUCCESS;
+    case FUNCTION_MAX_DYNAMIC_SHARED:
+      *value = (int)function->dynamic_shared_at_most;
+      return SUCCESS;
     case FUNCTION_SHARED_CARVEOUT: *value = -1; return SUCCESS;
   }
   return INVALID_VALUE;
@@ -197,7 +207,7 @@ EMULATOR_API CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, v
   return SUCCESS;
 }
 
-// ---- launches -----------------------------------------------------------------------------------------
+// ---- launches -----------------------------------------------------------------------------------
 
 static bool dims_allowed(const PfeDim& grid, const PfeDim& block, const Function& function) {
   if (!grid.x || !grid.y || !grid.z || !block.x || !block.y || !block.z) return false;

@@ -18,7 +18,7 @@ static const int POLL_MILLISECONDS = 3;
 struct Event {
   Context* owner;
   unsigned flags;
-  Point point;  // no stream where it was never recorded
+  Point point;  // under the queues' lock; no stream where it was never recorded
   std::atomic<double> milliseconds{0};
 };
 
@@ -28,6 +28,11 @@ static std::shared_ptr<Event> event_of(void* handle) {
   std::lock_guard<std::mutex> guard(queue_lock());
   auto found = events.find(handle);
   return found == events.end() ? nullptr : found->second;
+}
+
+static Point point_of(const Event& event) {
+  std::lock_guard<std::mutex> guard(queue_lock());
+  return event.point;
 }
 
 static double now_milliseconds() {
@@ -45,7 +50,7 @@ static int poll(const Context& owner, const Point& point) {
 
 using namespace emulator;
 
-// ---- streams ------------------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------
 
 EMULATOR_API CUresult cuStreamCreate(void** handle, unsigned flags) {
   ENTER;
@@ -100,11 +105,12 @@ EMULATOR_API CUresult cuStreamWaitEvent(void* handle, void* event_handle, unsign
   std::shared_ptr<Stream> stream = stream_of(handle);
   std::shared_ptr<Event> event = event_of(event_handle);
   if (!stream || !event) return INVALID_HANDLE;
-  if (!event->point.stream) return SUCCESS;
-  return enqueue(*stream, [](const Slice&) { return true; }, {event->point});
+  Point point = point_of(*event);
+  if (!point.stream) return SUCCESS;
+  return enqueue(*stream, [](const Slice&) { return true; }, {point});
 }
 
-// ---- events -------------------------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------------------
 
 EMULATOR_API CUresult cuEventCreate(void** handle, unsigned flags) {
   ENTER;
@@ -130,11 +136,14 @@ EMULATOR_API CUresult cuEventRecord(void* handle, void* stream_handle) {
   std::shared_ptr<Stream> stream = stream_of(stream_handle);
   std::shared_ptr<Event> event = event_of(handle);
   if (!stream || !event || event->owner != context) return INVALID_HANDLE;
-  int code = enqueue(*stream, [event](const Slice&) {
+  auto happens = [event](const Slice&) {
     event->milliseconds = now_milliseconds();
     return true;
-  });
-  if (code == SUCCESS) event->point = end_of(stream);
+  };
+  uint64_t number = 0;
+  int code = enqueue(*stream, happens, {}, &number);
+  std::lock_guard<std::mutex> guard(queue_lock());
+  if (code == SUCCESS) event->point = Point{stream, number};
   return code;
 }
 
@@ -143,14 +152,14 @@ EMULATOR_API CUresult cuEventQuery(void* handle) {
   std::shared_ptr<Event> event = event_of(handle);
   if (!event) return INVALID_HANDLE;
   if (event->owner->lost) return event->owner->lost;
-  return poll(*event->owner, event->point);
+  return poll(*event->owner, point_of(*event));
 }
 
 EMULATOR_API CUresult cuEventSynchronize(void* handle) {
   ENTER;
   std::shared_ptr<Event> event = event_of(handle);
   if (!event) return INVALID_HANDLE;
-  run_until(event->point);
+  run_until(point_of(*event));
   return event->owner->lost;
 }
 
@@ -159,8 +168,9 @@ EMULATOR_API CUresult cuEventElapsedTime(float* milliseconds, void* from, void* 
   std::shared_ptr<Event> first = event_of(from), second = event_of(to);
   if (!first || !second) return INVALID_HANDLE;
   for (const auto& event : {first, second}) {
-    if (event->flags & EVENT_DISABLE_TIMING || !event->point.stream) return INVALID_HANDLE;
-    if (event->point.stream->done < event->point.number) return NOT_READY;
+    Point point = point_of(*event);
+    if (event->flags & EVENT_DISABLE_TIMING || !point.stream) return INVALID_HANDLE;
+    if (point.stream->done < point.number) return NOT_READY;
   }
   *milliseconds = (float)(second->milliseconds - first->milliseconds);
   return second->owner->lost;

@@ -2,7 +2,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#ifndef EMULATOR_UCONTEXT
+#ifdef __linux__
 #include <ucontext.h>
 #endif
 
@@ -54,7 +54,7 @@ void Worker::report() {
   if (launch_.context->lose(fault_.code)) explain(fault_.code, text);
 }
 
-// ---- addresses ----------------------------------------------------------------------------------------
+// ---- addresses ----------------------------------------------------------------------------------
 
 static bool near(const GuardedBlock& block, const char* address) {
   return block.mapping && address >= block.mapping && address < block.mapping + block.mapped;
@@ -92,10 +92,14 @@ void Worker::describe_address(const void* address, char* text, size_t bytes) {
       return describe_near(allocation->block, p, "an allocation", text, bytes);
     }
   }
-  snprintf(text, bytes, "in no allocation");
+  if (size_t was = freed_bytes(address)) {
+    snprintf(text, bytes, "in an allocation of %zu bytes that was freed", was);
+  } else {
+    snprintf(text, bytes, "in no allocation");
+  }
 }
 
-// ---- signals --------------------------------------------------------------------------------------------
+// ---- signals ------------------------------------------------------------------------------------
 
 static const int caught[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 static const int CAUGHT = sizeof caught / sizeof *caught;
@@ -122,7 +126,8 @@ void Worker::on_signal(int signal, void* address, bool from_alignment, const voi
     fail(715, place, fault_.line, "the kernel trapped");
   }
   if (from_alignment) {
-    fail(MISALIGNED_ADDRESS, place, fault_.line, "misaligned access to a vector, or a wild address");
+    fail(MISALIGNED_ADDRESS, place, fault_.line,
+         "misaligned access to a vector, or a wild address");
   }
   describe_address(address, where, sizeof where);
   fail(ILLEGAL_ADDRESS, place, fault_.line, "illegal address %p, %s", address, where);
@@ -143,7 +148,8 @@ static void on_signal(int signal, siginfo_t* info, void* context) {
     if (before[k].sa_flags & SA_SIGINFO) {
       before[k].sa_sigaction(signal, info, context);
     } else if (before[k].sa_handler == SIG_DFL || before[k].sa_handler == SIG_IGN) {
-      sigaction(signal, &before[k], nullptr);  // happens again on return, now as if we were not here
+      // happens again on return, now as if we were not here
+      sigaction(signal, &before[k], nullptr);
     } else {
       before[k].sa_handler(signal);
     }
@@ -171,7 +177,7 @@ SignalStack::SignalStack() {
 
 SignalStack::~SignalStack() {
   // a disabled one may have a size that sigaltstack refuses to set again
-  if (before_.ss_flags & SS_DISABLE) before_ = stack_t{nullptr, SS_DISABLE, memory_.size()};
+  if (before_.ss_flags & SS_DISABLE) before_.ss_size = memory_.size();
   sigaltstack(&before_, nullptr);
 }
 

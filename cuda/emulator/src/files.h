@@ -34,7 +34,8 @@ class ScratchFile {
   std::string path_;
 };
 
-// Runs a program with its output and errors into `output`; its exit code, or 127 where it cannot run.
+// Runs a program with its output and errors into `output`; its exit code, or 127 where it cannot
+// run.
 int run_program(const std::vector<std::string>& arguments, std::string& output);
 
 }  // namespace emulator

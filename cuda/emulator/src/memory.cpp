@@ -17,7 +17,7 @@
 
 namespace emulator {
 
-// ---- guarded blocks -------------------------------------------------------------------------------
+// ---- guarded blocks -----------------------------------------------------------------------------
 
 static size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -87,7 +87,7 @@ bool Allocation::slack_intact() const {
   return true;
 }
 
-// ---- device memory --------------------------------------------------------------------------------
+// ---- device memory ------------------------------------------------------------------------------
 
 static std::mutex lock;
 static std::map<uint64_t, std::unique_ptr<Allocation>> device;
@@ -98,7 +98,8 @@ static std::deque<GuardedBlock> freed;
 
 Allocation* allocate_device(Context* owner, size_t bytes) {
   auto allocation = std::make_unique<Allocation>();
-  // CUDA aligns to 256 bytes at least; here 16, the widest access, so that the end touches the guard
+  // CUDA aligns to 256 bytes at least; here to 16, the widest access, so that the end touches the
+  // guard page
   if (!map_guarded(bytes, 16, allocation->block)) return nullptr;
   poison_fresh(allocation->block);
   allocation->owner = owner;
@@ -136,6 +137,15 @@ static void retire(GuardedBlock& block) {
   }
 }
 
+size_t freed_bytes(const void* address) {
+  const char* p = (const char*)address;
+  std::lock_guard<std::mutex> guard(lock);
+  for (auto block = freed.rbegin(); block != freed.rend(); ++block) {
+    if (p >= block->mapping && p < block->mapping + block->mapped) return block->bytes;
+  }
+  return 0;
+}
+
 void free_device(Allocation* allocation) {
   std::lock_guard<std::mutex> guard(lock);
   retire(allocation->block);
@@ -169,7 +179,7 @@ void note_device_copy(uint64_t target, uint64_t source, size_t bytes) {
                            source - (uint64_t)from->block.start, bytes);
 }
 
-// ---- pinned host memory ---------------------------------------------------------------------------
+// ---- pinned host memory -------------------------------------------------------------------------
 
 static std::map<uint64_t, GuardedBlock> pinned;
 

@@ -41,20 +41,23 @@ struct Allocation {
 
   bool holds(const void* address, size_t bytes) const {
     const char* p = (const char*)address;
-    return p >= block.start && bytes <= block.bytes && p - block.start <= (ptrdiff_t)(block.bytes - bytes);
+    return p >= block.start && bytes <= block.bytes &&
+           p - block.start <= (ptrdiff_t)(block.bytes - bytes);
   }
   // The bytes between the precise end and the guard page are as they were.
   bool slack_intact() const;
 };
 
-// ---- device memory --------------------------------------------------------------------------------
+// ---- device memory ------------------------------------------------------------------------------
 
 // null where the host has no more address space
 Allocation* allocate_device(Context* owner, size_t bytes);
 // The allocation that begins at an address, or null.
 Allocation* device_allocation(uint64_t address);
-// The allocation that holds the last byte at or before an address, or null: for checks and messages.
+// The last allocation that begins at or before an address, or null: for checks and messages.
 Allocation* nearest_allocation(const void* address);
+// The bytes of a freed allocation that lay at an address not long ago, or 0.
+size_t freed_bytes(const void* address);
 bool device_range(uint64_t address, size_t bytes);
 // An address of freed memory stays unusable for a while, so that late accesses fault.
 void free_device(Allocation* allocation);
@@ -64,7 +67,7 @@ void free_all_device(Context* owner);
 void note_device_write(uint64_t address, size_t bytes);
 void note_device_copy(uint64_t target, uint64_t source, size_t bytes);
 
-// ---- pinned host memory ---------------------------------------------------------------------------
+// ---- pinned host memory -------------------------------------------------------------------------
 
 void* allocate_pinned(size_t bytes);
 bool free_pinned(void* address);

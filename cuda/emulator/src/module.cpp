@@ -65,7 +65,7 @@ int judge_image(const void* image, int device, std::string& why) {
   return why.empty() ? SUCCESS : NO_BINARY_FOR_GPU;
 }
 
-// ---- loading ----------------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------
 
 Module::~Module() {
   if (library) dlclose(library);
@@ -134,7 +134,7 @@ unsigned static_shared_bytes(const Module& module, const PfeKernel& kernel) {
   return (unsigned)bytes;
 }
 
-// ---- lines ------------------------------------------------------------------------------------------
+// ---- lines --------------------------------------------------------------------------------------
 
 std::string source_place(const Module& module, const void* address) {
   if (!address || !module.holds(address)) return "";

@@ -1,8 +1,8 @@
-// Compiled kernels: what the emulated NVRTC gives out as a "cubin" or "PTX", and what the driver makes
-// of it.
+// Compiled kernels: what the emulated NVRTC gives out as a "cubin" or "PTX", and what the driver
+// makes of it.
 //
-// Enters: a shared object that the host's compiler made. Leaves: an image (a header and the object),
-// and modules with functions that can be launched.
+// Enters: a shared object that the host's compiler made. Leaves: an image (a header and the
+// object), and modules with functions that can be launched.
 
 #pragma once
 

@@ -49,7 +49,7 @@ static std::vector<int> architectures() {
   return {50, 52, 53, 60, 61, 62, 70, 72, 75, 80, 86, 87, 89, 90};
 }
 
-// ---- options ------------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
 struct Options {
   CompileRequest request;
@@ -117,7 +117,7 @@ static Options read_options(int count, const char* const* words) {
   return options;
 }
 
-// ---- compiling ----------------------------------------------------------------------------------------
+// ---- compiling ----------------------------------------------------------------------------------
 
 // As ptxas: what a kernel declares must fit, dynamic memory apart.
 static std::string shared_too_large(const std::string& object) {
@@ -156,7 +156,6 @@ static int compile_program(Program& program, int count, const char* const* words
   Rewritten rewritten =
       rewrite(program.source, program.name, request.checked, compiler_is_gcc());
   request.source = rewritten.text;
-  request.name = program.name;
   Compiled compiled;
   if (rewritten.error.empty()) {
     compiled = compile(request);
@@ -235,7 +234,7 @@ EMULATOR_API nvrtcResult nvrtcCompileProgram(void* handle, int count, const char
   return compile_program(*program, count, options);
 }
 
-// ---- results ------------------------------------------------------------------------------------------
+// ---- results ------------------------------------------------------------------------------------
 
 EMULATOR_API nvrtcResult nvrtcGetProgramLogSize(void* handle, size_t* bytes) {
   ENTER;

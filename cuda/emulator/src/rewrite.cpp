@@ -35,7 +35,7 @@ class Rewriter {
     find_kernels();
     for (size_t k = 0; k < tokens_.size() && error_.empty(); k++) {
       if (tokens_[k].is("__shared__")) k = rewrite_shared(k);
-      if (tokens_[k].kind == Token::directive) rewrite_pragma(tokens_[k]);
+      if (tokens_[k].kind == Token::directive) rewrite_pragma(k);
     }
     assign_shared();
     std::string text = "#line 1 \"" + quoted(name) + "\"\n" + edited();
@@ -83,7 +83,7 @@ class Rewriter {
     error_ = "(" + std::to_string(line) + "): error: " + why + "\n";
   }
 
-  // ---- kernels ------------------------------------------------------------------------------------
+  // ---- kernels ----------------------------------------------------------------------------------
 
   void find_kernels() {
     for (size_t k = 0; k < tokens_.size(); k++) {
@@ -166,7 +166,7 @@ class Rewriter {
     return false;
   }
 
-  // ---- shared arrays --------------------------------------------------------------------------------
+  // ---- shared arrays ----------------------------------------------------------------------------
 
   bool in_function(size_t token) const {
     int depth = 0;
@@ -204,7 +204,9 @@ class Rewriter {
     while (k < end) {
       size_t name = k++;
       size_t dims = k;
-      while (k < end && !tokens_[k].is(",")) k = tokens_[k].is("[") ? closing(tokens_, k) + 1 : k + 1;
+      while (k < end && !tokens_[k].is(",")) {
+        k = tokens_[k].is("[") ? closing(tokens_, k) + 1 : k + 1;
+      }
       text += declaration(type, tokens_[name].text, dims, k, alignment, dynamic, name);
       k++;
     }
@@ -252,18 +254,22 @@ class Rewriter {
     }
   }
 
-  // ---- pragmas ----------------------------------------------------------------------------------------
+  // ---- pragmas ----------------------------------------------------------------------------------
 
   // Full unrolling keeps arrays in registers; partial unrolling helps a card more than a processor.
-  void rewrite_pragma(const Token& directive) {
+  void rewrite_pragma(size_t k) {
+    const Token& directive = tokens_[k];
     std::vector<Token> words = tokens_of(directive.text.substr(1));
     if (words.size() < 2 || !words[0].is("pragma") || !words[1].is("unroll") || !gcc_) return;
+    // before anything but a loop NVRTC only warns, GCC refuses
+    const std::string& next = k + 1 < tokens_.size() ? tokens_[k + 1].text : directive.text;
+    if (next != "for" && next != "while" && next != "do") return;
     std::string count = words.size() == 2 ? "16" : directive.text.substr(1 + words[1].end);
     if (words.size() == 3 && atoi(words[2].text.c_str()) > 8) count = "8";
     edits_.push_back({directive.begin, directive.end, "#pragma GCC unroll " + count});
   }
 
-  // ---- the description ----------------------------------------------------------------------------------
+  // ---- the description --------------------------------------------------------------------------
 
   std::string description(bool checked) const {
     std::string text, rows;
@@ -279,9 +285,12 @@ class Rewriter {
     }
     // a last row, so that there is one without kernels too
     text += "static const PfeKernel pfe_kernels[] = {\n" + rows + "  {}};\n";
-    return text + "extern \"C\" PFE_EXPORT const PfeModule pfe_module;\nconst PfeModule pfe_module = " +
-           "{PFE_ABI_VERSION, " + (checked ? "1" : "0") + ", pfe_kernels, " +
-           std::to_string(kernels_.size()) + ", pfe_shared_sizes, pfe_bind};\n";
+    text += "extern \"C\" PFE_EXPORT const PfeModule pfe_module;\n";
+    text += "const PfeModule pfe_module = {PFE_ABI_VERSION, ";
+    text += checked ? "1" : "0";
+    text += ", pfe_kernels, " + std::to_string(kernels_.size());
+    text += ", pfe_shared_sizes, pfe_bind};\n";
+    return text;
   }
 };
 

@@ -1,6 +1,12 @@
 #include "second_opinion.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "files.h"
+#include "hash.h"
 
 namespace emulator {
 
@@ -35,8 +41,29 @@ static bool load(const std::string& path, Nvrtc& nvrtc, std::string& log) {
   return whole;
 }
 
+// A file in the cache says that this compiler took this source; empty where there is no cache.
+static std::string mark_of(const std::string& library, const std::string& source, int count,
+                           const char* const* options) {
+  if (cache_folder().empty()) return "";
+  struct stat status = {};
+  stat(library.c_str(), &status);
+  Hash first, second(1);
+  for (Hash* hash : {&first, &second}) {
+    hash->add(library);
+    hash->add(&status.st_mtime, sizeof status.st_mtime);
+    hash->add(source);
+    for (int k = 0; k < count; k++) hash->add(options[k]);
+  }
+  char name[50];
+  snprintf(name, sizeof name, "/%016llx%016llx.taken", (unsigned long long)first.value(),
+           (unsigned long long)second.value());
+  return cache_folder() + name;
+}
+
 bool second_opinion(const std::string& library, const std::string& source, const std::string& name,
                     int count, const char* const* options, std::string& log) {
+  std::string mark = mark_of(library, source, count, options), text;
+  if (!mark.empty() && read_file(mark, text)) return true;
   Nvrtc nvrtc;
   if (!load(library, nvrtc, log)) return false;
   void* program = nullptr;
@@ -45,7 +72,7 @@ bool second_opinion(const std::string& library, const std::string& source, const
     code = nvrtc.compile(program, count, options);
     size_t bytes = 0;
     if (code && nvrtc.log_size(program, &bytes) == 0) {
-      std::string text(bytes, 0);
+      text.assign(bytes, 0);
       nvrtc.log(program, &text[0]);
       log = "NVIDIA's NVRTC refuses the source: " + std::string(nvrtc.error(code)) + "\n" +
             text.c_str();
@@ -53,6 +80,7 @@ bool second_opinion(const std::string& library, const std::string& source, const
     nvrtc.destroy(&program);
   }
   if (code && log.empty()) log = "NVIDIA's NVRTC: " + std::string(nvrtc.error(code)) + "\n";
+  if (code == 0 && !mark.empty()) write_file_whole(mark, "");
   return code == 0;
 }
 

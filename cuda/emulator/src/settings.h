@@ -32,8 +32,8 @@ enum class Order { mixed, forward, reverse, random };
 Order fibre_order();
 uint64_t order_seed();
 
-// FAIL="cuMemAlloc_v2:3=2,launch:1=700,cuLaunchKernel:2+=719": the third call of an entry point, the
-// first kernel to run, every launch from the second on. Counts one event of this name and gives
+// FAIL="cuMemAlloc_v2:3=2,launch:1=700,cuLaunchKernel:2+=719": the third call of an entry point,
+// the first kernel to run, every launch from the second on. Counts one event of this name and gives
 // the code that it is to fail with, or 0. Counting starts again when the variable changes.
 int injected_failure(const char* name);
 

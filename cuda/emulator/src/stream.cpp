@@ -38,11 +38,12 @@ static void add_default_order(Stream& stream, std::vector<Point>& after) {
   }
 }
 
-CUresult enqueue(Stream& stream, Work work, std::vector<Point> after) {
+CUresult enqueue(Stream& stream, Work work, std::vector<Point> after, uint64_t* number) {
   if (stream.owner->lost) return stream.owner->lost;
   std::lock_guard<std::mutex> guard(queue_lock());
   add_default_order(stream, after);
   stream.tasks.push_back(Task{++stream.issued, std::move(after), std::move(work)});
+  if (number) *number = stream.issued;
   return SUCCESS;
 }
 

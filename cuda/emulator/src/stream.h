@@ -3,8 +3,8 @@
 // Enters: tasks and what they wait for. Leaves: the order in which they run. A forgotten
 // synchronisation shows, because nothing has run by then.
 //
-// One lock, the engine's, is held while work runs, so that it runs on one thread at a time; another,
-// the queues', while queues change. A thread takes the engine's first.
+// One lock, the engine's, is held while work runs, so that it runs on one thread at a time;
+// another, the queues', while queues change. A thread takes the engine's first.
 
 #pragma once
 
@@ -52,7 +52,7 @@ struct Task {
 
 struct Context {
   int device = 0;
-  int retained = 0;
+  std::atomic<int> retained{0};
   std::atomic<int> lost{0};  // the code of a kernel's fault: all calls give it from then on
   size_t used_bytes = 0;
   std::vector<std::shared_ptr<Stream>> streams;  // the first is the default stream
@@ -83,8 +83,9 @@ Context* current_context();
 // The stream of a handle (0 is the current context's default stream), or null.
 std::shared_ptr<Stream> stream_of(void* handle);
 
-// Queues work; where the context is lost, gives its code instead.
-CUresult enqueue(Stream& stream, Work work, std::vector<Point> after = {});
+// Queues work, and says its number; where the context is lost, gives its code instead.
+CUresult enqueue(Stream& stream, Work work, std::vector<Point> after = {},
+                 uint64_t* number = nullptr);
 
 // Runs a stream's work up to a task. With a slice, false where its time was over before.
 bool run_until(const Point& point, const Slice& slice = Slice());

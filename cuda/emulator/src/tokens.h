@@ -1,7 +1,7 @@
 // CUDA C++ source as tokens, as far as rewriting needs it.
 //
-// Enters: source text. Leaves: words, numbers, single characters, literals and whole directives, each
-// with its place; comments and white space are left out.
+// Enters: source text. Leaves: words, numbers, single characters, literals and whole directives,
+// each with its place; comments and white space are left out.
 
 #pragma once
 

@@ -9,7 +9,7 @@
 
 namespace emulator {
 
-// ---- barriers -----------------------------------------------------------------------------------------
+// ---- barriers -----------------------------------------------------------------------------------
 
 int Worker::barrier(int kind, int predicate, int line) {
   Thread& thread = *current_;
@@ -41,7 +41,7 @@ void Worker::finish_barrier(int line) {
   phase_over_ = true;
 }
 
-// ---- warps --------------------------------------------------------------------------------------------
+// ---- warps --------------------------------------------------------------------------------------
 
 Thread& Worker::warp_operation(WarpOperation operation, unsigned mask, int line) {
   Thread& thread = *current_;
@@ -102,7 +102,7 @@ void Worker::finish_warp(unsigned first, unsigned members) {
   if (last.operation == WarpOperation::sync) steps_[first / 32]++;
 }
 
-// ---- asynchronous copies --------------------------------------------------------------------------------
+// ---- asynchronous copies ------------------------------------------------------------------------
 
 void Worker::copy_async(void* target, const void* source, unsigned bytes, int line) {
   Thread& thread = *current_;
@@ -144,7 +144,7 @@ void Worker::wait_async(unsigned groups_left) {
   thread.copies.resize(kept);
 }
 
-// ---- waiting for ever -----------------------------------------------------------------------------------
+// ---- waiting for ever ---------------------------------------------------------------------------
 
 void Worker::report_deadlock() {
   unsigned exited = 0, barrier = 0, warp = 0;
@@ -170,7 +170,7 @@ void Worker::report_deadlock() {
        "threads wait for each other for ever: %s", text.c_str());
 }
 
-// ---- the table for kernels --------------------------------------------------------------------------------
+// ---- the table for kernels ----------------------------------------------------------------------
 
 static PfeHost make_host(bool checked) {
   PfeHost host = {};

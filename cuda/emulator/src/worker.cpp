@@ -87,7 +87,7 @@ void Worker::poison(SharedRegion& region) {
   if (region.shadow) region.shadow->clear();
 }
 
-// ---- order --------------------------------------------------------------------------------------------
+// ---- order --------------------------------------------------------------------------------------
 
 // splitmix64's finish: all bits of the result depend on all bits of the argument.
 static uint64_t mix(uint64_t z) {
@@ -112,7 +112,7 @@ void Worker::begin_phase() {
   if (checked_) phase_ = ++last_phase;
 }
 
-// ---- turns --------------------------------------------------------------------------------------------
+// ---- turns --------------------------------------------------------------------------------------
 
 void Worker::fibre_entry() {
   Worker* worker = running_worker;
@@ -164,7 +164,7 @@ void Worker::run_in_a_loop() {
   switch_to(scheduler_, loop_);
 }
 
-// ---- shared memory ------------------------------------------------------------------------------------
+// ---- shared memory ------------------------------------------------------------------------------
 
 void* Worker::shared(unsigned id, size_t bytes, size_t alignment) {
   if (id >= regions_.size()) regions_.resize(id + 1);

@@ -1,7 +1,8 @@
 // One host thread's part of a launch: the blocks that it runs, one after the other, each with one
 // fibre per thread of the block.
 //
-// Enters: a launch. Leaves: blocks that have run, or a fault with the thread and line it happened in.
+// Enters: a launch. Leaves: blocks that have run, or a fault with the thread and line it happened
+// in.
 
 #pragma once
 
@@ -136,8 +137,8 @@ class Worker {
   sigjmp_buf escape_;
 };
 
-// A stack of its own for signal handlers, since a kernel may have used up its fibre's. Lives as long
-// as the calling thread runs kernels.
+// A stack of its own for signal handlers, since a kernel may have used up its fibre's. Lives as
+// long as the calling thread runs kernels.
 class SignalStack {
  public:
   SignalStack();

@@ -50,7 +50,7 @@ export abstract class StatementWriter {
   protected abstract append(statements: readonly Of<"append">[]): void;
   protected abstract condition(statement: Of<"when">): string;
   /** What stands before the head of a loop over elements. */
-  protected abstract loopHead(count: number): readonly string[];
+  protected abstract loopHead(loop: Of<"for">): readonly string[];
   /** Whether a name belongs to the code around. */
   protected abstract isTaken(name: string): boolean;
 
@@ -105,10 +105,11 @@ export abstract class StatementWriter {
     s satisfies never;
   }
 
-  #for({ counter, count, body }: Of<"for">): void {
+  #for(s: Of<"for">): void {
+    const { counter, count, body } = s;
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
-    this.lines.add(...this.loopHead(count));
+    this.lines.add(...this.loopHead(s));
     this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, () => {
       this.region(body);
     });
@@ -184,7 +185,7 @@ export function placesOf(
 }
 
 /** The cells and arrays that a statement itself touches. */
-function placesIn(s: Statement): (Cell | LocalArray)[] {
+export function placesIn(s: Statement): (Cell | LocalArray)[] {
   switch (s.kind) {
     case "set":
       return [s.cell];

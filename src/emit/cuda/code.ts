@@ -3,7 +3,9 @@
 import { PairfoldError } from "../../error.ts";
 import {
   bytesOf,
+  type Cell,
   type Kernel,
+  type LocalArray,
   type Memory,
   type Place,
   type RecordSection,
@@ -12,10 +14,16 @@ import {
   type Statement,
   type Type,
   type Value,
+  visit,
 } from "../../loop/mod.ts";
-import { recordStride, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import {
+  PARTLY_UNROLLED,
+  recordStride,
+  REGISTER_ARRAY,
+  unrolledStatements,
+} from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
-import { isFixed, placesOf, StatementWriter } from "../c/statements.ts";
+import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 
 /** What the code of a section stands in: how it names its rows, columns and memory. */
@@ -40,9 +48,6 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
 export const unrollOf = (count: number, turns = 1): string =>
   count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
-/** Turns side by side of loops whose arrays do not fit into registers. */
-const PARTLY_UNROLLED = 4;
-
 /** The vector type that records are read by, and its width. */
 export function vectorOf(kernel: Kernel): { readonly type: string; readonly width: number } {
   const scalar = TYPES[kernel.float];
@@ -51,11 +56,16 @@ export function vectorOf(kernel: Kernel): { readonly type: string; readonly widt
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
 
+/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
+const LOOP_BUDGET = 400;
+
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
+  /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
+  readonly #indexed = new Set<Cell | LocalArray>();
 
   constructor(lines: Lines, kernel: Kernel, around: Surroundings) {
     super(lines, kernel);
@@ -64,6 +74,7 @@ export class CodeWriter extends StatementWriter {
 
   /** Declares the cells and arrays that regions use, items of state, and records of rows. */
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
+    for (const region of regions) this.#noteIndexed(region);
     for (const place of placesOf(regions, items)) {
       const length = "length" in place ? `[${place.length}]` : "";
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${length};`);
@@ -146,8 +157,32 @@ export class CodeWriter extends StatementWriter {
     return test === "any" ? this.use(mask) : `!${this.use(mask)}`;
   }
 
-  protected loopHead(count: number): string[] {
-    return [unrollOf(count, PARTLY_UNROLLED)];
+  protected loopHead({ count, body }: Statement & { kind: "for" }): string[] {
+    return [this.#isIndexed(body) ? "#pragma unroll 1" : unrollOf(count, PARTLY_UNROLLED)];
+  }
+
+  /** Notes the arrays that no unrolling brings into registers. */
+  #noteIndexed(region: Region): void {
+    visit(region, (s) => {
+      for (const place of placesIn(s)) {
+        const isLong = "length" in place && place.length > REGISTER_ARRAY;
+        const isComputed = s.kind === "scatter" || s.kind === "append";
+        if (isLong || isComputed) this.#indexed.add(place);
+      }
+      if (s.kind === "for" && s.count * unrolledStatements(s.body) > LOOP_BUDGET) {
+        visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
+      }
+    });
+  }
+
+  /** Whether a loop works on such arrays, or holds a loop of many turns. */
+  #isIndexed(body: Region): boolean {
+    let isIndexed = false;
+    visit(body, (s) => {
+      if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
+      if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
+    });
+    return isIndexed;
   }
 
   protected isTaken(name: string): boolean {

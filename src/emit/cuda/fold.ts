@@ -1,6 +1,7 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
 import { type Region, replicate, RowCopies } from "../../loop/mod.ts";
+import { unrolledStatements } from "../../tiling/mod.ts";
 import { CodeWriter, vectorOf } from "./code.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
@@ -139,7 +140,7 @@ function overColumns(
       if (stood !== null) {
         lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${stood});`);
       }
-      const isSmall = statementsOf(source) <= TAIL_BUDGET;
+      const isSmall = unrolledStatements(source.kernel.pair) * source.schedule.rows <= TAIL_BUDGET;
       lines.block(`for (int c0 = 0; c0 < here; c0 += ${inStage})`, () => {
         lines.add(`const int turns = min(here - c0, ${inStage});`);
         if (isSmall) {
@@ -159,10 +160,6 @@ function overColumns(
       }
     },
   );
-}
-
-function statementsOf(source: SourceWriter): number {
-  return source.kernel.pair.statements.length * source.schedule.rows;
 }
 
 /** The inner loop over some columns of a chunk. */

@@ -28,8 +28,10 @@ const OPCODES = {
   "i32.sub": [0x6b],
   "i32.mul": [0x6c],
   "i32.and": [0x71],
+  "i32.or": [0x72],
   "i32.xor": [0x73],
   "i32.shl": [0x74],
+  "i32.shr_u": [0x76],
   "i32.ctz": [0x68],
   "select": [0x1b],
   "i64.extend_i32_s": [0xac],
@@ -216,6 +218,8 @@ export class FunctionBody {
   readonly #code = new ByteWriter();
   /** Kept only where text is wanted. */
   readonly #lines: Line[] | null;
+  /** Where branches that are rarely taken stand in the code. */
+  readonly #rare: number[] = [];
 
   constructor(name: string, parameters: readonly ValueType[], withText = false) {
     this.name = name;
@@ -269,8 +273,14 @@ export class FunctionBody {
     return this.op("i32.const", value);
   }
 
-  /** Writes the function's entry of the code section. */
-  writeTo(out: ByteWriter): void {
+  /** An `if` that is rarely taken: the host may keep its body, and what it needs, out of the way. */
+  ifRarely(): this {
+    this.#rare.push(this.#code.length);
+    return this.op("if");
+  }
+
+  /** The declaration of the locals, which begins a function's body. */
+  #declaration(): ByteWriter {
     const locals = new ByteWriter();
     let groups = 0;
     for (let start = 0; start < this.#locals.length;) {
@@ -283,11 +293,31 @@ export class FunctionBody {
     }
     const head = new ByteWriter();
     head.unsigned(groups);
-    out.unsigned(head.length + locals.length + this.#code.length + 1);
-    out.append(head);
-    out.append(locals);
+    head.append(locals);
+    return head;
+  }
+
+  /** Writes the function's entry of the code section. */
+  writeTo(out: ByteWriter): void {
+    const declaration = this.#declaration();
+    out.unsigned(declaration.length + this.#code.length + 1);
+    out.append(declaration);
     out.append(this.#code);
     out.byte(OPCODES.end[0]);
+  }
+
+  /** Writes the function's hints, if it has any: places of branches, each a byte that says "no". */
+  writeHintsTo(out: ByteWriter, index: number): boolean {
+    if (this.#rare.length === 0) return false;
+    const start = this.#declaration().length;
+    out.unsigned(index);
+    out.unsigned(this.#rare.length);
+    for (const at of this.#rare) {
+      out.unsigned(start + at);
+      out.unsigned(1);
+      out.byte(0);
+    }
+    return true;
   }
 
   /** The function as text, in the manner of WAT. */
@@ -342,6 +372,17 @@ export function assemble(
       body.byte(0);
       body.unsigned(k);
     }));
+  const hints = new ByteWriter();
+  const hinted = functions.filter((f, k) => f.writeHintsTo(hints, k)).length;
+  if (hinted > 0) {
+    const body = new ByteWriter();
+    body.text("metadata.code.branch_hint");
+    body.unsigned(hinted);
+    body.append(hints);
+    out.byte(0);
+    out.unsigned(body.length);
+    out.append(body);
+  }
   section(10, functions.length, (body) => functions.forEach((f) => f.writeTo(body)));
   return out.bytes;
 }

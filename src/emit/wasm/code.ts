@@ -18,6 +18,7 @@ import {
   visit,
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
+import { type Append, type AppendFrame, emitAppends } from "./append.ts";
 import type { FunctionBody } from "./assembler.ts";
 import {
   CONSTANTS_ADDRESS,
@@ -77,8 +78,6 @@ export interface Frame {
   readonly count: number;
 }
 
-type Append = Statement & { readonly kind: "append" };
-
 /** Names a fixed place of a row's or the uniform record; null for other values. */
 function recordKey(value: Value): string | null {
   if (value.kind !== "load" || value.memory.kind !== "record") return null;
@@ -101,6 +100,14 @@ function sizeOf(body: Region): number {
   let size = 0;
   visit(body, () => size++);
   return Math.max(1, size);
+}
+
+function containsLoop(body: Region): boolean {
+  let contains = false;
+  visit(body, (s) => {
+    if (s.kind === "for") contains = true;
+  });
+  return contains;
 }
 
 /** Emits regions into one function. */
@@ -180,7 +187,8 @@ export class CodeWriter {
       term?.step === 1 && others.length === 0;
     if (!isRun || turn === undefined) {
       const offset = this.#address(record, place, this.#size);
-      f.op(this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat", offset);
+      const how = this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat";
+      f.op(how, this.#added(offset));
       return;
     }
     const key = `${term.counter.id}:${place.offset}`;
@@ -237,8 +245,10 @@ export class CodeWriter {
       case "when": {
         this.#push(s.mask);
         if (s.test === "any") f.op("v128.any_true");
-        else this.#failingLanes("i32.ne");
-        f.op("if");
+        else this.#anyFails();
+        // V8 allocates registers badly for loops in what is rarely entered
+        if (containsLoop(s.body)) f.op("if");
+        else f.ifRarely();
         const loop = this.#innermost;
         this.#innermost = null; // what a branch loads is not there for the turns after it
         this.region(s.body);
@@ -254,63 +264,24 @@ export class CodeWriter {
     s satisfies never;
   }
 
-  /** From a mask on the stack: whether any lane fails, or a bit for each that does. */
-  #failingLanes(how: "i32.ne" | "i32.xor"): void {
+  /** From a mask on the stack: whether any lane fails. */
+  #anyFails(): void {
     // three instructions on x86, where all_true takes seven
     this.#f.op(this.#size === 4 ? "i32x4.bitmask" : "i64x2.bitmask");
-    this.#f.i32(2 ** this.#lanes - 1).op(how);
+    this.#f.i32(2 ** this.#lanes - 1).op("i32.ne");
   }
 
-  /**
-   * Appends of all rows and columns of a turn: one test for all of them, which mostly ends it; then
-   * one for each, and a turn of a loop for each lane that fails.
-   */
   #append(appends: readonly Append[]): void {
-    const f = this.#f;
-    appends.forEach(({ unless }, k) => {
-      this.#push(unless);
-      if (k > 0) f.op("v128.and");
-    });
-    this.#failingLanes("i32.ne");
-    f.op("if");
-    const [bits, lane, place, count] = [0, 1, 2, 3].map(() => f.local("i32"));
-    const [load, store] = this.#size === 4
-      ? ["i32.load", "i32.store"] as const
-      : ["i64.load", "i64.store"] as const;
-    for (const { unless, size, parts } of appends) {
-      this.#pushAgain(unless);
-      this.#failingLanes("i32.xor");
-      f.op("local.tee", bits).op("if");
-      const sizeAt = this.#arrayPlace(size, 0).start;
-      const waiting = parts.map((_, k) => this.#scratch.waiting(k));
-      parts.forEach(({ value }, k) => {
-        f.get(this.#frame.scratch);
-        this.#push(value);
-        f.op("v128.store", waiting[k]);
-      });
-      f.op("loop");
-      f.get(bits).op("i32.ctz").i32(Math.log2(this.#size)).op("i32.shl");
-      f.get(this.#frame.scratch).op("i32.add").op("local.tee", lane);
-      f.op("i32.load", sizeAt).op("local.tee", count);
-      f.i32(Math.log2(VECTOR_BYTES)).op("i32.shl").get(lane).op("i32.add").set(place);
-      parts.forEach(({ array }, k) => {
-        const { start } = this.#arrayPlace(array, 0);
-        f.get(place).get(lane).op(load, waiting[k]).op(store, start);
-      });
-      f.get(lane).get(count).i32(1).op("i32.add").op("i32.store", sizeAt);
-      f.get(bits).get(bits).i32(1).op("i32.sub").op("i32.and").op("local.tee", bits);
-      f.op("br_if", 0).op("end").op("end");
-    }
-    f.op("end");
-  }
-
-  /** A comparison is made anew, the other way round, so that no register holds it until here. */
-  #pushAgain(mask: Value): void {
-    const isLess = mask.kind === "operation" && mask.operation === "le";
-    if (!isLess || !isFloat(mask.args[0].type)) return this.#push(mask);
-    this.#push(mask.args[1]);
-    this.#push(mask.args[0]);
-    this.#f.op(this.#size === 4 ? "f32x4.ge" : "f64x2.ge");
+    const frame: AppendFrame = {
+      f: this.#f,
+      size: this.#size === 4 ? 4 : 8,
+      scratch: this.#frame.scratch,
+      columnIndex: this.#frame.columnIndex,
+      push: (value) => this.#push(value),
+      startOf: (array) => this.#arrayPlace(array, 0).start,
+      waiting: (vectors) => this.#scratch.waiting(vectors),
+    };
+    emitAppends(frame, appends);
   }
 
   /** Whether each use loads the value again, instead of keeping it in a local. */
@@ -511,6 +482,15 @@ export class CodeWriter {
     }
   }
 
+  /**
+   * Adds an offset to the address on the stack, and leaves none to the instruction: V8 keeps base plus
+   * offset in a register for each offset, and the inner loop has few.
+   */
+  #added(offset: number): number {
+    if (offset > 0) this.#f.i32(offset).op("i32.add");
+    return 0;
+  }
+
   /** Leaves an address on the stack: a base local plus the counters' shares; returns the offset. */
   #address(base: number, place: Place, stride: number): number {
     const f = this.#f;
@@ -558,7 +538,7 @@ export class CodeWriter {
       case "row": {
         const stride = this.#schedule.rowVectors * VECTOR_BYTES;
         const offset = this.#address(this.#frame.scratch, place, stride);
-        f.op("v128.load", offset + value.row * VECTOR_BYTES);
+        f.op("v128.load", this.#added(offset + value.row * VECTOR_BYTES));
         return;
       }
       case "column":

@@ -38,7 +38,6 @@ export function registersOf(type: Type, kernel: Kernel): number {
 /** Where local arrays stand in a thread's scratch, after the row records. */
 export class Scratch {
   readonly #offsets = new Map<LocalArray, number>();
-  readonly #waiting: number[] = [];
   #bytes: number;
   readonly #kernel: Kernel;
 
@@ -55,13 +54,11 @@ export class Scratch {
     }
     return offset;
   }
-  /** Where the k-th vector of an append waits to be taken apart. */
-  waiting(k: number): number {
-    while (this.#waiting.length <= k) {
-      this.#waiting.push(this.#bytes);
-      this.#bytes += VECTOR_BYTES;
-    }
-    return this.#waiting[k];
+  /** Where vectors wait to be taken apart: new room. */
+  waiting(vectors: number): number {
+    const start = this.#bytes;
+    this.#bytes += vectors * VECTOR_BYTES;
+    return start;
   }
   get bytes(): number {
     return this.#bytes;

@@ -116,11 +116,12 @@ export class CudaDevice {
   compile(source: string, options: readonly string[]): Promise<CompiledModule> {
     return this.#runtime.shim.compile(this.#handle, source, "pairfold.cu", options, this.cache);
   }
-  unload(module: Handle): void {
+  /** Unloads a module, once the launches of its kernels have run. */
+  async unload(module: Handle): Promise<void> {
     for (const key of this.#functions.keys()) {
       if (key.startsWith(`${module}:`)) this.#functions.delete(key);
     }
-    this.#runtime.shim.moduleFree(this.#handle, module);
+    await this.#runtime.shim.moduleFreeAsync(this.#handle, module);
   }
 
   /** Finds a kernel of a module. */

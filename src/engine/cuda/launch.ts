@@ -15,10 +15,11 @@ import {
   type SplitRule,
   type Wave,
 } from "../plan.ts";
-import { CudaArray } from "./array.ts";
+import { CudaArray, type Place } from "./array.ts";
 import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
 import type { CudaProgram, FoldCode, ModuleCache } from "./program.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
+import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
 import { type Table, tablesOf, type WaveTables } from "./table.ts";
 
 /**
@@ -95,6 +96,13 @@ export class CudaLaunch {
     );
   }
 
+  /** Where each input stands; uniform ones are the host's. */
+  get #places(): (Place | null)[] {
+    return this.#kernel.inputs.map(({ axis }, slot) =>
+      axis === "uniform" ? null : this.#own(this.#inputs[slot]).place
+    );
+  }
+
   /** Runs or queues the launch; where memory runs out, in smaller pieces. */
   async run(): Promise<void> {
     this.#throwIfAborted();
@@ -134,11 +142,10 @@ export class CudaLaunch {
   /** What a row and a column take beyond the arrays that are on the card. */
   #footprint(): Footprint {
     const { layout } = this.#program.emitted;
+    const places = this.#places;
     const staged = (axis: "row" | "column"): number =>
       this.#kernel.inputs.reduce((bytes, input, slot) => {
-        if (input.axis !== axis || this.#own(this.#inputs[slot]).place.kind === "device") {
-          return bytes;
-        }
+        if (input.axis !== axis || places[slot]?.kind === "device") return bytes;
         return bytes + rowBytes(this.#kernel, input);
       }, 0);
     const results = this.#kernel.outputs.reduce((bytes, output, slot) => {
@@ -238,12 +245,13 @@ export class CudaLaunch {
     uniforms: NumberArray,
     state: bigint,
     code: FoldCode,
-    alloc: (bytes: number) => bigint,
+    alloc: Alloc,
   ): Promise<void> {
     const { device, modules } = this.#context;
     const { layout } = this.#program.emitted;
-    const inputs = this.#stageInputs(wave, alloc);
-    const outputs = this.#stageOutputs(wave, alloc);
+    const inputs = stageInputs(device, this.#kernel, this.#places, wave, alloc);
+    const outputPlaces = this.#outputs.map(({ place }) => place);
+    const outputs = stageOutputs(this.#kernel, outputPlaces, wave, alloc);
     const records = tables.records === 0
       ? 0n
       : alloc(tables.records * layout.recordStride * layout.size);
@@ -273,7 +281,7 @@ export class CudaLaunch {
         combine.units,
       );
     }
-    await this.#collect(wave, outputs);
+    await collect(device, this.#kernel, outputs, wave);
   }
 
   /** Queues the blocks of some units of a table. */
@@ -336,62 +344,6 @@ export class CudaLaunch {
     }
   }
 
-  /** Addresses that row 0 of each input has, or would have; uniform inputs have none. */
-  #stageInputs(wave: Wave, alloc: (bytes: number) => bigint): bigint[] {
-    return this.#kernel.inputs.map((input, slot) => {
-      if (input.axis === "uniform") return 0n;
-      const { place } = this.#own(this.#inputs[slot]);
-      if (place.kind === "device") return place.address;
-      const { first, last } = rangeOf(wave, (task) => {
-        const offset = task.segment.offsets[slot] ?? 0;
-        return input.axis === "row"
-          ? [task.i0 + offset, task.i1 + offset]
-          : [task.j0 + offset, task.j1 + offset];
-      });
-      const bytes = rowBytes(this.#kernel, input);
-      const address = alloc((last - first) * bytes);
-      const part = place.numbers.subarray(first * input.dim, last * input.dim);
-      this.#context.device.upload(address, part);
-      return address - BigInt(first * bytes);
-    });
-  }
-
-  /** Addresses that row 0 of each output has, or would have. */
-  #stageOutputs(
-    wave: Wave,
-    alloc: (bytes: number) => bigint,
-  ): { base: bigint; target: NumberArray | null }[] {
-    const { first, last } = rangeOf(wave, ({ segment, i0, i1 }) => [
-      i0 + segment.output,
-      i1 + segment.output,
-    ]);
-    return this.#kernel.outputs.map((output, slot) => {
-      const { place } = this.#outputs[slot];
-      if (place.kind === "device") return { base: place.address, target: null };
-      const bytes = rowBytes(this.#kernel, output);
-      const base = alloc((last - first) * bytes) - BigInt(first * bytes);
-      return { base, target: place.numbers };
-    });
-  }
-
-  /** Brings the finished rows of outputs that stand on the host there. */
-  async #collect(
-    wave: Wave,
-    outputs: readonly { base: bigint; target: NumberArray | null }[],
-  ): Promise<void> {
-    for (const [slot, { base, target }] of outputs.entries()) {
-      if (target === null) continue;
-      const output = this.#kernel.outputs[slot];
-      for (const { segment, i0, i1, last } of wave) {
-        if (!last || i1 === i0) continue;
-        const [from, to] = [i0 + segment.output, i1 + segment.output];
-        const source = base + BigInt(from * rowBytes(this.#kernel, output));
-        const part = target.subarray(from * output.dim, to * output.dim);
-        await this.#context.device.download(part, source);
-      }
-    }
-  }
-
   #report(done: number): void {
     const { onProgress } = this.#control;
     const threads = done === 0 ? 0 : this.#context.device.facts.multiprocessors;
@@ -416,35 +368,3 @@ function groupedByState(waves: readonly Wave[]): Wave[][] {
 }
 
 const pairsIn = (wave: Wave): number => wave.reduce((sum, task) => sum + pairsOf(task), 0);
-
-/** The rows of an array that a wave meets. */
-function rangeOf(
-  wave: Wave,
-  rows: (task: Wave[number]) => readonly [number, number],
-): { first: number; last: number } {
-  let [first, last] = [Infinity, 0];
-  for (const task of wave) {
-    const [from, to] = rows(task);
-    if (to <= from) continue;
-    first = Math.min(first, from);
-    last = Math.max(last, to);
-  }
-  return first === Infinity ? { first: 0, last: 0 } : { first, last };
-}
-
-/** Arrays as one, each at a multiple of 16 bytes. */
-function concatenated(
-  parts: readonly (NumberArray | BigInt64Array)[],
-): { bytes: Uint8Array<ArrayBuffer>; offsets: number[] } {
-  const offsets: number[] = [];
-  let length = 0;
-  for (const part of parts) {
-    offsets.push(length);
-    length += Math.ceil(part.byteLength / 16) * 16;
-  }
-  const bytes = new Uint8Array(length);
-  parts.forEach((part, k) => {
-    bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offsets[k]);
-  });
-  return { bytes, offsets };
-}

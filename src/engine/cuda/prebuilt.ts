@@ -12,17 +12,17 @@ export interface PrebuiltLibrary {
 export const PREBUILT: Readonly<Record<string, PrebuiltLibrary>> = {
   "linux-x86_64": {
     file: "linux-x86_64/libpairfold_cuda.so",
-    bytes: 52272,
-    sha256: "71ff6ef4c97823d60fe76f171864f4c43b9e10df2852b787f2d02d038278c095",
+    bytes: 52768,
+    sha256: "1b67e4d255630502f11a8482e82898ff387e536205358af09a33194a9f837e29",
   },
   "linux-aarch64": {
     file: "linux-aarch64/libpairfold_cuda.so",
-    bytes: 52224,
-    sha256: "6178cffa913d17e7662f1579c5e4a73ec769095127bc3a9e61e97693b16298b8",
+    bytes: 52528,
+    sha256: "ba5d0ac7c823dcd3eb21e082fa687a6044d83a5092d5c2eed4c4930070943e1e",
   },
   "windows-x86_64": {
     file: "windows-x86_64/pairfold_cuda.dll",
-    bytes: 115712,
-    sha256: "f478b88c2eae23cb0be4a5ab8a557617f641eecab4afc6e0701503dfd08b8fc7",
+    bytes: 116224,
+    sha256: "2f085cade4576e6b36b0d5fb1f6d72bb2712b67b38e836045cd1e3f1f4f7cfab",
   },
 };

@@ -105,7 +105,5 @@ export function numbered(source: string): string {
 
 /** What a call of the shim came to, of the error that it became; null for other errors. */
 export function statusOf(error: unknown): Status | null {
-  const cause: unknown = error instanceof PairfoldError ? error.cause : null;
-  const isFailure = typeof cause === "object" && cause !== null && "status" in cause;
-  return isFailure ? STATUSES.find((status) => status === cause.status) ?? null : null;
+  return failureOf(error)?.status ?? null;
 }

@@ -133,7 +133,10 @@ export class Shim extends ShimCalls {
     this.check(this.call.pf_trim(this.out, device));
   }
 
-  /** Queues a copy to the device; `source` may change afterwards. */
+  /**
+   * Queues a copy to the device; `source` may change afterwards. Copies beyond 16 MiB may wait for
+   * work that was queued before: `uploadAsync` does so on another thread.
+   */
   upload(device: Handle, stream: Handle, target: bigint, source: Bytes): void {
     const bytes = BigInt(source.byteLength);
     this.check(
@@ -141,7 +144,10 @@ export class Shim extends ShimCalls {
     );
   }
 
-  /** The same on another thread; `source` must not change until it settles. */
+  /**
+   * The same on another thread; `source` must not change until it settles, and work queued
+   * meanwhile may come before it.
+   */
   async uploadAsync(device: Handle, stream: Handle, target: bigint, source: Bytes): Promise<void> {
     const from = pointed(source), bytes = BigInt(source.byteLength);
     await this.wait(
@@ -158,7 +164,10 @@ export class Shim extends ShimCalls {
     );
   }
 
-  /** The same on another thread. */
+  /**
+   * The same on another thread. Until it settles the allocation must be neither freed nor written
+   * to: work queued meanwhile may come before it.
+   */
   async download(device: Handle, stream: Handle, target: Bytes, source: bigint): Promise<void> {
     const to = pointed(target), bytes = BigInt(target.byteLength);
     await this.wait(
@@ -293,8 +302,14 @@ export class Shim extends ShimCalls {
     return { module: module[0], cached: cached[0] !== 0, notes: report.text };
   }
 
+  /** Unloads a program; waits for its kernels. */
   moduleFree(device: Handle, module: Handle): void {
     this.check(this.call.pf_module_free(this.out, device, module));
+  }
+
+  /** The same on another thread. */
+  async moduleFreeAsync(device: Handle, module: Handle): Promise<void> {
+    await this.wait((report) => this.call.pf_module_free_nonblocking(report, device, module), []);
   }
 
   /** Compiles for an architecture such as 90, with NVRTC alone, on another thread. */

@@ -319,6 +319,11 @@ const NONBLOCKING = {
     nonblocking: true,
   },
   pf_compile_nonblocking: { ...BLOCKING.pf_compile, name: "pf_compile", nonblocking: true },
+  pf_module_free_nonblocking: {
+    ...BLOCKING.pf_module_free,
+    name: "pf_module_free",
+    nonblocking: true,
+  },
   pf_compile_binary_nonblocking: {
     ...BLOCKING.pf_compile_binary,
     name: "pf_compile_binary",

@@ -239,16 +239,13 @@ export class WasmEngine implements Engine {
       let open: { block: RowBlock; mark: number } | null = null;
       for (const wave of waves) {
         memory.reset(wave[0].first || open === null ? undefined : open.mark);
-        const blocks: RowBlock[] = wave.map((task) =>
-          task.first || open === null ? stage.rows(task) : open.block
-        );
+        // pieces of one segment keep its rows
+        const blocks: RowBlock[] = wave[0].first || open === null ? stage.rows(wave) : [open.block];
         open = { block: blocks[0], mark: memory.mark };
         const running = this.#wave(program, stage, wave, blocks, run);
         if (running !== null) await running;
         run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
-        wave.forEach((task, k) => {
-          if (task.last) stage.finish(task, blocks[k]);
-        });
+        stage.finish(wave, blocks);
       }
     } finally {
       if (memory.isLarge) this.#giveMemoryBack();
@@ -265,7 +262,7 @@ export class WasmEngine implements Engine {
     run: Run,
   ): Promise<void> | null {
     const exports = this.#instanceOf(program);
-    const columns = wave.map((task, k) => stage.columns(task, blocks[k], exports));
+    const columns = stage.columns(wave, blocks, exports);
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const threads = this.#features.shared && pairs >= this.#threadedPairs ? this.#threads : 1;
     const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
@@ -320,7 +317,7 @@ export class WasmEngine implements Engine {
     const words: number[] = [];
     const weights: number[] = [];
     wave.forEach((task, t) => {
-      const { job, state, splitStride } = blocks[t];
+      const { job, row: first, state, splitStride } = blocks[t];
       for (const { split, start, count, resumes } of piecesOf(task)) {
         const flags = (task.keepsState ? FLAGS.save : 0) | (resumes ? FLAGS.resume : 0);
         const groups = Math.max(1, Math.round(wanted / Math.max(1, count) / groupRows));
@@ -329,7 +326,7 @@ export class WasmEngine implements Engine {
           const rowEnd = Math.min(rows, row + groups * groupRows);
           const stateAt = state + split * splitStride + (row / groupRows) * stateBytes;
           const record = columns[t].record + (start - task.j0) * recordBytes;
-          words.push(job, row, rowEnd, record, count, start, stateAt, flags);
+          words.push(job, first + row, first + rowEnd, record, count, start, stateAt, flags);
           weights.push((rowEnd - row) * count);
         }
       }

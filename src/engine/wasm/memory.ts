@@ -81,6 +81,7 @@ export class LinearMemory {
   view(kind: "f32"): Float32Array;
   view(kind: "f64"): Float64Array;
   view(kind: "i32"): Int32Array;
+  view(kind: "f32" | "f64" | "i32"): Float32Array | Float64Array | Int32Array;
   view(kind: "f32" | "f64" | "i32"): Float32Array | Float64Array | Int32Array {
     if (kind === "f32") return this.#f32;
     return kind === "f64" ? this.#f64 : this.#i32;

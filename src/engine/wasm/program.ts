@@ -1,7 +1,7 @@
 // A kernel compiled for the host's WebAssembly.
 
 import type { Layout, WasmModule } from "../../emit/wasm/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 
@@ -19,6 +19,20 @@ export interface CombineCode {
   readonly scratchBytes: number;
 }
 
+/** Whether a value that some regions compute is one of a kind. */
+function someValue(regions: readonly Region[], is: (value: Value) => boolean): boolean {
+  let found = false;
+  for (const region of regions) {
+    visit(region, (s) => {
+      if (s.kind === "let" && is(s.value)) found = true;
+    });
+  }
+  return found;
+}
+
+const isIndexOf = (axis: "row" | "column") => (value: Value): boolean =>
+  value.kind === "index" && value.axis === axis;
+
 export class WasmProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;
@@ -26,6 +40,9 @@ export class WasmProgram implements Program {
   readonly code: CompiledCode;
   readonly #target: string;
   #combine: CombineCode | null = null;
+  #usesRowIndex: boolean | null = null;
+  #usesColumnIndex: boolean | null = null;
+  #packsUniforms: boolean | null = null;
 
   constructor(
     kernel: Kernel,
@@ -39,6 +56,27 @@ export class WasmProgram implements Program {
     this.emitted = emitted;
     this.code = code;
     this.#target = target;
+  }
+
+  /** Whether rows know their index: those of other segments are not rows of this one then. */
+  get usesRowIndex(): boolean {
+    const regions = regionsOf(this.kernel).map(([, region]) => region);
+    this.#usesRowIndex ??= someValue(regions, isIndexOf("row"));
+    return this.#usesRowIndex;
+  }
+
+  /** Whether columns know their index while they are packed. */
+  get usesColumnIndex(): boolean {
+    this.#usesColumnIndex ??= someValue([this.kernel.column], isIndexOf("column"));
+    return this.#usesColumnIndex;
+  }
+
+  /** Whether packing reads what belongs to the launch: its parameters, or its number of columns. */
+  get packsUniforms(): boolean {
+    this.#packsUniforms ??= someValue([this.kernel.column], (value) =>
+      value.kind === "count" ||
+      (value.kind === "load" && value.memory.kind === "record"));
+    return this.#packsUniforms;
   }
 
   get layout(): Layout {

@@ -1,5 +1,6 @@
-// Stages a task's data in linear memory: row inputs, uniform record, packed columns; and copies its
-// outputs back.
+// Stages a wave's data in linear memory: row inputs, uniform records, packed columns; and copies its
+// outputs back. Tasks that differ in their rows and columns alone share what can be shared, so that
+// thousands of small ones cost little more than their numbers do.
 
 import {
   CONSTANTS_ADDRESS,
@@ -11,14 +12,16 @@ import {
 import { interpretUniform } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
-import { rowBytes, type Task } from "../plan.ts";
+import { rowBytes, type Task, type Wave } from "../plan.ts";
 import { PACK_COLUMNS } from "./footprint.ts";
 import type { WasmProgram } from "./program.ts";
 import type { KernelExports } from "./protocol.ts";
 
-/** Where a task's rows stand. */
+/** Where a task's rows stand: from a row of a job on, which tasks may share. */
 export interface RowBlock {
   readonly job: number;
+  readonly row: number;
+  /** The address of the first row in each output. */
   readonly outputs: readonly number[];
   readonly state: number;
   /** Bytes between the states of two column splits. */
@@ -30,12 +33,30 @@ export interface ColumnBlock {
   readonly record: number;
 }
 
+const rowsOf = ({ i0, i1 }: Task): number => i1 - i0;
+const columnsOf = ({ j0, j1 }: Task): number => j1 - j0;
+
+/** Cuts a list into runs: an item goes on with the run of the one before it, or starts another. */
+function* runsOf<T>(
+  list: readonly T[],
+  goesOn: (before: T, item: T) => boolean,
+): Generator<readonly T[]> {
+  for (let start = 0; start < list.length;) {
+    let end = start + 1;
+    while (end < list.length && goesOn(list[end - 1], list[end])) end++;
+    yield list.slice(start, end);
+    start = end;
+  }
+}
+
 /** Stages for one launch. */
 export class Stage {
   readonly #memory: LinearMemory;
   readonly #program: WasmProgram;
   readonly #inputs: readonly NumberArray[];
   readonly #outputs: readonly NumberArray[];
+  /** Inputs by what their rows belong to. */
+  readonly #slots: Readonly<Record<"uniform" | "row" | "column", readonly number[]>>;
 
   constructor(
     memory: LinearMemory,
@@ -47,63 +68,140 @@ export class Stage {
     this.#program = program;
     this.#inputs = inputs;
     this.#outputs = outputs;
+    const slots = { uniform: [] as number[], row: [] as number[], column: [] as number[] };
+    program.kernel.inputs.forEach(({ axis }, slot) => slots[axis].push(slot));
+    this.#slots = slots;
+  }
+
+  #viewOf(array: NumberArray): NumberArray {
+    if (array instanceof Float32Array) return this.#memory.view("f32");
+    return this.#memory.view(array instanceof Float64Array ? "f64" : "i32");
   }
 
   /** Copies elements of a host array to an address. */
   #copyIn(source: NumberArray, start: number, end: number, address: number): void {
-    const part = source.subarray(start, end);
-    if (part instanceof Float32Array) this.#memory.view("f32").set(part, address >>> 2);
-    else if (part instanceof Float64Array) this.#memory.view("f64").set(part, address / 8);
-    else this.#memory.view("i32").set(part, address >>> 2);
+    const to = address / source.BYTES_PER_ELEMENT;
+    this.#viewOf(source).set(source.subarray(start, end), to);
   }
 
   #copyOut(target: NumberArray, start: number, end: number, address: number): void {
-    const length = end - start;
-    const view = target instanceof Float32Array
-      ? this.#memory.view("f32")
-      : target instanceof Float64Array
-      ? this.#memory.view("f64")
-      : this.#memory.view("i32");
     const from = address / target.BYTES_PER_ELEMENT;
-    target.set(view.subarray(from, from + length), start);
+    target.set(this.#viewOf(target).subarray(from, from + end - start), start);
   }
 
-  /** Stages the rows of a task, padded to whole groups by copies of the last row. */
-  rows(task: Task): RowBlock {
+  #padded(rows: number): number {
+    const { groupRows } = this.#program.layout;
+    return Math.ceil(rows / groupRows) * groupRows;
+  }
+
+  /** The first row of a task in an input. */
+  #firstRow(task: Task, slot: number): number {
+    return task.i0 + (task.segment.offsets[slot] ?? 0);
+  }
+
+  /** Whether two tasks read the same parameters. */
+  #sameUniforms({ segment: a }: Task, { segment: b }: Task): boolean {
+    if (a === b) return true;
+    return this.#slots.uniform.every((slot) => a.offsets[slot] === b.offsets[slot]) &&
+      a.j1 - a.j0 === b.j1 - b.j0;
+  }
+
+  /**
+   * Stages the rows of a wave's tasks one after another, each padded to whole groups by its last row.
+   * Neighbours that differ in nothing else are rows of one job.
+   */
+  rows(wave: Wave): RowBlock[] {
     const { kernel, layout } = this.#program;
     const memory = this.#memory;
-    const count = task.i1 - task.i0;
-    const groups = Math.ceil(count / layout.groupRows);
-    const padded = groups * layout.groupRows;
-    const fields = JOB.inputs / 4 + kernel.inputs.length + kernel.outputs.length;
-    const job = memory.alloc(4 * fields);
+    let rows = 0;
+    const starts = wave.map((task) => {
+      const start = rows;
+      rows += this.#padded(rowsOf(task));
+      return start;
+    });
     const addresses = kernel.inputs.map((input, slot) => {
       if (input.axis !== "row") return 0;
-      const bytes = rowBytes(kernel, input);
-      const address = memory.alloc(padded * bytes);
-      const first = task.i0 + (task.segment.offsets[slot] ?? 0);
-      const source = this.#inputs[slot];
-      this.#copyIn(source, first * input.dim, (first + count) * input.dim, address);
-      const last = first + count - 1;
-      for (let row = count; row < padded; row++) {
-        this.#copyIn(source, last * input.dim, (last + 1) * input.dim, address + row * bytes);
-      }
+      const address = memory.alloc(rows * rowBytes(kernel, input));
+      this.#copyRows(wave, starts, slot, address);
       return address;
     });
-    const outputs = kernel.outputs.map((output) => memory.alloc(padded * rowBytes(kernel, output)));
-    const uniforms = this.#uniforms(task);
-    const splitStride = groups * layout.stateBytes;
-    const state = task.keepsState ? memory.alloc(splitStride * task.splits.count) : 0;
-    const words = memory.view("i32");
-    const at = job >>> 2;
-    words[at + JOB.uniforms / 4] = uniforms;
-    words[at + JOB.rowIndex / 4] = task.i0;
-    words[at + JOB.columnCount / 4] = task.segment.j1 - task.segment.j0;
-    words.set([...addresses, ...outputs], at + JOB.inputs / 4);
-    return { job, outputs, state, splitStride };
+    const outputs = kernel.outputs.map((output) => memory.alloc(rows * rowBytes(kernel, output)));
+    const blocks: RowBlock[] = [];
+    let uniforms = 0;
+    let job = 0;
+    let first = 0; // row of the job
+    wave.forEach((task, k) => {
+      const before = wave[k - 1];
+      const isSame = k > 0 && this.#sameUniforms(before, task);
+      if (!isSame) uniforms = this.#uniforms(task);
+      const joins = isSame && !before.keepsState && !task.keepsState && !this.#program.usesRowIndex;
+      if (!joins) {
+        first = starts[k];
+        job = this.#job(task, uniforms, first, addresses, outputs);
+      }
+      const splitStride = this.#padded(rowsOf(task)) / layout.groupRows * layout.stateBytes;
+      blocks.push({
+        job,
+        row: starts[k] - first,
+        outputs: outputs.map((address, slot) =>
+          address + starts[k] * rowBytes(kernel, kernel.outputs[slot])
+        ),
+        state: task.keepsState ? memory.alloc(splitStride * task.splits.count) : 0,
+        splitStride,
+      });
+    });
+    return blocks;
   }
 
-  /** The uniform record, each value as a vector of equal lanes. */
+  /** Writes a job whose first row is a row of the staged inputs and outputs. */
+  #job(
+    { i0, segment }: Task,
+    uniforms: number,
+    row: number,
+    inputs: readonly number[],
+    outputs: readonly number[],
+  ): number {
+    const { kernel } = this.#program;
+    const job = this.#memory.alloc(JOB.inputs + 4 * (inputs.length + outputs.length));
+    const words = this.#memory.view("i32");
+    let at = job >>> 2;
+    words[at + JOB.uniforms / 4] = uniforms;
+    words[at + JOB.rowIndex / 4] = i0;
+    words[at + JOB.columnCount / 4] = segment.j1 - segment.j0;
+    at += JOB.inputs / 4;
+    kernel.inputs.forEach((input, slot) => {
+      words[at++] = input.axis === "row" ? inputs[slot] + row * rowBytes(kernel, input) : 0;
+    });
+    kernel.outputs.forEach((output, slot) => {
+      words[at++] = outputs[slot] + row * rowBytes(kernel, output);
+    });
+    return job;
+  }
+
+  /** Copies the rows of tasks from an input; those that stand together, together. */
+  #copyRows(wave: Wave, starts: readonly number[], slot: number, address: number): void {
+    const { dim } = this.#program.kernel.inputs[slot];
+    const source = this.#inputs[slot];
+    const view = this.#viewOf(source);
+    const base = address / source.BYTES_PER_ELEMENT;
+    for (let k = 0; k < wave.length;) {
+      const from = this.#firstRow(wave[k], slot);
+      const to = base + starts[k] * dim;
+      let count = 0;
+      let padding = 0;
+      do {
+        const own = rowsOf(wave[k]);
+        count += own;
+        padding = this.#padded(own) - own;
+        k++;
+      } while (padding === 0 && k < wave.length && this.#firstRow(wave[k], slot) === from + count);
+      view.set(source.subarray(from * dim, (from + count) * dim), to);
+      const end = to + count * dim;
+      for (let n = end; n < end + padding * dim; n++) view[n] = view[n - dim];
+    }
+  }
+
+  /** The uniform record of a task, each value as a vector of equal lanes. */
   #uniforms(task: Task): number {
     const { kernel, layout } = this.#program;
     const values = interpretUniform(
@@ -116,9 +214,10 @@ export class Stage {
       layout.uniforms,
     );
     const address = this.#memory.alloc(values.length * VECTOR_BYTES);
-    values.forEach((value, k) => {
-      this.#memory.bytesAt(address + k * VECTOR_BYTES).set(vectorOf(kernel.float, value));
-    });
+    const view = this.#memory.view(kernel.float === "f32" ? "f32" : "f64");
+    const lanes = VECTOR_BYTES / view.BYTES_PER_ELEMENT;
+    const at = address / view.BYTES_PER_ELEMENT;
+    values.forEach((value, k) => view.fill(value, at + k * lanes, at + (k + 1) * lanes));
     return address;
   }
 
@@ -130,45 +229,82 @@ export class Stage {
     });
   }
 
-  /** Packs the columns of a task into records. */
-  columns(task: Task, block: RowBlock, exports: KernelExports): ColumnBlock {
+  /** Packs the columns of a wave's tasks into records; those that stand together, together. */
+  columns(wave: Wave, blocks: readonly RowBlock[], exports: KernelExports): ColumnBlock[] {
+    const { usesColumnIndex, packsUniforms, layout: { recordBytes } } = this.#program;
+    const { column } = this.#slots;
+    const columns: ColumnBlock[] = [];
+    const shares = (a: Task, b: Task): boolean => !packsUniforms || this.#sameUniforms(a, b);
+    const isSame = (a: Task, b: Task): boolean =>
+      a.j0 === b.j0 && a.j1 === b.j1 && shares(a, b) &&
+      column.every((slot) => a.segment.offsets[slot] === b.segment.offsets[slot]);
+    const follows = (a: Task, b: Task): boolean =>
+      !usesColumnIndex && shares(a, b) &&
+      column.every((slot) => {
+        const [from, to] = [a.segment.offsets[slot] ?? 0, b.segment.offsets[slot] ?? 0];
+        return a.j1 + from === b.j0 + to;
+      });
+    for (const same of runsOf([...runsOf(wave, isSame)], ([a], [b]) => follows(a, b))) {
+      const count = same.reduce((sum, [task]) => sum + columnsOf(task), 0);
+      const first = columns.length;
+      let record = this.#pack(same[0][0], count, blocks[first].job, exports);
+      for (const tasks of same) {
+        for (let k = 0; k < tasks.length; k++) columns.push({ record });
+        record += columnsOf(tasks[0]) * recordBytes;
+      }
+    }
+    return columns;
+  }
+
+  /** Packs so many columns, those of a task and what stands behind them. */
+  #pack(task: Task, count: number, job: number, exports: KernelExports): number {
     const { kernel, layout } = this.#program;
     const memory = this.#memory;
-    const count = task.j1 - task.j0;
     const record = memory.alloc((count + layout.lanes) * layout.recordBytes);
-    if (count === 0 || kernel.records.column.length === 0) return { record };
+    if (count === 0 || kernel.records.column.length === 0) return record;
     const mark = memory.mark;
     const chunk = Math.min(count, PACK_COLUMNS);
-    const addresses = kernel.inputs.map((input) =>
-      input.axis === "column" ? memory.alloc((chunk + layout.lanes) * rowBytes(kernel, input)) : 0
+    const { column } = this.#slots;
+    const addresses = column.map((slot) =>
+      memory.alloc((chunk + layout.lanes) * rowBytes(kernel, kernel.inputs[slot]))
     );
     const scratch = memory.alloc(layout.packScratchBytes);
     const words = memory.view("i32");
-    kernel.inputs.forEach((input, slot) => {
-      if (input.axis === "column") words[(block.job + JOB.inputs) / 4 + slot] = addresses[slot];
-    });
+    column.forEach((slot, k) => words[(job + JOB.inputs) / 4 + slot] = addresses[k]);
     for (let start = 0; start < count; start += chunk) {
       const length = Math.min(chunk, count - start);
-      kernel.inputs.forEach((input, slot) => {
-        if (input.axis !== "column") return;
+      column.forEach((slot, k) => {
         const first = task.j0 + start + (task.segment.offsets[slot] ?? 0);
-        const { dim } = input;
-        this.#copyIn(this.#inputs[slot], first * dim, (first + length) * dim, addresses[slot]);
+        const { dim } = kernel.inputs[slot];
+        this.#copyIn(this.#inputs[slot], first * dim, (first + length) * dim, addresses[k]);
       });
-      const to = record + start * layout.recordBytes;
-      exports.pack(block.job, length, task.j0 + start, to, scratch);
+      exports.pack(job, length, task.j0 + start, record + start * layout.recordBytes, scratch);
     }
     memory.reset(mark);
-    return { record };
+    return record;
   }
 
-  /** Copies a finished task's outputs to the host's arrays. */
-  finish(task: Task, block: RowBlock): void {
+  /** Copies the outputs of a wave's finished tasks to the host's arrays. */
+  finish(wave: Wave, blocks: readonly RowBlock[]): void {
     const { kernel } = this.#program;
-    const first = task.i0 + task.segment.output;
-    const last = task.i1 + task.segment.output;
-    kernel.outputs.forEach(({ dim }, slot) => {
-      this.#copyOut(this.#outputs[slot], first * dim, last * dim, block.outputs[slot]);
+    kernel.outputs.forEach((output, slot) => {
+      const { dim } = output;
+      const bytes = rowBytes(kernel, output);
+      for (let k = 0; k < wave.length;) {
+        if (!wave[k].last) {
+          k++;
+          continue;
+        }
+        const first = wave[k].i0 + wave[k].segment.output;
+        const address = blocks[k].outputs[slot];
+        let count = 0;
+        do count += rowsOf(wave[k++]); while (
+          k < wave.length && wave[k].last &&
+          wave[k].i0 + wave[k].segment.output === first + count &&
+          blocks[k].outputs[slot] === address + count * bytes
+        );
+        this.#copyOut(this.#outputs[slot], first * dim, (first + count) * dim, address);
+      }
     });
   }
 }

@@ -30,11 +30,11 @@ int main(int count, char** arguments) {
     printf("not loaded\n");
     return 1;
   }
-  uint32_t (*abi_version)(void) = (uint32_t(*)(void))find(library, "pf_abi_version");
+  uint32_t (*abi_version)(void) = (uint32_t (*)(void))find(library, "pf_abi_version");
   pf_status (*open_driver)(pf_report*, const char*) =
-      (pf_status(*)(pf_report*, const char*))find(library, "pf_open_driver");
+      (pf_status (*)(pf_report*, const char*))find(library, "pf_open_driver");
   pf_status (*alloc)(pf_report*, uint64_t, uint64_t, uint64_t*) =
-      (pf_status(*)(pf_report*, uint64_t, uint64_t, uint64_t*))find(library, "pf_alloc");
+      (pf_status (*)(pf_report*, uint64_t, uint64_t, uint64_t*))find(library, "pf_alloc");
   if (!abi_version || !open_driver || !alloc) {
     printf("functions are missing\n");
     return 1;

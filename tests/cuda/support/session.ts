@@ -1,8 +1,10 @@
 // A device of the emulator for one test: opened before, closed after, with nothing left behind.
 
 import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import { type Handle, Shim } from "../../../src/engine/cuda/shim.ts";
-import { emulator, emulatorVariables } from "./emulator.ts";
+import { findLibrary } from "../../../src/engine/cuda/library.ts";
+import { emulator } from "./emulator.ts";
 import { testUnless } from "./tools.ts";
 
 /** What a test works with. */
@@ -16,10 +18,20 @@ let shared: Shim | null = null;
 
 function openShim(): Shim {
   if (shared) return shared;
-  for (const [name, value] of Object.entries(emulatorVariables())) Deno.env.set(name, value);
-  shared = Shim.openSync();
-  shared.openDriver();
-  shared.openNvrtc();
+  const one = emulator(), place = findLibrary();
+  if (one.reason !== null) throw new Error(one.reason);
+  if (!("path" in place)) throw new Error("the tests run from a checkout");
+  // a copy has a state of its own: devices that other tests of the process have open do not count
+  const folder = Deno.makeTempDirSync({ prefix: "pairfold-shim-" });
+  try {
+    const library = join(folder, "shim.so");
+    Deno.copyFileSync(place.path, library);
+    shared = Shim.openSync({ library });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+  shared.openDriver(one.driver);
+  shared.openNvrtc(one.nvrtc);
   return shared;
 }
 

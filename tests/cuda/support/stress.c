@@ -24,22 +24,22 @@ typedef struct Report {
   char text[4096];
 } Report;
 
-#define WANT(wanted, call)                                                              \
-  do {                                                                                  \
-    report.head.capacity = sizeof(report.text);                                         \
-    int32_t got = (call);                                                               \
-    if (got != (wanted) || report.head.status != got) {                                 \
-      atomic_fetch_add(&failures, 1);                                                   \
-      printf("line %d: status %d: %s\n", __LINE__, got, report.head.text);              \
-    }                                                                                   \
+#define WANT(wanted, call)                                                 \
+  do {                                                                     \
+    report.head.capacity = sizeof(report.text);                            \
+    int32_t got = (call);                                                  \
+    if (got != (wanted) || report.head.status != got) {                    \
+      atomic_fetch_add(&failures, 1);                                      \
+      printf("line %d: status %d: %s\n", __LINE__, got, report.head.text); \
+    }                                                                      \
   } while (0)
 
-#define CHECK(condition)                                             \
-  do {                                                               \
-    if (!(condition)) {                                              \
-      atomic_fetch_add(&failures, 1);                                \
-      printf("line %d: %s does not hold\n", __LINE__, #condition);   \
-    }                                                                \
+#define CHECK(condition)                                           \
+  do {                                                             \
+    if (!(condition)) {                                            \
+      atomic_fetch_add(&failures, 1);                              \
+      printf("line %d: %s does not hold\n", __LINE__, #condition); \
+    }                                                              \
   } while (0)
 
 static void copies(uint64_t device, uint64_t stream, unsigned* seed) {
@@ -73,7 +73,8 @@ static void programs(uint64_t device, uint64_t stream, unsigned* seed) {
   uint64_t module = 0, function = 0, address = 0;
   int32_t cached = 0, attributes[4], blocks = 0, value = 41;
   WANT(PF_OK, pf_compile(&report.head, device, source, "k.cu", "-a\n-b", folder, &module, &cached));
-  WANT(PF_COMPILE, pf_compile(&report.head, device, "#error", "k.cu", "", folder, &address, &cached));
+  WANT(PF_COMPILE,
+       pf_compile(&report.head, device, "#error", "k.cu", "", folder, &address, &cached));
   CHECK(strstr(report.head.text, "log") != NULL);
   WANT(PF_OK, pf_function(&report.head, device, module, "adds", 100000, &function, attributes));
   WANT(PF_LAUNCH, pf_function(&report.head, device, module, "adds", 300000, &address, attributes));
@@ -148,8 +149,8 @@ static void* download_while_closing(void* argument) {
   Report report;
   for (int k = 0;; k++) {
     report.head.capacity = sizeof(report.text);
-    int32_t status = pf_download(&report.head, closing->device, 0, closing->target,
-                                 closing->address, 20 << 20);
+    int32_t status =
+        pf_download(&report.head, closing->device, 0, closing->target, closing->address, 20 << 20);
     if (k == 0) atomic_fetch_add(&downloads_begun, 1);
     CHECK(status == PF_OK || status == PF_INVALID);
     if (status != PF_OK) return NULL;

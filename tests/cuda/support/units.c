@@ -2,9 +2,15 @@
 // and the cache folder. Prints what fails; argument 1 is an empty folder. Runs under emulators of
 // other platforms.
 
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if !defined(_WIN32)
+#include <signal.h>
+#include <sys/resource.h>
+#endif
 
 #include "cache.h"
 #include "folders.h"
@@ -15,13 +21,13 @@
 
 static int failures = 0, checks = 0;
 
-#define CHECK(condition)                                             \
-  do {                                                               \
-    checks++;                                                        \
-    if (!(condition)) {                                              \
-      failures++;                                                    \
-      printf("line %d: %s does not hold\n", __LINE__, #condition);   \
-    }                                                                \
+#define CHECK(condition)                                           \
+  do {                                                             \
+    checks++;                                                      \
+    if (!(condition)) {                                            \
+      failures++;                                                  \
+      printf("line %d: %s does not hold\n", __LINE__, #condition); \
+    }                                                              \
   } while (0)
 
 static void test_text(void) {
@@ -195,6 +201,38 @@ static void test_cache(const char* folder) {
   text_clear(&note);
 }
 
+// A disk that is full after 600 bytes: nothing is written, and nothing stays behind.
+static void test_full_disk(const char* folder) {
+#if defined(_WIN32)
+  (void)folder;
+#else
+  unsigned char key[SHA256_BYTES] = {7}, image[1000] = {1};
+  struct rlimit before, small;
+  Text path = {0}, note = {0};
+  text_add(&path, "%s/full", folder);
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  small = before;
+  small.rlim_cur = 600;
+  // otherwise the signal ends the process
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  cache_write(text_get(&path), key, image, sizeof(image), &note);
+  CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(strstr(text_get(&note), "cannot be written to") != NULL);
+  int count = 0;
+  size_t bytes = 0;
+  folder_visit(text_get(&path), count_entry, &count);
+  CHECK(count == 0);
+  CHECK(cache_read(text_get(&path), key, &bytes) == NULL);
+  text_clear(&note);
+  cache_write(text_get(&path), key, image, sizeof(image), &note);
+  unsigned char* found = cache_read(text_get(&path), key, &bytes);
+  CHECK(found && bytes == sizeof(image) && note.length == 0);
+  free(found);
+  text_clear(&path);
+#endif
+}
+
 typedef struct Folders {
   int count;
   bool cuda_home;
@@ -248,6 +286,7 @@ int main(int count, char** arguments) {
   test_handles();
   test_sizes();
   test_cache(arguments[1]);
+  test_full_disk(arguments[1]);
   test_folders();
   test_libraries();
   printf("%d checks, %d failures\n", checks, failures);

@@ -1,0 +1,61 @@
+// Derivatives through solves, by the implicit rule.
+
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  denseOperator,
+  grad,
+  indexOf,
+  type LazyTensor,
+  PairfoldError,
+  Pm,
+  stopGradient,
+  type Tensor,
+  tensor,
+  Vi,
+  Vj,
+} from "../../mod.ts";
+import { checkDerivatives, drawnTensor } from "../support/differences.ts";
+
+const n = 7;
+const x = drawnTensor("solve points", [n, 2]);
+const b = drawnTensor("solve right-hand sides", [n, 3]);
+const s = drawnTensor("solve scale", [], 0.5, 1);
+const options = { alpha: 0.3, tol: 1e-13, precision: "float64" } as const;
+
+/** A Gaussian kernel with a noise level of its own. */
+const kernel = (points: Tensor, scale: Tensor): LazyTensor =>
+  Vi(points).sqDist(Vj(points)).mul(scale).neg().exp()
+    .add(indexOf("i").eq(indexOf("j")).mul(Pm(scale)));
+
+Deno.test("solve: derivatives by the matrix' points and parameters, and by right-hand sides", () =>
+  checkDerivatives("solve", (p, c, d) => kernel(p, c).solve(d, options).x, [x, s, b], {
+    bound: 1e-7,
+  }));
+
+Deno.test("solve: one right-hand side, made of the points, inside a likelihood's data term", () =>
+  checkDerivatives(
+    "solve inside",
+    (p, c) => {
+      const y = p.sin().sum(1);
+      return kernel(p, c).solve(y, options).x.mul(y).sum();
+    },
+    [x, s],
+    { bound: 1e-7 },
+  ));
+
+Deno.test("solves of operators: derivatives by right-hand sides", () =>
+  checkDerivatives(
+    "operator",
+    (d) => denseOperator([[3, 1], [1, 2]]).solve(d.square(), { tol: 1e-13 }).x,
+    [drawnTensor("two", [2], 0.5, 1)],
+    { bound: 1e-7 },
+  ));
+
+Deno.test("operators of what a derivative is taken by are refused; constants are not", async () => {
+  const f = (p: Tensor): Tensor => kernel(p, s).asOperator().solve(b, options).x.sum();
+  const error = assertThrows(() => grad(f)(x), PairfoldError);
+  assertEquals(error.code, "dtype");
+  const g = grad((p: Tensor) => f(stopGradient(p)).add(p.sum()))(x);
+  assertEquals(await g.data(), new Float64Array(2 * n).fill(1));
+  assertEquals(await grad((a) => a.mul(stopGradient(a)).sum())(tensor([3])).array(), [3]);
+});
