@@ -183,7 +183,8 @@ Deno.test("an upload that fails on one engine frees those on others", async () =
 
 Deno.test("a list of devices: one is itself, the same ones are the same engine, others are refused", () => {
   const { a, b: second } = engines();
-  assertEquals(engineOf(["wasm"]) === engineOf("auto"), true);
+  assertEquals(engineOf(["wasm"]) === engineOf("wasm"), true);
+  assertEquals(engineOf(["auto"]) === engineOf("auto"), true);
   assertEquals(engineOf([a, second]) === engineOf([a, second]), true);
   assertEquals(engineOf([a, second]) === engineOf([second, a]), false);
   assertEquals(engineOf([a, second]).name, "test:0 and test:1");

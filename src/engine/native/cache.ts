@@ -63,6 +63,26 @@ export class LibraryCache {
     }
   }
 
+  /** A text that was kept; null where there is none. */
+  async read(name: string): Promise<string | null> {
+    const { folder } = this;
+    if (folder === null) return null;
+    return await Deno.readTextFile(pathOf(folder, name)).catch(() => null);
+  }
+
+  /** Keeps a text, where that is possible. */
+  async write(name: string, text: string): Promise<void> {
+    const { folder } = this;
+    if (folder === null) return;
+    const own = pathOf(folder, `${name}.${Deno.pid}.${crypto.randomUUID()}.tmp`);
+    try {
+      await Deno.writeTextFile(own, text);
+      await Deno.rename(own, pathOf(folder, name));
+    } catch {
+      await Deno.remove(own).catch(() => {});
+    }
+  }
+
   /**
    * The library made from `parts`, found or made by `make`, which writes it to a path. Where the
    * folder is not fit or full, it stands in a folder of its own until it is released.

@@ -28,13 +28,13 @@ import {
   type CompilerOptions,
   findCompiler,
   type FoundCompiler,
-  probe,
   probeNow,
   type Target,
 } from "./compiler.ts";
 import { Libraries } from "./library.ts";
 import { NativeProgram } from "./program.ts";
 import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
+import { targetOf } from "./target.ts";
 
 /** Choices of a native engine; all have defaults. */
 export interface NativeOptions extends CompilerOptions {
@@ -138,7 +138,7 @@ export class NativeEngine implements Engine {
   /** Asks the compiler what it makes code for. */
   open(): Promise<void> {
     if (this.#opened !== null) return Promise.resolve();
-    return this.#opening ??= probe(this.#compiler, this.#options)
+    return this.#opening ??= targetOf(this.#compiler, this.#options, this.#cache)
       .then((target) => void this.#keep(target))
       .finally(() => this.#opening = null);
   }
