@@ -1,7 +1,7 @@
 // Lays out what kernels read and write beside the tensors themselves: tables of tasks and items,
 // uniform records, packed columns, kept states.
 
-import { ALIGNMENT, COMBINE_WORDS, FOLD_FLAGS, PACK_WORDS } from "../../emit/c/mod.ts";
+import { ALIGNMENT, COMBINE_WORDS, FOLD_FLAGS, PACK_WORDS, TASK } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import { bytesOf, interpretUniform, type Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
