@@ -1,16 +1,16 @@
 // Regions of the loop IR as C statements on vectors of rows (in the pack function: of columns).
 
 import { PairfoldError } from "../../error.ts";
-import {
-  type Kernel,
-  type LocalArray,
-  type Memory,
-  type Place,
-  type Region,
-  type StateItem,
-  type Statement,
-  type Type,
-  type Value,
+import type {
+  Kernel,
+  LocalArray,
+  Memory,
+  Place,
+  Region,
+  StateItem,
+  Statement,
+  Type,
+  Value,
 } from "../../loop/mod.ts";
 import { ALIGNMENT, vectorBytesOf } from "./layout.ts";
 import type { Lines } from "./lines.ts";
