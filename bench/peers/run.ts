@@ -1,7 +1,7 @@
 // Pairfold and KeOps on the same inputs, in the same run, taking turns: writes a Markdown table.
 //
 //     deno run -A bench/peers/run.ts [--rows gaussian,cauchy] [--threads 2] [--repeats 5]
-//         [--out file.md]
+//         [--device native] [--out file.md]
 //
 // KeOps runs in the Python that $PAIRFOLD_PYTHON names (default python3); where it or pykeops is
 // missing, the table says so and the other columns are filled. Each repeat times, one after
@@ -11,7 +11,7 @@
 // with medians.
 
 import { parseArgs } from "node:util";
-import { wasm } from "pairfold";
+import { native, type NativeEngine, wasm, type WasmEngine } from "pairfold";
 import { prepare } from "../handwritten/loop.ts";
 import {
   comparable,
@@ -40,9 +40,14 @@ const { values: options } = parseArgs({
     rows: { type: "string" },
     threads: { type: "string", default: "2" },
     repeats: { type: "string", default: "5" },
+    device: { type: "string", default: "wasm" },
     out: { type: "string" },
   },
 });
+if (options.device !== "wasm" && options.device !== "native") {
+  throw new TypeError(`--device: got ${options.device}; expected wasm or native`);
+}
+const isNative = options.device === "native";
 const threads = Number(options.threads);
 const repeats = Number(options.repeats);
 
@@ -89,6 +94,16 @@ interface Result {
   readonly pairfoldError: number;
 }
 
+/** The native targets of PERFORMANCE.md by those of WebAssembly. */
+const NATIVE_TARGETS: ReadonlyMap<number, number> = new Map([[8.5, 20], [6, 12], [5, 8], [2.5, 6]]);
+
+function targetOf({ target }: Workload): number | null {
+  return isNative && target !== null ? NATIVE_TARGETS.get(target) ?? null : target;
+}
+
+const engineWith = (count: number): WasmEngine | NativeEngine =>
+  isNative ? native({ threads: count }) : wasm({ threads: count });
+
 function warm(): void {
   const end = performance.now() + WARMING;
   while (performance.now() < end);
@@ -121,8 +136,8 @@ async function measure(workload: Workload, keops: Keops): Promise<Result> {
   console.error(`${workload.name}: ${workload.size}×${workload.size}`);
   const problem = problemOf(workload);
   const fold = folder(workload, problem);
-  using device = wasm({ threads });
-  using one = wasm({ threads: 1 });
+  using device = engineWith(threads);
+  using one = engineWith(1);
   const numbers = await fold({ device }).data();
   refuseWrong("Pairfold", workload, problem, numbers);
   await fold({ device: one }).data();
@@ -193,7 +208,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function speedRow(r: Result): string[] {
   const { workload, peer, pairfold, single, handwritten, peerProblem } = r;
-  const { name, size, dtype, target } = workload;
+  const { name, size, dtype } = workload;
+  const target = targetOf(workload);
   const overPeer = (of: "best" | "median"): string =>
     peer.isEmpty ? NOTHING : ratio(peer[of] / pairfold[of]);
   const overHand = (of: "best" | "median"): string =>
@@ -256,7 +272,7 @@ function report(results: readonly Result[], keops: Keops, date: string): string 
     load.toFixed(1)
   } at the end
 - Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; KeOps ${keops.version ?? "missing"}
-- ${threads} threads each, ${repeats} repeats, the contestants taking turns
+- Engine ${options.device}, ${threads} threads each, ${repeats} repeats, the contestants taking turns
 
 ${speed}
 
@@ -284,5 +300,6 @@ try {
 const text = report(results, keops, date);
 console.log(text);
 const slug = cpuName().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
-const out = options.out ?? new URL(`../results/${date}-${slug}.md`, import.meta.url);
+const out = options.out ??
+  new URL(`../results/${date}-${slug}${isNative ? "-native" : ""}.md`, import.meta.url);
 await Deno.writeTextFile(out, text);

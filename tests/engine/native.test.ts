@@ -218,6 +218,22 @@ test("a thousand values of sigma compile once, folds that wait run one after ano
   assertEquals(again, together[6]);
 });
 
+test("an engine that was disposed of still runs, also where that was in the middle", async () => {
+  const device = testEngine();
+  const p = [[0.5], [2]];
+  const run = async (n: number): Promise<unknown> =>
+    await Vi(p).pow(n).mul(Vj(p)).sum("j", { device }).array();
+  const first = await run(3);
+  device.dispose();
+  assertEquals(await run(3), first);
+  const points = randomFor("native dispose").float32(3 * 20_000);
+  const sums = Vi(points, 3).sqDist(Vj(points, 3)).neg().exp().sum("j", { device }).data();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  device.dispose(); // while threads run
+  assertEquals((await sums).length, 20_000);
+  assertEquals(await run(3), first);
+});
+
 test("a schedule that no kernel can have is refused with the reason", async () => {
   const c = { formula: gaussian, reduction: "sum", axis: "j", M: 3, N: 3 } as const;
   for (const rowVectors of [0, 17, 1.5]) {

@@ -297,7 +297,7 @@ class SourceWriter {
     const words = taskWords(this.#kernel);
     this.#lines.add(
       ...claimLoop("run", packs ? PACK_FIRST(words, PACK_WORDS) : [], words, FOLD_WORDS, [
-        "const word i0 = (word)task[3], i1 = (word)task[4] - 1, j = (word)item[3];",
+        `const word i0 = (word)task[${TASK.i0}], i1 = (word)task[${TASK.i1}] - 1, j = (word)item[3];`,
         `char* state = (char*)(word)task[${TASK.state}] + ` +
         `(word)item[5] * (word)task[${TASK.splitStride}];`,
         `const scalar* column = (const scalar*)(word)task[${TASK.records}] + ` +
@@ -317,7 +317,7 @@ class SourceWriter {
     const { groupRows, stateBytes } = this.#layout;
     this.#lines.add(
       ...claimLoop("combine", [], taskWords(this.#kernel), COMBINE_WORDS, [
-        "const word i0 = (word)task[3], i1 = (word)task[4] - 1;",
+        `const word i0 = (word)task[${TASK.i0}], i1 = (word)task[${TASK.i1}] - 1;`,
         `char* state = (char*)(word)task[${TASK.state}];`,
         `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
         `  join(task, i0 + row, i1, state + row / ${groupRows} * ${stateBytes}, scratch);`,

@@ -340,6 +340,16 @@ export class NativeEngine implements Engine {
     }
     throwIfAborted(run.control);
   }
+
+  /** Closes compiled kernels, once nothing runs, and gives memory back; a later launch opens them. */
+  dispose(): void {
+    this.#spare = null;
+    this.#scratch = [];
+    this.#opened?.libraries.close();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 function throwIfAborted({ signal }: RunControl): void {

@@ -67,7 +67,19 @@ export class Libraries {
   }
 
   leave(): void {
-    if (--this.#users > 0) return;
+    this.#users--;
+    this.#closeDoomed();
+  }
+
+  /** Closes all libraries, once none is in use. */
+  close(): void {
+    this.#doomed.push(...this.#open.values());
+    this.#open.clear();
+    this.#closeDoomed();
+  }
+
+  #closeDoomed(): void {
+    if (this.#users > 0) return;
     for (const library of this.#doomed) library.close();
     this.#doomed = [];
   }

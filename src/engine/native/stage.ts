@@ -142,18 +142,17 @@ export class Stage {
       }
       const count = task.j1 - task.j0;
       const records = block.alloc(count * layout.recordBytes);
-      table.set([
-        block.address + uniforms.at,
-        block.address + records,
-        task.j0,
-        task.i0,
-        task.i1,
-        task.segment.j1 - task.segment.j0,
-        state === null ? 0 : state.block.address + state.offsets[t],
-        this.#splitStride(task),
-        task.splits.count,
-        ...this.#pointers(kernel, task),
-      ], t * words);
+      const at = t * words;
+      table[at + TASK.uniforms] = block.address + uniforms.at;
+      table[at + TASK.records] = block.address + records;
+      table[at + TASK.j0] = task.j0;
+      table[at + TASK.i0] = task.i0;
+      table[at + TASK.i1] = task.i1;
+      table[at + TASK.count] = task.segment.j1 - task.segment.j0;
+      table[at + TASK.state] = state === null ? 0 : state.block.address + state.offsets[t];
+      table[at + TASK.splitStride] = this.#splitStride(task);
+      table[at + TASK.splits] = task.splits.count;
+      table.set(this.#pointers(kernel, task), at + TASK.addresses);
       if (layout.recordBytes > 0) {
         for (let j = task.j0; j < task.j1; j += PACK_COLUMNS) {
           lists.packs.push(t, j, Math.min(task.j1, j + PACK_COLUMNS));
