@@ -1,6 +1,13 @@
 // Schedules and their choice.
 
 export {
+  costText,
+  nativeCandidates,
+  parseNativeSchedule,
+  parseWasmSchedule,
+  wasmCandidates,
+} from "./candidates.ts";
+export {
   checkSchedule,
   chooseSchedule,
   type Cost,
