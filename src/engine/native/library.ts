@@ -112,11 +112,18 @@ export class Libraries {
     this.#identity ??= sha256(new TextEncoder().encode(this.#target.identity));
     const options = optionsOf(this.#target, source);
     const parts = [path, ...args, ...options, await this.#identity, source.text];
-    const cached = await this.#cache.get(parts, async (file) => {
-      this.#compiled++;
-      await compile(this.#compiler, this.#target, source, file, this.#timeout);
+    const get = (): Promise<CachedLibrary> =>
+      this.#cache.get(parts, async (file) => {
+        this.#compiled++;
+        await compile(this.#compiler, this.#target, source, file, this.#timeout);
+      });
+    const cached = await get();
+    const library = await opened(kind, cached).catch(async (error) => {
+      if (!cached.isOld) throw error;
+      // of another machine, though its name and sum are right
+      await cached.forget();
+      return await opened(kind, await get());
     });
-    const library = await opened(kind, cached);
     this.#open.set(source.text, library);
     if (this.#open.size > MAX_LIBRARIES) {
       const [[oldest, doomed]] = this.#open;
