@@ -87,8 +87,17 @@ export function parseNativeSchedule(value: unknown): NativeSchedule | null {
   }
 }
 
+/** Each kernel's text is made once: every launch asks for it. */
+const texts = new WeakMap<Kernel, string>();
+
 /** What the cost model goes by, for people. */
 export function costText(kernel: Kernel): string {
+  let text = texts.get(kernel);
+  if (text === undefined) texts.set(kernel, text = newText(kernel));
+  return text;
+}
+
+function newText(kernel: Kernel): string {
   const { operations, divisions, state, isWide, rare } = costOf(kernel);
   const count = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`;
   return [
