@@ -64,8 +64,8 @@ export function nativeCandidates(
 /** A schedule from what was written of one; null where it is none. */
 export function parseWasmSchedule(value: unknown): WasmSchedule | null {
   try {
-    const { rowVectors, interleave, columns, operands } = value as WasmSchedule;
-    const schedule = { rowVectors, interleave, columns, operands };
+    const schedule = value as WasmSchedule;
+    const { interleave, operands } = schedule;
     checkSchedule(schedule);
     const isWhole = Number.isInteger(interleave) && interleave >= 1 &&
       (operands === "memory" || operands === "locals");

@@ -184,8 +184,7 @@ export class WasmEngine implements Engine {
   }
 
   #program(kernel: Kernel, chosen: WasmSchedule, why: string): WasmProgram {
-    const { rowVectors, interleave, columns, operands } = chosen;
-    const key = `${rowVectors}:${interleave}:${columns}:${operands}:${why}`;
+    const key = `${Object.values(chosen).join(":")}:${why}`;
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);
