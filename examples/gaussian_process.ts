@@ -1,55 +1,90 @@
-// Exact Gaussian-process regression with known hyper-parameters: mean, variance and likelihood.
-// Run it: deno run examples/gaussian_process.ts
+// Exact Gaussian-process regression: length scale, amplitude and noise are learnt by gradient of the
+// marginal likelihood, then values at new points are predicted with their intervals.
+// Run it: deno run examples/gaussian_process.ts [--points 10000] [--large: 100000 points]
 
-import { tensor, Vi, Vj } from "../mod.ts";
+import { parseArgs } from "node:util";
+import { concatenate, indexOf, lbfgs, minimise, randomNormal, randomUniform } from "pairfold";
+import { type LazyTensor, ones, Pm, type Tensor, tensor, valueAndGrad, Vi, Vj } from "pairfold";
 
-const count = 2000, tests = 100;
-const [scale, noise] = [0.15, 0.2];
-const truth = (x: number, y: number): number => Math.sin(7 * x) + Math.cos(9 * y * x);
+const { values: options } = parseArgs({
+  options: { points: { type: "string", default: "10000" }, large: { type: "boolean" } },
+});
+const count = options.large ? 100_000 : Number(options.points);
+const tests = 200, probes = 8, dtype = "float64";
 
-let state = 1;
-const random = (): number => (state = (state * 16807) % 2147483647) / 2147483647;
-const normal = (): number => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random());
-const draw = (n: number): Float64Array => Float64Array.from({ length: 2 * n }, random);
-const observed = (points: Float64Array): Float64Array =>
-  Float64Array.from(
-    { length: points.length / 2 },
-    (_, k) => truth(points[2 * k], points[2 * k + 1]) + noise * normal(),
-  );
+// a function drawn from the process by 4000 waves (Rahimi and Recht 2007), seen with noise
+const truth = { scale: 0.1, amplitude: 1.5, noise: 0.3 };
+const waves = randomNormal([4000, 2], { seed: 1, std: 1 / truth.scale, dtype });
+const phases = randomUniform([4000, 1], { seed: 2, high: 2 * Math.PI, dtype });
+const draw = (n: number, stream: number): [x: Tensor, f: Tensor, y: Tensor] => {
+  const x = randomUniform([n, 2], { seed: 3, stream, dtype });
+  const f = Vi(x).dot(Vj(waves)).add(Vj(phases)).cos().sum("j").mul(truth.amplitude / 2000 ** 0.5);
+  return [x, f, f.add(randomNormal([n, 1], { seed: 4, stream, std: truth.noise, dtype }))];
+};
+const [x, , y] = draw(count, 0), [asked, wanted, seen] = draw(tests, 1);
 
-const [seen, unseen] = [draw(count), draw(tests)];
-const [y, yUnseen] = [observed(seen), observed(unseen)];
-const x = tensor(seen, [count, 2]), asked = tensor(unseen, [tests, 2]);
-const kernel = (i: typeof x, j: typeof x) =>
-  Vi(i).sqDist(Vj(j)).mul(-1 / (2 * scale * scale)).exp();
-const K = kernel(x, x), cross = kernel(x, asked);
-const alpha = noise * noise;
-const preconditioner = await K.asOperator().preconditioner("vecchia", { alpha });
-const options = { alpha, preconditioner, tol: 1e-8 };
+type Parameters = Record<"scale" | "amplitude" | "noise", Tensor>; // logarithms
+const kernel = ({ scale, amplitude }: Parameters, a: Tensor, b: Tensor): LazyTensor =>
+  Vi(a).sqDist(Vj(b)).mul(Pm(scale.mul(-2).exp().mul(-0.5))).add(Pm(amplitude.mul(2))).exp();
+const covariance = (p: Parameters): LazyTensor =>
+  kernel(p, x, x).add(indexOf("i").eq(indexOf("j")).mul(Pm(p.noise.mul(2).exp())));
 
-// mean: k*ᵀ (K + σ² I)⁻¹ y; variance: 1 + σ² − k*ᵀ (K + σ² I)⁻¹ k*, one right-hand side per point
-const weights = K.solve(y, options);
-const mean = await cross.T.matmul(weights.x).data();
-const sides = await cross.dense().data();
-const solved = await K.solve(tensor(sides, [count, tests]), options).x.data();
-let inside = 0, squares = 0;
-for (let k = 0; k < tests; k++) {
-  let explained = 0;
-  for (let i = 0; i < count; i++) explained += sides[i * tests + k] * solved[i * tests + k];
-  const deviation = Math.sqrt(1 + alpha - explained);
-  if (Math.abs(yUnseen[k] - mean[k]) < 1.96 * deviation) inside++;
-  squares += (truth(unseen[2 * k], unseen[2 * k + 1]) - mean[k]) ** 2;
-}
-const { iterations } = await weights.report();
-const { value: logDeterminant } = await K.asOperator().logDeterminant({ ...options, seed: 1 });
-const w = await weights.x.data();
-const fit = y.reduce((sum, v, k) => sum + v * w[k], 0);
-const likelihood = -0.5 * (fit + logDeterminant + count * Math.log(2 * Math.PI));
-console.log(`${iterations} iterations, log-likelihood ${likelihood.toFixed(1)}`);
+/**
+ * ½ yᵀ A⁻¹ y + ½ log det A + ½ n log 2π, per point, and its gradient: by a parameter it is
+ * −½ αᵀ A' α + ½ tr A⁻¹ A' with α = A⁻¹ y, and the trace is the mean of zᵀ A⁻¹ A' z over random z.
+ */
+const z = randomUniform([count, probes], { seed: 5, low: -1, dtype }).sign();
+const loss = async (p: Parameters) => {
+  const A = covariance(p);
+  const preconditioner = await A.asOperator().preconditioner("vecchia");
+  const solved = A.solve(concatenate([y, z], 1), { preconditioner, tol: 1e-4 }).x;
+  const left = tensor(await solved.data(), [count, 1 + probes]);
+  const alpha = left.slice(null, { stop: 1 });
+  const right = concatenate([alpha.mul(-0.5), z.mul(0.5 / probes)], 1);
+  const [, gradient] = valueAndGrad((own: Parameters) =>
+    covariance(own).matmul(right).mul(left).sum().div(count)
+  )(p);
+  const { value } = await A.asOperator().logDeterminant({ preconditioner, probes: 2, tol: 1e-4 });
+  const fit = await alpha.mul(y).sum().item();
+  return { value: 0.5 * ((fit + value) / count + Math.log(2 * Math.PI)), gradient };
+};
 
-const error = Math.sqrt(squares / tests);
-console.log(
-  `check: ${inside} of ${tests} new values in their 95 % intervals, the mean is off by ` +
-    `${error.toFixed(3)} (noise ${noise})`,
+const start = ones([1], { dtype }).log();
+const { params } = await minimise(
+  loss,
+  { scale: start.sub(1), amplitude: start, noise: start },
+  lbfgs(),
+  // no further than the probes tell
+  {
+    gradientTolerance: 3e-3,
+    valueTolerance: 1e-4,
+    onStep: ({ value }, step) => console.log(`step ${step}: ${value.toFixed(6)}`),
+  },
 );
-if (inside < 0.9 * tests || inside > 0.99 * tests || !(error < noise / 3)) Deno.exit(1);
+const learnt = await Promise.all(
+  Object.entries(truth).map(async ([name, value]) => {
+    const found = Math.exp(await params[name as keyof Parameters].item());
+    console.log(`${name}: ${found.toFixed(4)} (drawn with ${value})`);
+    return Math.abs(Math.log(found / value));
+  }),
+);
+
+// mean k*ᵀ A⁻¹ y and variance a² + s² − k*ᵀ A⁻¹ k*, one right-hand side per new point
+const A = covariance(params), cross = kernel(params, x, asked).dense().reshape(count, tests);
+const preconditioner = await A.asOperator().preconditioner("vecchia");
+const solved = A.solve(concatenate([y, cross], 1), { preconditioner, tol: 1e-5 }).x;
+const mean = cross.T.matmul(solved.slice(null, { stop: 1 }));
+const explained = cross.mul(solved.slice(null, { start: 1 })).sum(0).reshape(tests, 1);
+const [a2, s2] = [params.amplitude, params.noise].map((p) => p.mul(2).exp());
+const deviation = a2.add(s2).sub(explained).sqrt();
+const inside = await seen.sub(mean).abs().lt(deviation.mul(1.96)).mean().item();
+const error = await mean.sub(wanted).square().mean().sqrt().item();
+
+const isGood = inside > 0.9 && inside < 0.99 && error < truth.noise / 2 &&
+  learnt.every((off) => off < 0.2);
+console.log(
+  `check: parameters found to ${(100 * Math.max(...learnt)).toFixed(0)} %, ` +
+    `${(100 * inside).toFixed(1)} % of new values in their 95 % intervals, the mean off by ` +
+    `${error.toFixed(3)} (noise ${truth.noise}): ${isGood ? "ok" : "wrong"}`,
+);
+if (!isGood) Deno.exit(1);
