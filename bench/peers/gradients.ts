@@ -6,7 +6,8 @@
 // PyTorch runs in the Python that $PAIRFOLD_PYTHON names (default python3); where it is missing the
 // script says so and ends well. float32 inputs are compared with PyTorch in float64 on the same
 // rounded inputs, beside what PyTorch's own float32 gives. Status 1 where float64 differs by more
-// than the limit. Times are bests of repeats of value and gradient together, first calls excluded.
+// than the limit. Times are bests of repeats of value and gradient together, first calls excluded,
+// one contestant after the other.
 
 import { parseArgs } from "node:util";
 import { doctor, type Tensor } from "pairfold";
