@@ -129,8 +129,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * With a preconditioner and few probes both are close; with as many probes as rows they are exact.
    * (Gardner et al. 2018.)
    *
-   * Throws `PairfoldError` as {@linkcode solve} does; reading rejects with `indefinite` where an
-   * eigenvalue at most 0 is met.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square or has
+   * batch dims. Reading rejects with `indefinite` where an eigenvalue at most 0 is met.
    *
    * ```ts
    * import { grad, Pm, tensor, Vi, Vj } from "pairfold";
@@ -145,7 +145,13 @@ export abstract class Solvable extends Reductions implements OperatorLike {
     const { device, sumScheme, fastMath, solveTol, ...rest } = options;
     const choices = { device, sumScheme, fastMath };
     const operator = this.#operator(choices);
-    const n = operator.shape[0];
+    const [n, columns] = operator.shape;
+    if (n !== columns) {
+      throw new PairfoldError(
+        "shape",
+        `logDeterminant: got a matrix [${this.shape}]; expected a square one, [N, N, 1]`,
+      );
+    }
     const value = new Tensor([], this.dtype, {
       resolve: async ({ signal = rest.signal }) => {
         const found = await operator.logDeterminant({ ...rest, signal });

@@ -1,6 +1,6 @@
 // Derivatives through solves, by the implicit rule.
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   denseOperator,
   grad,
@@ -89,4 +89,16 @@ Deno.test("log-determinants: fewer probes estimate the derivative", async () => 
   const error = Math.sqrt(found.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 11 / 12);
   assert(Math.abs(mean - exact) < 4 * error, `${mean} ± ${error}, exactly ${exact}`);
   assert(error < 0.1 * Math.abs(exact), `${error} of ${exact}`);
+});
+
+Deno.test("log-determinants: what they refuse", async () => {
+  const three = tensor([[0], [1], [3]]), two = tensor([[0], [1]]);
+  const code = (make: () => unknown): string => assertThrows(make, PairfoldError).code;
+  assertEquals(code(() => Vi(three).sub(Vj(two)).logDeterminant()), "shape");
+  assertEquals(code(() => Vi(x).sub(Vj(x)).logDeterminant()), "dim");
+  const error = await assertRejects(
+    () => Vi(three).sqDist(Vj(three)).logDeterminant().item(), // its trace is 0
+    PairfoldError,
+  );
+  assertEquals(error.code, "indefinite");
 });
