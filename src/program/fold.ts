@@ -307,6 +307,14 @@ export function foldInto(
   return new FoldRun(request, outputs).join(control);
 }
 
+/** What would run for a request, for people. */
+export function explainFold(request: FoldRequest): string {
+  const nowhere = new TensorStorage(() => Promise.resolve(), () => "");
+  const run = new FoldRun(request, [nowhere]);
+  for (const storage of run.needs) storage.readers--; // nothing reads them for this
+  return run.explain();
+}
+
 /** Shape of each output of a fold; rows are those of the kept axis unless the request says. */
 export function shapeOf(request: FoldRequest): number[] {
   const { reduction, formula, weight, k, axis, M, N, batch = NO_BATCH } = request;

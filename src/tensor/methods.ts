@@ -89,7 +89,7 @@ export abstract class TensorMethods extends TensorElementwise {
   norm(axis?: Axes, options: AxisOptions = {}): this {
     return this.square().sum(axis, options).sqrt();
   }
-  /** Sums of all elements up to each, along an axis, added up in float64. */
+  /** Sums of all elements up to each, along an axis, added up in float64, on the host. */
   cumSum(axis: number): this {
     return ops().cumSum(this, axisFrom("cumSum", axis, this.shape.length)) as this;
   }

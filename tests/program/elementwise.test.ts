@@ -1,11 +1,17 @@
 // Elementwise operations on tensors: values of every op against the tables' float64 meaning, on the
 // host and in kernels, over shapes that broadcast; derivatives of first and second order.
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { type ErrorCode, PairfoldError, type Tensor, tensor, where } from "../../mod.ts";
 import { drawn, samplesOf, SCALAR_OPS, type ScalarOp, scalarTable } from "../../src/formula/mod.ts";
 import { elementwise } from "../../src/program/mod.ts";
-import { checkDerivatives, worstError } from "../support/differences.ts";
+import { checkDerivatives, drawnTensor, worstError } from "../support/differences.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -137,6 +143,34 @@ Deno.test("chains are computed at once, shared parts once, whatever is read firs
       order.forEach((k, at) => assert(worstError(all[at], want[k]) < 1e-12));
     }
   }
+});
+
+Deno.test("explain() tells what is fused, how it runs, and the kernel", async () => {
+  const a = drawnTensor("explained a", [1031, 3]);
+  const b = drawnTensor("explained b", [1031, 1]);
+  const chain = a.mul(b).exp().add(1);
+  const text = chain.explain();
+  for (
+    const part of [
+      "elementwise x0 + x1 over [1031,3], float64",
+      "fused     3 steps, 3 ops, one kernel",
+      "exp(",
+      "size      1031 rows, 1 columns, f64",
+      "schedule ",
+      "pair:",
+      "generated source",
+    ]
+  ) assertStringIncludes(text, part);
+  const small = drawnTensor("explained small", [5]).mul(2).sin();
+  assertStringIncludes(small.explain(), "target    the host: 2 steps");
+  const crossed = drawnTensor("row", [1, 70, 1]).add(drawnTensor("others", [40, 1, 3]));
+  assertStringIncludes(crossed.explain(), "repeated  on the host first");
+  // looking changes nothing
+  const got = await chain.data();
+  const [p, q] = [await a.data(), await b.data()];
+  const want = Float64Array.from(p, (x, k) => Math.exp(x * q[Math.floor(k / 3)]) + 1);
+  assert(worstError(got, want) < 1e-13);
+  assertStringIncludes(chain.explain(), "elementwise");
 });
 
 Deno.test("long chains need no deep stack", async () => {
