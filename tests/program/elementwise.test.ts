@@ -199,19 +199,21 @@ Deno.test("empty tensors stay empty", async () => {
 });
 
 const x = tensor([[1, 2], [3, 4]]);
-const BAD: readonly (readonly [string, () => unknown, ErrorCode])[] = [
-  ["shapes that do not broadcast", () => x.add([1, 2, 3]), "shape"],
-  ["float32 and float64", () => x.add(new Float64Array([1, 2])), "dtype"],
-  ["integers", () => x.add(new Int32Array([1, 2])), "dtype"],
-  ["integers alone", () => tensor(new Int32Array([1, 2])).neg(), "dtype"],
-  ["strings", () => x.add("1" as unknown as number), "dtype"],
-  ["nothing", () => x.add(null as unknown as number), "dtype"],
-  ["ragged arrays", () => x.add([[1], [1, 2]]), "shape"],
+const BAD: readonly (readonly [string, () => unknown, ErrorCode, string])[] = [
+  ["shapes that do not broadcast", () => x.add([1, 2, 3]), "shape", "add: got shapes [2] and [3]"],
+  ["float32 and float64", () => x.add(new Float64Array([1, 2])), "dtype", "add: got float32 and"],
+  ["integers", () => x.add(new Int32Array([1, 2])), "dtype", "add: got int32"],
+  ["integers alone", () => tensor(new Int32Array([1, 2])).neg(), "dtype", "neg: got int32"],
+  ["strings", () => x.add("1" as unknown as number), "dtype", "add: got string"],
+  ["nothing", () => x.add(null as unknown as number), "dtype", "add: got null"],
+  ["ragged arrays", () => x.add([[1], [1, 2]]), "shape", "ragged array, got 2"],
 ];
-for (const [what, run, code] of BAD) {
+for (const [what, run, code, message] of BAD) {
   Deno.test(`elementwise ops refuse ${what}`, () => {
     const error = assertThrows(run, PairfoldError);
     assertEquals(error.code, code, error.message);
+    assertStringIncludes(error.message, message);
+    assertStringIncludes(error.message, "expected");
   });
 }
 
@@ -220,6 +222,8 @@ Deno.test("a tensor that was disposed of is refused", async () => {
   y.dispose();
   const error = assertThrows(() => y.add(1), PairfoldError);
   assertEquals(error.code, "device");
+  assertStringIncludes(error.message, "tensor float32 [2] was disposed of");
+  assertStringIncludes(error.message, "expected one that is kept");
   const before = x.mul(3);
   const sum = before.add(1);
   before.dispose();
