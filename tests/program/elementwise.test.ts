@@ -200,7 +200,12 @@ Deno.test("empty tensors stay empty", async () => {
 
 const x = tensor([[1, 2], [3, 4]]);
 const BAD: readonly (readonly [string, () => unknown, ErrorCode, string])[] = [
-  ["shapes that do not broadcast", () => x.add([1, 2, 3]), "shape", "add: got shapes [2,2] and [3]"],
+  [
+    "shapes that do not broadcast",
+    () => x.add([1, 2, 3]),
+    "shape",
+    "add: got shapes [2,2] and [3]",
+  ],
   ["float32 and float64", () => x.add(new Float64Array([1, 2])), "dtype", "add: got float32 and"],
   ["integers", () => x.add(new Int32Array([1, 2])), "dtype", "add: got int32"],
   ["integers alone", () => tensor(new Int32Array([1, 2])).neg(), "dtype", "neg: got int32"],
