@@ -14,6 +14,8 @@ export interface WasmSchedule {
   readonly columns: number;
   /** Where constants and row values wait in the inner loop: reloaded by each use, or in locals. */
   readonly operands: "memory" | "locals";
+  /** Whether a kernel that has a survey makes it; default no. */
+  readonly surveys?: boolean;
 }
 
 /** One row vector, nothing interleaved: always legal, and the oracle for the others. */
@@ -120,7 +122,7 @@ const CUTS = {
   /** min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. */
   contest: { rowVectors: 2, columns: 8, operands: "locals" },
   /** 50-smallest 2.0 (1.1), 100-smallest 1.5 (0.9): 32 pairs for every branch. */
-  appends: { rowVectors: 2, columns: 4, operands: "locals" },
+  appends: { rowVectors: 2, columns: 4, operands: "locals", surveys: true },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
