@@ -57,7 +57,7 @@ const ONLY = place(0);
 const RANKED = 6;
 
 /** Groups of columns that are looked at together. */
-const SURVEYED = 2048;
+const SURVEYED = 4096;
 /** How many times K minima are enough to know the K-th closely: few of the K share a group. */
 const OVERSAMPLING = 4;
 

@@ -103,24 +103,12 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
   });
   write(regions.test);
   const bitmask = frame.lanes === 4 ? "i32x4.bitmask" : "i64x2.bitmask";
-  const anyFolds = (rows: readonly Cell[]): void => {
-    rows.forEach((cell, k) => {
-      f.get(local(cell));
-      if (k > 0) f.op("v128.and");
-    });
-    f.op(bitmask).i32(2 ** frame.lanes - 1).op("i32.ne");
-  };
-  anyFolds(frame.skips);
-  f.ifRarely();
   regions.folds.forEach((fold, row) => {
-    if (regions.folds.length > 1) {
-      anyFolds([frame.skips[row]]);
-      f.op("if");
-    }
+    f.get(local(frame.skips[row])).op(bitmask).i32(2 ** frame.lanes - 1).op("i32.ne");
+    f.ifRarely();
     write(fold);
-    if (regions.folds.length > 1) f.op("end");
+    f.op("end");
   });
-  f.op("end");
   advance(minimum, VECTOR_BYTES);
   advance(index, GROUP_COLUMNS);
   advance(record, groupBytes);
