@@ -127,8 +127,10 @@ class Rows {
       group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),
-      folds: Array.from({ length: this.copies.rows }, (_, row) =>
-        replicate(pair, this.copies, { ...group, guards: false, rows: [row] })),
+      folds: Array.from(
+        { length: this.copies.rows },
+        (_, row) => replicate(pair, this.copies, { ...group, guards: false, rows: [row] }),
+      ),
       close: this.#copy(close),
     };
   }
