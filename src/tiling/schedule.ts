@@ -128,8 +128,8 @@ const CUTS = {
    * minimum's speed; some 53 of 3750 groups of random columns are entered then, at about 150 cycles:
    * 50-smallest 2.7, 100-smallest 2.2 on each of two threads, columns that come ever nearer 14 times
    * as fast. The bound takes about a tenth of the time, and so does sorting (1.2e4²). The minimum
-   * itself is bound by its operations: wider turns, more row vectors, or columns loaded four numbers
-   * at a time and spread by shuffles are slower (4.7, 3.9, 4.4).
+   * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and so
+   * are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
   appends: { rowVectors: 2, columns: 4, operands: "locals", surveys: true },
 } as const satisfies Record<string, Cut>;
