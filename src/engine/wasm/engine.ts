@@ -148,8 +148,8 @@ export class WasmEngine implements Engine {
       : this.#schedule === undefined || this.#schedule === "auto"
       ? chooseSchedule(kernel, rows)
       : this.#schedule;
-    const { rowVectors, interleave, columns, operands } = chosen;
-    const key = `${rowVectors}:${interleave}:${columns}:${operands}`;
+    const { rowVectors, interleave, columns, operands, surveys = false } = chosen;
+    const key = `${rowVectors}:${interleave}:${columns}:${operands}:${surveys}`;
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);

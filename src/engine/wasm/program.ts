@@ -106,13 +106,14 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands } = this.schedule;
+    const { rowVectors, columns, operands, surveys } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
+        (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column`,
       source: this.emitted.text(),
     };
