@@ -85,7 +85,7 @@ export type { ComplexNumber, ComplexOperand } from "./src/lazy/mod.ts";
 export type { TensorDotLayout } from "./src/formula/mod.ts";
 export type { WeightOptions } from "./src/lazy/mod.ts";
 export { Solvable } from "./src/lazy/mod.ts";
-export type { LazySolveOptions } from "./src/lazy/mod.ts";
+export type { LazyLogDeterminantOptions, LazySolveOptions } from "./src/lazy/mod.ts";
 export type {
   Action,
   ApplyControl,

@@ -1,7 +1,7 @@
 // Mean shift: points climb to the modes of their Gaussian density. Four clusters, four modes.
 // Run it: deno run examples/mean_shift.ts
 
-import { tensor, Vi, Vj } from "../mod.ts";
+import { tensor, Vi, Vj } from "pairfold";
 
 const centres = [[0, 0], [4, 0], [0, 4], [4, 4]];
 const count = 2000;

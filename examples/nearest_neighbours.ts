@@ -1,8 +1,8 @@
 // The 8 nearest neighbours of every point of a scan, exactly, over all pairs.
 // Run it: deno run examples/nearest_neighbours.ts
 
-import { tensor, Vi, Vj } from "../mod.ts";
-import { centre, syntheticScan } from "../src/pointcloud/mod.ts";
+import { tensor, Vi, Vj } from "pairfold";
+import { centre, syntheticScan } from "pairfold/pointcloud";
 
 const scan = syntheticScan(10_000);
 const points = tensor(centre(scan).points, [scan.count, 3]);

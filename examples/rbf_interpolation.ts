@@ -2,7 +2,7 @@
 // at others.
 // Run it: deno run examples/rbf_interpolation.ts
 
-import { tensor, Vi, Vj } from "../mod.ts";
+import { tensor, Vi, Vj } from "pairfold";
 
 const count = 3000;
 const sigma = 0.05;

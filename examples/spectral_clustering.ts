@@ -2,7 +2,7 @@
 // normalised kernel D^(−1/2) K D^(−1/2); no straight line parts them.
 // Run it: deno run examples/spectral_clustering.ts
 
-import { diagonalOperator, tensor, Vi, Vj } from "../mod.ts";
+import { diagonalOperator, tensor, Vi, Vj } from "pairfold";
 
 const count = 2000;
 const sigma = 0.12;

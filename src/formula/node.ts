@@ -2,10 +2,10 @@
 // Enters: op names, arguments, attributes. Leaves: nodes with their dim and domain.
 //
 // Float policy of the whole folder: constructors never simplify; a rewrite that changes a bit of any
-// result (NaN, -0 and infinities included) is not "exact". Constants are keyed by bit pattern, so
-// that 0 and -0 stay apart.
+// result (NaN, -0 and infinities included) is not "exact". Constants 0 and -0 stay apart.
 
 import { PairfoldError } from "../error.ts";
+import { keyOf, WeakTable } from "./intern.ts";
 import type { OpName } from "./names.ts";
 
 /** The two point axes: i counts the M points of x, j the N points of y. */
@@ -61,27 +61,19 @@ export interface OpNode extends NodeBase {
 /** A formula. */
 export type Node = VariableNode | IndexNode | ConstantNode | ZeroNode | OpNode;
 
-type WithoutId<T> = T extends NodeBase ? Omit<T, "id"> : never;
-
-// The intern table holds nodes weakly: a formula that nobody holds disappears from it.
-const table = new Map<string, WeakRef<Node>>();
-const cleanup = new FinalizationRegistry<string>((key) => {
-  if (table.get(key)?.deref() === undefined) table.delete(key);
-});
+const table = new WeakTable<Node>();
 let nextId = 0;
 
-function intern(key: string, make: () => WithoutId<Node>): Node {
-  const found = table.get(key)?.deref();
-  if (found !== undefined) return found;
-  const node = Object.freeze({ id: nextId++, ...make() }) as Node;
-  table.set(key, new WeakRef(node));
-  cleanup.register(node, key);
+/** Freezes a node that the table does not have, and adds it. */
+function interned<N extends Node>(group: number | string, key: number | string, node: N): N {
+  Object.freeze(node);
+  table.add(group, key, node);
   return node;
 }
 
 /** How many formulas the intern table holds (to watch that they go away). */
 export function internedCount(): number {
-  return table.size;
+  return table.count();
 }
 
 function checkCount(what: string, value: number): void {
@@ -90,6 +82,8 @@ function checkCount(what: string, value: number): void {
   }
 }
 
+const AXIS_NUMBER = { i: 0, j: 1, p: 2 } as const;
+
 /** An input variable. Slots are positions in a fold's list of inputs. */
 export function variable(
   slot: number,
@@ -97,32 +91,36 @@ export function variable(
   dim: number,
   number: NumberKind = "float",
 ): VariableNode {
+  const group = 6 * dim + 2 * AXIS_NUMBER[axis] + (number === "index" ? 1 : 0);
+  const found = table.find(group, slot);
+  if (found !== undefined) return found as VariableNode;
   checkCount("variable's dim", dim);
-  const key = `v${slot}:${axis}:${dim}:${number}`;
-  return intern(
-    key,
-    () => ({ kind: "variable", slot, axis, dim, number, domain: axis }),
-  ) as VariableNode;
+  const node = { id: nextId++, kind: "variable", slot, axis, dim, number, domain: axis } as const;
+  return interned(group, slot, node);
 }
 
 /** The global index along an axis, as a scalar. */
 export function index(axis: Axis): IndexNode {
-  return intern(`x${axis}`, () => ({ kind: "index", axis, dim: 1, domain: axis })) as IndexNode;
+  const found = table.find("index", axis);
+  if (found !== undefined) return found as IndexNode;
+  return interned("index", axis, { id: nextId++, kind: "index", axis, dim: 1, domain: axis });
 }
-
-const bitsOf = new DataView(new ArrayBuffer(8));
 
 /** A structural constant. */
 export function constant(value: number): ConstantNode {
-  bitsOf.setFloat64(0, value);
-  const key = `c${bitsOf.getBigUint64(0)}`;
-  return intern(key, () => ({ kind: "constant", value, dim: 1, domain: "p" })) as ConstantNode;
+  const key = Object.is(value, -0) ? "-0" : value;
+  const found = table.find("constant", key);
+  if (found !== undefined) return found as ConstantNode;
+  const node = { id: nextId++, kind: "constant", value, dim: 1, domain: "p" } as const;
+  return interned("constant", key, node);
 }
 
 /** The zero vector of a dim. */
 export function zero(dim: number): ZeroNode {
+  const found = table.find("zero", dim);
+  if (found !== undefined) return found as ZeroNode;
   checkCount("zero's dim", dim);
-  return intern(`z${dim}`, () => ({ kind: "zero", dim, domain: "p" })) as ZeroNode;
+  return interned("zero", dim, { id: nextId++, kind: "zero", dim, domain: "p" });
 }
 
 /** The domain of something that depends on both domains. */
@@ -151,24 +149,24 @@ export function apply(
   args: readonly Node[],
   attributes: readonly number[] = [],
 ): OpNode {
-  let key = `o${op}`;
-  for (const a of attributes) key += `,${a}`;
-  for (const a of args) key += `:${a.id}`;
-  const found = table.get(key)?.deref();
+  const group = attributes.length === 0 ? op : `${op},${attributes}`;
+  const key = keyOf(args);
+  const found = table.find(group, key);
   if (found !== undefined) return found as OpNode;
   const rule = dimRules.get(op);
   if (rule === undefined) throw new PairfoldError("internal", `op ${op} has no table entry`);
   const dim = rule(op, args, attributes);
   let domain: Domain = "p";
   for (const a of args) domain = joinDomains(domain, a.domain);
-  return intern(key, () => ({
+  return interned(group, key, {
+    id: nextId++,
     kind: "op",
     op,
     args: Object.freeze([...args]),
     attributes: Object.freeze([...attributes]),
     dim,
     domain,
-  })) as OpNode;
+  });
 }
 
 /** One line about a node for messages: its dim and where it lives. */

@@ -25,7 +25,7 @@ export type { Input, Inputs, Term } from "./inputs.ts";
 export { ComplexLazyTensor, indexOf, LazyTensor, Pm, Vi, Vj } from "./lazy_tensor.ts";
 export { type DenseOptions, type Indices, Readable } from "./readable.ts";
 export { type ReduceOptions, Reductions, type WeightOptions } from "./reductions.ts";
-export { type LazySolveOptions, Solvable } from "./solvable.ts";
+export { type LazyLogDeterminantOptions, type LazySolveOptions, Solvable } from "./solvable.ts";
 export { type FoldAxis, Symbolic, type Value, type VectorAxis } from "./symbolic.ts";
 export { TensorOps } from "./tensors.ts";
 export { VectorOps } from "./vectors.ts";

@@ -1,7 +1,7 @@
 // Reverse mode through functions of tensors, those that `genred` made among them.
 
 import { PairfoldError } from "../error.ts";
-import { likeTensor, pulled, watched } from "../program/mod.ts";
+import { likeTensor, pulled, watched, withValues } from "../program/mod.ts";
 import { Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { infoOf } from "./genred.ts";
 import { type GenredInput, inputTensor } from "./genred_inputs.ts";
@@ -82,7 +82,7 @@ export function vjp<Output extends VjpOutput>(
   const output = floatOutput(run.output);
   const pull = (cotangent: TensorLike | number): Tensor[] => {
     const g = likeTensor("vjp", "cotangent", cotangent, output);
-    const found = pulled(run, output, g);
+    const found = withValues(() => pulled(run, output, g));
     return places.map((place) => found[place]);
   };
   return [run.output, pull];

@@ -35,6 +35,31 @@ export interface CarefulLoop {
   readonly pair: Region;
 }
 
+/**
+ * A look at the columns before they are folded, by groups of them: a group whose smallest value a row's
+ * bound keeps out changes nothing and need not be folded. It changes speed, never a bit: emitters may
+ * leave it out.
+ */
+export interface Survey {
+  /** Groups that are looked at before the first of them is folded, and fewer that are worth it. */
+  readonly groups: number;
+  readonly least: number;
+  /** The smallest value of each group; +∞ beyond the last. Not state. */
+  readonly minima: LocalArray;
+  /** The smallest value of the group at hand: what `pair` leaves there, what `test` asks about. */
+  readonly smallest: Cell;
+  /** Whether a row may leave a group out: what `test` sets. */
+  readonly skips: Cell;
+  /** Before a group. */
+  readonly begin: Region;
+  /** One column of a group. */
+  readonly pair: Region;
+  /** After all groups: lowers the bound by their minima. */
+  readonly bound: Region;
+  /** Before a group is folded. */
+  readonly test: Region;
+}
+
 /** A fold over columns, for every row, in loop IR. */
 export interface Kernel {
   /** The formula and reduction, for people. */
@@ -55,6 +80,8 @@ export interface Kernel {
   readonly pair: Region;
   /** Runs instead of `pair` for a group of rows any of which is special. */
   readonly careful: CarefulLoop | null;
+  /** Null where every column is folded anyway. */
+  readonly survey: Survey | null;
   /** After every `block` columns, and at the end of every split. */
   readonly close: Region | null;
   readonly block: number;
@@ -76,6 +103,10 @@ export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
     ["pair", kernel.pair],
     ["careful test", kernel.careful?.test ?? null],
     ["careful pair", kernel.careful?.pair ?? null],
+    ["survey begin", kernel.survey?.begin ?? null],
+    ["survey pair", kernel.survey?.pair ?? null],
+    ["survey bound", kernel.survey?.bound ?? null],
+    ["survey test", kernel.survey?.test ?? null],
     ["close", kernel.close],
     ["combine", kernel.combine],
     ["finish", kernel.finish],

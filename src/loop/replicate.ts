@@ -67,6 +67,10 @@ export interface Replication {
   readonly columns?: number;
   /** Slots of a column's record. */
   readonly columnSlots?: number;
+  /** Whether branches are tested for the whole turn; default true. */
+  readonly guards?: boolean;
+  /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
+  readonly inOrder?: boolean;
 }
 
 /** A branch of a bound and a value of a pair: the best of several values answers for all of them. */
@@ -98,6 +102,7 @@ export function replicate(
   replication: Replication = {},
 ): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0 } = replication;
+  const { guards = true, inOrder = false } = replication;
   const isState: IsState = (place) => copies.isState(place);
   const made = new Map<Value, Value[]>();
   const differs = new Map<Value, boolean>(); // between columns
@@ -288,6 +293,10 @@ export function replicate(
       for (const s of statements) copyStatement(s, rows, turn, to);
       return;
     }
+    if (inOrder) {
+      for (const column of turn) copyAll(statements, rows, [column], to);
+      return;
+    }
     const { early, strands } = splitByState(statements, isState);
     for (const s of early) copyStatement(s, rows, turn, to);
     for (const strand of strands) {
@@ -340,7 +349,8 @@ export function replicate(
     copyAll(root.statements, rows, turn, body);
     to.statements.push({ kind: "when", test, mask, body, otherwise, skipsNaN: false });
   };
-  const guarded = columns > 1 && interleave >= copies.rows ? guardedParts(root, isState) : null;
+  const isWhole = guards && columns > 1 && interleave >= copies.rows;
+  const guarded = isWhole ? guardedParts(root, isState) : null;
   const to = region(root.kind);
   if (guarded !== null) {
     copyGuarded(guarded, to);

@@ -14,6 +14,7 @@ import {
   removeDead,
   sink,
   type StateItem,
+  type Survey,
   verifyKernel,
 } from "../loop/mod.ts";
 import {
@@ -90,6 +91,28 @@ function carefulLoop(
   return { test: test.root, special, pair: pair.root };
 }
 
+/** The steps of a survey: the formula once more, without what its folding does to the state. */
+function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Survey | null {
+  const { survey } = folding;
+  if (!survey) return null;
+  const { groups, least, minima, smallest } = survey;
+  const pair = lowering.anotherPair();
+  survey.meet(pair, componentsOf(lowering, core));
+  const skips = pair.cell("skips", "mask");
+  const { float } = lowering;
+  return {
+    groups,
+    least,
+    minima,
+    smallest,
+    skips,
+    begin: step(lowering, float, (b) => survey.begin(b)),
+    pair: pair.root,
+    bound: step(lowering, float, (b) => survey.bound(b)),
+    test: step(lowering, float, (b) => b.set(skips, survey.skips(b))),
+  };
+}
+
 /** Formula and reduction for people. */
 function titleOf({ reduction, formula, weight }: Fold): string {
   const text = `${reduction}_j ${print(formula)}`;
@@ -119,6 +142,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const pair = builders.pair.root;
   const special = outside === null ? null : carefulSplit(outside);
   const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
+  const survey = surveyOf(lowering, folding, core);
 
   const dim = reduction.outputDim(fold.formula.dim, weightDim, options.k);
   const left = special?.outside ?? outside;
@@ -145,6 +169,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     init: step(lowering, float, (b) => folding.init(b)),
     pair,
     careful,
+    survey,
     close: close === null ? null : step(lowering, float, close),
     block: BLOCK_LENGTH,
     combine: step(lowering, float, (b) => folding.combine(b, incoming)),
@@ -175,6 +200,11 @@ function removeDeadRegions(kernel: Kernel): Kernel {
       ...kernel.careful,
       test: removeDead(kernel.careful.test),
       pair: tidy(kernel.careful.pair),
+    },
+    survey: kernel.survey === null ? null : {
+      ...kernel.survey,
+      pair: tidy(kernel.survey.pair),
+      bound: removeDead(kernel.survey.bound),
     },
     close: kernel.close === null ? null : removeDead(kernel.close),
     combine: removeDead(kernel.combine),

@@ -5,8 +5,10 @@ import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
-import { fold, type FoldRequest, shapeOf } from "./fold.ts";
+import { fold, type FoldRequest, runOf, shapeOf } from "./fold.ts";
+import { shareOnePass } from "./joint.ts";
 import { reshape } from "./linear.ts";
+import { valuesAreWanted } from "./trace.ts";
 
 /** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */
 export interface Tangent {
@@ -59,5 +61,7 @@ export function foldDifferential(
     k: 1,
   } as const;
   const [sums] = fold(sumOf);
+  const runs = [outputs?.[0], sums].map((t) => t === undefined ? null : runOf(t));
+  if (valuesAreWanted()) shareOnePass(runs.filter((run) => run !== null));
   return reshape(sums, shape);
 }

@@ -57,7 +57,7 @@ export class Elementwise implements Origin, Member {
     this.depth = buildOn(this.needs);
     this.storage = new TensorStorage(
       (control) => this.#compute(control),
-      () => `elementwise ${print(formula)} over [${shape}], ${dtype}`,
+      () => this.#explain(),
       this,
     );
   }
@@ -108,6 +108,20 @@ export class Elementwise implements Origin, Member {
     const result = blocks.filled(evaluate(this.formula, blocks, values));
     // an operand handed on as it is stays its own tensor's
     this.receive(values.includes(result) ? result.slice() : result);
+  }
+
+  /** What will be computed, and where, as long as it has not been. */
+  #explain(): string {
+    const title = `elementwise ${print(this.formula)} over [${this.shape}], ${this.dtype}`;
+    if (this.storage.isComputed || this.storage.isGone) return title;
+    const { members, leaves, isHere } = collected(this);
+    if (isHere && members.every(isSmall)) {
+      const steps = members.length === 1 ? "one step" : `${members.length} steps`;
+      return `${title}\ntarget    the host: ${steps} of at most ${HOST_ELEMENTS} elements`;
+    }
+    const groups = grouped(members, engineBehind(leaves));
+    const before = groups.length === 1 ? [] : [`before    ${groups.length - 1} others, read by it`];
+    return [title, ...before, groups[groups.length - 1].explain(VALUES)].join("\n");
   }
 
   /** Takes over its numbers. */
@@ -206,11 +220,9 @@ export async function prepared<T>(
   for (const storage of used) storage.enter();
   try {
     if (isLong(root)) await shorten(root, control);
-    let engine: Engine | null = null;
-    for (const leaf of collected(root).leaves) {
-      if (!leaf.isComputed) await leaf.ensure(control);
-      if (leaf.host === null) engine ??= leaf.engines[0] ?? null;
-    }
+    const { leaves } = collected(root);
+    for (const leaf of leaves) if (!leaf.isComputed) await leaf.ensure(control);
+    const engine = engineBehind(leaves);
     if (root.storage.isComputed) return null; // another reader was faster
     const { members } = collected(root); // some may have been computed meanwhile
     for (const group of grouped(members, engine)) {
@@ -227,6 +239,14 @@ export async function prepared<T>(
   } finally {
     for (const storage of used) storage.leave();
   }
+}
+
+/** The engine that has what stands on one alone, if any. */
+function engineBehind(leaves: Iterable<TensorStorage>): Engine | null {
+  for (const leaf of leaves) {
+    if (leaf.host === null && leaf.engines.length > 0) return leaf.engines[0];
+  }
+  return null;
 }
 
 /** Formulas that become one kernel each, in the order in which they can be computed. */

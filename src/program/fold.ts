@@ -9,18 +9,9 @@ import {
   type RunControl,
 } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import {
-  type Axis,
-  index,
-  type Node,
-  print,
-  topological,
-  transform,
-  variable,
-  type VariableNode,
-} from "../formula/mod.ts";
-import { type Fold, lower } from "../lower/mod.ts";
-import { type FloatType, type Kernel, type MathFunctions, printKernel } from "../loop/mod.ts";
+import { type Axis, type Node, print, topological, type VariableNode } from "../formula/mod.ts";
+import type { Fold } from "../lower/mod.ts";
+import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
 import {
   type FoldOptions,
   type ReductionName,
@@ -47,6 +38,7 @@ import {
   type Rectangle,
   segmentsOf,
 } from "./batch.ts";
+import { canonicalise, kernelOf, transpose } from "./canonical.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
@@ -84,92 +76,29 @@ export interface FoldRequest {
   readonly outputRows?: number;
 }
 
-/** Exchanges i and j, so that the folded axis is j. */
-export function transpose(formula: Node): Node {
-  const other = (axis: Axis): Axis => axis === "i" ? "j" : "i";
-  return transform(formula, (leaf) => {
-    if (leaf.kind === "index") return index(other(leaf.axis));
-    if (leaf.kind !== "variable" || leaf.axis === "p") return leaf;
-    return variable(leaf.slot, other(leaf.axis), leaf.dim, leaf.number);
-  });
-}
-
-/** A fold's formulas over slots, and the tensors of the slots. */
-interface Canonical {
-  readonly formula: Node;
-  readonly weight: Node | null;
-  readonly variables: readonly VariableNode[];
-  /** The slots that the variables had, and their tensors. */
-  readonly slots: readonly number[];
-  readonly tensors: readonly Tensor[];
-}
-
-/** Renumbers slots by first use, so that equal formulas over other tensors are the same nodes. */
-function canonicalise(
-  formula: Node,
-  weight: Node | null,
-  inputs: ReadonlyMap<number, Tensor>,
-): Canonical {
-  const renamed = new Map<Node, VariableNode>();
-  const slots: number[] = [];
-  const tensors: Tensor[] = [];
-  const roots = weight === null ? [formula] : [formula, weight];
-  for (const node of topological(...roots)) {
-    if (node.kind !== "variable") continue;
-    const input = inputs.get(node.slot);
-    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
-    renamed.set(node, variable(slots.length, node.axis, node.dim, node.number));
-    slots.push(node.slot);
-    tensors.push(input);
-  }
-  const renumber = (root: Node): Node => transform(root, (leaf) => renamed.get(leaf) ?? leaf);
-  return {
-    formula: renumber(formula),
-    weight: weight === null ? null : renumber(weight),
-    variables: [...renamed.values()],
-    slots,
-    tensors,
-  };
-}
-
-/**
- * Kernels by what they were lowered from; the oldest leave first. The fold is held, so that its
- * formulas' ids stay their own.
- */
-type Plans = Map<string, { readonly kernel: Kernel; readonly fold: Fold }>;
-/** Plans by the functions that their target has. */
-const plansOf = new WeakMap<MathFunctions, Plans>();
-const MAX_PLANS = 512;
-
-function kernelOf(fold: Fold, math: MathFunctions): Kernel {
-  let plans = plansOf.get(math);
-  if (plans === undefined) plansOf.set(math, plans = new Map());
-  const { formula, weight, reduction, float, options, fastMath } = fold;
-  const { sumScheme, accumulator, k } = options;
-  const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
-  const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
-  const known = plans.get(key);
-  if (known !== undefined) return known.kernel;
-  const kernel = lower(fold, math);
-  plans.set(key, { kernel, fold });
-  if (plans.size > MAX_PLANS) {
-    const [oldest] = plans.keys();
-    plans.delete(oldest);
-  }
-  return kernel;
-}
-
 const FLOATS = { float32: "f32", float64: "f64" } as const;
 
+/** A pass over the pairs that computes several folds. */
+export interface SharedPass {
+  /** What all of them need. */
+  readonly needs: readonly TensorStorage[];
+  /** Computes all of them for the one that is wanted. */
+  join(wanted: FoldRun, control: RunControl): Promise<void>;
+  explain(of: FoldRun): string;
+}
+
 /** One run of a fold, shared by all that read its outputs. */
-class FoldRun implements Origin {
+export class FoldRun implements Origin {
+  /** The kernel that computes it alone. */
+  readonly kernel: Kernel;
   readonly #engine: Engine;
   readonly #fold: Fold;
-  readonly #kernel: Kernel;
   readonly #rows: number;
   readonly #columns: number;
   readonly #batched: BatchedFold;
   readonly #lengths: readonly number[];
+  #request: FoldRequest | null;
+  #pass: SharedPass | null = null;
   #tensors: readonly Tensor[];
   /** What gets the results. */
   #outputs: readonly TensorStorage[];
@@ -177,6 +106,7 @@ class FoldRun implements Origin {
   readonly depth: number;
 
   constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
+    this.#request = request;
     const { axis, M, N, choices, reduction, k } = request;
     const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
     const { formula, weight, variables, slots, tensors } = canonicalise(
@@ -206,7 +136,7 @@ class FoldRun implements Origin {
       fastMath: choices.fastMath ?? false,
     };
     this.#engine = engineOf(choices.device);
-    this.#kernel = kernelOf(this.#fold, this.#engine.math);
+    this.kernel = kernelOf(this.#fold, this.#engine.math);
     this.#tensors = tensors;
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
@@ -215,7 +145,7 @@ class FoldRun implements Origin {
       rows: this.#rows,
       columns: this.#columns,
       batch: batch.shape,
-      inputs: this.#kernel.inputs.map(({ axis }, k): BatchedInput => ({
+      inputs: this.kernel.inputs.map(({ axis }, k): BatchedInput => ({
         slot: slots[k],
         axis,
         rows: tableRows[axis],
@@ -226,17 +156,32 @@ class FoldRun implements Origin {
         .some((node) => node.kind === "index" && node.axis === "i"),
     };
     const rowsOfAll = outputRows * sizeOf(batch.shape);
-    this.#lengths = this.#kernel.outputs.map((o) => o.dim * rowsOfAll);
+    this.#lengths = this.kernel.outputs.map((o) => o.dim * rowsOfAll);
     this.depth = buildOn(this.needs);
     this.#outputs = outputs ??
-      this.#kernel.outputs.map(() =>
+      this.kernel.outputs.map(() =>
         new TensorStorage((control) => this.join(control), () => this.explain(), this)
       );
   }
 
-  /** The storages of its inputs, as long as it has not run. */
+  /** The storages of its inputs, and of those that it shares a pass with, until it has run. */
   get needs(): readonly TensorStorage[] {
+    return this.#pass?.needs ?? this.ownNeeds;
+  }
+
+  /** The storages of its inputs alone. */
+  get ownNeeds(): readonly TensorStorage[] {
     return this.#tensors.map(storageOf);
+  }
+
+  /** What was asked for, as long as it has not begun. */
+  get pending(): FoldRequest | null {
+    return this.#running === null && this.#pass === null ? this.#request : null;
+  }
+
+  /** Says who computes it, with others; null: it does so itself. */
+  share(pass: SharedPass | null): void {
+    this.#pass = pass;
   }
 
   /** The storage of each output. */
@@ -245,8 +190,13 @@ class FoldRun implements Origin {
   }
 
   explain(): string {
+    return this.#pass?.explain(this) ?? this.explainAlone();
+  }
+
+  /** How it is computed where it shares no pass. */
+  explainAlone(): string {
     const { rows } = segmentsOf(this.#batched);
-    const program = this.#engine.compile(this.#kernel, rows, this.#columns);
+    const program = this.#engine.compile(this.kernel, rows, this.#columns);
     const { target, schedule, source } = program.explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
@@ -257,7 +207,7 @@ class FoldRun implements Origin {
       `schedule  ${schedule}`,
       "",
       "sections (loop IR)",
-      printKernel(this.#kernel),
+      printKernel(this.kernel),
       "",
       "generated source",
       source,
@@ -271,6 +221,7 @@ class FoldRun implements Origin {
 
   /** Runs the fold, or joins the run that goes on. */
   join(control: RunControl): Promise<void> {
+    if (this.#pass !== null) return this.#pass.join(this, control);
     if (this.#running === null || this.#running.isLost) {
       this.#running = new SharedRun((shared) => this.#run(shared));
     }
@@ -297,8 +248,18 @@ class FoldRun implements Origin {
     } finally {
       for (const storage of used) storage.leave();
     }
+    this.receive(results);
+  }
+
+  /** Takes over its results. */
+  receive(results: readonly Held[]): void {
     for (const [slot, output] of this.#outputs.entries()) output.receive(results[slot]);
-    // history goes once the result is there, and each result is its own tensor's alone
+    this.forget();
+  }
+
+  /** Forgets where its results come from and go to, once they are there. */
+  forget(): void {
+    this.#request = null;
     this.#tensors = [];
     this.#outputs = [];
   }
@@ -312,7 +273,7 @@ class FoldRun implements Origin {
 
   async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
-    const { float, outputs: kinds, inputs: descriptions } = this.#kernel;
+    const { float, outputs: kinds, inputs: descriptions } = this.kernel;
     if (engine.open !== undefined) await engine.open();
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
@@ -321,7 +282,7 @@ class FoldRun implements Origin {
       inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
     }
     const { segments, rows } = segmentsOf(this.#batched);
-    const program = engine.compile(this.#kernel, rows, this.#columns);
+    const program = engine.compile(this.kernel, rows, this.#columns);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -346,11 +307,25 @@ export function foldInto(
   return new FoldRun(request, outputs).join(control);
 }
 
+/** What would run for a request, for people. */
+export function explainFold(request: FoldRequest): string {
+  const nowhere = new TensorStorage(() => Promise.resolve(), () => "");
+  const run = new FoldRun(request, [nowhere]);
+  for (const storage of run.needs) storage.readers--; // nothing reads them for this
+  return run.explain();
+}
+
 /** Shape of each output of a fold; rows are those of the kept axis unless the request says. */
 export function shapeOf(request: FoldRequest): number[] {
   const { reduction, formula, weight, k, axis, M, N, batch = NO_BATCH } = request;
   const rows = request.outputRows ?? (axis === "j" ? M : N);
   return [...batch.shape, ...resultShape(reduction, rows, formula.dim, k, weight?.dim ?? 0)];
+}
+
+/** The run that a tensor is the (first) output of, as long as it has not run. */
+export function runOf(t: Tensor): FoldRun | null {
+  const { origin } = storageOf(t);
+  return origin instanceof FoldRun && origin.outputs[0] === storageOf(t) ? origin : null;
 }
 
 /** Says how a fold is differentiated. */

@@ -2,21 +2,16 @@
 
 import { gradient } from "../autodiff/mod.ts";
 import { PairfoldError } from "../error.ts";
-import {
-  apply,
-  build,
-  type Node,
-  type OpName,
-  type OpNode,
-  topological,
-  transform,
-  type VariableNode,
-} from "../formula/mod.ts";
+import { type Axis, build, type Node, type VariableNode } from "../formula/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
-import { fold, type FoldRequest, shapeOf, transpose } from "./fold.ts";
+import { transpose } from "./canonical.ts";
+import { fold, type FoldRequest, type FoldRun, runOf, shapeOf } from "./fold.ts";
+import { shareOnePass } from "./joint.ts";
 import { reshape } from "./linear.ts";
+import { sharingSum } from "./sharing.ts";
 import { sumToSize } from "./sum_to_size.ts";
+import { valuesAreWanted } from "./trace.ts";
 
 /** A fold, a variable of its formulas, and the cotangent of its (first) output, of its shape. */
 export interface GradientRequest extends FoldRequest {
@@ -67,7 +62,9 @@ export function foldGradients(
   };
   const sumsOf = { ...request, weight: null, reduction: "sum", k: 1, inputs, batch } as const;
   const joined = new Set<VariableNode>();
-  return variables.map((v) => {
+  const value = valuesAreWanted() && outputs !== undefined ? runOf(outputs[0]) : null;
+  const passes = new Map<Axis, FoldRun[]>([[axis, value === null ? [] : [value]]]);
+  const gradients = variables.map((v) => {
     if (joined.has(v)) return null;
     let g = gradientBy(v);
     const sumOver = v.axis === "i" ? "j" : v.axis === "j" ? "i" : axis;
@@ -76,38 +73,19 @@ export function foldGradients(
       : variables.find((w) => w.slot === v.slot && w.axis === sumOver);
     if (twin !== undefined) {
       joined.add(twin);
-      g = build.add(g, sharing(transpose(gradientBy(twin)), g));
+      g = sharingSum(g, transpose(gradientBy(twin)));
     }
     const [sums] = fold({ ...sumsOf, formula: g, axis: sumOver });
+    const run = runOf(sums);
+    if (run !== null) passes.set(sumOver, [...passes.get(sumOver) ?? [], run]);
     const own = batch.of.get(v.slot) ?? [];
     const rows = v.axis === "i" ? M : v.axis === "j" ? N : 1;
     const missing = new Array<number>(batch.shape.length - own.length).fill(1);
     const total = sumToSize(sums, [...missing, ...own, rows, v.dim], { dtype, choices });
     return reshape(total, [...own, rows, v.dim]);
   });
-}
-
-/** Ops of two arguments that may change places, bit for bit. */
-const SYMMETRIC: ReadonlySet<OpName> = new Set(["add", "mul", "dot", "sqDist", "eq", "ne"]);
-/** Ops that give the same for −x, bit for bit. */
-const EVEN: ReadonlySet<OpName> = new Set(["square", "abs", "cos", "sqNorm2", "norm2"]);
-
-/** A formula with what is the same in another written as there, so that it is computed once. */
-function sharing(formula: Node, other: Node): Node {
-  const known = new Set(topological(other));
-  const spellings = ({ op, attributes }: OpNode, args: readonly Node[]): Node[] => {
-    const [a, b] = args;
-    const list: Node[] = [apply(op, args, attributes)];
-    if (SYMMETRIC.has(op)) list.push(apply(op, [b, a]));
-    if (EVEN.has(op) && a.kind === "op" && a.op === "sub") {
-      list.push(apply(op, [apply("sub", [a.args[1], a.args[0]])]));
-    }
-    return list;
-  };
-  return transform(formula, (leaf) => leaf, (node, args) => {
-    const list = spellings(node, args);
-    return list.find((spelling) => known.has(spelling)) ?? list[0];
-  });
+  for (const runs of passes.values()) shareOnePass(runs);
+  return gradients;
 }
 
 function fit(cotangent: Node, dim: number): Node {

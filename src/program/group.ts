@@ -6,7 +6,7 @@ import { PairfoldError } from "../error.ts";
 import { type Axis, build, type Node, topological, transform, variable } from "../formula/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
 import { sameShape, sizeOf, Tensor, TensorStorage } from "../tensor/mod.ts";
-import { foldInto } from "./fold.ts";
+import { explainFold, foldInto, type FoldRequest } from "./fold.ts";
 import { isScalar, type Layout, layoutOf, spread } from "./layout.ts";
 
 /** Ops that one kernel computes at most, so that it neither compiles for long nor spills. */
@@ -123,10 +123,31 @@ export class Group<M extends Member = Member> {
 
   /** Runs the group and hands the result over. */
   async into(launch: Launch, storage: TensorStorage, control: RunControl): Promise<void> {
-    const { reduction, keepsRows, layout = this.layout(), wrap } = launch;
+    const { layout = this.layout() } = launch;
+    const spreads = layout === null ? await this.#spread(control) : null;
+    await foldInto(this.#request({ ...launch, layout }, spreads), [storage], control);
+  }
+
+  /** What runs, for people. */
+  explain(launch: Launch): string {
+    const { layout = this.layout() } = launch;
+    const count = this.#inside.size;
+    return [
+      `fused     ${count === 1 ? "one step" : `${count} steps`}, ${this.#ops} ops, one kernel`,
+      ...(layout === null
+        ? ["repeated  on the host first: operands that broadcast otherwise"]
+        : []),
+      explainFold(this.#request({ ...launch, layout }, null)),
+    ].join("\n");
+  }
+
+  /** The group as a fold; where there is no layout, of operands that were spread before. */
+  #request(
+    { reduction, keepsRows, layout = null, wrap }: Launch,
+    spreads: Map<TensorStorage, Map<string, TensorStorage>> | null,
+  ): FoldRequest {
     const { shape, dtype } = this.root;
     const rows = layout?.rows ?? sizeOf(shape);
-    const spreads = layout === null ? await this.#spread(control) : null;
     const variables = new Variables(dtype);
     const [many, one] = keepsRows ? ["i", "j"] as const : ["j", "i"] as const;
     const leaf = ({ storage: from, shape: own }: Part): Node => {
@@ -138,21 +159,17 @@ export class Group<M extends Member = Member> {
     };
     const formula = this.#formula(variables, leaf);
     const device = this.#engine ?? engineOf();
-    await foldInto(
-      {
-        formula: wrap?.(formula) ?? formula,
-        inputs: variables.inputs,
-        reduction,
-        axis: "j",
-        M: keepsRows ? rows : 1,
-        N: keepsRows ? 1 : rows,
-        dtype,
-        k: 1,
-        choices: { device },
-      },
-      [storage],
-      control,
-    );
+    return {
+      formula: wrap?.(formula) ?? formula,
+      inputs: variables.inputs,
+      reduction,
+      axis: "j",
+      M: keepsRows ? rows : 1,
+      N: keepsRows ? 1 : rows,
+      dtype,
+      k: 1,
+      choices: { device },
+    };
   }
 
   /** Operands that are no rows of short vectors, repeated on the host; by storage and shape. */

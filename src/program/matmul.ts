@@ -1,5 +1,5 @@
-// Matrix products of tensors, batched: loops on the host, which add up in float64. Many rows by a
-// small matrix are one kernel, row by row, which stays on the device that has the rows.
+// Matrix products of tensors, batched. Small ones are loops on the host, which add up in float64; large
+// ones are one kernel, every row by a whole right factor, on the device that has the rows.
 
 import { engineOf, type NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -34,21 +34,47 @@ function product(
 }
 
 /** A right factor of so many numbers is a column that a kernel keeps at hand. */
-const MAX_FACTOR = 128;
+const SHORT_FACTOR = 128;
 /** Fewer rows are multiplied sooner than a launch is prepared. */
 const MIN_ROWS = 4096;
+/**
+ * Products from which a long right factor is worth a kernel of its own: the host takes 2 ms for them,
+ * a kernel a seventh of that (wasm, two threads of Zen 4, 2026-11-23), and some ms to be compiled.
+ */
+const MIN_PRODUCTS = 2e6;
+/** With fewer rows than a tile has, lanes of the kernel are idle. */
+const MIN_TILE = 16;
+/** Sums of more float32 products lose digits that the host's, in float64, keep. */
+const MAX_TERMS = 4096;
+/** Numbers of a right factor that an engine's memory has room for in any case. */
+const MAX_FACTOR = 2 ** 22;
 
-/** [M, K] · [K, N] by an engine. */
-function rowByRow(M: number, K: number, N: number, dtype: "float32" | "float64"): EngineFunction {
+/** Whether an engine does better than the host; by size alone, so that bits depend on nothing else. */
+function isLarge(batches: number, M: number, K: number, N: number): boolean {
+  if (K * N === 0 || K * N > MAX_FACTOR) return false;
+  if (batches === 1 && M >= MIN_ROWS && K * N <= SHORT_FACTOR) return true;
+  return M >= MIN_TILE && K <= MAX_TERMS && M * K * N >= MIN_PRODUCTS;
+}
+
+/** [batches, M, K] · [batches, K, N] by an engine. */
+function rowByRow(
+  batches: number,
+  M: number,
+  K: number,
+  N: number,
+  dtype: "float32" | "float64",
+): EngineFunction {
   return async ([left, right], into, control) => {
     const formula = build.vecMatMult(variable(0, "i", K), variable(1, "j", K * N));
     const inputs = new Map([
-      [0, new Tensor([M, K], dtype, left)],
-      [1, new Tensor([1, K * N], dtype, right)],
+      [0, new Tensor([batches, M, K], dtype, left)],
+      [1, new Tensor([batches, 1, K * N], dtype, right)],
     ]);
+    const own = batches === 1 ? [] : [batches];
+    const batch = { shape: own, of: new Map([[0, own], [1, own]]) };
     const device = left.host === null ? left.engines[0] : engineOf();
     const size = { axis: "j", M, N: 1, dtype, k: 1, choices: { device } } as const;
-    await foldInto({ ...size, formula, inputs, reduction: "max" }, [into], control);
+    await foldInto({ ...size, formula, inputs, batch, reduction: "max" }, [into], control);
     return true;
   };
 }
@@ -65,8 +91,8 @@ function batched(a: Tensor, b: Tensor): Tensor {
     a.dtype,
     [a, b],
     (left, right) => product(left, right, [batches, M, K], N, a.dtype),
-    batches === 1 && M >= MIN_ROWS && K > 0 && N > 0 && K * N <= MAX_FACTOR
-      ? rowByRow(M, K, N, a.dtype === "float64" ? "float64" : "float32")
+    isLarge(batches, M, K, N)
+      ? rowByRow(batches, M, K, N, a.dtype === "float64" ? "float64" : "float32")
       : null,
   );
   record([a, b], [result], () => ({

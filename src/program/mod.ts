@@ -6,13 +6,14 @@ export { type Batch, NO_BATCH } from "./batch.ts";
 export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
 export { elementwise, type TensorOperand } from "./elementwise.ts";
-export { fold, type FoldChoices, type FoldRequest, shapeOf, transpose } from "./fold.ts";
+export { transpose } from "./canonical.ts";
+export { fold, type FoldChoices, type FoldRequest, shapeOf } from "./fold.ts";
 export { foldGradient, foldGradients, type GradientRequest } from "./gradient.ts";
 export { take, type TensorIndices } from "./gather.ts";
 export { alias, broadcastTo, reshape } from "./linear.ts";
 export { concatenate, stack } from "./movement.ts";
 export { matmul, where } from "./operations.ts";
-export { isTraced, record, type Rule } from "./trace.ts";
+export { isTraced, record, type Rule, withValues } from "./trace.ts";
 export {
   grad,
   type Gradients,

@@ -86,6 +86,7 @@ function tensorsOf(op: string, list: readonly TensorLike[]): Tensor[] {
 
 /**
  * Tensors one after another along an axis (the first by default); their other lengths are equal.
+ * Copied on the host.
  *
  * Throws `PairfoldError`: `shape` for lengths that differ, `dtype` for several types.
  *
@@ -155,7 +156,7 @@ export function ones(shape: readonly number[], dtype: Tensor["dtype"]): Tensor {
 }
 
 /**
- * Tensors of one shape side by side along a new axis (the first by default).
+ * Tensors of one shape side by side along a new axis (the first by default). Copied on the host.
  *
  * ```ts
  * import { stack, tensor } from "pairfold";

@@ -37,7 +37,7 @@ export class HostStep implements Origin {
     this.depth = buildOn(this.#needs);
     this.storage = new TensorStorage(
       (control) => this.#run(control),
-      () => `${name}, on the host`,
+      () => launch === null ? `${name}, on the host` : `${name}, a kernel on an engine`,
       this,
     );
   }

@@ -121,6 +121,23 @@ export function record(
   for (const tape of tapes) tape.note(step);
 }
 
+/** Whether values are wanted together with the derivatives that are being built. */
+let wantsValues = false;
+
+/** Builds derivatives of what will be read too, so that they may share work with it. */
+export function withValues<T>(build: () => T): T {
+  const before = wantsValues;
+  wantsValues = true;
+  try {
+    return build();
+  } finally {
+    wantsValues = before;
+  }
+}
+
+/** Whether what is differentiated now will be read too. */
+export const valuesAreWanted = (): boolean => wantsValues;
+
 /** Runs something while watching tensors: what it gave, and the tape. */
 export function watch<T>(
   watched: readonly Tensor[],

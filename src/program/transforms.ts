@@ -7,7 +7,7 @@ import { sameShape, storageOf, Tensor, tensor, type TensorLike } from "../tensor
 import { sumOf } from "./elementwise.ts";
 import { alias } from "./linear.ts";
 import { ones, zerosLike } from "./movement.ts";
-import { type Tape, watch } from "./trace.ts";
+import { type Tape, watch, withValues } from "./trace.ts";
 import { leavesOf, withLeaves } from "./tree.ts";
 
 /** Which arguments a gradient is taken by. */
@@ -105,7 +105,8 @@ function valueAndGradients<Args extends readonly unknown[]>(
     return f(...own as unknown as Args);
   });
   const value = scalarOf(op, run.output);
-  const list = pulled(run, value, ones(value.shape, value.dtype));
+  const pull = (): Tensor[] => pulled(run, value, ones(value.shape, value.dtype));
+  const list = op === "valueAndGrad" ? withValues(pull) : pull();
   let from = 0;
   const gradients = trees.map(({ tree }, k) =>
     withLeaves(op, tree, list.slice(from, from += lists[k].length))
@@ -243,6 +244,16 @@ export function jvp<Args extends readonly unknown[], Output>(
   primals: readonly [...Args],
   tangents: readonly [...Args],
 ): [output: Output, tangent: Output] {
+  return forward(f, primals, tangents, withValues);
+}
+
+/** {@linkcode jvp}; `walk` says how the tape is gone through. */
+function forward<Args extends readonly unknown[], Output>(
+  f: (...args: Args) => Output,
+  primals: readonly [...Args],
+  tangents: readonly [...Args],
+  walk: typeof withValues,
+): [output: Output, tangent: Output] {
   if (typeof f !== "function") refuse("jvp", "dtype", typeof f, "a function of tensors");
   const tensors = leavesOf("jvp", primals);
   checkFloats("jvp", tensors);
@@ -252,7 +263,7 @@ export function jvp<Args extends readonly unknown[], Output>(
     (inputs) => f(...withLeaves("jvp", primals, inputs) as unknown as Args),
   );
   const outputs = leavesOf("jvp", run.output);
-  const moved = run.tape.forward(run.inputs, along, outputs);
+  const moved = walk(() => run.tape.forward(run.inputs, along, outputs));
   const whole = moved.map((t, k) => t ?? zerosLike(outputs[k]));
   return [run.output, withLeaves("jvp", run.output, whole)];
 }
@@ -291,5 +302,5 @@ export function hvp<Args extends readonly unknown[]>(
   const argnums = primals.map((_, position) => position);
   const gradient = (...args: Args): Args =>
     valueAndGradients("hvp", f, args, argnums)[1] as unknown as Args;
-  return jvp<Args, Args>(gradient, primals, tangents)[1];
+  return forward<Args, Args>(gradient, primals, tangents, (run) => run())[1];
 }

@@ -3,7 +3,8 @@
 // candidates are many, a threshold that leaves K of them or a few more is found by bisection, and the
 // others are dropped: the threshold falls, and the next time is about twice as many columns away.
 // Random columns cost K log₂(N / K) appends of constant cost, falling ones one each; insertion into a
-// sorted list takes K steps for each.
+// sorted list takes K steps for each. Where the target surveys groups of columns first, the threshold is
+// there before the first append, whatever the order, and about K groups are folded at all.
 
 import { PairfoldError } from "../error.ts";
 import {
@@ -21,6 +22,7 @@ import {
   Field,
   type Folding,
   sameKind,
+  type Surveying,
 } from "./reduction.ts";
 import { type Result, SortedList } from "./sorted.ts";
 
@@ -54,6 +56,69 @@ const ONLY = place(0);
 
 /** Values that are ranked against all others at a time. */
 const RANKED = 6;
+
+/** Groups of columns that are looked at together. */
+const SURVEYED = 4096;
+/** How many times K minima are enough to know the K-th closely: few of the K share a group. */
+const OVERSAMPLING = 4;
+
+/**
+ * Tells from the smallest values of groups which groups hold candidates. The K-th smallest of some
+ * minima is no less than the K-th smallest of all values, and hardly more where groups are many.
+ */
+class CandidatesSurvey implements Surveying {
+  readonly groups = SURVEYED;
+  readonly least: number;
+  readonly minima: LocalArray;
+  readonly smallest: Cell;
+  readonly #k: number;
+  readonly #candidates: Candidates;
+
+  private constructor(b: Builder, k: number, candidates: Candidates) {
+    this.#k = k;
+    this.#candidates = candidates;
+    this.least = 2 * k;
+    this.minima = b.array("minima", SURVEYED, b.float);
+    this.smallest = b.cell("smallest");
+  }
+
+  /** Null where the groups are too few for K of them. */
+  static of(b: Builder, k: number, candidates: Candidates): CandidatesSurvey | null {
+    return 2 * k > SURVEYED ? null : new CandidatesSurvey(b, k, candidates);
+  }
+
+  begin(b: Builder): void {
+    b.set(this.smallest, b.constant(Infinity));
+  }
+  meet(b: Builder, each: EachComponent): void {
+    each((_at, value) => b.set(this.smallest, b.pmin(b.get(this.smallest), value)));
+  }
+  skips(b: Builder): Value {
+    return b.le(this.#candidates.threshold(b), b.get(this.smallest));
+  }
+
+  bound(b: Builder): void {
+    // neighbours in the order of the columns are often alike: each of these minima is of strangers
+    const count = Math.min(SURVEYED, 2 ** Math.ceil(Math.log2(OVERSAMPLING * this.#k)));
+    const some = b.array("some", count, b.float);
+    b.for(count, (counter) => {
+      const parts = Array.from(
+        { length: SURVEYED / count },
+        (_, n) => b.fetch(this.minima, place(n * count, counter)),
+      );
+      const value = parts.reduce((least, part) => b.pmin(least, part));
+      const isOut = b.maskOr(
+        b.le(this.#candidates.threshold(b), value),
+        b.le(b.constant(Infinity), value),
+      );
+      const memory = { kind: "array", array: some } as const;
+      b.store(memory, place(0, counter), b.select(isOut, b.constant(NaN), value));
+    });
+    this.#candidates.lowerBy(b, (body) => {
+      b.for(count, (counter) => body(b.fetch(some, place(0, counter))));
+    });
+  }
+}
 
 /** The candidates of one component of one row: a superset of its K smallest so far. */
 class Candidates {
@@ -89,6 +154,21 @@ class Candidates {
     });
     this.#size.set(b, ONLY, b.constant(0, b.integer));
     this.#threshold.set(b, ONLY, b.constant(NaN));
+  }
+
+  threshold(b: Builder): Value {
+    return this.#threshold.get(b, ONLY);
+  }
+
+  /** Lowers the threshold to just above the K-th smallest or a later one of a list of values. */
+  lowerBy(b: Builder, each: (body: (value: Value) => void) => void): void {
+    const [k, most] = [this.#k, this.#most].map((n) => b.constant(n, b.integer));
+    const pivots = new Bisection(b, each);
+    const isEnough = b.le(k, b.get(pivots.held));
+    const pivot = pivots.run(k, most);
+    // the values are still to come: those that equal the pivot must pass
+    const above = fromOrdinal(b, b.add(ordinal(b, pivot), b.constant(1, b.integer)));
+    this.#threshold.set(b, ONLY, b.select(isEnough, above, this.threshold(b)));
   }
 
   /** Appends the value of a later column wherever it may be among the K smallest, perhaps NaN. */
@@ -129,7 +209,7 @@ class Candidates {
     const pivot = pivots.run(k, most);
     this.#dropTies(b, pivot, b.get(pivots.held), most);
     const isEnough = b.le(k, all);
-    this.#threshold.set(b, ONLY, b.select(isEnough, pivot, b.constant(NaN)));
+    this.#threshold.set(b, ONLY, b.select(isEnough, pivot, this.threshold(b)));
     // what stays moves forward, in order; what does not is overwritten by the next, or by NaN
     const nothing = b.constant(NaN);
     const kept = b.cell("kept", b.integer);
@@ -296,10 +376,12 @@ class Bisection {
 export class CandidatesFolding implements Folding {
   readonly #results: readonly Result[];
   readonly #components: readonly Candidates[];
+  readonly survey: Surveying | null;
 
   constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
     this.#results = results;
     this.#components = Array.from({ length: dim }, (_, d) => new Candidates(b, k, d));
+    this.survey = dim === 1 ? CandidatesSurvey.of(b, k, this.#components[0]) : null;
   }
   get fields(): readonly Field[] {
     return this.#components.flatMap((c) => [...c.fields]);

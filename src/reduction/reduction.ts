@@ -5,12 +5,14 @@ import { PairfoldError } from "../error.ts";
 import type { Node } from "../formula/mod.ts";
 import {
   type Builder,
+  type Cell,
   type FloatType,
   type LocalArray,
   type MathFunctions,
   type Place,
   place,
   type StateItem,
+  type Survey,
   type Type,
   type Value,
 } from "../loop/mod.ts";
@@ -87,6 +89,19 @@ export type EachComponent = (body: (at: Place, value: Value) => void) => void;
 /** Takes one component of one output. */
 export type Emit = (output: number, at: Place, value: Value) => void;
 
+/** How a fold of scalars tells which groups of columns it may leave out; see the kernel's `Survey`. */
+export interface Surveying extends Pick<Survey, "groups" | "least"> {
+  readonly minima: LocalArray;
+  readonly smallest: Cell;
+  /** Takes in a pair of the group at hand, after `begin`. */
+  begin(b: Builder): void;
+  meet(b: Builder, each: EachComponent): void;
+  /** Lowers the bound by the minima. */
+  bound(b: Builder): void;
+  /** Whether the group whose smallest value is at hand changes nothing. */
+  skips(b: Builder): Value;
+}
+
 /** One fold's state and steps, made for the dims of its formulas. */
 export interface Folding {
   readonly fields: readonly Field[];
@@ -95,6 +110,8 @@ export interface Folding {
   accumulate(b: Builder, each: EachComponent, weights: EachComponent): void;
   /** After every BLOCK_LENGTH columns. */
   readonly close: ((b: Builder) => void) | null;
+  /** Where few columns change anything, and a look at many of them tells which. */
+  readonly survey?: Surveying | null;
   /** Takes in the state of later columns, a folding of the same kind; both are closed. */
   combine(b: Builder, incoming: Folding): void;
   finish(b: Builder, emit: Emit): void;

@@ -28,9 +28,10 @@ export {
   type SolveProgress,
 } from "./settings.ts";
 export { Solution, solveAction, type SolveReport } from "./solve.ts";
-export type {
-  Estimate,
-  LogDeterminant,
-  LogDeterminantOptions,
-  TraceOptions,
+export {
+  type Estimate,
+  type LogDeterminant,
+  type LogDeterminantOptions,
+  Probes,
+  type TraceOptions,
 } from "./stochastic.ts";

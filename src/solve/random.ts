@@ -1,20 +1,29 @@
 // Random numbers for probes, starts and orders. Enters: a seed. Leaves: a stream that is the same on
 // every machine.
 
-/** splitmix32 with a 32-bit state: a stream per seed. */
+import { philox } from "../tensor/mod.ts";
+
+/** The second word of keys, so that no stream is one of random tensors. */
+const SOLVERS = 0x50616972;
+
+/** The words of Philox 4x32-10, one after another: a stream per seed. */
 export class RandomStream {
-  #state: number;
+  readonly #key: readonly [number, number];
+  readonly #block = new Uint32Array(4);
+  #count = 0;
 
   constructor(seed: number) {
-    this.#state = Math.imul(seed | 0, 0x9e3779b1) ^ 0x5bf03635;
+    this.#key = [seed >>> 0, SOLVERS];
   }
 
   #word(): number {
-    this.#state = (this.#state + 0x9e3779b9) | 0;
-    let h = this.#state;
-    h = Math.imul(h ^ (h >>> 16), 0x21f0aaad);
-    h = Math.imul(h ^ (h >>> 15), 0x735a2d97);
-    return (h ^ (h >>> 15)) >>> 0;
+    const at = this.#count++ % 4;
+    if (at === 0) {
+      const blocks = (this.#count - 1) / 4;
+      const counter = [blocks >>> 0, Math.floor(blocks / 2 ** 32), 0, 0];
+      philox(counter, this.#key, this.#block);
+    }
+    return this.#block[at];
   }
 
   /** Uniform in (0, 1). */

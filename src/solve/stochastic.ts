@@ -10,7 +10,10 @@ import { tridiagonalEigen } from "./small.ts";
 
 /** Options of {@linkcode LinearOperator.trace}. */
 export interface TraceOptions {
-  /** Random vectors; default 32. The standard error falls with the root of their number. */
+  /**
+   * Random vectors; default 32. The standard error falls with the root of their number. As many as
+   * rows, or more: the unit vectors instead, which leave nothing to chance.
+   */
   readonly probes?: number;
   /** Seed of the probes; default 0. */
   readonly seed?: number;
@@ -36,7 +39,10 @@ export interface LogDeterminantOptions extends TraceOptions {
 /** An estimate from random probes. */
 export interface Estimate {
   readonly value: number;
-  /** Standard deviation of the value over seeds, estimated from the probes; NaN for one probe. */
+  /**
+   * Standard deviation of the value over seeds, estimated from the probes; NaN for one probe, 0 for
+   * as many as rows.
+   */
   readonly standardError: number;
   readonly probes: number;
 }
@@ -56,32 +62,63 @@ export interface LogDeterminant extends Estimate {
 const GROUP_NUMBERS = 2 ** 25;
 const MAX_GROUP = 16;
 
-/** A block of vectors of −1 and 1. */
-function signs(random: RandomStream, n: number, width: number): Float64Array {
-  return Float64Array.from({ length: n * width }, () => random.sign());
-}
+/** Vectors z with mean zᵀ A z = tr A, block by block. */
+export class Probes {
+  readonly #n: number;
+  readonly #random: RandomStream;
+  /** Whether they are √n times the unit vectors, not random ones of −1 and 1. */
+  readonly isExact: boolean;
+  /** How many they are. */
+  readonly count: number;
+  #taken = 0;
 
-function estimateOf(samples: readonly number[]): Estimate {
-  const { length } = samples;
-  const value = samples.reduce((sum, sample) => sum + sample, 0) / length;
-  const squares = samples.reduce((sum, sample) => sum + (sample - value) ** 2, 0);
-  return { value, standardError: Math.sqrt(squares / (length - 1) / length), probes: length };
+  /** So many probes of length n. Throws `PairfoldError` (shape) for a number below 1. */
+  constructor(op: string, n: number, { probes = 32, seed = 0 }: TraceOptions) {
+    inRange(`${op}: got probes`, probes, 1, Infinity, true);
+    this.#n = n;
+    this.#random = new RandomStream(seed);
+    this.isExact = n > 0 && probes >= n;
+    this.count = this.isExact ? n : probes;
+  }
+
+  /** How many are left. */
+  get left(): number {
+    return this.count - this.#taken;
+  }
+
+  /** The next `width` of them, [n, width]. */
+  next(width: number): Float64Array {
+    const from = this.#taken, n = this.#n;
+    this.#taken += width;
+    if (!this.isExact) return Float64Array.from({ length: n * width }, () => this.#random.sign());
+    const block = new Float64Array(n * width);
+    for (let k = 0; k < width; k++) block[(from + k) * width + k] = Math.sqrt(n);
+    return block;
+  }
+
+  /** What their samples say. */
+  estimate(samples: readonly number[]): Estimate {
+    const { length } = samples;
+    const value = samples.reduce((sum, sample) => sum + sample, 0) / length;
+    if (this.isExact) return { value, standardError: 0, probes: length };
+    const squares = samples.reduce((sum, sample) => sum + (sample - value) ** 2, 0);
+    return { value, standardError: Math.sqrt(squares / (length - 1) / length), probes: length };
+  }
 }
 
 /** Trace by probes zᵀ A z of random signs (Hutchinson 1989). */
 export async function hutchinsonTrace(matrix: Action, options: TraceOptions): Promise<Estimate> {
-  const { probes = 32, seed = 0, precision, signal } = options;
-  inRange("trace: got probes", probes, 1, Infinity, true);
-  const random = new RandomStream(seed);
+  const { precision, signal } = options;
+  const probes = new Probes("trace", matrix.rows, options);
   const samples: number[] = [];
-  while (samples.length < probes) {
-    const width = Math.min(MAX_GROUP, probes - samples.length);
-    const block = signs(random, matrix.rows, width);
+  while (probes.left > 0) {
+    const width = Math.min(MAX_GROUP, probes.left);
+    const block = probes.next(width);
     checkAborted("trace", { signal });
     const product = await matrix.apply(block, width, { precision, signal });
     samples.push(...columnDots(block, product, width));
   }
-  return estimateOf(samples);
+  return probes.estimate(samples);
 }
 
 /** Products with the matrix whose log-determinant is estimated. */
@@ -97,8 +134,8 @@ export async function stochasticLogDeterminant(
   options: LogDeterminantOptions,
 ): Promise<LogDeterminant> {
   const n = matrix.rows;
-  const { alpha = 0, probes = 32, steps = 100, seed = 0, tol = 1e-6, precision, signal } = options;
-  inRange("logDeterminant: got probes", probes, 1, Infinity, true);
+  const { alpha = 0, steps = 100, tol = 1e-6, precision, signal } = options;
+  const probes = new Probes("logDeterminant", n, options);
   inRange("logDeterminant: got steps", steps, 1, Infinity, true);
   inRange("logDeterminant: got alpha", alpha, -Number.MAX_VALUE, Number.MAX_VALUE);
   const control: ApplyControl = { precision, signal };
@@ -121,19 +158,18 @@ export async function stochasticLogDeterminant(
   };
   const limit = Math.min(steps, n);
   const group = Math.max(1, Math.min(MAX_GROUP, Math.floor(GROUP_NUMBERS / (n * limit))));
-  const random = new RandomStream(seed);
   const samples: number[] = [];
   let taken = 0, change = 0;
-  while (samples.length < probes) {
-    const width = Math.min(group, probes - samples.length);
-    const found = await quadratures(multiply, signs(random, n, width), width, limit, tol);
+  while (probes.left > 0) {
+    const width = Math.min(group, probes.left);
+    const found = await quadratures(multiply, probes.next(width), width, limit, tol);
     samples.push(...found.map((one) => one.value));
     for (const one of found) {
       taken = Math.max(taken, one.steps);
       change = Math.max(change, one.change);
     }
   }
-  const estimate = estimateOf(samples);
+  const estimate = probes.estimate(samples);
   const own = factor?.logDeterminant ?? 0;
   return { ...estimate, value: estimate.value - own, steps: taken, change };
 }

@@ -89,7 +89,7 @@ export abstract class TensorMethods extends TensorElementwise {
   norm(axis?: Axes, options: AxisOptions = {}): this {
     return this.square().sum(axis, options).sqrt();
   }
-  /** Sums of all elements up to each, along an axis, added up in float64. */
+  /** Sums of all elements up to each, along an axis, added up in float64, on the host. */
   cumSum(axis: number): this {
     return ops().cumSum(this, axisFrom("cumSum", axis, this.shape.length)) as this;
   }
@@ -98,7 +98,9 @@ export abstract class TensorMethods extends TensorElementwise {
 
   /**
    * Matrix product [M, K] · [K, N], as NumPy's `@`: leading axes are batches and broadcast, a vector
-   * is a row on the left and a column on the right, and its axis does not stay.
+   * is a row on the left and a column on the right, and its axis does not stay. Large products are
+   * one kernel, in the tensors' own type; small ones, and sums of more than 4096 products, are added
+   * up on the host in float64, for which numbers on a device come over.
    *
    * Throws `PairfoldError`: `shape` where inner lengths or batches do not fit.
    *
@@ -122,7 +124,7 @@ export abstract class TensorMethods extends TensorElementwise {
     const list = typeof shape[0] === "object" ? shape[0] : shape as readonly number[];
     return ops().reshape(this, list) as this;
   }
-  /** Axes in another order; reversed by default. (NumPy's `transpose`.) */
+  /** Axes in another order; reversed by default; on the host. (NumPy's `transpose`.) */
   transpose(axes?: readonly number[]): this {
     const rank = this.shape.length;
     const order = axes ?? Array.from({ length: rank }, (_, k) => rank - 1 - k);
@@ -146,7 +148,7 @@ export abstract class TensorMethods extends TensorElementwise {
 
   /**
    * A part: for each axis a number (the axis goes), a range, or null for all; axes that are not
-   * named stay whole. Negative positions count from the end, as in NumPy.
+   * named stay whole. Negative positions count from the end, as in NumPy. Copied on the host.
    *
    * ```ts
    * import { tensor } from "pairfold";
@@ -161,7 +163,8 @@ export abstract class TensorMethods extends TensorElementwise {
   /**
    * Entries of an axis, in the order of an array or int32 tensor of indices: shape
    * [...before, ...indices, ...after]. In arrays, negative indices count from the end; in tensors
-   * −1 is a missing neighbour (as `argKMin` gives) and its entries are NaN. (NumPy's `take`.)
+   * −1 is a missing neighbour (as `argKMin` gives) and its entries are NaN. Gathered on the host:
+   * numbers and indices on a device come over. (NumPy's `take`.)
    *
    * Throws `PairfoldError` (shape) for indices out of range, of tensors when the result is read.
    *
@@ -176,7 +179,7 @@ export abstract class TensorMethods extends TensorElementwise {
   }
   /**
    * Along an axis, the entries that indices of the same rank name, as what `argSort` gives; −1 is
-   * missing and gives NaN. (NumPy's `take_along_axis`.)
+   * missing and gives NaN. On the host, as {@linkcode take}. (NumPy's `take_along_axis`.)
    */
   takeAlongAxis(indices: IndicesOf<TensorElementwise>, axis: number): this {
     const at = axisFrom("takeAlongAxis", axis, this.shape.length);
@@ -185,7 +188,8 @@ export abstract class TensorMethods extends TensorElementwise {
   /**
    * This with values added where indices say, several to one place too: the transpose of
    * {@linkcode take}. Values have the shape that `take` would give; −1 in a tensor of indices drops
-   * its values. (JAX' `x.at[indices].add(values)`.)
+   * its values. On the host, in float64 and in the order of the indices, so that bits do not depend
+   * on the device. (JAX' `x.at[indices].add(values)`.)
    *
    * ```ts
    * import { tensor, zeros } from "pairfold";
@@ -198,12 +202,12 @@ export abstract class TensorMethods extends TensorElementwise {
     const places = indices as IndicesOf<TensorMethods>;
     return ops().scatterAdd(this, places, values as TensorMethods, at) as this;
   }
-  /** Indices that sort an axis (the last by default), int32, stable, NaN last. */
+  /** Indices that sort an axis (the last by default), int32, stable, NaN last; on the host. */
   argSort(axis = -1): this {
     return ops().argSort(this, axisFrom("argSort", axis, this.shape.length)) as this;
   }
   /**
-   * Sorted along an axis (the last by default), NaN last.
+   * Sorted along an axis (the last by default), NaN last; on the host.
    *
    * ```ts
    * import { tensor } from "pairfold";

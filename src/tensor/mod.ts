@@ -6,6 +6,7 @@ export type { DType } from "../engine/engine.ts";
 export { allocate, dtypeOf } from "../engine/host.ts";
 export {
   type NormalOptions,
+  philox,
   randomNormal,
   type RandomOptions,
   randomUniform,

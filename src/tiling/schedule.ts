@@ -14,6 +14,8 @@ export interface WasmSchedule {
   readonly columns: number;
   /** Where constants and row values wait in the inner loop: reloaded by each use, or in locals. */
   readonly operands: "memory" | "locals";
+  /** Whether a kernel that has a survey makes it; default no. */
+  readonly surveys?: boolean;
 }
 
 /** One row vector, nothing interleaved: always legal, and the oracle for the others. */
@@ -119,8 +121,17 @@ const CUTS = {
   light: { rowVectors: 2, columns: 2, operands: "locals" },
   /** min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. */
   contest: { rowVectors: 2, columns: 8, operands: "locals" },
-  /** 50-smallest 2.0 (1.1), 100-smallest 1.5 (0.9): 32 pairs for every branch. */
-  appends: { rowVectors: 2, columns: 4, operands: "locals" },
+  /**
+   * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the bare
+   * minimum 5.1), because entering costs about 70 cycles, an estimated 600 times for each of
+   * 50-smallest's rows. A survey (2026-11-23) finds the bound first, by a pass without branches at the
+   * minimum's speed; some 53 of 3750 groups of random columns are entered then, at about 150 cycles:
+   * 50-smallest 2.7, 100-smallest 2.2 on each of two threads, columns that come ever nearer 14 times
+   * as fast. The bound takes about a tenth of the time, and so does sorting (1.2e4²). The minimum
+   * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and so
+   * are columns loaded four numbers at a time and spread by shuffles (0.86).
+   */
+  appends: { rowVectors: 2, columns: 4, operands: "locals", surveys: true },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */

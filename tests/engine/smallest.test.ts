@@ -95,7 +95,13 @@ Deno.test("k smallest: the same bits for every schedule, thread count, split and
       const want = await bitsOn({ threads: 1, schedule: "untiled" }, c, randomFor(name));
       const cuts = [[2, 2], [3, 1], [1, 8], [4, 4]].map(([rowVectors, columns]) => ({
         threads: 1,
-        schedule: { rowVectors, interleave: rowVectors, columns, operands: "locals" as const },
+        schedule: {
+          rowVectors,
+          interleave: rowVectors,
+          columns,
+          operands: "locals" as const,
+          surveys: columns !== 2,
+        },
       }));
       const others = [
         { threads: 3, threadedPairs: 1 },
@@ -107,6 +113,29 @@ Deno.test("k smallest: the same bits for every schedule, thread count, split and
         assertEquals(await bitsOn(options, c, randomFor(name)), want, name);
       }
     }
+  }
+});
+
+Deno.test("k smallest: a survey over several lots of columns, in any order, changes no bit", async () => {
+  const N = 71_003; // more than two lots of 4096 groups of 8, and some columns
+  const orders: Record<string, (n: number) => number> = {
+    falling: (n) => -n,
+    "falling by steps": (n) => -Math.floor(n / 9000),
+    "the best at the ends": (n) => Math.abs(n - N / 2) * -1,
+    scattered: (n) => (n * 7919) % 4001,
+    "few numbers": (n) => n % 900 === 7 ? n % 31 : NaN,
+  };
+  const random = randomFor("lots");
+  for (const [name, order] of Object.entries(orders)) {
+    const data = new Map([[3, Array.from({ length: N }, (_, n) => order(n))]]);
+    const formula = build.mul(a, b);
+    const c = { ...base, formula, M: 256, N, dtype: "float32", k: 30, data } as const;
+    const inputs = inputsOf(c, random);
+    const bits = async (options: WasmOptions): Promise<unknown> => {
+      using device = wasm({ threads: 1, ...options });
+      return await runFold({ ...c, device }, inputs);
+    };
+    assertEquals(await bits({}), await bits({ schedule: "untiled" }), name);
   }
 });
 

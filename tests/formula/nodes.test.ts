@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
+import { keyOf } from "../../src/formula/intern.ts";
 import {
   ALL_OPS,
   apply,
@@ -134,6 +135,19 @@ Deno.test("the intern table forgets formulas that nobody holds, and keeps those 
   const { made, left, kept } = JSON.parse(text.decode(stdout) || `"${text.decode(stderr)}"`);
   assertEquals([made, kept], [40_000, true]);
   assert(left < 100, `${left} of ${made} formulas are still held`);
+});
+
+Deno.test("lists of ids have keys of their own", () => {
+  const big = [2 ** 26 - 1, 2 ** 26, 2 ** 31, 2 ** 52];
+  const ids = [0, 1, 2, 5, 2 ** 26 - 3, 2 ** 26 - 2, ...big];
+  const lists = [
+    [],
+    ...ids.map((a) => [a]),
+    ...ids.flatMap((a) => ids.map((b) => [a, b])),
+    ...ids.flatMap((a) => ids.flatMap((b) => ids.map((c) => [a, b, c]))),
+  ];
+  const keys = new Set(lists.map((list) => keyOf(list.map((id) => ({ id })))));
+  assertEquals(keys.size, lists.length);
 });
 
 Deno.test("every op name is in exactly one family", () => {

@@ -153,7 +153,29 @@ const PRODUCTS: readonly (readonly [number[], number[], number[]])[] = [
   [[1031, 3], [3, 3], [1031, 3]],
   [[4099, 5], [5, 2], [4099, 2]],
   [[131, 67], [67, 71], [131, 71]],
+  [[131, 517], [517, 37], [131, 37]],
+  [[2, 71, 150], [2, 150, 199], [2, 71, 199]],
 ];
+
+Deno.test("large products are kernels, small ones and long sums are not", async () => {
+  for (
+    const [left, right, isKernel] of [
+      [[131, 517], [517, 37], true],
+      [[2, 71, 150], [2, 150, 199], true],
+      [[4099, 5], [5, 2], true],
+      [[131, 67], [67, 71], false],
+      [[3, 1031], [1031, 1031], false],
+      [[37, 5000], [5000, 17], false],
+    ] as const
+  ) {
+    const [a, b] = [drawnTensor("left", left), drawnTensor("right", right)];
+    const [x, y] = [a.astype("float32"), b.astype("float32")];
+    const product = x.matmul(y);
+    assertEquals(product.explain().includes("kernel"), isKernel, `[${left}] · [${right}]`);
+    const want = x.astype("float64").matmul(y.astype("float64"));
+    assert(worstError(await product.data(), await want.data()) < 3e-6, `[${left}] · [${right}]`);
+  }
+});
 
 for (const [left, right, shape] of PRODUCTS) {
   Deno.test(`matmul [${left}] · [${right}]: values and derivatives`, async () => {

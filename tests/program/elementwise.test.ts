@@ -1,11 +1,17 @@
 // Elementwise operations on tensors: values of every op against the tables' float64 meaning, on the
 // host and in kernels, over shapes that broadcast; derivatives of first and second order.
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { type ErrorCode, PairfoldError, type Tensor, tensor, where } from "../../mod.ts";
 import { drawn, samplesOf, SCALAR_OPS, type ScalarOp, scalarTable } from "../../src/formula/mod.ts";
 import { elementwise } from "../../src/program/mod.ts";
-import { checkDerivatives, worstError } from "../support/differences.ts";
+import { checkDerivatives, drawnTensor, worstError } from "../support/differences.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -139,6 +145,34 @@ Deno.test("chains are computed at once, shared parts once, whatever is read firs
   }
 });
 
+Deno.test("explain() tells what is fused, how it runs, and the kernel", async () => {
+  const a = drawnTensor("explained a", [1031, 3]);
+  const b = drawnTensor("explained b", [1031, 1]);
+  const chain = a.mul(b).exp().add(1);
+  const text = chain.explain();
+  for (
+    const part of [
+      "elementwise x0 + x1 over [1031,3], float64",
+      "fused     3 steps, 3 ops, one kernel",
+      "exp(",
+      "size      1031 rows, 1 columns, f64",
+      "schedule ",
+      "pair:",
+      "generated source",
+    ]
+  ) assertStringIncludes(text, part);
+  const small = drawnTensor("explained small", [5]).mul(2).sin();
+  assertStringIncludes(small.explain(), "target    the host: 2 steps");
+  const crossed = drawnTensor("row", [1, 70, 1]).add(drawnTensor("others", [40, 1, 3]));
+  assertStringIncludes(crossed.explain(), "repeated  on the host first");
+  // looking changes nothing
+  const got = await chain.data();
+  const [p, q] = [await a.data(), await b.data()];
+  const want = Float64Array.from(p, (x, k) => Math.exp(x * q[Math.floor(k / 3)]) + 1);
+  assert(worstError(got, want) < 1e-13);
+  assertStringIncludes(chain.explain(), "elementwise");
+});
+
 Deno.test("long chains need no deep stack", async () => {
   for (const n of [2, 5003]) {
     let x = tensor(new Float64Array(n));
@@ -165,19 +199,26 @@ Deno.test("empty tensors stay empty", async () => {
 });
 
 const x = tensor([[1, 2], [3, 4]]);
-const BAD: readonly (readonly [string, () => unknown, ErrorCode])[] = [
-  ["shapes that do not broadcast", () => x.add([1, 2, 3]), "shape"],
-  ["float32 and float64", () => x.add(new Float64Array([1, 2])), "dtype"],
-  ["integers", () => x.add(new Int32Array([1, 2])), "dtype"],
-  ["integers alone", () => tensor(new Int32Array([1, 2])).neg(), "dtype"],
-  ["strings", () => x.add("1" as unknown as number), "dtype"],
-  ["nothing", () => x.add(null as unknown as number), "dtype"],
-  ["ragged arrays", () => x.add([[1], [1, 2]]), "shape"],
+const BAD: readonly (readonly [string, () => unknown, ErrorCode, string])[] = [
+  [
+    "shapes that do not broadcast",
+    () => x.add([1, 2, 3]),
+    "shape",
+    "add: got shapes [2,2] and [3]",
+  ],
+  ["float32 and float64", () => x.add(new Float64Array([1, 2])), "dtype", "add: got float32 and"],
+  ["integers", () => x.add(new Int32Array([1, 2])), "dtype", "add: got int32"],
+  ["integers alone", () => tensor(new Int32Array([1, 2])).neg(), "dtype", "neg: got int32"],
+  ["strings", () => x.add("1" as unknown as number), "dtype", "add: got string"],
+  ["nothing", () => x.add(null as unknown as number), "dtype", "add: got null"],
+  ["ragged arrays", () => x.add([[1], [1, 2]]), "shape", "ragged array, got length 2"],
 ];
-for (const [what, run, code] of BAD) {
+for (const [what, run, code, message] of BAD) {
   Deno.test(`elementwise ops refuse ${what}`, () => {
     const error = assertThrows(run, PairfoldError);
     assertEquals(error.code, code, error.message);
+    assertStringIncludes(error.message, message);
+    assertStringIncludes(error.message, "expected");
   });
 }
 
@@ -186,6 +227,8 @@ Deno.test("a tensor that was disposed of is refused", async () => {
   y.dispose();
   const error = assertThrows(() => y.add(1), PairfoldError);
   assertEquals(error.code, "device");
+  assertStringIncludes(error.message, "tensor float32 [2,2] was disposed of");
+  assertStringIncludes(error.message, "expected one that is kept");
   const before = x.mul(3);
   const sum = before.add(1);
   before.dispose();

@@ -120,6 +120,17 @@ Deno.test("probes: the same for a seed, others for another, exact for diagonals"
   assert(Math.abs((await diagonalOperator([4]).logDeterminant()).value - Math.log(4)) < 1e-14);
 });
 
+Deno.test("as many probes as rows: exact, and without an error", async () => {
+  for (const n of [1, 3, 67]) {
+    const { K, trace, logDeterminant } = kernel(n);
+    const found = await K.trace({ probes: n, seed: 9 });
+    assert(Math.abs(found.value - trace) < 1e-12 * n && found.standardError === 0);
+    const logs = await K.logDeterminant({ alpha: ALPHA, probes: n + 5, tol: 0 });
+    assert(Math.abs(logs.value - logDeterminant) < 1e-10 * n, `${logs.value}, ${logDeterminant}`);
+    assertEquals([logs.standardError, logs.probes], [0, n]);
+  }
+});
+
 Deno.test("logDeterminant: too few steps show in its change", async () => {
   const { K } = kernel(301);
   const rough = await K.logDeterminant({ alpha: 1e-4, steps: 8, probes: 2 });

@@ -48,7 +48,7 @@ function slices<T>(list: readonly T[], length: number): T[][] {
 export function emitAppends(frame: AppendFrame, appends: readonly Append[]): void {
   const lanes = VECTOR_BYTES / frame.size;
   for (const lists of slices(byList(appends), LISTS)) {
-    const columns = lists.map((list) => slices(list, WORD_BITS / lanes / LISTS));
+    const columns = lists.map((list) => slices(list, WORD_BITS / lanes / lists.length));
     columns[0].forEach((_, k) => emitWord(frame, columns.map((list) => list[k])));
   }
 }

@@ -32,6 +32,7 @@ import {
   VECTOR_BYTES,
 } from "./layout.ts";
 import type { WasmFeatures } from "./spelling.ts";
+import { emitSurvey, GROUP_COLUMNS, type SurveyFrame, type SurveyRegions } from "./survey.ts";
 
 export { vectorOf } from "./code.ts";
 export type { WasmFeatures } from "./spelling.ts";
@@ -75,7 +76,11 @@ class Rows {
   readonly #made = new Map<Region, Region>();
 
   constructor(kernel: Kernel, { rowVectors, interleave }: WasmSchedule) {
-    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming]);
+    // the smallest value of a group is remembered between its columns
+    const smallest: StateItem[] = kernel.survey === null
+      ? []
+      : [{ kind: "cell", cell: kernel.survey.smallest }];
+    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
     this.#kernel = kernel;
     this.#interleave = interleave;
   }
@@ -109,6 +114,24 @@ class Rows {
     return {
       test: this.#copy(careful.test),
       pair: this.#copy(careful.pair, { interleave: this.#interleave }),
+    };
+  }
+  /** The regions of the survey, where the kernel has one. */
+  get survey(): SurveyRegions | null {
+    const { survey, close, pair, records } = this.#kernel;
+    if (survey === null || close === null) return null;
+    const columnSlots = Math.max(1, records.column.length);
+    const group = { columns: GROUP_COLUMNS, columnSlots };
+    return {
+      begin: this.#copy(survey.begin),
+      group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
+      bound: this.#copy(survey.bound),
+      test: this.#copy(survey.test),
+      folds: Array.from(
+        { length: this.copies.rows },
+        (_, row) => replicate(pair, this.copies, { ...group, guards: false, rows: [row] }),
+      ),
+      close: this.#copy(close),
     };
   }
   get close(): Region | null {
@@ -281,6 +304,8 @@ class ModuleEmitter {
     if (rows.close === null) {
       columnsUpTo(last);
     } else {
+      if (this.#schedule.surveys) this.#survey(f, w, { record, index, scratch }, last);
+      f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0);
       // whole blocks, each closed, the last one short
       const end = f.local("i32");
       f.op("loop");
@@ -288,7 +313,7 @@ class ModuleEmitter {
       f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
       columnsUpTo(end);
       w.region(rows.close);
-      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
+      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end").op("end");
     }
     f.op("end");
 
@@ -298,6 +323,40 @@ class ModuleEmitter {
     w.region(rows.finish);
     f.op("end");
     return f;
+  }
+
+  /** Surveys the columns, and folds those that matter; leaves what is too little to survey. */
+  #survey(
+    f: FunctionBody,
+    w: CodeWriter,
+    { record, index, scratch }: { record: number; index: number; scratch: number },
+    last: number,
+  ): void {
+    const { survey, block } = this.#kernel;
+    const regions = this.#rows.survey;
+    if (survey === null || regions === null) return;
+    const { recordBytes, lanes } = this.#sizes;
+    const { copies } = this.#rows;
+    w.hoist(regions.group);
+    const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
+      Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
+    const frame: SurveyFrame = {
+      f,
+      write: (region) => w.region(region),
+      local: (cell) => w.cell(cell)[0],
+      scratch,
+      record,
+      index,
+      groupBytes: GROUP_COLUMNS * recordBytes,
+      blockBytes: block * recordBytes,
+      lanes: lanes === 4 ? 4 : 2,
+      smallest: ofRows(survey.smallest),
+      skips: ofRows(survey.skips),
+      minima: ofRows(survey.minima).map((array) => this.#scratch.offsetOf(array)),
+      groups: survey.groups,
+      least: survey.least,
+    };
+    emitSurvey(frame, regions, last);
   }
 
   /** A local that tells whether any row of the group is special. */

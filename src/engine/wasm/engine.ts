@@ -88,13 +88,15 @@ const PROGRESS_INTERVAL = 25;
  * timers want it, and what weak references have met stays alive until then.
  */
 const LAUNCHES_PER_TURN = 256;
+/** Pairs that are folded between two looks at the clock, which take as long as some hundred of them. */
+const UNWATCHED_PAIRS = 10_000;
 /** Groups of rows that are joined between two looks at the clock. */
 const COMBINE_GROUPS = 256;
 
 /** A list of work items in memory, and the pairs folded once each is done. */
 interface Items {
   readonly address: number;
-  readonly pairs: Float64Array;
+  readonly pairs: readonly number[];
 }
 
 /** What is known about a run while it goes. */
@@ -422,7 +424,7 @@ export class WasmEngine implements Engine {
     const address = memory.alloc(words.length * 4);
     memory.view("i32").set(words, address / 4);
     let sum = 0;
-    return { address, pairs: Float64Array.from(weights, (w) => sum += w) };
+    return { address, pairs: weights.map((w) => sum += w) };
   }
 
   #live(): LinearMemory {
@@ -471,12 +473,15 @@ export class WasmEngine implements Engine {
     const { length } = items.pairs;
     run.threads = Math.max(run.threads, 1);
     let next = 0;
+    let unwatched = UNWATCHED_PAIRS;
     /** Works for a slice of time; true when all is done. */
     const slice = (): boolean => {
       const end = performance.now() + SLICE;
       while (next < length) {
         runItem(exports, words, items.address, next++, scratch);
+        if (items.pairs[next - 1] < unwatched) continue;
         if (performance.now() > end) break;
+        unwatched = items.pairs[next - 1] + UNWATCHED_PAIRS;
       }
       return next >= length;
     };

@@ -11,6 +11,7 @@ const KEPT_BYTES = 256 * 2 ** 20;
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
   #top = CONSTANTS_END;
+  #u8: Uint8Array;
   #f32: Float32Array;
   #f64: Float64Array;
   #i32: Int32Array;
@@ -27,12 +28,17 @@ export class LinearMemory {
         cause: error,
       });
     }
-    [this.#f32, this.#f64, this.#i32] = this.#views();
+    [this.#u8, this.#f32, this.#f64, this.#i32] = this.#views();
   }
 
-  #views(): [Float32Array, Float64Array, Int32Array] {
+  #views(): [Uint8Array, Float32Array, Float64Array, Int32Array] {
     const { buffer } = this.memory;
-    return [new Float32Array(buffer), new Float64Array(buffer), new Int32Array(buffer)];
+    return [
+      new Uint8Array(buffer),
+      new Float32Array(buffer),
+      new Float64Array(buffer),
+      new Int32Array(buffer),
+    ];
   }
 
   get bytes(): number {
@@ -66,15 +72,15 @@ export class LinearMemory {
           { cause: error },
         );
       }
-      [this.#f32, this.#f64, this.#i32] = this.#views();
+      [this.#u8, this.#f32, this.#f64, this.#i32] = this.#views();
     }
     this.#top = end;
     return start;
   }
 
-  /** The bytes of one vector. */
-  bytesAt(address: number): Uint8Array {
-    return new Uint8Array(this.memory.buffer, address, VECTOR_BYTES);
+  /** The memory as bytes. */
+  get bytesView(): Uint8Array {
+    return this.#u8;
   }
 
   /** The memory as numbers of one type. */

@@ -1,6 +1,6 @@
 // A kernel compiled for the host's WebAssembly.
 
-import type { Layout, WasmModule } from "../../emit/wasm/mod.ts";
+import { type Layout, VECTOR_BYTES, vectorOf, type WasmModule } from "../../emit/wasm/mod.ts";
 import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
@@ -41,6 +41,7 @@ export class WasmProgram implements Program {
   readonly #target: string;
   readonly #why: string;
   #combine: CombineCode | null = null;
+  #constants = new Uint8Array(0);
   #usesRowIndex: boolean | null = null;
   #usesColumnIndex: boolean | null = null;
   #packsUniforms: boolean | null = null;
@@ -63,9 +64,10 @@ export class WasmProgram implements Program {
 
   /** Whether rows know their index: those of other segments are not rows of this one then. */
   get usesRowIndex(): boolean {
-    const regions = regionsOf(this.kernel).map(([, region]) => region);
-    this.#usesRowIndex ??= someValue(regions, isIndexOf("row"));
-    return this.#usesRowIndex;
+    return this.#usesRowIndex ??= someValue(
+      regionsOf(this.kernel).map(([, region]) => region),
+      isIndexOf("row"),
+    );
   }
 
   /** Whether columns know their index while they are packed. */
@@ -86,6 +88,17 @@ export class WasmProgram implements Program {
     return this.emitted.layout;
   }
 
+  /** The constants as they stand in memory; those of the combining step from when it is there. */
+  get constants(): Uint8Array {
+    const { constants } = this.emitted;
+    if (this.#constants.length < constants.length * VECTOR_BYTES) {
+      const bytes = new Uint8Array(constants.length * VECTOR_BYTES);
+      constants.forEach(({ type, value }, k) => bytes.set(vectorOf(type, value), k * VECTOR_BYTES));
+      this.#constants = bytes;
+    }
+    return this.#constants;
+  }
+
   /** The module that joins the states of splits, compiled when first needed. */
   get combine(): CombineCode {
     if (this.#combine === null) {
@@ -96,13 +109,14 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands } = this.schedule;
+    const { rowVectors, columns, operands, surveys } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
+        (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.text(),
     };

@@ -69,5 +69,15 @@ export function runItem(
   scratch: number,
 ): void {
   const at = (items >>> 2) + index * ITEM_WORDS;
-  kernel.fold(...words.subarray(at, at + ITEM_WORDS), scratch);
+  kernel.fold(
+    words[at],
+    words[at + 1],
+    words[at + 2],
+    words[at + 3],
+    words[at + 4],
+    words[at + 5],
+    words[at + 6],
+    words[at + 7],
+    scratch,
+  );
 }

@@ -1,0 +1,212 @@
+// Sums that share one pass over the pairs: a value and its gradient meet the same exponential. Enters:
+// runs of folds over one axis that have not begun. Leaves: one run of all their components side by
+// side, where the cost model says that this is less work, whose results are then taken apart.
+
+import type { NumberArray, RunControl } from "../engine/mod.ts";
+import { build, variable } from "../formula/mod.ts";
+import { UNROLL_LIMIT } from "../reduction/mod.ts";
+import { costOf } from "../tiling/mod.ts";
+import {
+  allocate,
+  dtypeOf,
+  type Origin,
+  SharedRun,
+  sizeOf,
+  Tensor,
+  TensorStorage,
+} from "../tensor/mod.ts";
+import { NO_BATCH } from "./batch.ts";
+import { foldInto, type FoldRequest, FoldRun, shapeOf, type SharedPass } from "./fold.ts";
+
+/**
+ * The joint kernel's operations, of those of the kernels alone, up to which one pass is taken: a
+ * Gaussian sum and its gradient have 0.63 of them together and take 0.70 of the time (Zen 4, wasm,
+ * 2026-11-23). Near 1 the larger state costs more than the shared work saves.
+ */
+const WORTH = 0.9;
+
+/** Origins that are looked at to find out whether one fold needs another's result. */
+const MAX_VISITS = 300;
+
+/** A fold that takes part, and what it was asked for. */
+interface Part {
+  readonly run: FoldRun;
+  /** Its first component in the joint result. */
+  readonly start: number;
+  readonly dim: number;
+}
+
+class JointPass implements SharedPass {
+  readonly #parts: readonly Part[];
+  readonly #dim: number;
+  /** What the parts were asked for, until they are there. */
+  #requests: readonly FoldRequest[];
+  /** The run of all, once somebody wants it. */
+  #joint: FoldRun | null = null;
+  #target: TensorStorage | null = null;
+  #running: SharedRun<void> | null = null;
+
+  constructor(runs: readonly FoldRun[], requests: readonly FoldRequest[]) {
+    let dim = 0;
+    const parts = runs.map((run, k): Part => {
+      const own = requests[k].formula.dim;
+      return { run, start: (dim += own) - own, dim: own };
+    });
+    this.#parts = parts;
+    this.#dim = dim;
+    this.#requests = requests;
+    for (const { run } of parts) run.share(this);
+  }
+
+  get needs(): readonly TensorStorage[] {
+    return this.#parts.flatMap(({ run }) => run.ownNeeds);
+  }
+
+  #request(): FoldRequest {
+    const inputs = new Map<number, Tensor>();
+    const of = new Map<number, readonly number[]>();
+    for (const request of this.#requests) {
+      for (const [slot, t] of request.inputs) inputs.set(slot, t);
+      for (const [slot, own] of request.batch?.of ?? []) of.set(slot, own);
+    }
+    const [request] = this.#requests;
+    const formula = build.concat(...this.#requests.map((own) => own.formula));
+    const batch = { shape: (request.batch ?? NO_BATCH).shape, of };
+    return { ...request, formula, inputs, batch };
+  }
+
+  /** The run of all; null where it would be more work than one run each. */
+  #chosen(): FoldRun | null {
+    if (this.#joint !== null) return this.#joint;
+    const storage: TensorStorage = new TensorStorage(
+      (control) => joint.join(control),
+      () => joint.explain(),
+    );
+    const joint: FoldRun = new FoldRun(this.#request(), [storage]);
+    const operations = (run: FoldRun): number => costOf(run.kernel).operations;
+    const alone = this.#parts.reduce((sum, { run }) => sum + operations(run), 0);
+    if (operations(joint) > WORTH * alone) {
+      this.#end();
+      return null;
+    }
+    this.#target = storage;
+    return this.#joint = joint;
+  }
+
+  /** From now on everyone runs alone. */
+  #end(): void {
+    for (const { run } of this.#parts) run.share(null);
+  }
+
+  async join(wanted: FoldRun, control: RunControl): Promise<void> {
+    const joint = this.#chosen();
+    if (joint === null) return await wanted.join(control);
+    if (this.#running === null || this.#running.isLost) {
+      this.#running = new SharedRun((shared) => this.#run(joint, shared));
+    }
+    const running = this.#running;
+    try {
+      await running.join(control);
+    } catch (error) {
+      // an input of another part may be gone, or memory too small for all at once
+      if (control.signal?.aborted || !running.isLost) throw error;
+      this.#end();
+      await wanted.join(control);
+    }
+  }
+
+  async #run(joint: FoldRun, control: RunControl): Promise<void> {
+    const all = this.#target as TensorStorage;
+    await joint.join(control);
+    const { host } = all;
+    for (const part of this.#parts) {
+      if (host !== null) part.run.receive([componentsOf(host, this.#dim, part)]);
+      else await this.#extract(part, all, control);
+    }
+    all.dispose();
+    // history goes once the results are there
+    this.#target = null;
+    this.#requests = [];
+  }
+
+  /** Takes a part of the result where it stands, in an engine's memory. */
+  async #extract(
+    { run, start, dim }: Part,
+    all: TensorStorage,
+    control: RunControl,
+  ): Promise<void> {
+    const [request] = this.#requests;
+    const { dtype, choices } = request;
+    const rows = sizeOf(shapeOf(request)) / request.formula.dim;
+    await foldInto(
+      {
+        formula: build.extract(variable(0, "i", this.#dim), start, dim),
+        inputs: new Map([[0, new Tensor([rows, this.#dim], dtype, all)]]),
+        reduction: "max",
+        axis: "j",
+        M: rows,
+        N: 1,
+        dtype,
+        k: 1,
+        choices: { device: choices.device },
+      },
+      run.outputs,
+      control,
+    );
+    run.forget();
+  }
+
+  explain(of: FoldRun): string {
+    const joint = this.#chosen();
+    if (joint === null) return of.explainAlone();
+    const start = this.#parts.find(({ run }) => run === of)?.start ?? 0;
+    return [
+      `shared    one pass for ${this.#parts.length} sums: components from ${start} on of`,
+      joint.explain(),
+    ].join("\n");
+  }
+}
+
+/** Some components of each row of dim `width`. */
+function componentsOf(all: NumberArray, width: number, { start, dim }: Part): NumberArray {
+  const rows = all.length / width;
+  const out = allocate(dtypeOf(all), rows * dim);
+  for (let row = 0, at = 0; row < rows; row++) {
+    const from = row * width + start;
+    for (let d = 0; d < dim; d++) out[at++] = all[from + d];
+  }
+  return out;
+}
+
+/** Whether what some runs need leads back to one of them; true where that takes long to find out. */
+function needEachOther(runs: readonly FoldRun[]): boolean {
+  const own = new Set<Origin>(runs);
+  const seen = new Set<Origin>();
+  const open: TensorStorage[] = runs.flatMap((run) => [...run.ownNeeds]);
+  for (let storage = open.pop(); storage !== undefined; storage = open.pop()) {
+    const { origin } = storage;
+    if (origin === null || seen.has(origin)) continue;
+    if (own.has(origin) || seen.size >= MAX_VISITS) return true;
+    seen.add(origin);
+    open.push(...origin.needs);
+  }
+  return false;
+}
+
+/**
+ * Has sums over one axis computed by one pass, if none of them needs another's result; what this
+ * is worth is asked when one of them is read. Runs that have begun go on alone.
+ */
+export function shareOnePass(runs: readonly FoldRun[]): void {
+  const own: FoldRun[] = [];
+  const requests: FoldRequest[] = [];
+  for (const run of runs) {
+    const { pending } = run;
+    if (pending === null || pending.reduction !== "sum" || pending.weight) continue;
+    own.push(run);
+    requests.push(pending);
+  }
+  const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
+  if (own.length < 2 || dim > UNROLL_LIMIT || needEachOther(own)) return;
+  new JointPass(own, requests);
+}
