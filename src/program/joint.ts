@@ -20,8 +20,7 @@ import { foldInto, type FoldRequest, FoldRun, shapeOf, type SharedPass } from ".
 
 /**
  * The joint kernel's operations, of those of the kernels alone, up to which one pass is taken: a
- * Gaussian sum and its gradient have 0.63 of them together and take 0.70 of the time (Zen 4, wasm,
- * 2026-11-23). Near 1 the larger state costs more than the shared work saves.
+ * Gaussian sum and its gradient take 0.70 of the time together (Zen 4, wasm, 2026-11-23). Near 1 the larger state costs more than the shared work saves.
  */
 const WORTH = 0.9;
 
