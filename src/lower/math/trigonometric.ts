@@ -33,7 +33,7 @@ function reduceNear(b: Builder, x: Value): Reduced {
   return { k, r };
 }
 
-/** a − b, rounded, and what the rounding left (Knuth's TwoSum). */
+/** x − y, rounded, and what the rounding left (Knuth's TwoSum). */
 function twoDifference(b: Builder, x: Value, y: Value): readonly [difference: Value, rest: Value] {
   const difference = b.subExactly(x, y);
   const minusY = b.subExactly(difference, x);
