@@ -12,12 +12,13 @@ export {
   checkCudaSchedule,
   chooseCudaSchedule,
   type CudaSchedule,
+  describeCudaSchedule,
   PARTLY_UNROLLED,
-  recordStride,
   REGISTER_ARRAY,
   unrolledStatements,
   UNTILED_CUDA,
 } from "./cuda.ts";
+export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
   chooseNativeSchedule,

@@ -5,7 +5,12 @@ import { emitCuda } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
-import { chooseCudaSchedule, type CudaSchedule, UNTILED_CUDA } from "../../tiling/mod.ts";
+import {
+  chooseCudaSchedule,
+  type CudaSchedule,
+  describeCudaSchedule,
+  UNTILED_CUDA,
+} from "../../tiling/mod.ts";
 import type {
   DType,
   Engine,
@@ -116,7 +121,7 @@ export class CudaEngine implements Engine {
       : schedule === "auto"
       ? chooseCudaSchedule(kernel, busy)
       : schedule;
-    const key = `${chosen.rows}:${chosen.threads}:${chosen.tile}:${chosen.unroll}`;
+    const key = describeCudaSchedule(chosen);
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);

@@ -167,7 +167,7 @@ export function tablesOf(
         state: stateRows + split * rows,
         flags: (resumes ? SEGMENT_FLAGS.resume : 0) | (keepsState ? SEGMENT_FLAGS.save : 0),
       };
-      fold.add(entry, segment.offsets, Math.ceil(rows / layout.blockRows));
+      fold.add(entry, segment.offsets, Math.ceil(rows / layout.blockRows) * layout.slices);
     }
     if (keepsState && last) {
       const entry = { ...common, state: stateRows, splits: splits.count, stride: rows };
