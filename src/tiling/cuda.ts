@@ -154,6 +154,8 @@ const ROW_TEMPORARIES = 4;
 const CODE_BUDGET = 2000;
 /** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
 const UNROLL_BUDGET = 200;
+/** Statements of a turn, all rows and columns together, beyond which it takes one column. */
+const COPY_BUDGET = 4000;
 /** Components of a state up to which they are registers without more ado. */
 const SHORT_STATE = 16;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
@@ -186,6 +188,8 @@ export function unrolledStatements(region: Region): number {
   return count;
 }
 
+/** Bytes of rows that a thread keeps in memory: a card reserves them for all threads it can hold. */
+const LOCAL_BYTES = 24 * 1024;
 /** Components of a row that are registers beside those of a slice. */
 const BESIDE_SLICE = 16;
 
@@ -250,6 +254,7 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const isBusy = (r: number): boolean => Math.ceil(rows / (r * THREADS)) * slices >= BUSY_BLOCKS;
   const fits = (r: number): boolean => {
     if (isUncut || !isBusy(r)) return false;
+    if (isLong && r * kernel.records.row.length * 4 * width > LOCAL_BYTES) return false;
     if (slice > 0) return r <= (cut?.rows ?? 2);
     const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
@@ -259,7 +264,8 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
   const wanted = isLong ? 8 / width : hasBranches ? 4 : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
-  const columns = isLong || (isSmall && !isUncut) ? wanted : 1;
+  const isAffordable = isLong || wanted * perThread * statements <= COPY_BUDGET;
+  const columns = isAffordable && !isUncut ? wanted : 1;
   let tile = kernel.records.column.length === 0 ? 0 : TILE;
   while (tile > columns && tileBytes(kernel, tile, slice) > SHARED_BYTES / 4) tile /= 2;
   while (tile > 1 && tileBytes(kernel, tile, slice) > SHARED_BYTES) tile /= 2;

@@ -26,3 +26,4 @@ export {
   type NativeSchedule,
   UNTILED_NATIVE,
 } from "./native.ts";
+export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";

@@ -55,9 +55,10 @@ export const HEADLINES = {
   "D=16": () => kernelMatrix(16, 1),
   "D=64": () => kernelMatrix(64, 1),
   "D=300": () => kernelMatrix(300, 1),
+  "D=3000": () => kernelMatrix(3000, 1),
   "wide 16": () => kernelMatrix(3, 16),
   "wide 64": () => kernelMatrix(3, 64),
-  "wide 200": () => kernelMatrix(3, 200),
+  "wide 512": () => kernelMatrix(3, 512),
   "D=64, wide 64": () => kernelMatrix(64, 64),
 } as const satisfies Record<string, () => Kernel>;
 

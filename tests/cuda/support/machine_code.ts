@@ -5,7 +5,7 @@ import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";
 import { chooseCudaSchedule, type CudaSchedule } from "../../../src/tiling/mod.ts";
 import { type Headline, HEADLINES } from "./headlines.ts";
-import { countOf, disassemble, floatsLoaded, notesOf, pairLoop } from "./sass.ts";
+import { countOf, disassemble, floatsLoaded, notesOf, pairLoop, scatteredLoads } from "./sass.ts";
 
 /** What the machine code of a fold takes. */
 export interface Measured {
@@ -23,6 +23,8 @@ export interface Measured {
     readonly shared: number;
     /** Loads and stores of local memory. */
     readonly local: number;
+    /** Whether all threads read shared memory at one address, so that no two banks are in conflict. */
+    readonly isBroadcast: boolean;
   };
   readonly registers: number;
   readonly stack: number;
@@ -43,6 +45,7 @@ export async function measure(
   const loop = code === undefined ? null : pairLoop(code);
   if (loop === null || notes === undefined) throw new Error(`${name}: no inner loop`);
   const { path } = loop;
+  const scattered = scatteredLoads(code!);
   return {
     name,
     architecture,
@@ -53,6 +56,7 @@ export async function measure(
       special: countOf(path, "MUFU"),
       shared: floatsLoaded(path),
       local: countOf(path, "LDL", "STL"),
+      isBroadcast: !path.some((i) => scattered.has(i)),
     },
     ...notes,
   };
