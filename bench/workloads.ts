@@ -9,6 +9,7 @@ import { gaussian, gaussianGradient } from "./handwritten/gaussian.ts";
 import { logSumExp } from "./handwritten/logsumexp.ts";
 import type { FloatArray, HandwrittenLoop } from "./handwritten/loop.ts";
 import { kSmallest, nearest, smallest } from "./handwritten/nearest.ts";
+import { uniform } from "./random.ts";
 
 /** The points of one row: x (size, dim), y (size, dim), b (size, weights), s. */
 export interface Problem {
@@ -315,16 +316,6 @@ export const WORKLOADS: readonly Workload[] = [
     handwritten: kSmallest(10, "values"),
   },
 ];
-
-/** Uniform random numbers in [0, 1), the same for the same seed (mulberry32). */
-function* uniform(seed: number): Generator<number> {
-  for (let state = seed;;) {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    yield ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-}
 
 /** Points on a ray towards the unit cube: each nearer to all of it than those before. */
 function nearing(make: (length: number) => FloatArray, size: number, dim: number): FloatArray {

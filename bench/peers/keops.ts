@@ -1,6 +1,7 @@
 // The parent's side of keops_worker.py: starts it, sends jobs, reads answers, gives up on slow ones.
 
 import type { Problem, Workload } from "../workloads.ts";
+import { PeerProcess, writeNumbers } from "./process.ts";
 
 /** Longest call of the peer that is waited for, and longest first call (it builds with g++). */
 const CALL_LIMIT = 20_000;
@@ -24,18 +25,11 @@ export interface PeerCall {
   readonly output: string;
 }
 
-/** Numbers to a file, little-endian as on every platform that Deno runs on. */
-function write(path: string, data: Float32Array | Float64Array): void {
-  Deno.writeFileSync(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-}
-
 /** KeOps in a Python process of its own, started when it is first wanted. */
 export class Keops {
   readonly #threads: number;
   readonly #folder: string;
-  #child: Deno.ChildProcess | null = null;
-  #input: WritableStreamDefaultWriter<Uint8Array> | null = null;
-  #lines: AsyncIterator<string> | null = null;
+  readonly #process: PeerProcess<Answer>;
   /** Its version, once it has answered. */
   version: string | null = null;
   /** Why there is no KeOps; null while there may be one. */
@@ -45,47 +39,21 @@ export class Keops {
   constructor(threads: number, folder: string) {
     this.#threads = threads;
     this.#folder = folder;
-  }
-
-  #start(): void {
-    const python = Deno.env.get("PAIRFOLD_PYTHON") ?? "python3";
-    const worker = new URL("keops_worker.py", import.meta.url).pathname;
-    this.#child = new Deno.Command(python, {
-      args: [worker],
-      env: { OMP_NUM_THREADS: String(this.#threads) },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.#lines = linesOf(this.#child.stdout)[Symbol.asyncIterator]();
+    this.#process = new PeerProcess({
+      command: Deno.env.get("PAIRFOLD_PYTHON") ?? "python3",
+      args: [new URL("keops_worker.py", import.meta.url).pathname],
+      env: { OMP_NUM_THREADS: String(threads) },
+    });
   }
 
   async #ask(job: object, limit: number): Promise<Answer> {
-    try {
-      if (this.#child === null) this.#start();
-      await this.#input?.write(new TextEncoder().encode(JSON.stringify(job) + "\n"));
-    } catch (error) {
-      // no path in the message: it ends up in a file
-      if (error instanceof Deno.errors.NotFound) this.missing = "no Python";
-      else if (this.#lines === null) return { row: null, error: "Python does not start" };
-    }
     if (this.missing !== null) return { row: null, error: this.missing };
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), limit);
-    });
-    const line = await Promise.race([this.#lines?.next(), late]);
-    clearTimeout(timer);
-    if (line === null || line === undefined) {
-      this.stop();
-      return { row: null, error: `no answer within ${limit / 1000} s` };
+    const outcome = await this.#process.ask(job, limit);
+    if (outcome.failure !== null) {
+      if (outcome.isMissing) this.missing = outcome.failure;
+      return { row: null, error: outcome.failure };
     }
-    if (line.done) {
-      this.stop();
-      return { row: null, error: "the worker ended" };
-    }
-    const answer: Answer = JSON.parse(line.value);
+    const { answer } = outcome;
     if (answer.error !== undefined && answer.row === undefined) this.missing = answer.error;
     this.version = answer.keops ?? this.version;
     return answer;
@@ -109,7 +77,7 @@ export class Keops {
       inputs.push({ name: "E", data: ones, rows: size, dim: 1, category: "Vi" });
     }
     const pathOf = (name: string): string => `${this.#folder}/${workload.name}-${label}-${name}`;
-    for (const { name, data } of inputs) write(pathOf(name), data);
+    for (const { name, data } of inputs) writeNumbers(pathOf(name), data);
     return {
       row: workload.name,
       formula,
@@ -156,25 +124,6 @@ export class Keops {
 
   /** Ends the process; a later call starts a new one. */
   stop(): void {
-    try {
-      this.#child?.kill();
-    } catch {
-      // it has ended on its own
-    }
-    this.#child = null;
-    this.#input = null;
-    this.#lines = null;
+    this.#process.stop();
   }
-}
-
-/** The lines of a stream of bytes. */
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
-  if (rest !== "") yield rest;
 }

@@ -13,6 +13,7 @@
 import { parseArgs } from "node:util";
 import { native, type NativeEngine, wasm, type WasmEngine } from "pairfold";
 import { prepare } from "../handwritten/loop.ts";
+import { cpuSlug, machineLine, NOTHING, ratio, seconds, table, Times, warm } from "../report.ts";
 import {
   comparable,
   errorOf,
@@ -61,25 +62,6 @@ function chosenRows(): readonly Workload[] {
   });
 }
 
-/** Times of one contestant, in seconds. */
-class Times {
-  readonly #all: number[] = [];
-  add(seconds: number): void {
-    this.#all.push(seconds);
-  }
-  get best(): number {
-    return Math.min(...this.#all);
-  }
-  get median(): number {
-    const sorted = this.#all.toSorted((a, b) => a - b);
-    const middle = sorted.length >> 1;
-    return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  }
-  get isEmpty(): boolean {
-    return this.#all.length === 0;
-  }
-}
-
 /** What was found out about one row. */
 interface Result {
   readonly workload: Workload;
@@ -104,13 +86,8 @@ function targetOf({ target }: Workload): number | null {
 const engineWith = (count: number): WasmEngine | NativeEngine =>
   isNative ? native({ threads: count }) : wasm({ threads: count });
 
-function warm(): void {
-  const end = performance.now() + WARMING;
-  while (performance.now() < end);
-}
-
 async function timed(times: Times, work: () => unknown): Promise<void> {
-  warm();
+  warm(WARMING);
   const start = performance.now();
   await work();
   times.add((performance.now() - start) / 1000);
@@ -150,7 +127,7 @@ async function measure(workload: Workload, keops: Keops): Promise<Result> {
   let output: string | null = null;
   const askPeer = async (): Promise<void> => {
     if (typeof call === "string" || peerProblem !== null) return;
-    warm();
+    warm(WARMING);
     const answer = await call();
     if (typeof answer === "string") peerProblem = answer;
     else {
@@ -188,23 +165,9 @@ async function measure(workload: Workload, keops: Keops): Promise<Result> {
 
 // ---- the report ---------------------------------------------------------------------------------
 
-const NOTHING = "–";
-const seconds = (s: number): string => s.toPrecision(3);
-const ratio = (r: number): string => r.toFixed(2);
 const scientific = (x: number | null): string => x === null ? NOTHING : x.toExponential(1);
 const pair = (t: Times): string =>
   t.isEmpty ? NOTHING : `${seconds(t.best)} / ${seconds(t.median)}`;
-
-/** A Markdown table as `deno fmt` writes it: the first column to the left, the others to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((cell, k) => Math.max(cell.length, ...rows.map((row) => row[k].length)));
-  const line = (cells: readonly string[]): string => {
-    const padded = cells.map((c, k) => k === 0 ? c.padEnd(widths[k]) : c.padStart(widths[k]));
-    return `| ${padded.join(" | ")} |`;
-  };
-  const rule = widths.map((w, k) => k === 0 ? "-".repeat(w) : `${"-".repeat(w - 1)}:`);
-  return [head, rule, ...rows].map(line).join("\n");
-}
 
 function speedRow(r: Result): string[] {
   const { workload, peer, pairfold, single, handwritten, peerProblem } = r;
@@ -227,16 +190,6 @@ function speedRow(r: Result): string[] {
     overHand("median"),
     handwritten.isEmpty ? NOTHING : `≥ ${HANDWRITTEN_TARGET}`,
   ];
-}
-
-function cpuName(): string {
-  try {
-    const [, name] = /^model name\s*:\s*(.+)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo")) ?? [];
-    if (name !== undefined) return name.trim();
-  } catch {
-    // not Linux
-  }
-  return `${Deno.build.arch} ${Deno.build.os}`;
 }
 
 function report(results: readonly Result[], keops: Keops, date: string): string {
@@ -265,12 +218,9 @@ function report(results: readonly Result[], keops: Keops, date: string): string 
       scientific(r.pairfoldError),
     ]),
   );
-  const [load] = Deno.loadavg();
   return `# Pairfold and KeOps, CPU, ${date}
 
-- Machine: ${cpuName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}, load average ${
-    load.toFixed(1)
-  } at the end
+- ${machineLine()}
 - Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; KeOps ${keops.version ?? "missing"}
 - Engine ${options.device}, ${threads} threads each, ${repeats} repeats, the contestants taking turns
 
@@ -299,7 +249,6 @@ try {
 }
 const text = report(results, keops, date);
 console.log(text);
-const slug = cpuName().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
 const out = options.out ??
-  new URL(`../results/${date}-${slug}${isNative ? "-native" : ""}.md`, import.meta.url);
+  new URL(`../results/${date}-${cpuSlug()}${isNative ? "-native" : ""}.md`, import.meta.url);
 await Deno.writeTextFile(out, text);
