@@ -51,6 +51,7 @@ export type {
   NativeOptions,
   NumberArray,
   Progress,
+  TuneMode,
   WasmOptions,
 } from "./src/engine/mod.ts";
 export {

@@ -35,41 +35,62 @@ export function linePlot(frame: PlotFrame, points: readonly PlotPoint[]): string
     grid: true,
   });
   const { x: isLogX, y: isLogY } = frame.log ?? { x: true, y: true };
-  const figure = Plot.plot({
-    document,
-    width: 760,
-    height: 460,
-    marginTop: 40,
-    marginRight: 120,
-    marginLeft: 60,
-    marginBottom: 44,
-    style: { background: "white", color: "#222", fontSize: "12px" },
-    x: { ...scale(isLogX), label: frame.x },
-    y: { ...scale(isLogY), label: frame.y },
-    color: { domain: series, range: series.map((_, k) => COLORS[k % COLORS.length]) },
-    marks: [
-      Plot.line(shown, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 2 }),
-      Plot.dot(shown, { x: "x", y: "y", fill: "series", r: 2.5 }),
-      Plot.text(
-        shown,
-        Plot.selectLast({
-          x: "x",
-          y: "y",
-          z: "series",
-          text: "series",
-          fill: "series",
-          textAnchor: "start",
-          dx: 8,
+  const draw = (labels: readonly Plot.Markish[]): ReturnType<typeof Plot.plot> =>
+    Plot.plot({
+      document,
+      width: 760,
+      height: 460,
+      marginTop: 44,
+      marginRight: 120,
+      marginLeft: 60,
+      marginBottom: 44,
+      style: { background: "white", color: "#222", fontSize: "12px" },
+      x: { ...scale(isLogX), label: frame.x },
+      y: { ...scale(isLogY), label: frame.y },
+      color: { domain: series, range: series.map((_, k) => COLORS[k % COLORS.length]) },
+      marks: [
+        Plot.line(shown, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 2 }),
+        Plot.dot(shown, { x: "x", y: "y", fill: "series", r: 2.5 }),
+        Plot.text([frame.title], {
+          frameAnchor: "top",
+          dy: -30,
+          fontWeight: "bold",
+          fontSize: 14,
         }),
-      ),
-      Plot.text([frame.title], {
-        frameAnchor: "top",
-        dy: -28,
-        fontWeight: "bold",
-        fontSize: 14,
-      }),
-    ],
-  });
+        ...labels,
+      ],
+    });
+  const figure = draw(labelsOf(shown, series, draw([])));
   figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   return `${figure.outerHTML}\n`;
+}
+
+/** Pixels between names at the ends of lines. */
+const LABEL_STEP = 14;
+
+/** The names of lines beside their last points, moved down where one would cover another. */
+function labelsOf(
+  points: readonly PlotPoint[],
+  series: readonly string[],
+  figure: ReturnType<typeof Plot.plot>,
+): Plot.Markish[] {
+  const scale = figure.scale("y");
+  const ends = series.map((name) => {
+    const [last] = points.filter((p) => p.series === name).sort((a, b) => b.x - a.x);
+    return { last, at: Number(scale?.apply(last.y) ?? 0) };
+  }).sort((a, b) => a.at - b.at);
+  let free = -Infinity;
+  return ends.map(({ last, at }) => {
+    const moved = Math.max(at, free);
+    free = moved + LABEL_STEP;
+    return Plot.text([last], {
+      x: "x",
+      y: "y",
+      text: "series",
+      fill: "series",
+      textAnchor: "start",
+      dx: 8,
+      dy: moved - at,
+    });
+  });
 }

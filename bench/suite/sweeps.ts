@@ -132,9 +132,12 @@ export interface Point {
 export interface Limits {
   /** Milliseconds that a contestant has for one call. */
   readonly call: number;
-  /** Calls at most, and milliseconds from which there are no more. */
+  /** Calls of what takes a while, and milliseconds from which there are no more. */
   readonly repeats: number;
   readonly enough: number;
+  /** Short calls are repeated so many times at most, as long as all take less than this together. */
+  readonly shortRepeats: number;
+  readonly shortEnough: number;
 }
 
 /** The largest difference of results from what is right that is not a wrong kernel. */
@@ -209,19 +212,27 @@ export async function measure(
       else if (1000 * first.seconds >= limits.enough) cell.times.add(first.seconds);
       if (cell.why?.startsWith(">")) capped.set(one.name, cell.why);
     }
-    const start = new Map(contestants.map((one) => [one.name, 0]));
-    for (let turn = 0; turn < limits.repeats; turn++) {
+    const spent = new Map(contestants.map((one) => [one.name, 0]));
+    /** Whether a contestant has had its calls. */
+    const isDone = (cell: Cell, name: string): boolean => {
+      const took = spent.get(name) ?? 0;
+      if (cell.why !== null) return true;
+      // one call alone may have been unlucky
+      if (cell.times.count === 1 && 4000 * cell.times.best < limits.call) return false;
+      if (took >= limits.enough) return true;
+      if (cell.times.count > 0 && 1000 * cell.times.best >= limits.enough) return true;
+      return cell.times.count >= limits.repeats && took >= limits.shortEnough;
+    };
+    for (let turn = 0; turn < limits.shortRepeats; turn++) {
       for (const one of contestants) {
         const cell = cells.get(one.name);
-        const spent = start.get(one.name) ?? 0;
-        if (cell === undefined || cell.why !== null || spent >= limits.enough) continue;
-        if (cell.times.count > 0 && 1000 * cell.times.best >= limits.enough) continue;
+        if (cell === undefined || isDone(cell, one.name)) continue;
         warm(WARMING);
         const run = await one.run(limits.call);
         if (run.seconds === null) Object.assign(cell, run);
         else {
           cell.times.add(run.seconds);
-          start.set(one.name, spent + 1000 * run.seconds);
+          spent.set(one.name, (spent.get(one.name) ?? 0) + 1000 * run.seconds);
         }
       }
     }

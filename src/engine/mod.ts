@@ -26,5 +26,6 @@ export type {
 } from "./engine.ts";
 export { allocate, dtypeOf, isDeviceArray } from "./host.ts";
 export { NativeEngine, type NativeOptions } from "./native/mod.ts";
+export { type TuneMode } from "./tuner.ts";
 export { ReferenceEvaluator, referenceFold } from "./reference.ts";
 export { WasmEngine, type WasmOptions } from "./wasm/engine.ts";

@@ -49,3 +49,22 @@ export function cacheFolder(option?: string): string | null {
   const base = readVariable("XDG_CACHE_HOME") ?? (home ? `${home}/.cache` : undefined);
   return base ? `${base}/pairfold` : null;
 }
+
+/** Lines of /proc/cpuinfo that tell processors apart, on x86 and ARM. */
+const TELLING =
+  /^(vendor_id|cpu family|model|model name|stepping|flags|Features|CPU [a-z]+)\s*:.*$/gm;
+
+/** The first processor's kind and features; null where the system does not tell. */
+export function processorOf(): string | null {
+  // files of the system want all permissions
+  if (typeof Deno === "undefined" || Deno.build.os !== "linux" || !granted({ name: "read" })) {
+    return null;
+  }
+  try {
+    const [first] = Deno.readTextFileSync("/proc/cpuinfo").split("\n\n");
+    const lines = first.match(TELLING) ?? [];
+    return lines.some((line) => /^(flags|Features)/.test(line)) ? lines.join("\n") : null;
+  } catch {
+    return null;
+  }
+}

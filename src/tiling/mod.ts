@@ -1,6 +1,15 @@
 // Schedules and their choice.
 
 export {
+  costText,
+  cudaCandidates,
+  nativeCandidates,
+  parseCudaSchedule,
+  parseNativeSchedule,
+  parseWasmSchedule,
+  wasmCandidates,
+} from "./candidates.ts";
+export {
   checkSchedule,
   chooseSchedule,
   type Cost,

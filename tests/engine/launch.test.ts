@@ -164,7 +164,7 @@ Deno.test("a launch of two batches with an empty range between them", async () =
       offsets: [i0, j0, j0],
       output: i0,
     }));
-    const program = engine.compile(kernel, 16);
+    const program = engine.compile(kernel, 16, 18);
     await engine.launch(program, [points, columns, weights], [out], segments, {});
     for (const [i0, i1, j0, j1] of ranges) {
       const c = {

@@ -84,6 +84,67 @@ test("an entry that is not what was written is made again", async () => {
   });
 });
 
+test("an entry of another architecture is made again, though its sum is right", async () => {
+  await inFolder(async (cache) => {
+    (await fold({ cache })).dispose(); // a process opens no path twice
+    const [sum] = filesIn(cache, ".sum");
+    const library = sum.slice(0, -".sum".length);
+    const foreign = await Deno.readFile(library);
+    if (Deno.build.os === "linux") foreign[18] ^= 0x40; // e_machine of the ELF header
+    else foreign.fill(0, 0, 64);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", foreign));
+    await Deno.remove(library);
+    await Deno.writeFile(library, foreign);
+    await Deno.writeTextFile(sum, digest.toHex());
+    assertEquals((await fold({ cache })).compiledLibraries, 1);
+    assertEquals((await fold({ cache })).compiledLibraries, 0);
+  });
+});
+
+/** Why there can be no small file system for a test; null where there can. */
+const withoutMount: string | null = withoutCompiler ?? (() => {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "mounting wants root on Linux";
+  const folder = Deno.makeTempDirSync({ prefix: "pairfold-test" });
+  const run = (command: string, args: string[]): boolean =>
+    new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  try {
+    const can = run("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]);
+    return can && run("umount", [folder]) ? null : "mounting is not allowed";
+  } catch {
+    return "there is no mount";
+  } finally {
+    Deno.removeSync(folder);
+  }
+})();
+
+testUnless(
+  withoutMount,
+  "native faults: a full folder: kernels stand in a temporary one",
+  async () => {
+    await inFolder(async (cache) => {
+      const call = async (command: string, args: string[]): Promise<void> => {
+        const { success } = await new Deno.Command(command, { args }).output();
+        assert(success, command);
+      };
+      await call("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", cache]);
+      try {
+        await Deno.mkdir(join(cache, "native"), { mode: 0o700 });
+        const filling = await Deno.create(join(cache, "filling"));
+        const page = new Uint8Array(4096);
+        try {
+          while (await filling.write(page) > 0);
+        } catch {
+          filling.close(); // full
+        }
+        assertEquals((await fold({ cache })).compiledLibraries, 2); // the folder's fault, then fine
+        assertEquals(filesIn(cache, ".sum").length + filesIn(cache, ".tmp").length, 0);
+      } finally {
+        await call("umount", [cache]);
+      }
+    });
+  },
+);
+
 test("what is remembered of the compiler is asked again where it is damaged", async () => {
   await inFolder(async (cache) => {
     await fold({ cache });

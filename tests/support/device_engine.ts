@@ -103,9 +103,9 @@ export class TestDevice implements Engine {
     return ["a device for tests"];
   }
 
-  compile(kernel: Kernel, rows: number): Program {
+  compile(kernel: Kernel, rows: number, columns: number): Program {
     this.kernels.add(kernel);
-    return new TestProgram(this.#inner.compile(kernel, rows));
+    return new TestProgram(this.#inner.compile(kernel, rows, columns));
   }
 
   /** Keeps what is queued from running. */

@@ -14,9 +14,9 @@ import {
   RowCopies,
   type StateItem,
 } from "../../loop/mod.ts";
-import { checkNativeSchedule, type NativeSchedule } from "../../tiling/mod.ts";
+import { checkNativeSchedule, costOf, type NativeSchedule } from "../../tiling/mod.ts";
 import { CodeWriter } from "./code.ts";
-import { claimLoop, PACK_FIRST } from "./entries.ts";
+import { claimLoop, type Effort, PACK_FIRST } from "./entries.ts";
 import {
   type CLayout,
   COMBINE_WORDS,
@@ -40,11 +40,13 @@ export {
   PACK_WORDS,
   TASK,
 } from "./layout.ts";
-export { ENTRIES, OPTIONS } from "./entries.ts";
+export { type Effort, EFFORTS, ENTRIES, OPTIONS } from "./entries.ts";
 
 /** A source and what each thread that runs it needs. */
 export interface CSource {
   readonly text: string;
+  /** How hard the compiler should try. */
+  readonly effort: Effort;
   /** Bytes of scratch memory. */
   readonly scratchBytes: number;
 }
@@ -288,6 +290,11 @@ class SourceWriter {
     lines.add("");
   }
 
+  #source(): CSource {
+    const effort = costOf(this.#kernel).rare === "appends" ? "thorough" : "quick";
+    return { text: `${this.#lines}\n`, effort, scratchBytes: this.#scratchBytes };
+  }
+
   fold(): CSource {
     this.#head();
     const packs = this.#kernel.records.column.length > 0;
@@ -308,7 +315,7 @@ class SourceWriter {
         "}",
       ]),
     );
-    return { text: `${this.#lines}\n`, scratchBytes: this.#scratchBytes };
+    return this.#source();
   }
 
   combine(): CSource {
@@ -324,7 +331,7 @@ class SourceWriter {
         "}",
       ]),
     );
-    return { text: `${this.#lines}\n`, scratchBytes: this.#scratchBytes };
+    return this.#source();
   }
 }
 

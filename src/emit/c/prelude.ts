@@ -30,8 +30,18 @@ const TYPES = {
   f64: { scalar: "double", integer: "long long", letter: "d", suffix: "", test: "q", neon: "2df" },
 } as const;
 
+/** Texts by type and bytes of vectors: a source is half head. */
+const heads = new Map<string, string>();
+
 /** The head of a source for vectors of so many bytes. */
 export function preludeOf(float: FloatType, vectorBytes: number): string {
+  const key = `${float}:${vectorBytes}`;
+  let text = heads.get(key);
+  if (text === undefined) heads.set(key, text = headText(float, vectorBytes));
+  return text;
+}
+
+function headText(float: FloatType, vectorBytes: number): string {
   const { scalar, integer, letter, suffix, test } = TYPES[float];
   const p = `p${letter}`;
   const wide = vectorBytes === 64 ? "512" : vectorBytes === 32 ? "256" : "";

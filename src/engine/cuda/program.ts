@@ -74,12 +74,20 @@ export class CudaProgram implements Program {
   readonly schedule: CudaSchedule;
   readonly emitted: CudaModule;
   readonly #target: string;
+  readonly #why: string;
 
-  constructor(kernel: Kernel, schedule: CudaSchedule, emitted: CudaModule, target: string) {
+  constructor(
+    kernel: Kernel,
+    schedule: CudaSchedule,
+    emitted: CudaModule,
+    target: string,
+    why: string,
+  ) {
     this.kernel = kernel;
     this.schedule = schedule;
     this.emitted = emitted;
     this.#target = target;
+    this.#why = why;
   }
 
   /** The kernels that pack and fold. */
@@ -101,7 +109,7 @@ export class CudaProgram implements Program {
     return {
       target: this.#target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
-        `${recordStride * size} bytes per packed column`,
+        `${recordStride * size} bytes per packed column (${this.#why})`,
       source: this.emitted.source,
     };
   }

@@ -12,11 +12,16 @@ const FORMAT = "pairfold native 1";
 const suffix = (): string =>
   Deno.build.os === "windows" ? "dll" : Deno.build.os === "darwin" ? "dylib" : "so";
 
+/** Bytes that a folder has to have room for. */
+const ROOM = 2 ** 20;
+
 /** A library that may be loaded; `release` once it is. */
 export interface CachedLibrary {
   readonly path: string;
   /** Whether it was there before. */
   readonly isOld: boolean;
+  /** Removes what cannot be loaded. */
+  readonly forget: () => Promise<void>;
   readonly release: () => Promise<void>;
 }
 
@@ -96,7 +101,8 @@ export class LibraryCache {
     const name = await sha256(text);
     if (folder === null) return await temporary(name, make);
     const path = pathOf(folder, `${name}.${suffix()}`);
-    const kept = { path, release: () => Promise.resolve() };
+    const forget = (): Promise<void> => Deno.remove(path).catch(() => {});
+    const kept = { path, forget, release: () => Promise.resolve() };
     if (await isWhole(path)) return { ...kept, isOld: true };
     const own = pathOf(folder, `${name}.${Deno.pid}.${crypto.randomUUID()}`);
     try {
@@ -111,8 +117,12 @@ export class LibraryCache {
       await Deno.rename(`${own}.tmp`, path);
       await Deno.rename(`${own}.sum`, `${path}.sum`);
     } catch (error) {
+      // whether it is the folder's fault: a full one takes no library
+      const isFull = await Deno.writeFile(`${own}.tmp`, new Uint8Array(ROOM))
+        .then(() => false, () => true);
       await Deno.remove(`${own}.tmp`).catch(() => {});
       await Deno.remove(`${own}.sum`).catch(() => {});
+      if (isFull) return await temporary(name, make);
       throw error;
     }
     return { ...kept, isOld: false };
@@ -130,10 +140,8 @@ function isPrivate(folder: string): boolean {
 /** Whether a library is there and as it was written. */
 async function isWhole(path: string): Promise<boolean> {
   try {
-    const [bytes, sum] = await Promise.all([
-      Deno.readFile(path),
-      Deno.readTextFile(`${path}.sum`),
-    ]);
+    // a few pages: two turns of the event loop take longer
+    const [bytes, sum] = [Deno.readFileSync(path), Deno.readTextFileSync(`${path}.sum`)];
     return await sha256(bytes) === sum;
   } catch {
     return false;
@@ -155,5 +163,5 @@ async function temporary(
     await release();
     throw error;
   }
-  return { path, isOld: false, release };
+  return { path, isOld: false, forget: release, release };
 }

@@ -4,7 +4,7 @@
 // Permissions are asked about, never asked for: what would prompt counts as denied.
 
 import { PairfoldError } from "../../error.ts";
-import { OPTIONS } from "../../emit/c/mod.ts";
+import { type CSource, EFFORTS, OPTIONS } from "../../emit/c/mod.ts";
 import { granted, isFile, pathOf, readVariable } from "../system.ts";
 
 /** Which compiler to take. */
@@ -133,30 +133,26 @@ function targetOf(machine: readonly string[], macros: string): Target {
   return { machine, vectorBytes, registers, title: `${name}, ${isa}`, identity: macros };
 }
 
-/** The command that compiles a source from standard input to a library. */
-export const compileArguments = (
-  compiler: FoundCompiler,
-  { machine }: Target,
-  library: string,
-): string[] => [
-  ...compiler.args,
-  ...OPTIONS,
-  ...machine,
-  ...["-x", "c", "-", "-o", library, "-lm"],
-];
+/** What a compiler is told, beside the library's name. */
+export function optionsOf(target: Target, { effort }: Pick<CSource, "effort">): string[] {
+  // clang has no such options, and is quick enough
+  const isGcc = target.title.startsWith("gcc");
+  return [...OPTIONS, ...EFFORTS[isGcc ? effort : "thorough"], ...target.machine];
+}
 
 /** Compiles a source to a library. Throws `PairfoldError` (compile) with log and source. */
 export async function compile(
   compiler: FoundCompiler,
   target: Target,
-  source: string,
+  source: Pick<CSource, "text" | "effort">,
   library: string,
   timeout?: number,
 ): Promise<void> {
-  const args = compileArguments(compiler, target, library);
-  const { ok, log } = await run(compiler.path, args, source, timeout);
+  const options = [...compiler.args, ...optionsOf(target, source)];
+  const args = [...options, ...["-x", "c", "-", "-o", library, "-lm"]];
+  const { ok, log } = await run(compiler.path, args, source.text, timeout);
   if (ok) return;
-  const numbered = source.split("\n").map((line, k) => `${`${k + 1}`.padStart(4)} ${line}`);
+  const numbered = source.text.split("\n").map((line, k) => `${`${k + 1}`.padStart(4)} ${line}`);
   throw new PairfoldError(
     "compile",
     [`native: ${[compiler.path, ...args].join(" ")}`, log, ...numbered].join("\n"),

@@ -8,7 +8,10 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
+  costText,
+  nativeCandidates,
   type NativeSchedule,
+  parseNativeSchedule,
   UNTILED_NATIVE,
 } from "../../tiling/mod.ts";
 import type {
@@ -22,6 +25,7 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
+import { processorOf } from "../system.ts";
 import { pairsOf, planWaves, type Wave } from "../plan.ts";
 import { LibraryCache } from "./cache.ts";
 import {
@@ -35,6 +39,7 @@ import { Libraries } from "./library.ts";
 import { NativeProgram } from "./program.ts";
 import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
+import { extentOf, type TrialRun, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 
 /** Choices of a native engine; all have defaults. */
 export interface NativeOptions extends CompilerOptions {
@@ -46,6 +51,8 @@ export interface NativeOptions extends CompilerOptions {
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: NativeSchedule | "untiled" | "auto";
+  /** Whether schedules are timed on this machine; default PAIRFOLD_TUNE, else "cached". */
+  readonly tune?: TuneMode;
   /** Bytes of a vector of rows; default the machine's widest. */
   readonly vectorBytes?: 16 | 32 | 64;
   /** Pairs, times the operations of each, from which a launch goes to threads. */
@@ -98,6 +105,8 @@ export class NativeEngine implements Engine {
   readonly #compiler: FoundCompiler;
   readonly #cache: LibraryCache;
   readonly #programs = new WeakMap<Kernel, Map<string, NativeProgram>>();
+  readonly #tuner: Tuner<NativeSchedule>;
+  #isTuning = false;
   #opened: Opened | null = null;
   #opening: Promise<void> | null = null;
   #queue: Promise<void> = Promise.resolve();
@@ -117,6 +126,15 @@ export class NativeEngine implements Engine {
     this.#compiler = findCompiler(options);
     this.#cache = new LibraryCache(options.cache);
     this.#cache.requirePermissions();
+    this.#tuner = new Tuner({
+      mode: options.tune,
+      cache: options.cache,
+      machine: () => {
+        const { title, vectorBytes } = this.#machine.target;
+        return `native, ${title}, ${vectorBytes}, ${processorOf() ?? ""}`;
+      },
+      parse: parseNativeSchedule,
+    });
   }
 
   /** Libraries compiled so far (not found on disk). */
@@ -157,12 +175,17 @@ export class NativeEngine implements Engine {
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
     const { target } = this.#machine;
     const { schedule = "auto" } = this.#options;
-    const chosen = schedule === "untiled"
-      ? UNTILED_NATIVE
-      : schedule === "auto"
-      ? chooseNativeSchedule(kernel, rows, columns, target)
-      : schedule;
-    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}`;
+    if (schedule === "untiled") return this.#program(kernel, UNTILED_NATIVE, "asked for");
+    if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
+    const tuned = this.#tuner.known(kernel, rows, columns);
+    if (tuned !== null) return this.#program(kernel, tuned.schedule, tunedText(tuned));
+    const chosen = chooseNativeSchedule(kernel, rows, columns, target);
+    return this.#program(kernel, chosen, costText(kernel));
+  }
+
+  #program(kernel: Kernel, chosen: NativeSchedule, why: string): NativeProgram {
+    const { target } = this.#machine;
+    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
@@ -170,9 +193,42 @@ export class NativeEngine implements Engine {
       const title = `native, ${target.title}, ${target.vectorBytes} bytes per vector, ` +
         `${this.#threads} threads`;
       const emitted = emitC(kernel, chosen, target.vectorBytes);
-      programs.set(key, program = new NativeProgram(kernel, chosen, emitted, title));
+      programs.set(key, program = new NativeProgram(kernel, chosen, emitted, title, why));
     }
     return program;
+  }
+
+  /** Whether a launch's schedules should be timed first. */
+  #wantsTuning({ kernel }: NativeProgram, segments: readonly Segment[]): boolean {
+    const { schedule = "auto" } = this.#options;
+    return schedule === "auto" && this.#tuner.wants(kernel, segments);
+  }
+
+  /** The program with the schedule that is fastest on a slice of a launch. */
+  async #tuned(
+    { kernel }: NativeProgram,
+    inputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    { signal }: RunControl,
+  ): Promise<NativeProgram> {
+    const { rows, columns } = extentOf(segments);
+    const { libraries, target } = this.#machine;
+    const schedules = nativeCandidates(kernel, rows, columns, target);
+    // compilers run side by side; one that fails is told of when its kernel is timed
+    await Promise.allSettled(
+      schedules.map((one) =>
+        libraries.open("fold", this.#program(kernel, one, "tried").emitted.fold)
+      ),
+    );
+    const run: TrialRun<NativeSchedule> = (one, outputs, slice) =>
+      this.#fold(this.#program(kernel, one, "tried"), inputs, outputs, slice, {});
+    this.#isTuning = true;
+    try {
+      const tuned = await this.#tuner.tune(kernel, segments, schedules, run, signal);
+      return this.#program(kernel, tuned.schedule, tunedText(tuned));
+    } finally {
+      this.#isTuning = false;
+    }
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -225,6 +281,19 @@ export class NativeEngine implements Engine {
   ): Promise<void> {
     if (++this.#launches % LAUNCHES_PER_TURN === 0) await new Promise((r) => setTimeout(r, 0));
     throwIfAborted(control);
+    const taken = this.#wantsTuning(program, segments)
+      ? await this.#tuned(program, inputs, segments, control)
+      : program;
+    await this.#fold(taken, inputs, outputs, segments, control);
+  }
+
+  async #fold(
+    program: NativeProgram,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
     const budget = { bytes: this.#limit, wave: WAVE_BYTES, split: SPLIT };
     const waves = planWaves(segments, footprintOf(program), budget);
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
@@ -258,12 +327,12 @@ export class NativeEngine implements Engine {
   ): Promise<void> {
     const { libraries } = this.#machine;
     const { fold } = program.emitted;
-    const library = libraries.known("fold", fold.text) ?? await libraries.open("fold", fold.text);
+    const library = libraries.known("fold", fold) ?? await libraries.open("fold", fold);
     throwIfAborted(run.control);
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const { threadedOperations = THREADED_OPERATIONS } = this.#options;
-    const isThreaded = pairs * perPair >= threadedOperations;
+    const isThreaded = pairs * perPair >= threadedOperations && !this.#isTuning;
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
@@ -286,11 +355,12 @@ export class NativeEngine implements Engine {
     isThreaded: boolean,
   ): Promise<void> {
     const { libraries } = this.#machine;
-    const { text, scratchBytes } = program.combine;
-    const library = libraries.known("combine", text) ?? await libraries.open("combine", text);
+    const { combine } = program;
+    const library = libraries.known("combine", combine) ??
+      await libraries.open("combine", combine);
     const { tasks, combines, combineCount } = tables;
     const call = [tasks, combines, combineCount] as const;
-    await this.#dispatch(run, null, isThreaded, scratchBytes, {
+    await this.#dispatch(run, null, isThreaded, combine.scratchBytes, {
       count: combineCount,
       here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
       apart: (control, thread) =>

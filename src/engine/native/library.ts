@@ -1,9 +1,9 @@
 // Kernels as functions of this process: compiled or found on disk, opened once per source.
 
 import { PairfoldError } from "../../error.ts";
-import { ENTRIES } from "../../emit/c/mod.ts";
+import { type CSource, ENTRIES } from "../../emit/c/mod.ts";
 import type { CachedLibrary, LibraryCache } from "./cache.ts";
-import { compile, type FoundCompiler, type Target } from "./compiler.ts";
+import { compile, type FoundCompiler, optionsOf, sha256, type Target } from "./compiler.ts";
 
 const { fold, combine } = ENTRIES;
 const LISTS = ["buffer", "buffer", "i32", "buffer", "i32"] as const;
@@ -41,6 +41,8 @@ export class Libraries {
   readonly #open = new Map<string, FoldLibrary | CombineLibrary>();
   readonly #opening = new Map<string, Promise<FoldLibrary | CombineLibrary>>();
   #doomed: (FoldLibrary | CombineLibrary)[] = [];
+  /** The digest of what the compiler says of itself. */
+  #identity: Promise<string> | null = null;
   #users = 0;
   #compiled = 0;
 
@@ -85,35 +87,44 @@ export class Libraries {
   }
 
   /** The library of a source where it is open: without a turn of the event loop. */
-  known<K extends Kind>(_kind: K, source: string): Opened[K] | null {
-    const library = this.#open.get(source);
+  known<K extends Kind>(_kind: K, { text }: CSource): Opened[K] | null {
+    const library = this.#open.get(text);
     if (library === undefined) return null;
-    this.#open.delete(source);
-    this.#open.set(source, library); // the youngest now
+    this.#open.delete(text);
+    this.#open.set(text, library); // the youngest now
     return library as Opened[K];
   }
 
   /** Opens the library of a source, compiling it where that is needed. */
-  async open<K extends Kind>(kind: K, source: string): Promise<Opened[K]> {
-    let opening = this.#opening.get(source);
+  async open<K extends Kind>(kind: K, source: CSource): Promise<Opened[K]> {
+    const { text } = source;
+    let opening = this.#opening.get(text);
     if (opening === undefined) {
-      opening = this.#make(kind, source).finally(() => this.#opening.delete(source));
-      this.#opening.set(source, opening);
+      opening = this.#make(kind, source).finally(() => this.#opening.delete(text));
+      this.#opening.set(text, opening);
     }
     const library = await opening;
     return library as Opened[K];
   }
 
-  async #make(kind: Kind, source: string): Promise<FoldLibrary | CombineLibrary> {
+  async #make(kind: Kind, source: CSource): Promise<FoldLibrary | CombineLibrary> {
     const { path, args } = this.#compiler;
-    const { identity, machine } = this.#target;
-    const parts = [path, ...args, ...machine, identity, source];
-    const cached = await this.#cache.get(parts, async (file) => {
-      this.#compiled++;
-      await compile(this.#compiler, this.#target, source, file, this.#timeout);
+    this.#identity ??= sha256(new TextEncoder().encode(this.#target.identity));
+    const options = optionsOf(this.#target, source);
+    const parts = [path, ...args, ...options, await this.#identity, source.text];
+    const get = (): Promise<CachedLibrary> =>
+      this.#cache.get(parts, async (file) => {
+        this.#compiled++;
+        await compile(this.#compiler, this.#target, source, file, this.#timeout);
+      });
+    const cached = await get();
+    const library = await opened(kind, cached).catch(async (error) => {
+      if (!cached.isOld) throw error;
+      // of another machine, though its name and sum are right
+      await cached.forget();
+      return await opened(kind, await get());
     });
-    const library = await opened(kind, cached);
-    this.#open.set(source, library);
+    this.#open.set(source.text, library);
     if (this.#open.size > MAX_LIBRARIES) {
       const [[oldest, doomed]] = this.#open;
       this.#open.delete(oldest);

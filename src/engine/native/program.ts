@@ -11,9 +11,17 @@ export class NativeProgram implements Program {
   readonly schedule: NativeSchedule;
   readonly emitted: CModule;
   readonly #target: string;
+  readonly #why: string;
   #combine: CSource | null = null;
 
-  constructor(kernel: Kernel, schedule: NativeSchedule, emitted: CModule, target: string) {
+  constructor(
+    kernel: Kernel,
+    schedule: NativeSchedule,
+    emitted: CModule,
+    target: string,
+    why: string,
+  ) {
+    this.#why = why;
     this.kernel = kernel;
     this.schedule = schedule;
     this.emitted = emitted;
@@ -36,7 +44,7 @@ export class NativeProgram implements Program {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
-        `${recordBytes} bytes per packed column`,
+        `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.fold.text,
     };
   }

@@ -2,7 +2,7 @@
 // entry is as good as its key, which holds the compiler's file and the processor's features; where
 // those cannot be known, the compiler is asked.
 
-import { granted } from "../system.ts";
+import { processorOf } from "../system.ts";
 import type { LibraryCache } from "./cache.ts";
 import {
   type CompilerOptions,
@@ -39,23 +39,6 @@ async function nameOf(compiler: FoundCompiler, options: CompilerOptions): Promis
     const { mtime, size } = await Deno.stat(path);
     const parts = [FORMAT, path, mtime?.getTime(), size, compiler.args, options.machine, processor];
     return `${await sha256(new TextEncoder().encode(JSON.stringify(parts)))}.target`;
-  } catch {
-    return null;
-  }
-}
-
-/** Lines of /proc/cpuinfo that tell processors apart, on x86 and ARM. */
-const TELLING =
-  /^(vendor_id|cpu family|model|model name|stepping|flags|Features|CPU [a-z]+)\s*:.*$/gm;
-
-/** The first processor's kind and features; null where the system does not tell. */
-function processorOf(): string | null {
-  // files of the system want all permissions
-  if (Deno.build.os !== "linux" || !granted({ name: "read" })) return null;
-  try {
-    const [first] = Deno.readTextFileSync("/proc/cpuinfo").split("\n\n");
-    const lines = first.match(TELLING) ?? [];
-    return lines.some((line) => /^(flags|Features)/.test(line)) ? lines.join("\n") : null;
   } catch {
     return null;
   }

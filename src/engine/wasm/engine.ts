@@ -11,7 +11,15 @@ import {
 } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
-import { chooseSchedule, UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
+import {
+  chooseSchedule,
+  costOf,
+  costText,
+  parseWasmSchedule,
+  UNTILED,
+  wasmCandidates,
+  type WasmSchedule,
+} from "../../tiling/mod.ts";
 import type {
   DType,
   Engine,
@@ -38,6 +46,8 @@ import {
   runItem,
 } from "./protocol.ts";
 import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
+import { processorOf } from "../system.ts";
+import { extentOf, type TrialRun, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 
 /** Choices of a WebAssembly engine; all have defaults. */
 export interface WasmOptions {
@@ -51,6 +61,10 @@ export interface WasmOptions {
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: WasmSchedule | "untiled" | "auto";
+  /** Whether schedules are timed on this machine; default PAIRFOLD_TUNE, else "cached". */
+  readonly tune?: TuneMode;
+  /** Folder for what is found so; goes before PAIRFOLD_CACHE. */
+  readonly cache?: string;
   /** Pairs from which a launch goes to the workers. */
   readonly threadedPairs?: number;
 }
@@ -59,6 +73,11 @@ export interface WasmOptions {
 const MAX_PROGRAMS = 256;
 /** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
 const THREADED_PAIRS = 400_000;
+/**
+ * Starting a worker stops the calling thread for 40 ms (Deno 2.9.6): launches wait for that only once
+ * so many operations, a tenth of a second, were or would be done without.
+ */
+const STARTING_OPERATIONS = 4e9;
 /** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
 const ITEM_PAIRS = 1_000_000;
 /** Milliseconds for which the calling thread works before it lets others. */
@@ -95,12 +114,16 @@ export class WasmEngine implements Engine {
   readonly #memoryLimit: number;
   readonly #schedule: WasmOptions["schedule"];
   readonly #threadedPairs: number;
+  /** Operations that launches may still do on the calling thread before workers are started. */
+  #unthreaded: number;
   readonly #byKernel = new WeakMap<Kernel, Map<string, WasmProgram>>();
   /** Compiled code by its bytes; the oldest leaves first. */
   readonly #codes = new Map<string, CompiledCode>();
   readonly #instances = new Map<number, KernelExports>();
   /** Programs that every worker knows. */
   readonly #sent = new Set<number>();
+  readonly #tuner: Tuner<WasmSchedule>;
+  #isTuning = false;
   #memory: LinearMemory | null = null;
   #pool: WorkerPool | null = null;
   #queue: Promise<void> = Promise.resolve();
@@ -121,7 +144,18 @@ export class WasmEngine implements Engine {
     this.#threads = Math.min(threads, MAX_WORKERS);
     this.#memoryLimit = options.memoryLimit ?? 2 ** 30;
     this.#schedule = options.schedule ?? "auto";
+    const { relaxed } = this.#features;
+    this.#tuner = new Tuner({
+      mode: options.tune,
+      cache: options.cache,
+      machine: () => {
+        const { userAgent = "" } = globalThis.navigator ?? {};
+        return `wasm, ${relaxed ? "relaxed" : "plain"}, ${userAgent}, ${processorOf() ?? ""}`;
+      },
+      parse: parseWasmSchedule,
+    });
     this.#threadedPairs = options.threadedPairs ?? THREADED_PAIRS;
+    this.#unthreaded = options.threadedPairs === undefined ? STARTING_OPERATIONS : 0;
   }
 
   /** Programs compiled so far (not found in the cache). */
@@ -140,14 +174,18 @@ export class WasmEngine implements Engine {
     ];
   }
 
-  compile(kernel: Kernel, rows: number): WasmProgram {
-    const chosen = this.#schedule === "untiled"
-      ? UNTILED
-      : this.#schedule === undefined || this.#schedule === "auto"
-      ? chooseSchedule(kernel, rows)
-      : this.#schedule;
+  compile(kernel: Kernel, rows: number, columns: number): WasmProgram {
+    const schedule = this.#schedule ?? "auto";
+    if (schedule === "untiled") return this.#program(kernel, UNTILED, "asked for");
+    if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
+    const tuned = this.#tuner.known(kernel, rows, columns);
+    if (tuned !== null) return this.#program(kernel, tuned.schedule, tunedText(tuned));
+    return this.#program(kernel, chooseSchedule(kernel, rows), costText(kernel));
+  }
+
+  #program(kernel: Kernel, chosen: WasmSchedule, why: string): WasmProgram {
     const { rowVectors, interleave, columns, operands } = chosen;
-    const key = `${rowVectors}:${interleave}:${columns}:${operands}`;
+    const key = `${rowVectors}:${interleave}:${columns}:${operands}:${why}`;
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);
@@ -155,9 +193,33 @@ export class WasmEngine implements Engine {
     const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
       (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
     const emitted = emitWasm(kernel, chosen, this.#features);
-    const program = new WasmProgram(kernel, chosen, emitted, this.#compile(emitted), target);
+    const program = new WasmProgram(kernel, chosen, emitted, this.#compile(emitted), target, why);
     programs.set(key, program);
     return program;
+  }
+
+  /** Whether a launch's schedules should be timed first. */
+  #wantsTuning({ kernel }: WasmProgram, segments: readonly Segment[]): boolean {
+    return (this.#schedule ?? "auto") === "auto" && this.#tuner.wants(kernel, segments);
+  }
+
+  /** The program with the schedule that is fastest on a slice of a launch. */
+  async #tuned(
+    { kernel }: WasmProgram,
+    inputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    { signal }: RunControl,
+  ): Promise<WasmProgram> {
+    const schedules = wasmCandidates(kernel, extentOf(segments).rows);
+    const run: TrialRun<WasmSchedule> = (one, outputs, slice) =>
+      this.#fold(this.#program(kernel, one, "tried"), inputs, outputs, slice, {});
+    this.#isTuning = true;
+    try {
+      const tuned = await this.#tuner.tune(kernel, segments, schedules, run, signal);
+      return this.#program(kernel, tuned.schedule, tunedText(tuned));
+    } finally {
+      this.#isTuning = false;
+    }
   }
 
   #compile(emitted: WasmModule): CompiledCode {
@@ -226,6 +288,19 @@ export class WasmEngine implements Engine {
   ): Promise<void> {
     if (++this.#launches % LAUNCHES_PER_TURN === 0) await nextTurn();
     throwIfAborted(control);
+    const taken = this.#wantsTuning(program, segments)
+      ? await this.#tuned(program, inputs, segments, control)
+      : program;
+    await this.#fold(taken, inputs, outputs, segments, control);
+  }
+
+  async #fold(
+    program: WasmProgram,
+    inputs: readonly NumberArray[],
+    outputs: readonly NumberArray[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
     const { kernel, layout } = program;
     const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
     const waves = planWaves(segments, footprintOf(kernel, layout), budget);
@@ -264,7 +339,7 @@ export class WasmEngine implements Engine {
     const exports = this.#instanceOf(program);
     const columns = stage.columns(wave, blocks, exports);
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
-    const threads = this.#features.shared && pairs >= this.#threadedPairs ? this.#threads : 1;
+    const threads = this.#threadsFor(program, pairs);
     const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
     const first = this.#dispatch(program, exports, folds, threads, run);
     const splitTasks = wave.flatMap((task, k) =>
@@ -273,6 +348,15 @@ export class WasmEngine implements Engine {
     if (splitTasks.length === 0) return first;
     const join = (): Promise<void> => this.#combine(program, stage, splitTasks, run.control);
     return first === null ? join() : first.then(join);
+  }
+
+  /** Threads for so many pairs of a program: one while starting workers would take longer. */
+  #threadsFor({ kernel }: WasmProgram, pairs: number): number {
+    if (!this.#features.shared || pairs < this.#threadedPairs || this.#isTuning) return 1;
+    if (this.#pool !== null) return this.#threads;
+    const isShort = this.#unthreaded > 0;
+    this.#unthreaded -= pairs * costOf(kernel).operations;
+    return isShort && this.#unthreaded > 0 ? 1 : this.#threads;
   }
 
   /** Joins the states of finished tasks, here: it is little work, in slices of time. */

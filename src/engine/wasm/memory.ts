@@ -72,9 +72,9 @@ export class LinearMemory {
     return start;
   }
 
-  /** The bytes of one vector. */
-  bytesAt(address: number): Uint8Array {
-    return new Uint8Array(this.memory.buffer, address, VECTOR_BYTES);
+  /** Writes bytes. */
+  write(bytes: Uint8Array, address: number): void {
+    new Uint8Array(this.memory.buffer, address, bytes.length).set(bytes);
   }
 
   /** The memory as numbers of one type. */

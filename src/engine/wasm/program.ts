@@ -1,6 +1,13 @@
 // A kernel compiled for the host's WebAssembly.
 
-import type { Layout, WasmModule } from "../../emit/wasm/mod.ts";
+import {
+  CONSTANTS_ADDRESS,
+  CONSTANTS_END,
+  type Layout,
+  VECTOR_BYTES,
+  vectorOf,
+  type WasmModule,
+} from "../../emit/wasm/mod.ts";
 import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
@@ -18,6 +25,9 @@ export interface CombineCode {
   readonly module: WebAssembly.Module;
   readonly scratchBytes: number;
 }
+
+/** Constants that have an address; others stand in the code. */
+const MAX_CONSTANTS = Math.floor((CONSTANTS_END - CONSTANTS_ADDRESS) / VECTOR_BYTES);
 
 /** Whether a value that some regions compute is one of a kind. */
 function someValue(regions: readonly Region[], is: (value: Value) => boolean): boolean {
@@ -39,7 +49,9 @@ export class WasmProgram implements Program {
   readonly emitted: WasmModule;
   readonly code: CompiledCode;
   readonly #target: string;
+  readonly #why: string;
   #combine: CombineCode | null = null;
+  #constants = new Uint8Array(0);
   #usesRowIndex: boolean | null = null;
   #usesColumnIndex: boolean | null = null;
   #packsUniforms: boolean | null = null;
@@ -50,7 +62,9 @@ export class WasmProgram implements Program {
     emitted: WasmModule,
     code: CompiledCode,
     target: string,
+    why: string,
   ) {
+    this.#why = why;
     this.kernel = kernel;
     this.schedule = schedule;
     this.emitted = emitted;
@@ -79,6 +93,19 @@ export class WasmProgram implements Program {
     return this.#packsUniforms;
   }
 
+  /** What stands at the constants' addresses; emitting the combining step may add some. */
+  get constantBytes(): Uint8Array {
+    const { constants } = this.emitted;
+    const count = Math.min(constants.length, MAX_CONSTANTS);
+    if (this.#constants.length !== count * VECTOR_BYTES) {
+      this.#constants = new Uint8Array(count * VECTOR_BYTES);
+      constants.slice(0, count).forEach(({ type, value }, k) =>
+        this.#constants.set(vectorOf(type, value), k * VECTOR_BYTES)
+      );
+    }
+    return this.#constants;
+  }
+
   get layout(): Layout {
     return this.emitted.layout;
   }
@@ -100,7 +127,7 @@ export class WasmProgram implements Program {
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
-        `${recordBytes} bytes per packed column`,
+        `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.text(),
     };
   }

@@ -2,13 +2,7 @@
 // outputs back. Tasks that differ in their rows and columns alone share what can be shared, so that
 // thousands of small ones cost little more than their numbers do.
 
-import {
-  CONSTANTS_ADDRESS,
-  CONSTANTS_END,
-  JOB,
-  VECTOR_BYTES,
-  vectorOf,
-} from "../../emit/wasm/mod.ts";
+import { CONSTANTS_ADDRESS, JOB, VECTOR_BYTES } from "../../emit/wasm/mod.ts";
 import { interpretUniform } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
@@ -223,10 +217,7 @@ export class Stage {
 
   /** Writes the program's constants to their fixed place; all launches use it in turn. */
   constants(): void {
-    this.#program.emitted.constants.forEach(({ type, value }, k) => {
-      const address = CONSTANTS_ADDRESS + k * VECTOR_BYTES;
-      if (address < CONSTANTS_END) this.#memory.bytesAt(address).set(vectorOf(type, value));
-    });
+    this.#memory.write(this.#program.constantBytes, CONSTANTS_ADDRESS);
   }
 
   /** Packs the columns of a wave's tasks into records; those that stand together, together. */
