@@ -329,9 +329,9 @@ export class CodeWriter extends StatementWriter {
     throw new PairfoldError("internal", "a record of no section");
   }
 
-  /** Whether a place is in a window of the record of which a slice is staged. */
-  #isWindow({ terms: [term] }: Place): boolean {
-    return term !== undefined && (this.#slice?.counters.has(term.counter) ?? false);
+  /** Whether a loop over components moves a place: of columns, it is in a window then. */
+  #isWindow({ terms }: Place): boolean {
+    return terms.some(({ counter }) => this.#slice?.counters.has(counter) ?? false);
   }
 
   /** An element of an array: of slices, the loop over components counts. */
