@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import {
   bytesOf,
+  type Counter,
   type Kernel,
   lengthOf,
   MATH_OPERATIONS,
@@ -194,13 +195,13 @@ const LOCAL_BYTES = 24 * 1024;
 const BESIDE_SLICE = 16;
 
 /** Whether a row's vectors are too long for registers, so that they wait in memory. */
-function hasLongRows(pair: Region, longest: number): boolean {
+function hasLongRows({ pair }: Kernel, longest: number, cut: ReadonlySet<Counter>): boolean {
   let isLong = false;
   visit(pair, (s) => {
     if (s.kind !== "let" || s.value.kind !== "load") return;
     const { memory, place } = s.value;
     if (memory.kind !== "record" || memory.section !== "row") return;
-    if (place.terms.some(({ counter }) => counter.count > longest)) isLong = true;
+    if (place.terms.some(({ counter: c }) => c.count > longest && !cut.has(c))) isLong = true;
   });
   return isLong;
 }
@@ -216,6 +217,17 @@ function narrowOperations(kernel: Kernel): number {
   return count(kernel.pair);
 }
 
+/** Statements of the loops over components of a slice, one turn of each. */
+function sliceStatements(region: Region, components: ReadonlySet<Counter>): number {
+  let count = 0;
+  visit(region, (s) => {
+    if (s.kind === "for" && components.has(s.counter)) count += unrolledStatements(s.body);
+  });
+  return count;
+}
+
+/** Statements of those loops once unrolled, all rows together, beyond which compiling takes long. */
+const SLICE_BUDGET = 1100;
 /** Rows and components of a slice, whose products are registers of a thread. */
 const SLICES = [{ rows: 4, slice: 32 }, { rows: 2, slice: 64 }] as const;
 /** Slots for instructions that pass while one float comes from shared memory. */
@@ -247,7 +259,9 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const cut = length > SHORT_STATE && width === 1 ? chooseSlice(kernel, length) : null;
   const slice = cut?.slice ?? (length > SHORT_STATE ? SLICES[0].slice : 0);
   const slices = slice === 0 ? 1 : Math.ceil(length / slice);
-  const isLong = hasLongRows(pair, slice === 0 ? REGISTER_ARRAY : BESIDE_SLICE);
+  const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
+  const isLong = hasLongRows(kernel, slice === 0 ? REGISTER_ARRAY : BESIDE_SLICE, components);
+  const perSlice = slice * sliceStatements(pair, components);
   const perRow = stateRegisters(kernel) + width * (rowSlotsOf(pair) + ROW_TEMPORARIES);
   const statements = unrolledStatements(pair);
   const isUncut = slice === 0 && kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
@@ -255,7 +269,7 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const fits = (r: number): boolean => {
     if (isUncut || !isBusy(r)) return false;
     if (isLong && r * kernel.records.row.length * 4 * width > LOCAL_BYTES) return false;
-    if (slice > 0) return r <= (cut?.rows ?? 2);
+    if (slice > 0) return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET;
     const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
   };
@@ -265,7 +279,9 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const wanted = isLong ? 8 / width : hasBranches ? 4 : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
   const isAffordable = isLong || wanted * perThread * statements <= COPY_BUDGET;
-  const columns = isAffordable && !isUncut ? wanted : 1;
+  const isShort = (c: number): boolean => c * perThread * perSlice <= 4 * SLICE_BUDGET;
+  const most = [wanted, wanted / 2, wanted / 4].find((c) => c >= 1 && isShort(c)) ?? 1;
+  const columns = isAffordable && !isUncut ? most : 1;
   let tile = kernel.records.column.length === 0 ? 0 : TILE;
   while (tile > columns && tileBytes(kernel, tile, slice) > SHARED_BYTES / 4) tile /= 2;
   while (tile > 1 && tileBytes(kernel, tile, slice) > SHARED_BYTES) tile /= 2;
