@@ -38,17 +38,25 @@ export interface TunerOptions<S> {
   readonly cache?: string;
   /** The engine with all that its speed depends on. */
   readonly machine: () => string;
+  /** From which size on, and on how much, schedules are timed; default what suits a processor. */
+  readonly trials?: Trials;
   /** A schedule as it was written; null for anything else. */
   readonly parse: (value: unknown) => S | null;
 }
 
-/** Operations of a launch from which timing schedules can pay. */
-const LEAST_OPERATIONS = 2e8;
-/** Operations of a slice: some milliseconds. */
-const SLICE_OPERATIONS = 2e8;
-/** Rows of a slice: whole groups for every number of vectors that is tried. */
-const SLICE_ROWS = 768;
-const SLICE_COLUMNS: readonly [number, number] = [64, 8192];
+/** How much is timed. */
+export interface Trials {
+  /** Operations of a launch from which timing schedules can pay. */
+  readonly least: number;
+  /** Operations of a slice: some milliseconds. */
+  readonly operations: number;
+  /** Rows of a slice: whole groups for every schedule that is tried. */
+  readonly rows: number;
+  /** The fewest and the most columns of a slice. */
+  readonly columns: readonly [number, number];
+}
+
+const PROCESSOR: Trials = { least: 2e8, operations: 2e8, rows: 768, columns: [64, 8192] };
 const ROUNDS = 5;
 /** Milliseconds after which no schedule is tried that was not yet. */
 const BUDGET = 3000;
@@ -61,6 +69,7 @@ export class Tuner<S> {
   readonly #options: TunerOptions<S>;
   readonly #known = new WeakMap<Kernel, Map<string, Tuned<S> | null>>();
   readonly #mode: TuneMode;
+  readonly #trials: Trials;
   #folder: string | null | undefined;
 
   /** Throws `PairfoldError` (device) for a mode that there is not. */
@@ -72,6 +81,7 @@ export class Tuner<S> {
     }
     this.#mode = mode;
     this.#options = options;
+    this.#trials = options.trials ?? PROCESSOR;
   }
 
   /** The folder of entries; null where none may be used, or, unless schedules are timed, is there. */
@@ -113,7 +123,7 @@ export class Tuner<S> {
   wants(kernel: Kernel, segments: readonly Segment[]): boolean {
     if (this.#mode !== "full") return false;
     const { rows, columns, pairs } = extentOf(segments);
-    return pairs * costOf(kernel).operations >= LEAST_OPERATIONS &&
+    return pairs * costOf(kernel).operations >= this.#trials.least &&
       this.known(kernel, rows, columns) === null;
   }
 
@@ -128,7 +138,7 @@ export class Tuner<S> {
     run: TrialRun<S>,
     signal?: AbortSignal,
   ): Promise<Tuned<S>> {
-    const slice = sliceOf(kernel, segments);
+    const slice = sliceOf(kernel, segments, this.#trials);
     const time = async (schedule: S): Promise<number> => {
       const start = performance.now();
       await run(schedule, slice.outputs, slice.segments);
@@ -241,13 +251,14 @@ export function extentOf(
 function sliceOf(
   kernel: Kernel,
   segments: readonly Segment[],
+  trials: Trials,
 ): { readonly segments: readonly Segment[]; readonly outputs: readonly NumberArray[] } {
   const pairs = ({ i0, i1, j0, j1 }: Segment): number => (i1 - i0) * (j1 - j0);
   const longest = segments.reduce((a, b) => pairs(b) > pairs(a) ? b : a);
   const { i0, i1, j0, j1 } = longest;
-  const [least, most] = SLICE_COLUMNS;
-  const wanted = SLICE_OPERATIONS / costOf(kernel).operations / SLICE_ROWS;
-  const rows = Math.min(i1 - i0, SLICE_ROWS);
+  const [least, most] = trials.columns;
+  const rows = Math.min(i1 - i0, trials.rows);
+  const wanted = trials.operations / costOf(kernel).operations / rows;
   const columns = Math.min(j1 - j0, Math.round(Math.min(most, Math.max(least, wanted))));
   const { offsets } = longest;
   return {

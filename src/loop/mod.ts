@@ -6,7 +6,7 @@ export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
 export { delayLoads, removeDead, sink, visit } from "./passes.ts";
-export { replicate, type Replication, RowCopies } from "./replicate.ts";
+export { EITHER_NAN, replicate, type Replication, RowCopies } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";
 export { printKernel, printRegion } from "./print.ts";

@@ -55,6 +55,12 @@ export class RowCopies {
   }
 }
 
+/**
+ * The attribute of a pmin or pmax whose result a bound is compared with, and nothing else: it may
+ * leave a NaN out or keep it, and give a zero of either sign.
+ */
+export const EITHER_NAN = 1;
+
 type Store = Statement & { readonly kind: "store" };
 
 /** How a region is copied: rows of a group, columns of a turn. */
@@ -263,9 +269,10 @@ export function replicate(
     args: readonly Value[],
     type: Type,
     to: Region,
+    attribute = 0,
   ): Value => {
     const { row, column } = args[args.length - 1];
-    const shape = { kind: "operation", operation: name, type, args, attribute: 0 } as const;
+    const shape = { kind: "operation", operation: name, type, args, attribute } as const;
     const value = { ...shape, perRow: true, row, column, id: copies.nextId(), region: to };
     to.statements.push({ kind: "let", value });
     return value;
@@ -321,7 +328,7 @@ export function replicate(
           const next = at(value, row, column);
           best[row] = best[row] === undefined
             ? next
-            : operation(better, [best[row], next], value.type, to);
+            : operation(better, [best[row], next], value.type, to, EITHER_NAN);
         }
       }
     };

@@ -2,6 +2,7 @@
 // same bits; which is fastest depends on the machine.
 
 import type { Kernel } from "../loop/mod.ts";
+import { checkCudaSchedule, chooseCudaSchedule, type CudaSchedule } from "./cuda.ts";
 import {
   checkNativeSchedule,
   chooseNativeSchedule,
@@ -59,6 +60,43 @@ export function nativeCandidates(
   const chosen = chooseNativeSchedule(kernel, rows, folded, registers);
   return around(chosen, MOST_NATIVE_VECTORS)
     .map((cut) => ({ ...chosen, ...cut, interleave: cut.rowVectors }));
+}
+
+/** Schedules of a CUDA kernel, the cost model's first: other rows, threads, columns, tiles, slices. */
+export function cudaCandidates(kernel: Kernel, rows: number): CudaSchedule[] {
+  const chosen = chooseCudaSchedule(kernel, rows);
+  const { rows: perThread, threads, tile, columns, unroll, slice } = chosen;
+  const changes: readonly Partial<CudaSchedule>[] = [
+    {},
+    { rows: perThread * 2 },
+    { rows: perThread / 2 },
+    { threads: threads * 2 },
+    { threads: threads / 2 },
+    { columns: columns * 2, unroll: 1 },
+    { columns: columns / 2 },
+    { unroll: unroll === 1 ? 2 : unroll / 2 },
+    { tile: tile / 2 },
+    ...(slice === 0 ? [] : [
+      { slice: slice * 2, rows: Math.max(1, perThread / 2) },
+      { slice: slice / 2, rows: perThread * 2 },
+    ]),
+  ];
+  return changes.map((change) => ({ ...chosen, ...change })).filter((one) => {
+    try {
+      checkCudaSchedule(kernel, one);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A CUDA schedule from what was written of one; null where no kernel has such a one. */
+export function parseCudaSchedule(value: unknown): CudaSchedule | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { rows, threads, tile, columns, unroll, slice } = value as CudaSchedule;
+  const schedule = { rows, threads, tile, columns, unroll, slice };
+  return Object.values(schedule).every(Number.isInteger) ? schedule : null;
 }
 
 /** A schedule from what was written of one; null where it is none. */

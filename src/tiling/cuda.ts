@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import {
   bytesOf,
+  type Counter,
   type Kernel,
   lengthOf,
   MATH_OPERATIONS,
@@ -13,6 +14,7 @@ import {
   type Value,
   visit,
 } from "../loop/mod.ts";
+import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
 /** Cuts of a CUDA kernel. */
 export interface CudaSchedule {
@@ -22,40 +24,53 @@ export interface CudaSchedule {
   readonly threads: number;
   /** Columns of a tile in shared memory; 0: every thread reads them where they were packed. */
   readonly tile: number;
+  /** Columns that one turn of the inner loop folds: their values meet each row value once loaded. */
+  readonly columns: number;
   /** Turns of the inner loop that stand side by side. */
   readonly unroll: number;
+  /** Components of a wide output that a block of threads works for; 0: all. */
+  readonly slice: number;
 }
 
 /** One row per thread, columns read where they stand: always legal, and the oracle for the others. */
-export const UNTILED_CUDA: CudaSchedule = { rows: 1, threads: 64, tile: 0, unroll: 1 };
+export const UNTILED_CUDA: CudaSchedule = {
+  rows: 1,
+  threads: 64,
+  tile: 0,
+  columns: 1,
+  unroll: 1,
+  slice: 0,
+};
+
+/** A schedule in words. */
+export function describeCudaSchedule(schedule: CudaSchedule): string {
+  const { rows, threads, tile, columns, unroll, slice } = schedule;
+  return [
+    `${rows} rows per thread, ${threads} threads`,
+    tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`,
+    ...(columns > 1 ? [`${columns} columns per turn`] : []),
+    `${unroll} turns side by side`,
+    ...(slice > 0 ? [`slices of ${slice} components`] : []),
+  ].join(", ");
+}
 
 /** Bytes of shared memory that every device gives a block without being asked. */
 const SHARED_BYTES = 48 * 1024;
 const MAX_ROWS = 8;
 const MAX_THREADS = 1024;
+/** Columns per turn: divisors of a block of 64. */
+const COLUMNS: readonly number[] = [1, 2, 4, 8, 16];
 
 const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 0 && (n & (n - 1)) === 0;
 
-/**
- * Numbers between the records of two packed columns: 16 bytes are one load, so that three numbers
- * take the room of four.
- */
-export function recordStride(kernel: Kernel): number {
-  const slots = kernel.records.column.length;
-  const widest = 16 / bytesOf(kernel.float, kernel.float);
-  if (slots <= 1) return slots;
-  const width = Math.min(widest, slots === 2 ? 2 : widest);
-  return Math.ceil(slots / width) * width;
-}
-
 /** Bytes of a tile. */
-function tileBytes(kernel: Kernel, columns: number): number {
-  return columns * recordStride(kernel) * bytesOf(kernel.float, kernel.float);
+function tileBytes(kernel: Kernel, columns: number, slice: number): number {
+  return columns * columnRecord(kernel, slice).staged * bytesOf(kernel.float, kernel.float);
 }
 
 /** Refuses a schedule that a kernel cannot have, with the reason. */
 export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void {
-  const { rows, threads, tile, unroll } = schedule;
+  const { rows, threads, tile, columns, unroll, slice } = schedule;
   const refuse = (got: string, wanted: string): never => {
     throw new PairfoldError("compile", `schedule: got ${got}; expected ${wanted}`);
   };
@@ -66,9 +81,19 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
     refuse(`${threads} threads`, `a multiple of 32 up to ${MAX_THREADS}`);
   }
   if (tile !== 0 && !isPowerOfTwo(tile)) refuse(`a tile of ${tile} columns`, "0 or a power of two");
-  const bytes = tileBytes(kernel, tile);
+  if (!Number.isInteger(slice) || slice < 0 || slice % 4 !== 0 || slice > REGISTER_ARRAY) {
+    refuse(`slices of ${slice}`, `0 or a multiple of 4 up to ${REGISTER_ARRAY}`);
+  }
+  if (slice > 0 && sliceableOf(kernel) === null) {
+    refuse(`slices of ${slice}`, "0: this state is no array of independent components");
+  }
+  if (slice > 0 && tile === 0) refuse("slices without a tile", "columns staged in tiles");
+  const bytes = tileBytes(kernel, tile, slice);
   if (bytes > SHARED_BYTES) {
     refuse(`a tile of ${bytes} bytes`, `at most ${SHARED_BYTES} (shared memory of a block)`);
+  }
+  if (!COLUMNS.includes(columns) || (tile > 0 && columns > tile)) {
+    refuse(`${columns} columns per turn of tiles of ${tile}`, `one of ${COLUMNS}, within a tile`);
   }
   if (!Number.isInteger(unroll) || unroll < 1) refuse(`unroll ${unroll}`, "an integer from 1");
 }
@@ -87,6 +112,24 @@ function registersOf(item: StateItem): number {
   return length * (type === "f64" || type === "i64" ? 2 : 1);
 }
 
+/**
+ * Registers of a row's state that the inner loop meets. What is met at the end of a block alone
+ * (totals, their compensation) the compiler keeps in memory where registers are few.
+ */
+function stateRegisters(kernel: Kernel): number {
+  const met = new Set<unknown>();
+  visit(kernel.pair, (s) => {
+    if (s.kind === "set") met.add(s.cell);
+    if (s.kind === "store" && s.memory.kind === "array") met.add(s.memory.array);
+    if (s.kind !== "let") return;
+    if (s.value.kind === "get") met.add(s.value.cell);
+    if (s.value.kind === "load" && s.value.memory.kind === "array") met.add(s.value.memory.array);
+  });
+  return kernel.state
+    .filter((item) => met.has(item.kind === "cell" ? item.cell : item.array))
+    .reduce((total, item) => total + registersOf(item), 0);
+}
+
 /** Slots of the row record that the inner loop reads, where few enough to stay in registers. */
 function rowSlotsOf(pair: Region): number {
   const slots = new Set<number>();
@@ -103,13 +146,19 @@ function rowSlotsOf(pair: Region): number {
 }
 
 /** Registers that rows may take together; with as many again for columns and values between. */
-const ROW_REGISTERS = 96;
+const ROW_REGISTERS = 112;
+/** The same for two rows of a long vector: a column's value that is loaded should meet both. */
+const PAIR_REGISTERS = 144;
 /** Registers of a row for values between. */
 const ROW_TEMPORARIES = 4;
 /** Statements of an inner loop, all rows together, beyond which compiling costs more than it gains. */
 const CODE_BUDGET = 2000;
 /** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
 const UNROLL_BUDGET = 200;
+/** Statements of a turn, all rows and columns together, beyond which it takes one column. */
+const COPY_BUDGET = 4000;
+/** Components of a state up to which they are registers without more ado. */
+const SHORT_STATE = 16;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
 const BUSY_BLOCKS = 528;
 const THREADS = 128;
@@ -140,28 +189,109 @@ export function unrolledStatements(region: Region): number {
   return count;
 }
 
+/** Bytes of rows that a thread keeps in memory: a card reserves them for all threads it can hold. */
+const LOCAL_BYTES = 24 * 1024;
+/** Components of a row that are registers beside those of a slice. */
+const BESIDE_SLICE = 16;
+
+/** Whether a row's vectors are too long for registers, so that they wait in memory. */
+function hasLongRows({ pair }: Kernel, longest: number, cut: ReadonlySet<Counter>): boolean {
+  let isLong = false;
+  visit(pair, (s) => {
+    if (s.kind !== "let" || s.value.kind !== "load") return;
+    const { memory, place } = s.value;
+    if (memory.kind !== "record" || memory.section !== "row") return;
+    if (place.terms.some(({ counter: c }) => c.count > longest && !cut.has(c))) isLong = true;
+  });
+  return isLong;
+}
+
+/** Operations of a pair, loops counted in full, but for those over components of slices. */
+function narrowOperations(kernel: Kernel): number {
+  const components = sliceableOf(kernel)?.counters;
+  const count = (region: Region): number =>
+    region.statements.reduce((sum, s) => {
+      if (s.kind === "for") return sum + (components?.has(s.counter) ? 0 : s.count * count(s.body));
+      return sum + (s.kind === "let" && s.value.kind === "operation" ? 1 : 0);
+    }, 0);
+  return count(kernel.pair);
+}
+
+/** Statements of the loops over components of a slice, one turn of each. */
+function sliceStatements(region: Region, components: ReadonlySet<Counter>): number {
+  let count = 0;
+  visit(region, (s) => {
+    if (s.kind === "for" && components.has(s.counter)) count += unrolledStatements(s.body);
+  });
+  return count;
+}
+
+/** Statements of those loops once unrolled, all rows together, beyond which compiling takes long. */
+const SLICE_BUDGET = 1100;
+/** Rows and components of a slice, whose products are registers of a thread. */
+const SLICES = [{ rows: 4, slice: 32 }, { rows: 2, slice: 64 }] as const;
+/** Slots for instructions that pass while one float comes from shared memory. */
+const SLOTS_PER_FLOAT = 4;
+
+/** The best slice of a wide state: what comes before is computed anew for every slice. */
+function chooseSlice(kernel: Kernel, length: number): typeof SLICES[number] {
+  const narrow = narrowOperations(kernel);
+  const slots = ({ rows, slice }: typeof SLICES[number]): number => {
+    const components = Math.min(slice, length);
+    const perSlice = Math.max(narrow + components, SLOTS_PER_FLOAT * components / rows);
+    return Math.ceil(length / slice) * perSlice;
+  };
+  const [small, large] = SLICES;
+  return slots(small) <= slots(large) ? small : large;
+}
+
 /**
  * Chooses a schedule by a register estimate and by how many rows there are, column splits counted.
- * Four rows per thread take most of what rows can gain: 8.6 instructions per pair of a Gaussian in
- * 3-D against 10 with one row and 8.3 with eight (sm_90, counted in machine code).
+ * Counted in machine code (sm_90, instructions per pair; MACHINE_CODE has all): four rows of a
+ * Gaussian in 3-D take 9.6, one takes 13; its exponent's scale could go into x and y and save one,
+ * but whether that keeps the digits depends on how far the points reach, which is known on the card
+ * alone: asking costs a fold and a wait at every launch, and bits would depend on points far away.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const width = kernel.float === "f64" ? 2 : 1;
-  const state = kernel.state.reduce((total, item) => total + registersOf(item), 0);
-  const perRow = state + width * (rowSlotsOf(kernel.pair) + ROW_TEMPORARIES);
-  const statements = unrolledStatements(kernel.pair);
-  const isLong = kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
-  const fits = (r: number): boolean =>
-    !isLong && r * perRow <= ROW_REGISTERS && r * statements <= CODE_BUDGET &&
-    Math.ceil(rows / (r * THREADS)) >= BUSY_BLOCKS;
+  const { pair } = kernel;
+  const length = sliceableOf(kernel)?.length ?? 0;
+  const cut = length > SHORT_STATE && width === 1 ? chooseSlice(kernel, length) : null;
+  const slice = cut?.slice ?? (length > SHORT_STATE ? SLICES[0].slice : 0);
+  const slices = slice === 0 ? 1 : Math.ceil(length / slice);
+  const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
+  const isLong = hasLongRows(kernel, slice === 0 ? REGISTER_ARRAY : BESIDE_SLICE, components);
+  const perSlice = slice * sliceStatements(pair, components);
+  const perRow = stateRegisters(kernel) + width * (rowSlotsOf(pair) + ROW_TEMPORARIES);
+  const statements = unrolledStatements(pair);
+  const isUncut = slice === 0 && kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
+  const isBusy = (r: number): boolean => Math.ceil(rows / (r * THREADS)) * slices >= BUSY_BLOCKS;
+  const fits = (r: number): boolean => {
+    if (isUncut || !isBusy(r)) return false;
+    if (isLong && r * kernel.records.row.length * 4 * width > LOCAL_BYTES) return false;
+    if (slice > 0) return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET;
+    const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
+    return r * perRow <= registers && r * statements <= CODE_BUDGET;
+  };
   const perThread = [4, 2].find(fits) ?? 1;
+  // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
+  const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
+  const wanted = isLong ? 8 / width : hasBranches ? 4 : 1;
+  const isSmall = perThread * statements <= UNROLL_BUDGET;
+  const isAffordable = isLong || wanted * perThread * statements <= COPY_BUDGET;
+  const isShort = (c: number): boolean => c * perThread * perSlice <= 4 * SLICE_BUDGET;
+  const most = [wanted, wanted / 2, wanted / 4].find((c) => c >= 1 && isShort(c)) ?? 1;
+  const columns = isAffordable && !isUncut ? most : 1;
   let tile = kernel.records.column.length === 0 ? 0 : TILE;
-  while (tile > 1 && tileBytes(kernel, tile) > SHARED_BYTES / 4) tile /= 2;
-  if (tileBytes(kernel, tile) > SHARED_BYTES) tile = 0;
+  while (tile > columns && tileBytes(kernel, tile, slice) > SHARED_BYTES / 4) tile /= 2;
+  while (tile > 1 && tileBytes(kernel, tile, slice) > SHARED_BYTES) tile /= 2;
+  if (tileBytes(kernel, tile, slice) > SHARED_BYTES || tile < columns) tile = 0;
   return {
     rows: perThread,
     threads: THREADS,
     tile,
-    unroll: perThread * statements > UNROLL_BUDGET ? 1 : 4,
+    columns,
+    unroll: columns > 1 || slice > 0 || !isSmall ? 1 : 4,
+    slice: tile === 0 ? 0 : slice,
   };
 }

@@ -2,7 +2,9 @@
 
 export {
   costText,
+  cudaCandidates,
   nativeCandidates,
+  parseCudaSchedule,
   parseNativeSchedule,
   parseWasmSchedule,
   wasmCandidates,
@@ -19,12 +21,13 @@ export {
   checkCudaSchedule,
   chooseCudaSchedule,
   type CudaSchedule,
+  describeCudaSchedule,
   PARTLY_UNROLLED,
-  recordStride,
   REGISTER_ARRAY,
   unrolledStatements,
   UNTILED_CUDA,
 } from "./cuda.ts";
+export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
   chooseNativeSchedule,
@@ -32,3 +35,4 @@ export {
   type NativeSchedule,
   UNTILED_NATIVE,
 } from "./native.ts";
+export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";

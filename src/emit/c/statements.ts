@@ -106,14 +106,17 @@ export abstract class StatementWriter {
   }
 
   #for(s: Of<"for">): void {
-    const { counter, count, body } = s;
+    const { counter, body } = s;
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
     this.lines.add(...this.loopHead(s));
-    this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, () => {
-      this.region(body);
-    });
+    this.loop(s, name, () => this.region(body));
     this.#counters.delete(counter);
+  }
+
+  /** The loop itself, whose counter has a name. */
+  protected loop({ count }: Of<"for">, name: string, body: () => void): void {
+    this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, body);
   }
 
   #define(value: Value): void {

@@ -4,6 +4,7 @@ import { PairfoldError } from "../../error.ts";
 import {
   bytesOf,
   type Cell,
+  type Counter,
   type Kernel,
   type LocalArray,
   type Memory,
@@ -16,12 +17,7 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import {
-  PARTLY_UNROLLED,
-  recordStride,
-  REGISTER_ARRAY,
-  unrolledStatements,
-} from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, REGISTER_ARRAY, unrolledStatements } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
@@ -37,7 +33,23 @@ export interface Surroundings {
   readonly output: (slot: number, row: number) => string;
   /** Pointer to the column's record, as numbers. */
   readonly column: string;
+  /** Where a slot stands in it, and numbers from one record to the next. */
+  readonly columnPlace: (slot: number) => number;
+  readonly staged: number;
 }
+
+/** What a block of threads keeps of arrays that are too wide for one. */
+export interface Slice {
+  /** Components of the slice, and of the whole. */
+  readonly length: number;
+  readonly whole: number;
+  /** Counters of the loops over components. */
+  readonly counters: ReadonlySet<Counter>;
+  readonly arrays: ReadonlySet<LocalArray>;
+}
+
+/** What the names of arrays in registers begin with. */
+const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
@@ -49,15 +61,20 @@ export const unrollOf = (count: number, turns = 1): string =>
   count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
 /** The vector type that records are read by, and its width. */
-export function vectorOf(kernel: Kernel): { readonly type: string; readonly width: number } {
+export function vectorOf(
+  kernel: Kernel,
+  stride: number,
+): { readonly type: string; readonly width: number } {
   const scalar = TYPES[kernel.float];
-  const stride = recordStride(kernel);
   const width = [16 / bytesOf(kernel.float, kernel.float), 2].find((w) => stride % w === 0) ?? 1;
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
 
 /** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
-const LOOP_BUDGET = 400;
+const LOOP_BUDGET = 1000;
+
+/** Statements of a loop's turn, beyond which turns do not stand side by side. */
+const TURN_BUDGET = 300;
 
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
@@ -67,17 +84,63 @@ export class CodeWriter extends StatementWriter {
   /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
   readonly #indexed = new Set<Cell | LocalArray>();
 
-  constructor(lines: Lines, kernel: Kernel, around: Surroundings) {
+  readonly #slice: Slice | null;
+  /** Whether a region over pairs is written: slices of arrays are in registers there. */
+  #isPair = false;
+
+  constructor(lines: Lines, kernel: Kernel, around: Surroundings, slice: Slice | null = null) {
     super(lines, kernel);
     this.#around = around;
+    this.#slice = slice;
+  }
+
+  /** Whether only a slice of the state is kept. */
+  get isSliced(): boolean {
+    return this.#slice !== null;
+  }
+
+  /** Writes a region over a column, whose record has room for all components of the last slice. */
+  pairRegion(pair: Region): void {
+    this.#isPair = true;
+    this.region(pair);
+    this.#isPair = false;
+  }
+
+  /**
+   * Writes loops over columns with the slices that they meet in registers: loops over components are
+   * unrolled there, and nowhere else, so that everything around stays short.
+   */
+  withRegisters(pairs: readonly Region[], loops: () => void): void {
+    const hot = new Set<LocalArray>();
+    for (const pair of pairs) {
+      visit(pair, (s) => {
+        for (const place of placesIn(s)) {
+          if ("length" in place && this.#slice?.arrays.has(place)) hot.add(place);
+        }
+      });
+    }
+    const move = (text: (name: string) => string): void => {
+      for (const array of hot) {
+        this.lines.add(
+          "#pragma unroll",
+          `for (int q = 0; q < ${this.#slice?.length}; ++q) ${text(this.place(array))}`,
+        );
+      }
+    };
+    for (const array of hot) {
+      const name = this.place(array);
+      this.lines.add(`${TYPES[array.type]} ${HOT}${name}[${this.#slice?.length}];`);
+    }
+    move((name) => `${HOT}${name}[q] = ${name}[q];`);
+    loops();
+    move((name) => `${name}[q] = ${HOT}${name}[q];`);
   }
 
   /** Declares the cells and arrays that regions use, items of state, and records of rows. */
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
     for (const region of regions) this.#noteIndexed(region);
     for (const place of placesOf(regions, items)) {
-      const length = "length" in place ? `[${place.length}]` : "";
-      this.lines.add(`${TYPES[place.type]} ${this.place(place)}${length};`);
+      this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
     const { length } = this.kernel.records.row;
     if (length === 0) return;
@@ -86,14 +149,29 @@ export class CodeWriter extends StatementWriter {
     }
   }
 
+  /** The brackets of a declaration; what the last slice lacks is defined all the same. */
+  #lengthOf(place: Cell | LocalArray): string {
+    if (!("length" in place)) return "";
+    return this.#slice?.arrays.has(place) ? `[${this.#slice.length}] = {}` : `[${place.length}]`;
+  }
+
+  /** The place of a slot of a column's record; slots of a turn's later columns follow. */
+  #columnPlace(place: Place): Place {
+    const slots = this.kernel.records.column.length;
+    const column = Math.floor(place.offset / slots);
+    const offset = this.#around.columnPlace(place.offset - column * slots);
+    return { ...place, offset: offset + column * this.#around.staged };
+  }
+
   /** Loads what every turn of the inner loop reads of its column. */
   loadColumn(pair: Region): void {
-    const { type, width } = vectorOf(this.kernel);
+    const { type, width } = vectorOf(this.kernel, this.#around.staged);
     this.#loaded.clear();
     const wanted = new Set<number>();
     for (const s of pair.statements) {
       if (s.kind !== "let" || s.value.kind !== "load" || !isColumn(s.value.memory)) continue;
-      if (isFixed(s.value.place)) wanted.add(Math.floor(s.value.place.offset / width));
+      if (!isFixed(s.value.place)) continue;
+      wanted.add(Math.floor(this.#columnPlace(s.value.place).offset / width));
     }
     for (const vector of [...wanted].sort((a, b) => a - b)) {
       const name = `y${vector}`;
@@ -128,7 +206,8 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected index(value: Value & { kind: "index" }): string {
-    return this.integer(value.type, this.#around.index(value.axis, value.row));
+    const name = this.#around.index(value.axis, value.row);
+    return this.integer(value.type, value.column === 0 ? name : `(${name} + ${value.column})`);
   }
 
   protected integer(type: Type, text: string): string {
@@ -157,19 +236,40 @@ export class CodeWriter extends StatementWriter {
     return test === "any" ? this.use(mask) : `!${this.use(mask)}`;
   }
 
-  protected loopHead({ count, body }: Statement & { kind: "for" }): string[] {
-    return [this.#isIndexed(body) ? "#pragma unroll 1" : unrollOf(count, PARTLY_UNROLLED)];
+  protected loopHead({ counter, count, body }: Statement & { kind: "for" }): string[] {
+    if (this.#slice?.counters.has(counter)) {
+      return [this.#isPair ? "#pragma unroll" : `#pragma unroll ${PARTLY_UNROLLED}`];
+    }
+    if (!this.#isIndexed(body)) return [unrollOf(count, PARTLY_UNROLLED)];
+    // side by side, turns load several elements of a vector at once
+    const isShort = unrolledStatements(body) <= TURN_BUDGET &&
+      !body.statements.some((s) => s.kind === "for" || s.kind === "when");
+    return [`#pragma unroll ${isShort ? PARTLY_UNROLLED : 1}`];
+  }
+
+  protected override loop(s: Statement & { kind: "for" }, name: string, body: () => void): void {
+    const slice = this.#slice;
+    if (slice === null || !slice.counters.has(s.counter)) return super.loop(s, name, body);
+    this.lines.block(`for (int q = 0; q < ${slice.length}; ++q)`, () => {
+      this.lines.add(`const int ${name} = slice * ${slice.length} + q;`);
+      if (slice.whole % slice.length === 0) return body();
+      if (this.#isPair && !meetsOthers(s.body, s.counter)) return body();
+      this.lines.block(`if (${name} < ${slice.whole})`, body);
+    });
   }
 
   /** Notes the arrays that no unrolling brings into registers. */
   #noteIndexed(region: Region): void {
     visit(region, (s) => {
       for (const place of placesIn(s)) {
-        const isLong = "length" in place && place.length > REGISTER_ARRAY;
+        const isWhole = !("length" in place && this.#slice?.arrays.has(place));
+        const isLong = isWhole && "length" in place && place.length > REGISTER_ARRAY;
         const isComputed = s.kind === "scatter" || s.kind === "append";
         if (isLong || isComputed) this.#indexed.add(place);
       }
-      if (s.kind === "for" && s.count * unrolledStatements(s.body) > LOOP_BUDGET) {
+      if (s.kind !== "for") return;
+      const count = this.#slice?.counters.has(s.counter) ? this.#slice.length : s.count;
+      if (count * unrolledStatements(s.body) > LOOP_BUDGET) {
         visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
       }
     });
@@ -193,7 +293,7 @@ export class CodeWriter extends StatementWriter {
     const at = this.element(place);
     switch (memory.kind) {
       case "array":
-        return `${this.place(memory.array)}[${at}]`;
+        return this.#arrayElement(memory.array, at);
       case "input": {
         const isIndex = this.kernel.inputs[memory.slot].number === "index";
         const element = `${this.#around.input(memory.slot, row)}[${at}]`;
@@ -215,14 +315,29 @@ export class CodeWriter extends StatementWriter {
       case "row":
         return `row${row}[${at}]`;
       case "column": {
-        const { width } = vectorOf(this.kernel);
-        const vector = this.#loaded.get(Math.floor(place.offset / width));
-        if (vector === undefined || !isFixed(place)) return `${this.#around.column}[${at}]`;
-        return width === 1 ? vector : `${vector}.${COMPONENTS[place.offset % width]}`;
+        const { width } = vectorOf(this.kernel, this.#around.staged);
+        const stood = this.#columnPlace(place);
+        const vector = this.#loaded.get(Math.floor(stood.offset / width));
+        if (vector === undefined || !isFixed(place)) {
+          const element = this.#isWindow(place) ? `q + ${stood.offset}` : this.element(stood);
+          return `${this.#around.column}[${element}]`;
+        }
+        return width === 1 ? vector : `${vector}.${COMPONENTS[stood.offset % width]}`;
       }
     }
     section satisfies never;
     throw new PairfoldError("internal", "a record of no section");
+  }
+
+  /** Whether a loop over components moves a place: of columns, it is in a window then. */
+  #isWindow({ terms }: Place): boolean {
+    return terms.some(({ counter }) => this.#slice?.counters.has(counter) ?? false);
+  }
+
+  /** An element of an array: of slices, the loop over components counts. */
+  #arrayElement(array: LocalArray, at: string): string {
+    if (!this.#slice?.arrays.has(array)) return `${this.place(array)}[${at}]`;
+    return `${this.#isPair ? HOT : ""}${this.place(array)}[q]`;
   }
 
   /** Records hold floats; integers stand in them bit for bit. */
@@ -257,19 +372,36 @@ export class CodeWriter extends StatementWriter {
     const at = this.element(place);
     const { lines } = this;
     if (memory.kind === "array") {
-      lines.add(`${this.place(memory.array)}[${at}] = ${this.use(value)};`);
+      lines.add(`${this.#arrayElement(memory.array, at)} = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
       lines.add(`row${row}[${at}] = ${this.#uncast(value)};`);
     } else if (memory.kind === "record" && memory.section === "column") {
-      lines.add(`${this.#around.column}[${at}] = ${this.#uncast(value)};`);
+      const stood = this.element(this.#columnPlace(place));
+      lines.add(`${this.#around.column}[${stood}] = ${this.#uncast(value)};`);
     } else if (memory.kind === "output") {
       const isIndex = this.kernel.outputs[memory.slot].number === "index";
       const text = isIndex ? `(int)${this.use(value)}` : this.use(value);
-      lines.add(`${this.#around.output(memory.slot, row)}[${at}] = ${text};`);
+      const stored = `${this.#around.output(memory.slot, row)}[${at}] = ${text};`;
+      // what is no component of a slice is written once
+      const isOnce = this.#slice !== null && !this.#isWindow(place);
+      lines.add(isOnce ? `if (slice == 0) ${stored}` : stored);
     } else {
       throw new PairfoldError("internal", `a kernel may not store to ${memory.kind} here`);
     }
   }
+}
+
+/** Whether a loop's counter picks anything but elements of slices and of packed columns. */
+function meetsOthers(body: Region, counter: Counter): boolean {
+  let meets = false;
+  visit(body, (s) => {
+    if (s.kind !== "let") return;
+    const { value } = s;
+    if (value.kind === "counter" && value.counter === counter) meets = true;
+    if (value.kind !== "load" || value.memory.kind === "array" || isColumn(value.memory)) return;
+    if (value.place.terms.some((term) => term.counter === counter)) meets = true;
+  });
+  return meets;
 }
 
 const isColumn = (memory: Memory): boolean =>
@@ -279,7 +411,7 @@ const isColumn = (memory: Memory): boolean =>
 const RESERVED: ReadonlySet<string> = new Set([
   ...["segment", "segments", "length", "parameters", "records", "uniforms", "state", "stateRows"],
   ...["first", "last", "count", "special", "tile", "packed", "chunk", "here", "turns", "column"],
-  ...["j", "c", "k", "t", "s", "at"],
+  ...["j", "c", "k", "t", "s", "q", "at", "slice"],
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
   ...["min", "max", "fold", "pack", "combine"],
 ]);

@@ -1,8 +1,8 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
-import { type Region, replicate, RowCopies } from "../../loop/mod.ts";
-import { unrolledStatements } from "../../tiling/mod.ts";
-import { CodeWriter, vectorOf } from "./code.ts";
+import { type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
+import { sliceableOf, unrolledStatements } from "../../tiling/mod.ts";
+import { CodeWriter, type Slice, vectorOf } from "./code.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
@@ -11,24 +11,27 @@ const TAIL_BUDGET = 400;
 
 /** Every thread takes some rows and walks the columns. */
 export function writeFold(source: SourceWriter): void {
-  const { rows, threads, tile } = source.schedule;
+  const { rows, threads, tile, columns } = source.schedule;
   const kernel = source.kernel;
   const lines = source.lines;
-  const { type, width } = vectorOf(kernel);
-  const { recordStride: stride, blockRows } = layoutOf(kernel, rows * threads);
+  const { slices, staged } = source.record;
+  const { type, width } = vectorOf(kernel, staged);
+  const { blockRows } = layoutOf(kernel, source.schedule);
   const copies = new RowCopies(rows, [...kernel.state, ...kernel.incoming]);
+  const slots = kernel.records.column.length;
   const copy = (region: Region): Region => replicate(region, copies);
   const regions = {
     row: copy(kernel.row),
     init: copy(kernel.init),
     pair: copy(kernel.pair),
+    turn: columns === 1 ? null : replicate(kernel.pair, copies, { columns, columnSlots: slots }),
     test: kernel.careful === null ? null : copy(kernel.careful.test),
     careful: kernel.careful === null ? null : copy(kernel.careful.pair),
     close: kernel.close === null ? null : copy(kernel.close),
     finish: copy(kernel.finish),
   };
   const all = Object.values(regions).filter((r): r is Region => r !== null);
-  const isTiled = tile > 0 && stride > 0;
+  const isTiled = tile > 0 && staged > 0;
   const parameters = [
     "const long long* __restrict__ segments",
     "int length",
@@ -41,11 +44,16 @@ export function writeFold(source: SourceWriter): void {
     "long long stateRows",
   ];
   source.function(ENTRIES.fold, threads, parameters, () => {
-    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"));
-    if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (stride / width)}];`);
+    const items = source.stateOfRows(kernel.state, copies, rows);
+    const slice = sliceOf(source, items);
+    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), slice);
+    if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
     lines.add(...FIND_SEGMENT);
     lines.add(`const long long last = segment[${SEGMENT.i1}] - 1;`);
-    const rowOfUnit = `(unit - segment[${SEGMENT.firstUnit}]) * ${blockRows}`;
+    const unit = `(unit - (unsigned)segment[${SEGMENT.firstUnit}])`;
+    if (slices > 1) lines.add(`const int slice = (int)(${unit} % ${slices});`);
+    else if (slice !== null) lines.add("const int slice = 0;");
+    const rowOfUnit = `${slices > 1 ? `(${unit} / ${slices})` : unit} * (long long)${blockRows}`;
     lines.add(`const long long first = segment[${SEGMENT.i0}] + ${rowOfUnit} + threadIdx.x;`);
     lines.add("// rows beyond the last repeat it; they are not written");
     for (let row = 0; row < rows; row++) {
@@ -58,7 +66,6 @@ export function writeFold(source: SourceWriter): void {
     source.pointers("row");
     w.declare(all, rows);
     w.region(regions.row);
-    const items = source.stateOfRows(kernel.state, copies, rows);
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
       source.moveState("load", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
     });
@@ -72,16 +79,23 @@ export function writeFold(source: SourceWriter): void {
       special = "special";
     }
     const pairs = (turns: string, isWhole: boolean): void => {
-      const columns = (pair: Region): void => columnLoop(source, w, pair, turns, isWhole);
-      const { careful } = regions;
-      if (special === null || careful === null) return columns(regions.pair);
-      lines.block(`if (${special})`, () => columns(careful));
-      lines.block("else", () => columns(regions.pair));
+      const plain = (pair: Region): void => columnLoop(source, w, pair, turns, isWhole, 1);
+      const { careful, turn } = regions;
+      const usual = (): void =>
+        turn !== null && isWhole
+          ? columnLoop(source, w, turn, turns, isWhole, columns)
+          : plain(regions.pair);
+      if (special === null || careful === null) return usual();
+      lines.block(`if (${special})`, () => plain(careful));
+      lines.block("else", usual);
     };
     const close = (): void => {
       if (regions.close !== null) w.region(regions.close);
     };
-    overColumns(source, isTiled, pairs, close);
+    const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
+    const inRegisters = (body: () => void): void =>
+      slice === null ? body() : lines.block("", () => w.withRegisters(kept, body));
+    overColumns(source, isTiled, { pairs, inRegisters, close });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
       lines.add("return;");
@@ -89,6 +103,15 @@ export function writeFold(source: SourceWriter): void {
     // one row after another, for only those that are there may be written
     finish(source, w, copies, rows);
   });
+}
+
+/** What a block of threads keeps of the state of its rows; null for all of it. */
+function sliceOf({ kernel, record }: SourceWriter, items: readonly StateItem[][]): Slice | null {
+  const sliceable = record.slice === 0 ? null : sliceableOf(kernel);
+  if (sliceable === null) return null;
+  const arrays = items.flat().flatMap((item) => item.kind === "array" ? [item.array] : []);
+  const { length: whole, counters } = sliceable;
+  return { length: record.slice, whole, counters, arrays: new Set(arrays) };
 }
 
 /** Finishes the rows of a thread that are no repetitions. */
@@ -103,20 +126,25 @@ function finish(source: SourceWriter, w: CodeWriter, copies: RowCopies, rows: nu
 function overColumns(
   source: SourceWriter,
   isTiled: boolean,
-  pairs: (turns: string, isWhole: boolean) => void,
-  close: () => void,
+  { pairs, inRegisters, close }: {
+    pairs: (turns: string, isWhole: boolean) => void;
+    /** Around the loops over the columns of a block. */
+    inRegisters: (body: () => void) => void;
+    close: () => void;
+  },
 ): void {
   const { tile, threads } = source.schedule;
   const { block, records } = source.kernel;
   const lines = source.lines;
-  const { width } = vectorOf(source.kernel);
-  const vectors = layoutOf(source.kernel, 1).recordStride / Math.max(1, width);
+  const { stride, staged } = source.record;
+  const { type, width } = vectorOf(source.kernel, staged);
+  const vectors = stride / width;
   const hasRecord = records.column.length > 0;
   lines.add(
     `const long long j1 = segment[${SEGMENT.j1}];`,
     ...(hasRecord
       ? [
-        `const ${vectorOf(source.kernel).type}* packed = records + ` +
+        `const ${type}* packed = records + ` +
         `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${vectors};`,
       ]
       : []),
@@ -131,8 +159,8 @@ function overColumns(
       if (isTiled) {
         lines.add("__syncthreads();");
         lines.block(
-          `for (int t = threadIdx.x; t < here * ${vectors}; t += ${threads})`,
-          () => lines.add(`tile[t] = packed[j * ${vectors} + t];`),
+          `for (int t = threadIdx.x; t < here * ${staged / width}; t += ${threads})`,
+          () => stageVector(source, width),
         );
         lines.add("__syncthreads();");
       }
@@ -140,15 +168,18 @@ function overColumns(
       if (stood !== null) {
         lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${stood});`);
       }
-      const isSmall = unrolledStatements(source.kernel.pair) * source.schedule.rows <= TAIL_BUDGET;
+      const statements = unrolledStatements(source.kernel.pair) * source.schedule.rows;
+      const hasTail = source.schedule.columns > 1 || statements <= TAIL_BUDGET;
       lines.block(`for (int c0 = 0; c0 < here; c0 += ${inStage})`, () => {
         lines.add(`const int turns = min(here - c0, ${inStage});`);
-        if (isSmall) {
-          lines.block(`if (turns == ${inStage})`, () => pairs(`${inStage}`, true));
-          lines.block("else", () => pairs("turns", false));
-        } else {
-          pairs("turns", true);
-        }
+        inRegisters(() => {
+          if (hasTail) {
+            lines.block(`if (turns == ${inStage})`, () => pairs(`${inStage}`, true));
+            lines.block("else", () => pairs("turns", false));
+          } else {
+            pairs("turns", true);
+          }
+        });
         if (stage >= block) close();
       });
       if (stage < block) {
@@ -162,6 +193,25 @@ function overColumns(
   );
 }
 
+/** Stages vector t of a tile: of windows, the slice's part. */
+function stageVector({ record, lines }: SourceWriter, width: number): void {
+  const vectors = record.stride / width;
+  if (record.windows === 0) {
+    lines.add(`tile[t] = packed[j * ${vectors} + t];`);
+    return;
+  }
+  const staged = record.staged / width;
+  const part = record.slice / width;
+  const whole = record.slices * part;
+  lines.add(
+    `const int v = t % ${staged};`,
+    `const int from = v < ${record.windows * part}`,
+    `  ? v / ${part} * ${whole} + slice * ${part} + v % ${part}`,
+    `  : v + ${record.windows * (whole - part)};`,
+    `tile[t] = packed[(j + t / ${staged}) * ${vectors} + from];`,
+  );
+}
+
 /** The inner loop over some columns of a chunk. */
 function columnLoop(
   source: SourceWriter,
@@ -169,15 +219,17 @@ function columnLoop(
   pair: Region,
   turns: string,
   isWhole: boolean,
+  columns: number,
 ): void {
   const lines = source.lines;
-  const stride = layoutOf(source.kernel, 1).recordStride;
+  const { staged } = source.record;
   lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
-  lines.block(`for (int k = 0; k < ${turns}; ++k)`, () => {
+  const step = columns === 1 ? "++k" : `k += ${columns}`;
+  lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
     lines.add("const int c = c0 + k;");
-    if (stride > 0) lines.add(`const ${source.float}* column = chunk + c * ${stride};`);
+    if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
     w.loadColumn(pair);
-    w.region(pair);
+    w.pairRegion(pair);
     w.leaveColumn();
   });
 }

@@ -2,7 +2,7 @@
 // segments that a launch runs over.
 
 import { bytesOf, type Kernel, lengthOf, type StateItem, typeOf } from "../../loop/mod.ts";
-import { recordStride } from "../../tiling/mod.ts";
+import { columnRecord, type CudaSchedule } from "../../tiling/mod.ts";
 
 /**
  * 64-bit words of one entry of the segment table: a rectangle of pairs whose rows are dealt to
@@ -49,6 +49,8 @@ export interface CudaLayout {
   readonly recordStride: number;
   /** Rows that one block of threads folds. */
   readonly blockRows: number;
+  /** Blocks of threads that work for the same rows, each for some components. */
+  readonly slices: number;
   /** Bytes of a row's kept state; rows are kept in multiples of STATE_ROWS. */
   readonly stateBytes: number;
   /** Slots of the uniform record. */
@@ -73,13 +75,15 @@ export function statePlaces(kernel: Kernel, items: readonly StateItem[]): StateP
   });
 }
 
-/** The layout of a kernel whose blocks fold so many rows. */
-export function layoutOf(kernel: Kernel, blockRows: number): CudaLayout {
+/** The layout of a kernel under a schedule. */
+export function layoutOf(kernel: Kernel, { rows, threads, slice }: CudaSchedule): CudaLayout {
+  const { stride, slices } = columnRecord(kernel, slice);
   const last = statePlaces(kernel, kernel.state).at(-1);
   return {
     size: bytesOf(kernel.float, kernel.float),
-    recordStride: recordStride(kernel),
-    blockRows,
+    recordStride: stride,
+    blockRows: rows * threads,
+    slices,
     stateBytes: last === undefined ? 0 : last.before + last.bytes * lengthOf(last.item),
     uniforms: kernel.records.uniform.length,
     segmentWords: segmentWords(kernel),

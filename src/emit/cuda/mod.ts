@@ -49,7 +49,7 @@ export function emitCuda(kernel: Kernel, schedule: CudaSchedule): CudaModule {
   return {
     source: foldSource(kernel, schedule),
     combine: () => combineSource(kernel, schedule),
-    layout: layoutOf(kernel, schedule.rows * schedule.threads),
+    layout: layoutOf(kernel, schedule),
     packs: kernel.records.column.length > 0,
   };
 }

@@ -2,14 +2,15 @@
 
 import { REGISTER_ARRAY } from "../../tiling/mod.ts";
 import { CodeWriter, vectorOf } from "./code.ts";
-import { layoutOf, SEGMENT } from "./layout.ts";
+import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
 
 /** One thread per column: inputs to a record. */
 export function writePack(source: SourceWriter): void {
   const { inputs, records } = source.kernel;
-  const { type, width } = vectorOf(source.kernel);
-  const { recordStride: stride } = layoutOf(source.kernel, 1);
+  const { record } = source;
+  const { stride } = record;
+  const { type, width } = vectorOf(source.kernel, stride);
   const lines = source.lines;
   const parameters = [
     "const long long* __restrict__ segments",
@@ -43,11 +44,14 @@ export function writePack(source: SourceWriter): void {
       input: (slot) => `(x${slot} + j * ${inputs[slot].dim})`,
       output: () => "",
       column: "column",
+      columnPlace: record.packedPlace,
+      staged: stride,
     });
     w.declare([source.kernel.column], 0);
     w.region(source.kernel.column);
-    for (let slot = records.column.length; slot < stride; slot++) {
-      lines.add(`column[${slot}] = 0;`);
+    const places = new Set(records.column.map((_, slot) => record.packedPlace(slot)));
+    for (let place = 0; place < stride; place++) {
+      if (!places.has(place)) lines.add(`column[${place}] = 0;`);
     }
     if (!isShort) return;
     for (let k = 0; k < stride / width; k++) {

@@ -1,6 +1,12 @@
 // Spells types, constants and operations of the loop IR as CUDA C++ expressions of one lane.
 
-import { isFloat, type MathOperation, type Operation, type Type } from "../../loop/mod.ts";
+import {
+  EITHER_NAN,
+  isFloat,
+  type MathOperation,
+  type Operation,
+  type Type,
+} from "../../loop/mod.ts";
 
 /** The C++ type of a lane. */
 export const TYPES: Readonly<Record<Type, string>> = {
@@ -83,8 +89,10 @@ export function operation(
     case "floor":
       return `${name}${single ? "f" : ""}(${a})`;
     case "pmin":
+      if (attribute === EITHER_NAN) return `${single ? "fminf" : "fmin"}(${a}, ${b})`;
       return `${b} < ${a} ? ${b} : ${a}`;
     case "pmax":
+      if (attribute === EITHER_NAN) return `${single ? "fmaxf" : "fmax"}(${a}, ${b})`;
       return `${a} < ${b} ? ${b} : ${a}`;
     case "shl":
       return `(${TYPES[type]})((${unsigned})${a} << ${attribute})`;

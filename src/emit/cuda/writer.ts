@@ -8,7 +8,12 @@ import {
   type RowCopies,
   type StateItem,
 } from "../../loop/mod.ts";
-import type { CudaSchedule } from "../../tiling/mod.ts";
+import {
+  type ColumnRecord,
+  columnRecord,
+  type CudaSchedule,
+  describeCudaSchedule,
+} from "../../tiling/mod.ts";
 import { commentOf, Lines } from "../c/lines.ts";
 import { type CodeWriter, type Surroundings, unrollOf } from "./code.ts";
 import { SEGMENT, segmentWords, statePlaces } from "./layout.ts";
@@ -34,21 +39,21 @@ export class SourceWriter {
   readonly lines = new Lines();
   /** The C++ type of the kernel's floats. */
   readonly float: string;
+  /** How columns are packed and staged. */
+  readonly record: ColumnRecord;
 
   constructor(kernel: Kernel, schedule: CudaSchedule) {
     this.kernel = kernel;
     this.schedule = schedule;
     this.float = TYPES[kernel.float];
+    this.record = columnRecord(kernel, schedule.slice);
   }
 
   head(): void {
-    const { rows, threads, tile, unroll } = this.schedule;
     const words = segmentWords(this.kernel);
     this.lines.add(
       `// ${commentOf(this.kernel.title)}`,
-      `// ${rows} rows per thread, ${threads} threads, ` +
-        (tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`) +
-        `, ${unroll} turns side by side`,
+      `// ${describeCudaSchedule(this.schedule)}`,
       ...PRELUDE.split("\n"),
       "",
       "// The last entry of a table that begins at or before a unit of work.",
@@ -114,6 +119,8 @@ export class SourceWriter {
       input: (slot, row) => `(x${slot} + i${row} * ${inputs[slot].dim})`,
       output: (slot, row) => `(z${slot} + i${row} * ${outputs[slot].dim})`,
       column: "column",
+      columnPlace: this.record.stagedPlace,
+      staged: this.record.staged,
     };
   }
 
@@ -160,14 +167,27 @@ export class SourceWriter {
               direction === "load" ? `${inTile} = ${inMemory};` : `${inMemory} = ${inTile};`,
             );
           if (item.kind === "cell") {
-            move(w.place(place), kept(""));
+            const isAll = direction === "load" || !w.isSliced;
+            lines.block(isAll ? "" : "if (slice == 0)", () => move(w.place(place), kept("")));
             continue;
           }
-          lines.add(unrollOf(lengthOf(item)));
-          lines.block(
-            `for (int k = 0; k < ${lengthOf(item)}; ++k)`,
-            () => move(`${w.place(place)}[k]`, kept("k * stateRows + ")),
-          );
+          const { slice } = this.record;
+          if (!w.isSliced) {
+            lines.add(unrollOf(lengthOf(item)));
+            lines.block(
+              `for (int k = 0; k < ${lengthOf(item)}; ++k)`,
+              () => move(`${w.place(place)}[k]`, kept("k * stateRows + ")),
+            );
+            continue;
+          }
+          lines.add("#pragma unroll 1");
+          lines.block(`for (int q = 0; q < ${slice}; ++q)`, () => {
+            lines.add(`const int k = slice * ${slice} + q;`);
+            lines.block(
+              `if (k < ${lengthOf(item)})`,
+              () => move(`${w.place(place)}[q]`, kept("k * stateRows + ")),
+            );
+          });
         }
       });
     });

@@ -5,7 +5,15 @@ import { emitCuda } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
-import { chooseCudaSchedule, type CudaSchedule, UNTILED_CUDA } from "../../tiling/mod.ts";
+import {
+  checkCudaSchedule,
+  chooseCudaSchedule,
+  cudaCandidates,
+  type CudaSchedule,
+  describeCudaSchedule,
+  parseCudaSchedule,
+  UNTILED_CUDA,
+} from "../../tiling/mod.ts";
 import type {
   DType,
   Engine,
@@ -18,6 +26,7 @@ import type {
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
 import { splitColumns } from "../plan.ts";
+import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
 import { CudaLaunch, SPLIT } from "./launch.ts";
@@ -30,6 +39,13 @@ export interface CudaOptions extends RuntimeOptions {
   readonly ordinal?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: CudaSchedule | "untiled" | "auto";
+  /**
+   * Where schedules come from: "off" for the cost model, "cached" (default, or PAIRFOLD_TUNE) for what
+   * was timed on such a card before, "full" to time a short list for every new formula and size.
+   */
+  readonly tune?: TuneMode;
+  /** From which size on, and on how much, schedules are timed; default some milliseconds of a card. */
+  readonly trials?: Trials;
   /** Bytes that a launch may take beyond the arrays on the card; default nearly all that is free. */
   readonly memoryLimit?: number;
   /** Bytes from which an array stays on the host; default a quarter of the card's memory. */
@@ -38,6 +54,9 @@ export interface CudaOptions extends RuntimeOptions {
 
 const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 4 };
 
+/** Rows for all multiprocessors, pairs for some milliseconds. */
+const TRIALS: Trials = { least: 2e11, operations: 2e10, rows: 270_336, columns: [1024, 65_536] };
+
 /** The card, once it is open. */
 interface Opened {
   readonly device: CudaDevice;
@@ -45,11 +64,22 @@ interface Opened {
   readonly arrayLimit: number;
 }
 
+/** Whether a kernel can have a schedule that was remembered. */
+function isCudaSchedule(kernel: Kernel, schedule: CudaSchedule): boolean {
+  try {
+    checkCudaSchedule(kernel, schedule);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class CudaEngine implements Engine {
   readonly name: string;
   readonly math: MathFunctions = cudaMath;
   readonly #options: CudaOptions;
   readonly #programs = new WeakMap<Kernel, Map<string, CudaProgram>>();
+  readonly #tuner: Tuner<CudaSchedule>;
   #opened: Opened | null = null;
   #opening: Promise<void> | null = null;
 
@@ -60,6 +90,16 @@ export class CudaEngine implements Engine {
     }
     this.#options = options;
     this.name = `cuda:${ordinal}`;
+    this.#tuner = new Tuner({
+      mode: options.tune,
+      cache: options.cache,
+      trials: options.trials ?? TRIALS,
+      machine: () => {
+        const { name, architecture, nvrtc } = this.#card.device.facts;
+        return `cuda, ${name}, sm_${architecture}, NVRTC ${nvrtc}`;
+      },
+      parse: parseCudaSchedule,
+    });
   }
 
   get #ordinal(): number {
@@ -109,22 +149,54 @@ export class CudaEngine implements Engine {
 
   compile(kernel: Kernel, rows: number, columns: number): CudaProgram {
     const { schedule = "auto" } = this.#options;
-    // splits of columns are as good as rows for keeping the card busy
-    const busy = rows * splitColumns(SPLIT, rows, columns).count;
-    const chosen = schedule === "untiled"
-      ? UNTILED_CUDA
-      : schedule === "auto"
-      ? chooseCudaSchedule(kernel, busy)
-      : schedule;
-    const key = `${chosen.rows}:${chosen.threads}:${chosen.tile}:${chosen.unroll}`;
+    if (schedule === "untiled") return this.#program(kernel, UNTILED_CUDA, "asked for");
+    if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
+    const tuned = this.#opened === null ? null : this.#tuner.known(kernel, rows, columns);
+    if (tuned !== null && isCudaSchedule(kernel, tuned.schedule)) {
+      return this.#program(kernel, tuned.schedule, tunedText(tuned));
+    }
+    return this.#program(kernel, this.#choice(kernel, rows, columns), "cost model");
+  }
+
+  /** The cost model's choice: splits of columns are as good as rows for keeping the card busy. */
+  #choice(kernel: Kernel, rows: number, columns: number): CudaSchedule {
+    return chooseCudaSchedule(kernel, rows * splitColumns(SPLIT, rows, columns).count);
+  }
+
+  #program(kernel: Kernel, chosen: CudaSchedule, why: string): CudaProgram {
+    const key = `${describeCudaSchedule(chosen)}: ${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
     if (program === undefined) {
-      program = new CudaProgram(kernel, chosen, emitCuda(kernel, chosen), this.#target());
+      program = new CudaProgram(kernel, chosen, emitCuda(kernel, chosen), this.#target(), why);
       programs.set(key, program);
     }
     return program;
+  }
+
+  /** The program with the schedule that is fastest on a slice of a launch. */
+  async #tuned(
+    { kernel }: CudaProgram,
+    inputs: readonly Held[],
+    segments: readonly Segment[],
+    { signal }: RunControl,
+  ): Promise<CudaProgram> {
+    const { rows, columns } = extentOf(segments);
+    const busy = rows * splitColumns(SPLIT, rows, columns).count;
+    const { device } = this.#card;
+    const schedules = cudaCandidates(kernel, busy);
+    const run: TrialRun<CudaSchedule> = async (one, outputs, slice) => {
+      const arrays = outputs.map((o) => this.allocate(dtypeOf(o), o.length));
+      try {
+        await this.#launch(this.#program(kernel, one, "tried"), inputs, arrays, slice, {});
+        await device.reached(device.mark());
+      } finally {
+        for (const array of arrays) array.dispose();
+      }
+    };
+    const tuned = await this.#tuner.tune(kernel, segments, schedules, run, signal);
+    return this.#program(kernel, tuned.schedule, tunedText(tuned));
   }
 
   #target(): string {
@@ -171,6 +243,19 @@ export class CudaEngine implements Engine {
     if (!(program instanceof CudaProgram)) {
       throw new PairfoldError("internal", "launch: the program is of another engine");
     }
+    const { schedule = "auto" } = this.#options;
+    const isTimed = schedule === "auto" && this.#tuner.wants(program.kernel, segments);
+    const taken = isTimed ? await this.#tuned(program, inputs, segments, control) : program;
+    await this.#launch(taken, inputs, outputs, segments, control);
+  }
+
+  async #launch(
+    program: CudaProgram,
+    inputs: readonly Held[],
+    outputs: readonly Held[],
+    segments: readonly Segment[],
+    control: RunControl,
+  ): Promise<void> {
     const { device, modules } = this.#card;
     const { memoryLimit = null } = this.#options;
     const context = { name: this.name, device, modules, memoryLimit };

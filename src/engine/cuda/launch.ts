@@ -20,7 +20,7 @@ import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
 import type { CudaProgram, FoldCode, ModuleCache } from "./program.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
 import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
-import { type Table, tablesOf, type WaveTables } from "./table.ts";
+import { OffsetGroups, slotsOn, type Table, tablesOf, type WaveTables } from "./table.ts";
 
 /**
  * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
@@ -189,7 +189,7 @@ export class CudaLaunch {
         const own: bigint[] = [];
         try {
           const uniforms = this.#uniforms(wave);
-          const tables = this.#tables(wave, uniforms.slots);
+          const tables = this.#tables(wave, uniforms.slotOf);
           if (state === 0n) {
             const bytes = tables.stateRows * this.#program.emitted.layout.stateBytes;
             state = bytes === 0 ? 0n : alloc(bytes, kept);
@@ -205,14 +205,12 @@ export class CudaLaunch {
   }
 
   /** Uniform records of a wave's segments, computed here, and where each segment's begins. */
-  #uniforms(wave: Wave): { record: NumberArray; slots: Map<string, number> } {
+  #uniforms(wave: Wave): { record: NumberArray; slotOf: (segment: Segment) => number } {
     const { uniforms: length } = this.#program.emitted.layout;
-    const slots = new Map<string, number>();
+    const groups = new OffsetGroups(slotsOn(this.#kernel, "uniform"));
     const records: Float64Array[] = [];
     for (const { segment } of wave) {
-      const key = this.#uniformKey(segment);
-      if (slots.has(key)) continue;
-      slots.set(key, records.length * length);
+      if (groups.of(segment) < records.length) continue;
       const inputs = this.#kernel.inputs.map((input, slot) => {
         const held = this.#inputs[slot];
         if (input.axis !== "uniform" || isDeviceArray(held)) return null;
@@ -225,18 +223,12 @@ export class CudaLaunch {
       ? new Float32Array(records.length * length)
       : new Float64Array(records.length * length);
     records.forEach((r, k) => record.set(r, k * length));
-    return { record, slots };
+    return { record, slotOf: (segment) => groups.of(segment) * length };
   }
 
-  #uniformKey({ offsets }: Segment): string {
-    return this.#kernel.inputs.map(({ axis }, slot) => axis === "uniform" ? offsets[slot] : "")
-      .join();
-  }
-
-  #tables(wave: Wave, slots: ReadonlyMap<string, number>): WaveTables {
-    const { layout } = this.#program.emitted;
-    const dealing = { layout, lineThreads: LINE_THREADS };
-    return tablesOf(this.#kernel, dealing, wave, (s) => slots.get(this.#uniformKey(s)) ?? 0);
+  #tables(wave: Wave, slotOf: (segment: Segment) => number): WaveTables {
+    const dealing = { layout: this.#program.emitted.layout, lineThreads: LINE_THREADS };
+    return tablesOf(this.#kernel, dealing, wave, slotOf);
   }
 
   async #runWave(
@@ -252,13 +244,12 @@ export class CudaLaunch {
     const inputs = stageInputs(device, this.#kernel, this.#places, wave, alloc);
     const outputPlaces = this.#outputs.map(({ place }) => place);
     const outputs = stageOutputs(this.#kernel, outputPlaces, wave, alloc);
-    const records = tables.records === 0
-      ? 0n
-      : alloc(tables.records * layout.recordStride * layout.size);
     const { pack, fold, combine } = tables;
     const job = concatenated([pack.words, fold.words, combine.words, uniforms]);
-    const at = alloc(job.bytes.byteLength);
+    // one allocation: the job, whose parts are multiples of 16 bytes, and the records behind it
+    const at = alloc(job.bytes.byteLength + tables.records * layout.recordStride * layout.size);
     device.upload(at, job.bytes);
+    const records = at + BigInt(job.bytes.byteLength);
     const [packAt, foldAt, combineAt, parameters] = job.offsets.map((o) => at + BigInt(o));
     const of = (axis: "row" | "column"): bigint[] =>
       inputs.filter((_, slot) => this.#kernel.inputs[slot].axis === axis);

@@ -3,7 +3,7 @@
 
 import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
-import type { CudaSchedule } from "../../tiling/mod.ts";
+import { type CudaSchedule, describeCudaSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 import type { CudaDevice } from "./device.ts";
 import type { KernelFunction } from "./shim.ts";
@@ -74,12 +74,20 @@ export class CudaProgram implements Program {
   readonly schedule: CudaSchedule;
   readonly emitted: CudaModule;
   readonly #target: string;
+  readonly #why: string;
 
-  constructor(kernel: Kernel, schedule: CudaSchedule, emitted: CudaModule, target: string) {
+  constructor(
+    kernel: Kernel,
+    schedule: CudaSchedule,
+    emitted: CudaModule,
+    target: string,
+    why: string,
+  ) {
     this.kernel = kernel;
     this.schedule = schedule;
     this.emitted = emitted;
     this.#target = target;
+    this.#why = why;
   }
 
   /** The kernels that pack and fold. */
@@ -97,13 +105,11 @@ export class CudaProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rows, threads, tile, unroll } = this.schedule;
-    const columns = tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`;
     const { recordStride, size } = this.emitted.layout;
     return {
       target: this.#target,
-      schedule: `${rows} rows per thread, ${threads} threads, ${columns}, ` +
-        `${unroll} turns side by side, ${recordStride * size} bytes per packed column`,
+      schedule: `${describeCudaSchedule(this.schedule)}, ` +
+        `${recordStride * size} bytes per packed column (${this.#why})`,
       source: this.emitted.source,
     };
   }

@@ -2,7 +2,7 @@
 // states to join. Pure; the words are those of SEGMENT.
 
 import { type CudaLayout, SEGMENT, SEGMENT_FLAGS, STATE_ROWS } from "../../emit/cuda/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import type { Kernel, KernelInput } from "../../loop/mod.ts";
 import type { Segment } from "../engine.ts";
 import { piecesOf, type Task, type Wave } from "../plan.ts";
 
@@ -34,8 +34,13 @@ export interface Dealing {
 /** Values of an entry by name; the others are 0. */
 type Entry = Partial<Record<Exclude<keyof typeof SEGMENT, "firstUnit" | "offsets">, number>>;
 
+/** Names of an entry's values, as places in it. */
+const FIELDS = Object.entries(SEGMENT)
+  .filter(([name]) => name !== "firstUnit" && name !== "offsets") as [keyof Entry, number][];
+
 class TableBuilder {
-  readonly #words: number[] = [];
+  /** Halves of 64-bit words: numbers become BigInts for nobody. */
+  #halves = new Uint32Array(64);
   readonly #perEntry: number;
   #length = 0;
   #units = 0;
@@ -46,24 +51,77 @@ class TableBuilder {
 
   add(entry: Entry, offsets: readonly number[], units: number): void {
     if (units === 0) return;
-    const words = new Array<number>(this.#perEntry).fill(0);
-    words[SEGMENT.firstUnit] = this.#units;
-    for (const [name, value] of Object.entries(entry)) {
-      words[SEGMENT[name as keyof Entry]] = value;
+    const first = this.#length * this.#perEntry;
+    if (2 * (first + this.#perEntry) > this.#halves.length) {
+      const larger = new Uint32Array(2 * this.#halves.length + 2 * this.#perEntry);
+      larger.set(this.#halves);
+      this.#halves = larger;
     }
-    offsets.forEach((offset, slot) => words[SEGMENT.offsets + slot] = offset);
-    this.#words.push(...words);
+    this.#set(first + SEGMENT.firstUnit, this.#units);
+    for (const [name, at] of FIELDS) {
+      const value = entry[name];
+      if (value !== undefined) this.#set(first + at, value);
+    }
+    for (let slot = 0; slot < offsets.length; slot++) {
+      this.#set(first + SEGMENT.offsets + slot, offsets[slot]);
+    }
     this.#length++;
     this.#units += units;
   }
 
+  /** Writes an integer as two's complement, as long as a number tells it exactly. */
+  #set(word: number, value: number): void {
+    this.#halves[2 * word] = value; // modulo 2^32
+    this.#halves[2 * word + 1] = Math.floor(value / 2 ** 32);
+  }
+
   get table(): Table {
     return {
-      words: BigInt64Array.from(this.#words, BigInt),
+      words: new BigInt64Array(this.#halves.buffer, 0, this.#length * this.#perEntry),
       length: this.#length,
       units: this.#units,
     };
   }
+}
+
+/** Numbers segments by some of their offsets: the same number where these are the same. */
+export class OffsetGroups {
+  readonly #slots: readonly number[];
+  readonly #root: OffsetNode = { id: -1, next: null };
+  /** The last segment asked for, and its number: tasks of one segment follow one another. */
+  #last: Segment | null = null;
+  #lastId = -1;
+  #count = 0;
+
+  /** `slots`: which offsets count. */
+  constructor(slots: readonly number[]) {
+    this.#slots = slots;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  of(segment: Segment): number {
+    if (segment === this.#last) return this.#lastId;
+    let node = this.#root;
+    for (const slot of this.#slots) {
+      const offset = segment.offsets[slot] ?? 0;
+      node.next ??= new Map();
+      let below = node.next.get(offset);
+      if (below === undefined) node.next.set(offset, below = { id: -1, next: null });
+      node = below;
+    }
+    if (node.id === -1) node.id = this.#count++;
+    this.#last = segment;
+    return this.#lastId = node.id;
+  }
+}
+
+interface OffsetNode {
+  id: number;
+  next: Map<number, OffsetNode> | null;
 }
 
 /** Columns j0 … j1 − 1 that stand packed from a record on. */
@@ -103,10 +161,9 @@ function recordOf(packed: readonly Packed[], j: number): number {
   return found === undefined ? 0 : found.record + (j - found.j0);
 }
 
-/** Segments whose columns have the same records: the same offsets of column and uniform inputs. */
-function groupKey(kernel: Kernel, { offsets }: Segment): string {
-  return kernel.inputs.map((input, slot) => input.axis === "row" ? "" : offsets[slot]).join();
-}
+/** Slots of inputs on some axes. */
+export const slotsOn = (kernel: Kernel, ...axes: readonly KernelInput["axis"][]): number[] =>
+  kernel.inputs.flatMap(({ axis }, slot) => axes.includes(axis) ? [slot] : []);
 
 /** Rows of a task's states, rounded so that every item of state is aligned. */
 export const stateRowsOf = (task: Task): number =>
@@ -124,17 +181,18 @@ export function tablesOf(
   wave: Wave,
   uniforms: (segment: Segment) => number,
 ): WaveTables {
-  const groups = new Map<string, { tasks: Task[]; packed: Packed[] }>();
-  for (const task of wave) {
-    const key = groupKey(kernel, task.segment);
-    const group = groups.get(key) ?? { tasks: [], packed: [] };
-    groups.set(key, group);
+  // segments whose columns have the same records
+  const numbers = new OffsetGroups(slotsOn(kernel, "column", "uniform"));
+  const groups: { tasks: Task[]; packed: Packed[] }[] = [];
+  const groupsOfTasks = wave.map((task) => {
+    const group = groups[numbers.of(task.segment)] ??= { tasks: [], packed: [] };
     group.tasks.push(task);
-  }
+    return group;
+  });
   const { segmentWords } = layout;
   const pack = new TableBuilder(segmentWords);
   let records = 0;
-  for (const group of groups.values()) {
+  for (const group of groups) {
     group.packed = placeRanges(group.tasks.map(({ j0, j1 }) => [j0, j1]), records);
     const [{ segment }] = group.tasks;
     for (const { j0, j1, record } of group.packed) {
@@ -147,9 +205,9 @@ export function tablesOf(
   const fold = new TableBuilder(segmentWords);
   const combine = new TableBuilder(segmentWords);
   let stateRows = 0;
-  for (const task of wave) {
+  for (const [n, task] of wave.entries()) {
     const { segment, i0, i1, keepsState, last, splits } = task;
-    const packed = groups.get(groupKey(kernel, segment))?.packed ?? [];
+    const { packed } = groupsOfTasks[n];
     const rows = i1 - i0;
     const common = {
       i0,
@@ -167,7 +225,7 @@ export function tablesOf(
         state: stateRows + split * rows,
         flags: (resumes ? SEGMENT_FLAGS.resume : 0) | (keepsState ? SEGMENT_FLAGS.save : 0),
       };
-      fold.add(entry, segment.offsets, Math.ceil(rows / layout.blockRows));
+      fold.add(entry, segment.offsets, Math.ceil(rows / layout.blockRows) * layout.slices);
     }
     if (keepsState && last) {
       const entry = { ...common, state: stateRows, splits: splits.count, stride: rows };

@@ -130,7 +130,8 @@ export function* sources(all: boolean): Generator<Source> {
     for (const reduction of REDUCTIONS) {
       for (const [n, formulas] of formulasFor(reduction).entries()) {
         const kernel = kernelOf({ ...formulas, reduction, dtype, k: 3 });
-        const few = (schedule: CudaSchedule): boolean => all || (n === 0) !== (schedule.rows === 1);
+        const few = (schedule: CudaSchedule): boolean =>
+          all || n === 1 || schedule !== UNTILED_CUDA;
         for (const schedule of [many(kernel), UNTILED_CUDA].filter(few)) {
           const name = `${reduction}, ${dtype}, formula ${n}, ${schedule.rows} rows`;
           yield* sourcesOf(name, kernel, schedule);

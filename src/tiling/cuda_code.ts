@@ -1,0 +1,160 @@
+// What chosen schedules come to in machine code: the table that tests/cuda/machine_code.test.ts holds
+// compiled kernels against, and the bounds that follow from it. A change that costs an instruction of
+// an inner loop fails there; one that saves some is written down here.
+
+/** What one turn of a kernel's inner loop takes, on the shortest way through it. */
+export interface TurnCode {
+  /** Pairs of a turn; of loops over long vectors, pairs times components. */
+  readonly perTurn: number;
+  /** Instructions of every kind, per architecture. */
+  readonly instructions: Readonly<Record<"sm_75" | "sm_90" | "sm_100", number>>;
+  /** Floats that a thread gets from shared memory. */
+  readonly shared: number;
+  /** Loads and stores of local memory, four floats each. */
+  readonly local: number;
+  /** Registers of a thread, at most. */
+  readonly registers: number;
+}
+
+/**
+ * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other folds
+ * of |x − y|² in 3 dimensions; a million rows. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
+ */
+export const MACHINE_CODE = {
+  "gaussian": {
+    perTurn: 16,
+    instructions: { sm_75: 153, sm_90: 153, sm_100: 152 },
+    shared: 16,
+    local: 0,
+    registers: 72,
+  },
+  "gaussian f64": {
+    perTurn: 16,
+    instructions: { sm_75: 511, sm_90: 519, sm_100: 519 },
+    shared: 32,
+    local: 0,
+    registers: 93,
+  },
+  "gradient": {
+    perTurn: 16,
+    instructions: { sm_75: 249, sm_90: 249, sm_100: 248 },
+    shared: 16,
+    local: 0,
+    registers: 110,
+  },
+  "logsumexp": {
+    perTurn: 16,
+    instructions: { sm_75: 182, sm_90: 181, sm_100: 165 },
+    shared: 16,
+    local: 0,
+    registers: 96,
+  },
+  "argmin": {
+    perTurn: 16,
+    instructions: { sm_75: 127, sm_90: 126, sm_100: 126 },
+    shared: 16,
+    local: 0,
+    registers: 64,
+  },
+  "10-smallest": {
+    perTurn: 16,
+    instructions: { sm_75: 125, sm_90: 125, sm_100: 126 },
+    shared: 16,
+    local: 0,
+    registers: 168,
+  },
+  "D=16": {
+    perTurn: 4,
+    instructions: { sm_75: 150, sm_90: 150, sm_100: 150 },
+    shared: 17,
+    local: 0,
+    registers: 123,
+  },
+  "D=64": {
+    perTurn: 2,
+    instructions: { sm_75: 285, sm_90: 284, sm_100: 283 },
+    shared: 66,
+    local: 0,
+    registers: 168,
+  },
+  "D=300": {
+    perTurn: 128,
+    instructions: { sm_75: 277, sm_90: 277, sm_100: 276 },
+    shared: 32,
+    local: 4,
+    registers: 127,
+  },
+  "D=3000": {
+    perTurn: 64,
+    instructions: { sm_75: 170, sm_90: 170, sm_100: 169 },
+    shared: 0,
+    local: 2,
+    registers: 64,
+  },
+  "wide 16": {
+    perTurn: 4,
+    instructions: { sm_75: 107, sm_90: 107, sm_100: 105 },
+    shared: 20,
+    local: 0,
+    registers: 255,
+  },
+  "wide 64": {
+    perTurn: 4,
+    instructions: { sm_75: 174, sm_90: 174, sm_100: 173 },
+    shared: 36,
+    local: 0,
+    registers: 219,
+  },
+  "wide 512": {
+    perTurn: 4,
+    instructions: { sm_75: 174, sm_90: 174, sm_100: 173 },
+    shared: 36,
+    local: 0,
+    registers: 220,
+  },
+  "D=64, wide 64": {
+    perTurn: 64,
+    instructions: { sm_75: 152, sm_90: 149, sm_100: 143 },
+    shared: 32,
+    local: 2,
+    registers: 237,
+  },
+} as const satisfies Record<string, TurnCode>;
+
+/** What a multiprocessor does in a clock, for 32-bit floats unless said. */
+export interface Rates {
+  /** Instructions, of all lanes together. */
+  readonly slots: number;
+  /** Floats that come from shared or local memory. */
+  readonly loads: number;
+  /** Exponentials, roots, reciprocals. */
+  readonly special: number;
+}
+
+/** sm_75 to sm_90 and later: four schedulers, 128 bytes of memory near by, 16 special functions. */
+export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
+  sm_75: { slots: 128, loads: 32, special: 16 },
+  sm_90: { slots: 128, loads: 32, special: 16 },
+  sm_100: { slots: 128, loads: 32, special: 16 },
+};
+
+/** Floats of one access to local memory, which is vectors of four in unrolled loops. */
+const LOCAL_FLOATS = 4;
+
+/**
+ * The most units of `perTurn` that a multiprocessor can do in a clock, by what is scarcest. No
+ * kernel reaches it: waits are not counted.
+ */
+export function boundPerClock(
+  code: TurnCode,
+  special: number,
+  architecture: "sm_75" | "sm_90" | "sm_100",
+): number {
+  const rates = RATES[architecture];
+  const clocks = Math.max(
+    code.instructions[architecture] / rates.slots,
+    (code.shared + code.local * LOCAL_FLOATS) / rates.loads,
+    special / rates.special,
+  );
+  return code.perTurn / clocks;
+}

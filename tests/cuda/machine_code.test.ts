@@ -1,0 +1,128 @@
+// The headline kernels in machine code, for Turing, Hopper and Blackwell: instructions of the inner
+// loop, floats from shared memory, registers, spills and bank conflicts, against the schedule table.
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { boundPerClock, MACHINE_CODE, type TurnCode } from "../../src/tiling/mod.ts";
+import { type Headline, HEADLINES } from "./support/headlines.ts";
+import type { Measured } from "./support/machine_code.ts";
+import { realNvrtc, withoutNvrtc } from "./support/nvrtc.ts";
+import {
+  countOf,
+  floatsLoaded,
+  loopsOf,
+  pairLoop,
+  parseSass,
+  scatteredLoads,
+  withoutNvdisasm,
+} from "./support/sass.ts";
+import { runWell, testUnless } from "./support/tools.ts";
+
+const SCRIPT = fromFileUrl(new URL("support/machine_code.ts", import.meta.url));
+
+/** What the table and a kernel disagree about, as sentences. */
+function disagreements(measured: Measured, table: TurnCode): string[] {
+  const { architecture, registers, turn, name } = measured;
+  const key = `sm_${architecture}` as keyof TurnCode["instructions"];
+  const found: string[] = [];
+  const atMost = (what: string, got: number, wanted: number): void => {
+    if (got > wanted) found.push(`${name}, ${key}: ${got} ${what}; the table has ${wanted}`);
+  };
+  atMost("instructions in a turn", turn.instructions, table.instructions[key]);
+  atMost("floats from shared memory", turn.shared, table.shared);
+  atMost("accesses of local memory", turn.local, table.local);
+  atMost("registers", registers, table.registers);
+  if (!turn.isBroadcast) found.push(`${name}, ${key}: threads read different addresses`);
+  return found;
+}
+
+testUnless(
+  withoutNvrtc ?? withoutNvdisasm,
+  "inner loops take no more than the schedule table says, on sm_75, sm_90 and sm_100",
+  async () => {
+    const variables = { PAIRFOLD_NVRTC: realNvrtc ?? "", PAIRFOLD_CUDA_LIBRARY: "" };
+    const args = ["run", "-A", "--quiet", SCRIPT, "75", "90", "100"];
+    const lines = (await runWell(Deno.execPath(), args, variables)).trim().split("\n");
+    const all = lines.map((line) => JSON.parse(line) as Measured);
+    assertEquals(all.length, 3 * Object.keys(HEADLINES).length);
+    assertEquals(all.flatMap((m) => disagreements(m, MACHINE_CODE[m.name])), []);
+    // one instruction less in the table, and the Gaussian's loop is one too long
+    const gaussian = all.find((m) => m.name === "gaussian" && m.architecture === 90)!;
+    const { instructions } = MACHINE_CODE.gaussian;
+    const stricter = { ...instructions, sm_90: gaussian.turn.instructions - 1 };
+    const found = disagreements(gaussian, { ...MACHINE_CODE.gaussian, instructions: stricter });
+    assertEquals(found.length, 1);
+    assert(found[0].includes("instructions in a turn"), found[0]);
+  },
+);
+
+/** A loop of a kernel, as nvdisasm prints it; `extra` stands inside. */
+const listing = (extra: string): string => `
+	.section	.text.fold,"ax",@progbits
+        .global         fold
+fold:
+.text.fold:
+        /*0000*/                   S2R R0, SR_TID.X ;
+.L_x_1:
+        /*0010*/                   LDS.128 R4, [UR5+0x10] ;
+        /*0020*/                   FADD R8, R4, -R1 ;
+        /*0030*/              @P1  BRA \`(.L_x_3) ;
+        ${extra}
+        /*0040*/                   FFMA R9, R8, R8, R9 ;
+        /*0050*/              @!P0 BRA \`(.L_x_1) ;
+.L_x_2:
+        /*0060*/                   EXIT ;
+.L_x_3:
+        /*0070*/                   MUFU.EX2 R3, R9 ;
+        /*0080*/                   BRA \`(.L_x_2) ;
+`;
+
+Deno.test("loops of machine code: the shortest way is counted, what leaves it is not", () => {
+  const pathOf = (extra: string) => pairLoop(parseSass(listing(extra)).get("fold")!)!.path;
+  const scattered = (extra: string) => scatteredLoads(parseSass(listing(extra)).get("fold")!).size;
+  const plain = pathOf("");
+  assertEquals(plain.map(({ name }) => name), ["LDS", "FADD", "BRA", "FFMA", "BRA"]);
+  assertEquals([floatsLoaded(plain), countOf(plain, "MUFU")], [4, 0]);
+  // doctored: one instruction more, a load that differs between threads, a no-op
+  assertEquals(pathOf("/*0038*/   FMUL R8, R8, R2 ;").length, plain.length + 1);
+  assertEquals(pathOf("/*0038*/   NOP ;").length, plain.length);
+  assertEquals(scattered(""), 0);
+  assertEquals(scattered("/*0038*/   LDS R2, [R0+0x4] ;"), 1);
+  assertEquals(scattered("/*0038*/   IMAD R7, R0, 0x4, R1 ;\n /*0039*/   LDS R2, [R7] ;"), 1);
+  assertEquals(scattered("/*0038*/   MOV R0, UR4 ;\n /*0039*/   LDS R2, [R0] ;"), 0);
+  assertEquals(loopsOf(parseSass("").get("fold") ?? { instructions: [], labels: new Map() }), []);
+});
+
+Deno.test("a loop that is longer than the table says is told, and so are spills", () => {
+  const code = MACHINE_CODE["D=64"];
+  const turn = {
+    instructions: code.instructions.sm_90,
+    arithmetic: 260,
+    special: 2,
+    shared: code.shared,
+    local: 0,
+    isBroadcast: true,
+  };
+  const measured = {
+    name: "D=64" as Headline,
+    architecture: 90,
+    schedule: { rows: 2, threads: 128, tile: 32, columns: 1, unroll: 1, slice: 0 },
+    turn,
+    registers: code.registers,
+    stack: 0,
+  };
+  assertEquals(disagreements(measured, code), []);
+  const worse = { ...turn, instructions: turn.instructions + 1, local: 1, isBroadcast: false };
+  assertEquals(disagreements({ ...measured, turn: worse, registers: 255 }, code).length, 4);
+});
+
+Deno.test("bounds follow from the scarcest of slots, loads and special functions", () => {
+  const perPair = { sm_75: 8, sm_90: 8, sm_100: 8 };
+  const code = { perTurn: 1, instructions: perPair, shared: 1, local: 0, registers: 32 };
+  assertEquals(boundPerClock(code, 1, "sm_90"), 16);
+  assertEquals(boundPerClock({ ...code, shared: 4 }, 0, "sm_90"), 8);
+  assertEquals(boundPerClock({ ...code, local: 2 }, 0, "sm_90"), 32 / 9);
+  // 132 multiprocessors at 1.98 GHz: the Gaussian's bound, in Gpairs/s
+  const bound = boundPerClock(MACHINE_CODE.gaussian, 16, "sm_90") * 132 * 1.98;
+  assert(bound > 3400 && bound < 4200, `${bound}`);
+});

@@ -1,0 +1,112 @@
+// Schedules for long vectors and wide outputs: the bits of `untiled`, and the reference's numbers, at
+// sizes that divide nothing. tests/cuda/conformance.test.ts has those of short ones.
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { PairfoldError } from "../../src/error.ts";
+import { emitCuda } from "../../src/emit/cuda/mod.ts";
+import { build, variable } from "../../src/formula/mod.ts";
+import { chooseCudaSchedule, type CudaSchedule } from "../../src/tiling/mod.ts";
+import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
+import { randomFor } from "../support/random.ts";
+import { card, testOnCard } from "./support/card.ts";
+import { HEADLINES, kernelMatrix } from "./support/headlines.ts";
+
+const plain = { rows: 1, threads: 32, tile: 0, columns: 1, unroll: 1, slice: 0 } as const;
+
+/** exp(−|x − y|² / dim) b in so many dims and components. */
+function gaussian(dim: number, width: number): Pick<FoldCase, "formula" | "reduction" | "axis"> {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", width)];
+  const exponent = build.mul(build.constant(-1 / dim), build.sqDist(x, y));
+  return { formula: build.mul(build.exp(exponent), b), reduction: "sum", axis: "j" };
+}
+
+/** softmax(⟨x, y⟩ / dim) b: the state is rescaled while it is folded. */
+function attention(dim: number, width: number): Pick<FoldCase, "formula" | "weight" | "reduction"> {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", width)];
+  const formula = build.mul(build.constant(1 / dim), build.dot(x, y));
+  return { formula, weight: b, reduction: "sumSoftMaxWeight" };
+}
+
+/** A row's components in every term: x_i b_j, wide on both sides. */
+function products(width: number): Pick<FoldCase, "formula" | "reduction"> {
+  const [x, b] = [variable(0, "i", width), variable(1, "j", width)];
+  return { formula: build.exp(build.neg(build.square(build.sub(x, b)))), reduction: "sum" };
+}
+
+const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedule[]])[] = [
+  ["70 dims", gaussian(70, 1), [
+    { ...plain, rows: 4, tile: 8, columns: 8 },
+    { ...plain, rows: 2, columns: 4, unroll: 2 },
+  ]],
+  ["37 components", gaussian(3, 37), [
+    { ...plain, rows: 4, tile: 16, slice: 12 },
+    { ...plain, rows: 2, tile: 64, slice: 64 },
+  ]],
+  ["131 components", gaussian(3, 131), [{ ...plain, rows: 2, tile: 16, slice: 32 }]],
+  ["41 dims, 45 components", gaussian(41, 45), [
+    { ...plain, rows: 2, tile: 16, columns: 8, slice: 24 },
+  ]],
+  ["attention", attention(33, 35), [
+    { ...plain, rows: 2, tile: 32, columns: 4, slice: 20 },
+    { ...plain, rows: 4, tile: 8, slice: 36 },
+  ]],
+  ["products", products(38), [{ ...plain, rows: 2, tile: 16, slice: 16 }]],
+];
+
+for (const [name, parts, schedules] of CASES) {
+  testOnCard(`${name}: every schedule gives the same bits, on a card`, async () => {
+    // rows that no block divides; many columns, so that they are split and states are kept
+    for (const [M, N] of [[131, 77], [3, 2051]]) {
+      for (const dtype of ["float32", "float64"] as const) {
+        const c = { axis: "j", M, N, dtype, ...parts } as FoldCase;
+        const inputs = inputsOf(c, randomFor(`schedules ${name}`));
+        const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
+        for (const schedule of schedules) {
+          const got = await runFold({ ...c, device: card({ schedule }) }, inputs);
+          assertEquals(got, untiled, `${M}×${N}, ${dtype}, ${JSON.stringify(schedule)}`);
+        }
+      }
+    }
+  });
+
+  testOnCard(`${name}: the chosen schedule agrees with the reference, on a card`, async () => {
+    const c = { axis: "j", M: 131, N: 77, dtype: "float32", ...parts } as FoldCase;
+    await checkFold({ ...c, device: card() }, randomFor(`chosen ${name}`));
+  });
+}
+
+Deno.test("schedules that a kernel cannot have are refused with the reason", () => {
+  const wide = HEADLINES["wide 64"]();
+  const short = HEADLINES["gaussian"]();
+  const refused = [
+    [wide, { ...plain, slice: 32 }, "slices without a tile"],
+    [wide, { ...plain, tile: 16, slice: 30 }, "slices of 30"],
+    [short, { ...plain, tile: 16, slice: 32 }, "no array of independent components"],
+    [short, { ...plain, tile: 4, columns: 8 }, "8 columns per turn of tiles of 4"],
+    [short, { ...plain, columns: 3 }, "3 columns per turn"],
+  ] as const;
+  for (const [kernel, schedule, words] of refused) {
+    assertThrows(() => emitCuda(kernel, schedule), PairfoldError, words);
+  }
+});
+
+Deno.test("chosen schedules are legal at every dim and width", () => {
+  const dims = [1, 2, 3, 33, 64, 65, 129, 1000, 3000];
+  const widths = [1, 3, 17, 33, 65, 512];
+  for (const float of ["f32", "f64"] as const) {
+    const kernels = [
+      ...dims.map((dim) => kernelMatrix(dim, 1, float)),
+      ...widths.map((width) => kernelMatrix(3, width, float)),
+      kernelMatrix(100, 100, float),
+    ];
+    for (const kernel of kernels) {
+      for (const rows of [1, 1e4, 1e6]) {
+        const schedule = chooseCudaSchedule(kernel, rows);
+        emitCuda(kernel, schedule);
+        // nothing wide is left to memory
+        const isWide = kernel.outputs[0].dim > 32;
+        assertEquals(schedule.slice > 0, isWide, `${kernel.title}: ${JSON.stringify(schedule)}`);
+      }
+    }
+  }
+});

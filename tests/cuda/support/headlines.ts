@@ -1,0 +1,65 @@
+// The kernels that speed is judged by.
+
+import { build, type Node, variable, type VariableNode } from "../../../src/formula/mod.ts";
+import type { FloatType, Kernel } from "../../../src/loop/mod.ts";
+import { cudaMath, lower } from "../../../src/lower/mod.ts";
+import type { ReductionName } from "../../../src/reduction/mod.ts";
+
+const x = variable(0, "i", 3);
+const y = variable(1, "j", 3);
+const b = variable(2, "j", 1);
+const scale = variable(3, "p", 1);
+
+const exponent = (p: Node, q: Node): Node => build.mul(build.neg(scale), build.sqDist(p, q));
+const gaussian = (p: Node, q: Node): Node => build.exp(exponent(p, q));
+
+function kernelOf(
+  formula: Node,
+  inputs: readonly VariableNode[],
+  { reduction = "sum", float = "f32", k = 1 }: {
+    reduction?: ReductionName;
+    float?: FloatType;
+    k?: number;
+  } = {},
+): Kernel {
+  const options = { sumScheme: "compensated", accumulator: float, k } as const;
+  const fold = { formula, weight: null, reduction, float, inputs, options, fastMath: false };
+  return lower(fold, cudaMath);
+}
+
+/** exp(−p |x − y|²) b with vectors of some length and so many weights. */
+export function kernelMatrix(dim: number, width: number, float: FloatType = "f32"): Kernel {
+  const [p, q, weights] = [
+    variable(0, "i", dim),
+    variable(1, "j", dim),
+    variable(2, "j", width),
+  ];
+  return kernelOf(build.mul(gaussian(p, q), weights), [p, q, weights, scale], { float });
+}
+
+const points = [x, y];
+const weighted = [x, y, b, scale];
+const gradient = build.mul(
+  build.mul(build.sub(x, y), build.mul(build.constant(2), scale)),
+  build.mul(gaussian(x, y), b),
+);
+
+/** Headline kernels by name. */
+export const HEADLINES = {
+  "gaussian": () => kernelMatrix(3, 1),
+  "gaussian f64": () => kernelMatrix(3, 1, "f64"),
+  "gradient": () => kernelOf(gradient, weighted),
+  "logsumexp": () => kernelOf(exponent(x, y), weighted, { reduction: "logSumExp" }),
+  "argmin": () => kernelOf(build.sqDist(x, y), points, { reduction: "argMin" }),
+  "10-smallest": () => kernelOf(build.sqDist(x, y), points, { reduction: "kMinArgKMin", k: 10 }),
+  "D=16": () => kernelMatrix(16, 1),
+  "D=64": () => kernelMatrix(64, 1),
+  "D=300": () => kernelMatrix(300, 1),
+  "D=3000": () => kernelMatrix(3000, 1),
+  "wide 16": () => kernelMatrix(3, 16),
+  "wide 64": () => kernelMatrix(3, 64),
+  "wide 512": () => kernelMatrix(3, 512),
+  "D=64, wide 64": () => kernelMatrix(64, 64),
+} as const satisfies Record<string, () => Kernel>;
+
+export type Headline = keyof typeof HEADLINES;

@@ -1,0 +1,284 @@
+// Machine code of a card as text and numbers: what `nvdisasm` prints of a binary, its loops and the
+// shortest way through each, registers and stack from the binary's own notes.
+//
+// Enters: a binary of NVRTC ("cubin", an ELF file). Leaves: counts that tests hold against a table.
+
+import { join } from "@std/path";
+import { inFolder, runWell, which } from "./tools.ts";
+
+/** One instruction as nvdisasm spells it. */
+export interface Instruction {
+  /** Without predicate, operands and suffixes: "FFMA", "LDS". */
+  readonly name: string;
+  readonly text: string;
+  /** The label that a branch goes to. */
+  readonly target: string | null;
+  /** Whether what follows may run next. */
+  readonly fallsThrough: boolean;
+}
+
+/** One kernel. */
+export interface Code {
+  readonly instructions: readonly Instruction[];
+  /** Index of the instruction behind each label. */
+  readonly labels: ReadonlyMap<string, number>;
+}
+
+/** A way through a loop: from its head back to it. */
+export interface Loop {
+  readonly head: number;
+  readonly tail: number;
+  /** The shortest way: what runs where no rare branch is taken. */
+  readonly path: readonly Instruction[];
+}
+
+const ENDS: ReadonlySet<string> = new Set(["EXIT", "RET", "BRA", "JMP", "BRX", "KILL"]);
+
+function instructionOf(text: string): Instruction {
+  const [, predicate = "", rest] = /^(@!?U?P[T\d]+\s+)?(.*)$/.exec(text) ?? [];
+  const [name] = rest.split(/[.\s]/);
+  const target = name === "BRA" || name === "JMP" ? /`\((\.L_\w+)\)/.exec(text)?.[1] ?? null : null;
+  // a branch may be conditional by its operands too: BRA.U !UP0, BRA P1, BRA.DIV
+  const isConditional = predicate !== "" || /^BRA\S*\s+!?U?P\d/.test(rest) || /\.DIV/.test(rest);
+  return { name, text, target, fallsThrough: !ENDS.has(name) || isConditional };
+}
+
+/** Reads what nvdisasm prints: kernels by name. */
+export function parseSass(listing: string): Map<string, Code> {
+  const kernels = new Map<string, Code>();
+  let instructions: Instruction[] = [];
+  let labels = new Map<string, number>();
+  for (const line of listing.split("\n")) {
+    const section = /^\s*\.section\s+\.text\.([^,\s]+)/.exec(line);
+    if (section !== null) {
+      [instructions, labels] = [[], new Map()];
+      kernels.set(section[1], { instructions, labels });
+      continue;
+    }
+    const label = /^(\.L_\w+):/.exec(line);
+    if (label !== null) labels.set(label[1], instructions.length);
+    const code = /^\s+\/\*[0-9a-f]{4,}\*\/\s+(.*?)\s*;/.exec(line);
+    if (code !== null) instructions.push(instructionOf(code[1]));
+  }
+  return kernels;
+}
+
+/** The shortest way from one instruction to another, both counted; null where there is none. */
+function shortestPath({ instructions, labels }: Code, from: number, to: number): number[] | null {
+  const before = new Map<number, number>([[from, -1]]);
+  let front = [from];
+  while (front.length > 0 && !before.has(to)) {
+    const next: number[] = [];
+    for (const at of front) {
+      const { target, fallsThrough } = instructions[at];
+      const goal = target === null ? undefined : labels.get(target);
+      for (const step of [fallsThrough ? at + 1 : undefined, goal]) {
+        if (step === undefined || step >= instructions.length || before.has(step)) continue;
+        before.set(step, at);
+        next.push(step);
+      }
+    }
+    front = next;
+  }
+  if (!before.has(to)) return null;
+  const path: number[] = [];
+  for (let at = to; at !== -1; at = before.get(at)!) path.unshift(at);
+  return path;
+}
+
+/** The loops of a kernel: branches back, with the shortest way from head to branch. */
+export function loopsOf(code: Code): Loop[] {
+  const loops: Loop[] = [];
+  code.instructions.forEach(({ target }, tail) => {
+    const head = target === null ? undefined : code.labels.get(target);
+    if (head === undefined || head > tail) return;
+    const path = shortestPath(code, head, tail)?.map((at) => code.instructions[at]);
+    if (path !== undefined) loops.push({ head, tail, path: path.filter((i) => i.name !== "NOP") });
+  });
+  return loops;
+}
+
+/** How many instructions of a list have one of the names. */
+export const countOf = (list: readonly Instruction[], ...names: string[]): number =>
+  list.filter(({ name }) => names.includes(name)).length;
+
+/**
+ * The loop that works on pairs: it computes with columns that it reads from shared memory, or where
+ * they were packed, and stages none. Of several (whole turns, the rest, careful ones) the one whose
+ * turn is longest.
+ */
+export function pairLoop(code: Code): Loop | null {
+  const computing = loopsOf(code).filter(({ path }) =>
+    countOf(path, "FFMA", "DFMA", "FADD", "DADD") > 0 && countOf(path, "STS") === 0
+  );
+  const staged = computing.filter(({ path }) => countOf(path, "LDS") > 0);
+  const works = staged.length > 0
+    ? staged
+    : computing.filter(({ path }) => countOf(path, "LDG", "LD") > 0);
+  const inner = works.filter((loop) =>
+    !works.some((o) => o !== loop && o.head >= loop.head && o.tail <= loop.tail)
+  );
+  return inner.sort((a, b) => b.path.length - a.path.length)[0] ?? null;
+}
+
+/** Floats that the loads from shared memory bring to one thread. */
+export function floatsLoaded(list: readonly Instruction[]): number {
+  return list.filter(({ name }) => name === "LDS").reduce((sum, { text }) => {
+    const bits = Number(/\.(64|128)\b/.exec(text)?.[1] ?? 32);
+    return sum + bits / 32;
+  }, 0);
+}
+
+/** Registers that an instruction reads and writes: R7, UR4; of vectors all. */
+function operandsOf({ name, text }: Instruction): { reads: string[]; writes: string[] } {
+  const rest = text.replace(/^@!?U?P[T\d]+\s+/, "");
+  const space = rest.search(/\s/);
+  const operands = space < 0 ? [] : rest.slice(space).split(",").map((o) => o.trim());
+  const registers = (operand: string): string[] =>
+    [...operand.matchAll(/\b(U?R)(\d+)/g)].map(([, kind, n]) => `${kind}${n}`);
+  const isStore = /^(ST|RED|BAR|BRA|EXIT|BSSY|BSYNC)/.test(name) || name.endsWith("SETP");
+  if (isStore) return { reads: operands.flatMap(registers), writes: [] };
+  // loads of 8 and 16 bytes and wide products write several registers
+  const several = /\.128/.test(rest) ? 4 : /\.(64|WIDE)/.test(rest) || /^D/.test(name) ? 2 : 1;
+  const [first] = registers(operands[0] ?? "");
+  const [, kind, n] = /(U?R)(\d+)/.exec(first ?? "") ?? [];
+  const writes = kind === undefined
+    ? []
+    : Array.from({ length: several }, (_, k) => `${kind}${Number(n) + k}`);
+  return { reads: operands.slice(1).flatMap(registers), writes };
+}
+
+/**
+ * Loads from shared memory whose address differs between threads: those that depend on a thread's
+ * number. All others are one address for all threads, which no banks can be in conflict for.
+ */
+export function scatteredLoads(code: Code): Set<Instruction> {
+  const { instructions, labels } = code;
+  const parts = instructions.map(operandsOf);
+  const before: (Set<string> | null)[] = instructions.map(() => null);
+  const queue = [0];
+  before[0] = new Set();
+  while (queue.length > 0 && instructions.length > 0) {
+    const at = queue.pop()!;
+    const { name, text, target, fallsThrough } = instructions[at];
+    const { reads, writes } = parts[at];
+    const own = before[at]!;
+    const after = new Set(own);
+    const isOwn = /SR_(TID|LANEID)/.test(text) || reads.some((r) => own.has(r));
+    // a predicate may leave what was there; one register of all threads is no thread's own
+    const stays = text.startsWith("@");
+    for (const r of writes) {
+      if (isOwn && !r.startsWith("U") && !/^(VOTE|R2UR)/.test(name)) after.add(r);
+      else if (!stays) after.delete(r);
+    }
+    const goal = target === null ? undefined : labels.get(target);
+    for (const next of [fallsThrough ? at + 1 : undefined, goal]) {
+      if (next === undefined || next >= instructions.length) continue;
+      const known = before[next];
+      if (known !== null && [...after].every((r) => known.has(r))) continue;
+      before[next] = new Set([...(known ?? []), ...after]);
+      queue.push(next);
+    }
+  }
+  return new Set(instructions.filter(({ name, text }, at) => {
+    if (name !== "LDS") return false;
+    const address = /\[([^\]]*)\]/.exec(text)?.[1] ?? "";
+    return [...address.matchAll(/\bR\d+/g)].some(([r]) => before[at]?.has(r) ?? false);
+  }));
+}
+
+/** What a binary notes of one of its kernels. */
+export interface Notes {
+  readonly registers: number;
+  /** Bytes of local memory of a thread: arrays that are no registers, and spills. */
+  readonly stack: number;
+}
+
+/** EIATTR codes of .nv.info: (symbol, number) each. */
+const ATTRIBUTES = { registers: 0x2f, frame: 0x11 } as const;
+
+/** Reads the notes of an ELF file for cards. */
+export function notesOf(binary: Uint8Array): Map<string, Notes> {
+  const view = new DataView(binary.buffer, binary.byteOffset, binary.byteLength);
+  const long = (at: number): number => Number(view.getBigUint64(at, true));
+  const text = (at: number): string => {
+    const end = binary.indexOf(0, at);
+    return new TextDecoder().decode(binary.subarray(at, end));
+  };
+  const [headers, size, count, names] = [
+    long(0x28),
+    view.getUint16(0x3a, true),
+    view.getUint16(0x3c, true),
+    view.getUint16(0x3e, true),
+  ];
+  const sections = Array.from({ length: count }, (_, k) => {
+    const at = headers + k * size;
+    return {
+      name: view.getUint32(at, true),
+      offset: long(at + 0x18),
+      size: long(at + 0x20),
+      link: view.getUint32(at + 0x28, true),
+    };
+  });
+  const find = (wanted: string) =>
+    sections.find(({ name }) => text(sections[names].offset + name) === wanted);
+  const [info, symbols] = [find(".nv.info"), find(".symtab")];
+  if (info === undefined || symbols === undefined) throw new Error("the binary has no notes");
+  const strings = sections[symbols.link].offset;
+  const nameOf = (symbol: number): string =>
+    text(strings + view.getUint32(symbols.offset + 24 * symbol, true));
+  const found = new Map<string, { registers: number; stack: number }>();
+  for (let at = info.offset; at < info.offset + info.size;) {
+    const [format, attribute] = [view.getUint8(at), view.getUint8(at + 1)];
+    const bytes = format === 4 ? view.getUint16(at + 2, true) : 0;
+    if (format === 4 && bytes === 8) {
+      const name = nameOf(view.getUint32(at + 4, true));
+      const value = view.getUint32(at + 8, true);
+      const notes = found.get(name) ?? { registers: 0, stack: 0 };
+      if (attribute === ATTRIBUTES.registers) notes.registers = value;
+      if (attribute === ATTRIBUTES.frame) notes.stack = value;
+      found.set(name, notes);
+    }
+    at += 4 + bytes;
+  }
+  return found;
+}
+
+/** nvdisasm: PAIRFOLD_NVDISASM's, the virtual environment's, or the path's; null for none. */
+function findNvdisasm(): string | null {
+  const named = Deno.env.get("PAIRFOLD_NVDISASM");
+  if (named) return named;
+  const library = join(Deno.env.get("VIRTUAL_ENV") ?? "", "lib");
+  try {
+    for (const { name } of Deno.readDirSync(library)) {
+      for (const folder of ["nvidia/cu13/bin", "nvidia/cuda_nvdisasm/bin"]) {
+        const file = join(library, name, "site-packages", folder, "nvdisasm");
+        try {
+          if (Deno.statSync(file).isFile) return file;
+        } catch {
+          // not in this folder
+        }
+      }
+    }
+  } catch {
+    // no virtual environment
+  }
+  return which("nvdisasm");
+}
+
+/** The disassembler's file; null where there is none. */
+export const nvdisasm: string | null = findNvdisasm();
+
+/** Why nothing can be disassembled; null where it can. */
+export const withoutNvdisasm: string | null = nvdisasm === null
+  ? "no nvdisasm: set PAIRFOLD_NVDISASM, or VIRTUAL_ENV with nvidia-cuda-nvdisasm"
+  : null;
+
+/** The kernels of a binary. */
+export async function disassemble(binary: Uint8Array): Promise<Map<string, Code>> {
+  return await inFolder(async (folder) => {
+    const file = join(folder, "kernel.cubin");
+    await Deno.writeFile(file, binary);
+    return parseSass(await runWell(nvdisasm ?? "nvdisasm", ["-c", file]));
+  });
+}
