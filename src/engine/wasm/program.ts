@@ -93,13 +93,14 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands } = this.schedule;
+    const { rowVectors, columns, operands, components = 0 } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
+        (components > 0 ? `wide sums by tiles of ${components} components, ` : "") +
         `${recordBytes} bytes per packed column`,
       source: this.emitted.text(),
     };
