@@ -427,6 +427,7 @@ def main() -> None:
         hi, lo = split(mp.log(2), [hi_bits, lo_bits])
         result[f"ln2_{precision}"] = {"hi": hi, "lo": lo}
     result["halfPi_f64"] = {"parts": split(mp.pi / 2, [33, 33, 53])}
+    result["halfPi_far_f64"] = {"parts": split(mp.pi / 2, [26, 26, 26, 26, 53])}
     result["halfPi_f64_four"] = {"parts": split(mp.pi / 2, [33, 33, 33, 53])}
     text = json.dumps(result, indent=1)
     if len(sys.argv) > 1:

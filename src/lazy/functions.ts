@@ -30,11 +30,11 @@ export abstract class Functions extends ElementwiseOps {
 
   // ---- angles -----------------------------------------------------------------------------------
 
-  /** Sine of radians; NaN beyond |x| = 1,647,099. */
+  /** Sine of radians; NaN beyond |x| = 2^53. */
   sin(): this {
     return this.apply("sin");
   }
-  /** Cosine of radians; NaN beyond |x| = 1,647,099. */
+  /** Cosine of radians; NaN beyond |x| = 2^53. */
   cos(): this {
     return this.apply("cos");
   }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { full } from "../support/random.ts";
+import { full, seed } from "../support/random.ts";
 import { realNvrtc, withoutNvrtc } from "./support/nvrtc.ts";
 import { runWell, testUnless } from "./support/tools.ts";
 
@@ -13,7 +13,11 @@ testUnless(
   "all kernels compile for sm_75, sm_90 and sm_100, without a warning",
   async () => {
     const args = ["run", "-A", "--quiet", SCRIPT, full ? "all" : "some", "75", "90", "100"];
-    const variables = { PAIRFOLD_NVRTC: realNvrtc ?? "", PAIRFOLD_CUDA_LIBRARY: "" };
+    const variables = {
+      PAIRFOLD_NVRTC: realNvrtc ?? "",
+      PAIRFOLD_CUDA_LIBRARY: "",
+      PAIRFOLD_SEED: `${seed}`,
+    };
     const lines = (await runWell(Deno.execPath(), args, variables)).trim().split("\n");
     assertEquals(lines.slice(0, -1).join("\n"), "");
     assert(Number(lines.at(-1)) > 250, `only ${lines.at(-1)} sources`);

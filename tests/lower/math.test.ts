@@ -8,8 +8,8 @@ import { assert } from "@std/assert";
 import { build, constant, index, type Node, variable } from "../../src/formula/mod.ts";
 import type { Tensor } from "../../src/tensor/mod.ts";
 import { accuracyOf, type Expected } from "../support/accuracy.ts";
-import { SINE_RANGE } from "../support/arguments.ts";
-import { FLOAT32, type Format } from "../support/floats.ts";
+import { PI_NUMERATORS, SINE_RANGE } from "../support/arguments.ts";
+import { FLOAT32, FLOAT64, type Format } from "../support/floats.ts";
 import {
   check,
   foldScalars,
@@ -18,8 +18,9 @@ import {
   PATHS,
   sectionsOf,
 } from "../support/math_folds.ts";
+import { exact } from "../support/oracle.ts";
 import { full, randomFor } from "../support/random.ts";
-import { boundOf, endsOf, type Routine, ROUTINES } from "../support/routines.ts";
+import { boundOf, endsOf, type Routine, ROUTINES, statedBound } from "../support/routines.ts";
 
 /** Arguments in slots 0 and 1, by axis; the number 1 of a column in slot 2. */
 const row = [variable(0, "i", 1), variable(1, "i", 1)] as const;
@@ -181,15 +182,38 @@ for (const routine of ROUTINES) {
 
 for (const format of FORMATS) {
   Deno.test(`sin and cos in ${format.name}: NaN beyond the range, numbers up to it`, async () => {
-    const x = [SINE_RANGE, -SINE_RANGE, SINE_RANGE + 1, -SINE_RANGE - 1, 1e9, -1e30, Infinity, NaN];
+    const above = format.round(SINE_RANGE * (1 + 2 ** -22));
+    const x = [SINE_RANGE, -SINE_RANGE, 1e9, above, -above, 1e20, -1e30, Infinity, -Infinity, NaN];
     for (const { device } of PATHS.filter(({ there }) => there)) {
       for (const values of [build.sin(row[0]), build.cos(row[0])]) {
         const got = await foldScalars(values, [x], format, [x.length, 1], { device }).data();
-        assert([...got].every((v, k) => Number.isNaN(v) === k >= 2), `got ${got}`);
+        assert([...got].every((v, k) => Number.isNaN(v) === k >= 3), `got ${got}`);
       }
     }
   });
 }
+
+Deno.test("sin and cos in float64, nearest to multiples of π/2: 2.5 ulp + 2^−77", async () => {
+  const { ulps } = statedBound("sin, cos", FLOAT64);
+  const random = randomFor("quarters");
+  const quarters = Array.from({ length: 2000 }, () => Math.floor(2 ** (20 + 31 * random.next())));
+  const x = [...PI_NUMERATORS, ...quarters.map((k) => k * (Math.PI / 2))];
+  for (const { device } of PATHS.filter(({ there }) => there)) {
+    for (const name of ["sin", "cos"] as const) {
+      const got = await foldScalars(build[name](row[0]), [x], FLOAT64, [x.length, 1], { device })
+        .data();
+      for (const [k, value] of x.entries()) {
+        const { hi, lo } = exact[name](value);
+        const error = Math.abs(got[k] - hi - lo);
+        const allowed = ulps * 2 ** -52 * Math.abs(hi) + 2 ** -77;
+        assert(
+          error <= allowed,
+          `${name} ${value}: got ${got[k]}, expected ${hi}, off by ${error}`,
+        );
+      }
+    }
+  }
+});
 
 // ------------------------------------------------------------------------------------------------
 // The checker

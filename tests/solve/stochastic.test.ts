@@ -82,9 +82,9 @@ Deno.test("the checker of scatter finds errors that are too small, too large, or
   const estimates: Estimate[] = [];
   for (const seed of SEEDS) estimates.push(await K.trace({ seed, probes: 20 }));
   const wrong: readonly ((e: Estimate) => Estimate)[] = [
-    (e) => ({ ...e, standardError: e.standardError / 2 }),
-    (e) => ({ ...e, standardError: 2 * e.standardError }),
-    (e) => ({ ...e, value: e.value + e.standardError }),
+    (e) => ({ ...e, standardError: e.standardError / 3 }),
+    (e) => ({ ...e, standardError: 3 * e.standardError }),
+    (e) => ({ ...e, value: e.value + 2 * e.standardError }),
   ];
   for (const change of wrong) {
     let found = false;

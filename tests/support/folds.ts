@@ -40,6 +40,11 @@ export interface FoldCase {
   readonly choices?: FoldChoices;
   readonly device?: Device;
   readonly tolerance?: number;
+  /**
+   * Whether the formula adds what it multiplied, so that its terms may cancel in some rows: a sum's
+   * errors count against a tenth of the largest scale looked at, if that is more than their own.
+   */
+  readonly cancels?: boolean;
 }
 
 /** The variables of formulas. */
@@ -213,6 +218,7 @@ export async function checkFold(c: FoldCase, random: Random): Promise<void> {
   const isCount = ["count", "any", "all"].includes(c.reduction);
   const tolerance = (c.tolerance ?? TOLERANCE[c.dtype]) * deviceTolerance(c.dtype);
   for (const [slot, expected] of want.entries()) {
+    const typical = c.cancels ? 0.1 * Math.max(0, ...scales[slot].filter(Number.isFinite)) : 0;
     const dim = rows.length === 0 ? 0 : expected.length / rows.length;
     assert(got[slot].length === total * dim, `output ${slot}: got ${got[slot].length} numbers`);
     for (const [r, row] of rows.entries()) {
@@ -231,7 +237,8 @@ export async function checkFold(c: FoldCase, random: Random): Promise<void> {
           assert(there !== best, `${what}: got index ${g}, expected ${w}, which ties`);
           continue;
         }
-        const scale = Math.max(scales[slot][r * dim + d], c.reduction === "sum" ? 0 : 1e-3);
+        const least = c.reduction === "sum" ? typical : 1e-3;
+        const scale = Math.max(scales[slot][r * dim + d], least);
         checkClose(g, w, Math.max(scale, Math.abs(w)), tolerance, what);
       }
     }

@@ -51,11 +51,12 @@ function drawnSeed(): number {
 
 const given = Deno.env.get("PAIRFOLD_SEED");
 const isFull = Deno.env.get("PAIRFOLD_TEST") === "full";
-const base = given !== undefined ? Number(given) : isFull ? drawnSeed() : 20261122;
+/** What the inputs of this run are drawn from. */
+export const seed: number = given !== undefined ? Number(given) : isFull ? drawnSeed() : 20261122;
 
 /** A generator for one test; tests do not share one, so that order does not matter. */
 export function randomFor(name: string): Random {
-  let hash = base;
+  let hash = seed;
   for (const letter of name) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
   return new Random(hash);
 }

@@ -318,3 +318,12 @@ export const CONSTANTS: Readonly<Record<FloatType, MathConstants>> = {
 
 /** π/2 in three float64 parts of 33, 33 and 53 bits (fdlibm): k · part is exact for |k| ≤ 2^20. */
 export const HALF_PI = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21] as const;
+
+/** π/2 in five parts, four of 26 bits: k · part is exact for |k| < 2^27. */
+export const HALF_PI_FAR = [
+  1.5707963109016418,
+  1.5893254712295857e-8,
+  6.123233932053594e-17,
+  6.368317055225283e-25,
+  1.082856673921914e-32,
+] as const;

@@ -9,7 +9,7 @@
 //   expm1      all                           2 ulp     +∞ above overflow
 //   log        all, subnormals included      2 ulp     −∞ at 0, NaN below
 //   log1p      all, subnormals included      2.5 ulp   −∞ at −1, NaN below
-//   sin, cos   |x| ≤ 1,647,099 (2^20 · π/2)  2.5 ulp   NaN
+//   sin, cos   |x| ≤ 2^53                    2.5 ulp, + 2^−77 above 2^20 · π/2; beyond: NaN
 //   asin       |x| ≤ 1                       2.5 ulp   NaN
 //   acos       |x| ≤ 1                       1.5 ulp   NaN
 //   atan       all                           2 ulp
