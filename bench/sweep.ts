@@ -64,8 +64,10 @@ const EXPONENTIAL = 18;
 
 const [what = "both", device = "wasm"] = Deno.args.filter((a) => !a.startsWith("--"));
 const isDouble = Deno.args.includes("--f64");
-const make = (length: number): Float32Array | Float64Array =>
-  (isDouble ? Float64Array : Float32Array).from({ length }, () => Math.random());
+const make = (length: number): Float32Array | Float64Array => {
+  const array = isDouble ? new Float64Array(length) : new Float32Array(length);
+  return array.map(() => Math.random());
+};
 const engine = device === "native" ? native({ threads: 1 }) : wasm({ threads: 1 });
 
 /** The best time of one fold over `rows` × COLUMNS pairs, in seconds. */
