@@ -44,7 +44,9 @@ function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd
   const { counter } = tile;
   for (const cell of tile.cells) rows.copies.remember(cell);
   const [load, store] = [rows.moves(tile.load), rows.moves(tile.store)];
-  const turn = rows.updates(tile, COLUMNS);
+  // tiles of cells are written out one by one: less code for each
+  const together = counter === null ? 1 : COLUMNS;
+  const turn = rows.updates(tile, together);
   const pointers = new Map<string, Pointer>();
   if (counter !== null) {
     for (const region of [load, turn, store]) writer.point(region, counter, pointers);
@@ -65,7 +67,7 @@ function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd
     advance(record, frame.recordBytes).op("local.tee", record).get(limit);
     f.op("i32.lt_u").op("br_if", 0).op("end").op("end");
   };
-  columns(turn, COLUMNS, turnsEnd);
+  if (together > 1) columns(turn, together, turnsEnd);
   columns(rows.updates(tile, 1), 1, frame.end);
   writer.region(store);
   f.get(record).get(span).op("i32.sub").set(record);
