@@ -69,7 +69,7 @@ const MOST_HELD = 2;
 const CHEAP_OPERATIONS = 2;
 /** Operations of one update: more of them leave no registers for the sums. */
 const MOST_OPERATIONS = 4;
-/** Components below which sums stay in registers or near anyway (16 weights 0.69 against 0.77). */
+/** Components below which tiles gain little, and their code takes long to emit. */
 const FEWEST_COMPONENTS = 24;
 
 const known = new WeakMap<Kernel, Deferred | null>();

@@ -133,9 +133,9 @@ const CUTS = {
    */
   wide: { rowVectors: 2, columns: 4, operands: "memory" },
   /**
-   * 64 weights 0.275 (0.04), 256 weights 0.072: nine sums stay in registers beside three factors,
-   * while 64 columns pass; with two vectors of six sums 0.265 and 0.071, with sums in memory 0.24
-   * and 0.06. Twelve sums beside three factors do not fit: 0.17.
+   * 64 weights 0.275, 256 weights 0.072: nine sums stay in registers beside three factors, while
+   * 64 columns pass; two vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and
+   * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044.
    */
   deferred: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
   /** 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2): registers to spare for the rows. */
