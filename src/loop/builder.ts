@@ -143,7 +143,9 @@ export class Builder {
       ? memory.section
       : memory.kind === "input" || memory.kind === "output"
       ? `${memory.kind}${memory.slot}`
-      : `array${memory.array.id}`;
+      : memory.kind === "array"
+      ? `array${memory.array.id}`
+      : memory.kind;
     const perRow = memory.kind === "record"
       ? memory.section === "row"
       : memory.kind === "array" || this.#sectionIsPerRow;

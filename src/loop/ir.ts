@@ -38,6 +38,8 @@ export type Memory =
   | { readonly kind: "input"; readonly slot: number }
   | { readonly kind: "record"; readonly section: RecordSection }
   | { readonly kind: "array"; readonly array: LocalArray }
+  /** What the narrow part of a pair keeps for updates that wait (deferred.ts). */
+  | { readonly kind: "held" }
   | { readonly kind: "output"; readonly slot: number };
 
 /** An indexable array of the row at hand: state or scratch. */

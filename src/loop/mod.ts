@@ -2,6 +2,7 @@
 
 export { Builder, Names } from "./builder.ts";
 export { interpretUniform } from "./interpret.ts";
+export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";

@@ -39,6 +39,8 @@ class Printer {
       ? memory.section
       : memory.kind === "array"
       ? memory.array.name
+      : memory.kind === "held"
+      ? memory.kind
       : `${memory.kind}${memory.slot}`;
     const counters = place.terms.map(({ counter, step }) =>
       this.#name("d", counter.id) + (step === 1 ? "" : ` * ${step}`)

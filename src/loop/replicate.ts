@@ -27,12 +27,17 @@ export class RowCopies {
   readonly #copies = new Map<Cell | LocalArray, (Cell | LocalArray)[]>();
   readonly rows: number;
   /** What a row remembers between columns: the columns of a turn share it. */
-  readonly #state: ReadonlySet<Cell | LocalArray>;
+  readonly #state: Set<Cell | LocalArray>;
   #nextId = 0;
 
   constructor(rows: number, state: readonly StateItem[] = []) {
     this.rows = rows;
     this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
+  }
+
+  /** Counts a cell as state. */
+  remember(cell: Cell): void {
+    this.#state.add(cell);
   }
 
   nextId(): number {
@@ -73,6 +78,8 @@ export interface Replication {
   readonly columns?: number;
   /** Slots of a column's record. */
   readonly columnSlots?: number;
+  /** Slots of what a pair holds for deferred updates. */
+  readonly heldSlots?: number;
   /** Whether branches are tested for the whole turn; default true. */
   readonly guards?: boolean;
   /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
@@ -107,7 +114,7 @@ export function replicate(
   copies: RowCopies,
   replication: Replication = {},
 ): Region {
-  const { interleave = copies.rows, columns = 1, columnSlots = 0 } = replication;
+  const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
   const { guards = true, inOrder = false } = replication;
   const isState: IsState = (place) => copies.isState(place);
   const made = new Map<Value, Value[]>();
@@ -123,15 +130,19 @@ export function replicate(
     memory.kind === "array"
       ? { kind: "array", array: copies.of(memory.array, row, column) }
       : memory;
+  /** Elements between one column's and the next. */
+  const slotsOf = (memory: Memory): number => {
+    if (memory.kind === "held") return heldSlots;
+    return memory.kind === "record" && memory.section === "column" ? columnSlots : 0;
+  };
   const copyValue = (value: Value, row: number, column: number, home: Region): Value => {
     const base = { ...value, id: copies.nextId(), region: home, row, column };
     switch (base.kind) {
       case "get":
         return { ...base, cell: copies.of(base.cell, row, column) };
       case "load": {
-        const isColumn = base.memory.kind === "record" && base.memory.section === "column";
         const memory = memoryOf(base.memory, row, column);
-        return { ...base, memory, place: shifted(base.place, isColumn ? column * columnSlots : 0) };
+        return { ...base, memory, place: shifted(base.place, column * slotsOf(memory)) };
       }
       case "operation":
         return { ...base, args: base.args.map((a) => at(a, row, column)) };
@@ -144,7 +155,7 @@ export function replicate(
       case "operation":
         return value.args.some((a) => differs.get(a));
       case "load":
-        return value.memory.kind === "array" ||
+        return value.memory.kind === "array" || value.memory.kind === "held" ||
           (value.memory.kind === "record" && value.memory.section === "column");
       case "index":
         return value.axis === "column";
@@ -164,6 +175,12 @@ export function replicate(
     if (!isState(value.memory.array)) return null;
     return element.get(copies.of(value.memory.array, row, column))?.value ?? null;
   };
+  /**
+   * The column that copies what columns share; where they follow one another, the first of all, but
+   * within a region of its own, which the others do not see.
+   */
+  const firstOf = (turn: readonly number[], to: Region): number =>
+    inOrder && to.kind === "root" ? 0 : turn[0];
   /** Copies a statement for some rows and some columns of a turn. */
   const copyStatement = (
     s: Statement,
@@ -182,7 +199,7 @@ export function replicate(
         differs.set(value, differsBetweenColumns(value));
         each((row, column) => {
           const isFirst = (value.perRow || row === rows[0]) &&
-            (differs.get(value) || column === turn[0]);
+            (differs.get(value) || column === firstOf(turn, to));
           if (!isFirst) return;
           const stored = storedIn(value, row, column);
           if (stored !== null) {
@@ -204,7 +221,8 @@ export function replicate(
       case "store":
         each((row, column) => {
           const memory = memoryOf(s.memory, row, column);
-          const copy = { ...s, memory, value: at(s.value, row, column), row };
+          const place = shifted(s.place, column * slotsOf(memory));
+          const copy = { ...s, memory, place, value: at(s.value, row, column), row };
           const keeps = s.memory.kind === "array" && isState(s.memory.array);
           if (keeps && memory.kind === "array" && element !== null) {
             const before = element.get(memory.array);
@@ -300,10 +318,6 @@ export function replicate(
       for (const s of statements) copyStatement(s, rows, turn, to);
       return;
     }
-    if (inOrder) {
-      for (const column of turn) copyAll(statements, rows, [column], to);
-      return;
-    }
     const { early, strands } = splitByState(statements, isState);
     for (const s of early) copyStatement(s, rows, turn, to);
     for (const strand of strands) {
@@ -367,7 +381,10 @@ export function replicate(
     const batch = rows.slice(start, start + interleave);
     const isNew = (s: Statement): boolean => s.kind !== "let" || s.value.perRow;
     const { statements } = root;
-    copyAll(start === 0 ? statements : statements.filter(isNew), batch, turn, to);
+    const fresh = start === 0 ? statements : statements.filter(isNew);
+    for (const columns of inOrder ? turn.map((column) => [column]) : [turn]) {
+      copyAll(fresh, batch, columns, to);
+    }
   }
   return to;
 }

@@ -2,7 +2,7 @@
 // a bit of the result.
 
 import { PairfoldError } from "../error.ts";
-import type { Kernel, Region, Statement } from "../loop/mod.ts";
+import { deferredOf, type Kernel, type Region, type Statement } from "../loop/mod.ts";
 
 /** Cuts of a WebAssembly kernel. */
 export interface WasmSchedule {
@@ -16,6 +16,11 @@ export interface WasmSchedule {
   readonly operands: "memory" | "locals";
   /** Whether a kernel that has a survey makes it; default no. */
   readonly surveys?: boolean;
+  /**
+   * Components of wide state that stay in registers while the columns of a block pass, after what
+   * every pair computes was done for the whole block; default none: pair by pair.
+   */
+  readonly components?: number;
 }
 
 /** One row vector, nothing interleaved: always legal, and the oracle for the others. */
@@ -27,12 +32,21 @@ export const UNTILED: WasmSchedule = {
 };
 
 const MAX_ROW_VECTORS = 8;
+/** Beyond, a tile's sums do not fit into registers. */
+const MAX_COMPONENTS = 8;
 /** Columns per turn: divisors of a block of 64. */
 const COLUMNS: readonly number[] = [1, 2, 4, 8];
 
 /** Refuses a schedule that no kernel can have, with the reason. */
 export function checkSchedule(schedule: WasmSchedule): void {
-  const { rowVectors, columns } = schedule;
+  const { rowVectors, columns, components = 0 } = schedule;
+  if (!Number.isInteger(components) || components < 0 || components > MAX_COMPONENTS) {
+    throw new PairfoldError(
+      "compile",
+      `schedule: got ${components} components of wide state; ` +
+        `expected an integer from 0 to ${MAX_COMPONENTS}`,
+    );
+  }
   if (!COLUMNS.includes(columns)) {
     throw new PairfoldError(
       "compile",
@@ -56,6 +70,8 @@ export interface Cost {
   readonly state: number;
   /** Whether long vectors of state are written by loops. */
   readonly isWide: boolean;
+  /** Components of state whose updates may wait for a block of columns; 0: none worth it. */
+  readonly deferred: number;
   /** Statements, those of loops counted once: what the code's size grows with. */
   readonly statements: number;
   /** What rarely changes the state: branches that compare with a bound, of short code; appends. */
@@ -96,7 +112,8 @@ function countCost(kernel: Kernel): Cost {
   };
   count(kernel.pair, 1);
   const rare = rareOf(kernel.pair);
-  return { operations, divisions, state: written.size, isWide, statements, rare };
+  const deferred = deferredOf(kernel)?.components ?? 0;
+  return { operations, divisions, state: written.size, isWide, deferred, statements, rare };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
@@ -117,6 +134,12 @@ const CUTS = {
    * factors stay in registers; twelve of them do not, and cost a fifth more.
    */
   wide: { rowVectors: 2, columns: 4, operands: "memory" },
+  /**
+   * 64 weights 0.275, 256 weights 0.072: nine sums stay in registers beside three factors, while
+   * 64 columns pass; two vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and
+   * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044.
+   */
+  deferred: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
   /** 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2): registers to spare for the rows. */
   light: { rowVectors: 2, columns: 2, operands: "locals" },
   /** min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. */
@@ -147,7 +170,8 @@ function rareOf({ statements }: Region): Cost["rare"] {
   return isContest ? "contest" : null;
 }
 
-function cutOf(kernel: Kernel, { operations, divisions, isWide, rare }: Cost): Cut {
+function cutOf(kernel: Kernel, { operations, divisions, isWide, deferred, rare }: Cost): Cut {
+  if (deferred > 0) return CUTS.deferred;
   if (isWide) return CUTS.wide;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
   if (divisions > 0) return CUTS.divisions;
@@ -166,7 +190,8 @@ export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
   const cost = costOf(kernel);
   const cut = cutOf(kernel, cost);
   const lanes = kernel.float === "f32" ? 4 : 2;
-  const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, cost.state)));
+  const state = cost.deferred > 0 ? 1 : cost.state; // a tile's sums are few
+  const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, state)));
   const there = Math.max(1, Math.ceil(rows / lanes));
   const copies = Math.max(1, Math.floor(CODE_BUDGET / cost.statements));
   const columns = copies < cut.columns ? 1 : cut.columns;

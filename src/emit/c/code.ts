@@ -100,6 +100,8 @@ export class CodeWriter extends StatementWriter {
   protected load(memory: Memory, place: Place, type: Type, row: number): string {
     const at = this.element(place);
     switch (memory.kind) {
+      case "held":
+        throw new PairfoldError("internal", "C code defers no updates");
       case "array":
         return `${this.place(memory.array)}[${at}]`;
       case "input": {

@@ -304,8 +304,8 @@ export class CodeWriter extends StatementWriter {
       case "output":
         throw new PairfoldError("internal", "a kernel may not load from its outputs");
     }
-    memory satisfies never;
-    throw new PairfoldError("internal", "memory of no kind");
+    memory.kind satisfies "held";
+    throw new PairfoldError("internal", "CUDA code defers no updates");
   }
 
   #recordElement(section: RecordSection, place: Place, at: string, row: number): string {

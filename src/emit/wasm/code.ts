@@ -69,6 +69,8 @@ export interface Frame {
   readonly scratch: number;
   /** The packed record at hand (pair), or where to pack to (column). */
   readonly record: number;
+  /** What the pairs of a block hold for deferred updates: the address of the pair at hand. */
+  readonly held?: number;
   /** Per input and output: address of the first row (or column) at hand. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
@@ -76,6 +78,15 @@ export interface Frame {
   readonly rowIndex: number;
   readonly columnIndex: number;
   readonly count: number;
+}
+
+/** A local with an address that a loop moves. */
+export interface Pointer {
+  readonly pointer: number;
+  /** Bytes from one turn to the next. */
+  readonly step: number;
+  /** The local with the address that it started from. */
+  readonly base: number;
 }
 
 /** Names a fixed place of a row's or the uniform record; null for other values. */
@@ -279,7 +290,7 @@ export class CodeWriter {
       columnIndex: this.#frame.columnIndex,
       push: (value) => this.#push(value),
       startOf: (array) => this.#arrayPlace(array, 0).start,
-      waiting: (vectors) => this.#scratch.waiting(vectors),
+      waiting: (vectors) => this.#scratch.room(vectors),
     };
     emitAppends(frame, appends);
   }
@@ -404,7 +415,7 @@ export class CodeWriter {
     const { counter, count } = s;
     const local = f.local("i32");
     const turns = Math.min(count, MAX_UNROLL, Math.max(1, Math.floor(UNROLLED / sizeOf(s.body))));
-    const steps = this.#point(s.body, counter);
+    const steps = this.point(s.body, counter);
     this.#counters.set(counter, local);
     const turn = (unrolled: number): void => {
       this.#unrolled.set(counter, unrolled);
@@ -427,13 +438,16 @@ export class CodeWriter {
     this.#turns = turnsAround;
     this.#counters.delete(counter);
     this.#unrolled.delete(counter);
-    for (const key of steps.keys()) this.#pointers.delete(key);
+    this.unpoint(steps);
   }
 
   /** Sets a pointer for every address that moves with a counter; returns them with their steps. */
-  #point(body: Region, counter: Counter): Map<string, { pointer: number; step: number }> {
+  point(
+    body: Region,
+    counter: Counter,
+    steps: Map<string, Pointer> = new Map(),
+  ): Map<string, Pointer> {
     const f = this.#f;
-    const steps = new Map<string, { pointer: number; step: number }>();
     visit(body, (s) => {
       const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
       if (access === null || !("memory" in access)) return;
@@ -450,9 +464,20 @@ export class CodeWriter {
       const pointer = f.local("i32");
       f.set(pointer);
       this.#pointers.set(key, pointer);
-      steps.set(key, { pointer, step: own.step * stride });
+      steps.set(key, { pointer, step: own.step * stride, base });
     });
     return steps;
+  }
+
+  /** Forgets pointers, which moved. */
+  unpoint(steps: ReadonlyMap<string, Pointer>): void {
+    for (const key of steps.keys()) this.#pointers.delete(key);
+  }
+
+  #held(): number {
+    const { held } = this.#frame;
+    if (held === undefined) throw new PairfoldError("internal", "nothing is held here");
+    return held;
   }
 
   /** Where memory of a kind starts, and the bytes between its elements. */
@@ -470,6 +495,8 @@ export class CodeWriter {
         const isIndex = this.#kernel.outputs[memory.slot].number === "index";
         return { base: outputs[memory.slot], stride: isIndex ? 4 : this.#size };
       }
+      case "held":
+        return { base: this.#held(), stride: this.#schedule.rowVectors * VECTOR_BYTES };
       case "record":
         switch (memory.section) {
           case "uniform":
@@ -524,6 +551,12 @@ export class CodeWriter {
       const { start, stride } = this.#arrayPlace(memory.array, half);
       const offset = this.#address(this.#frame.scratch, place, stride);
       f.op("v128.load", start + offset);
+      return;
+    }
+    if (memory.kind === "held") {
+      const stride = this.#schedule.rowVectors * VECTOR_BYTES;
+      const offset = this.#address(this.#held(), place, stride);
+      f.op("v128.load", offset + value.row * VECTOR_BYTES);
       return;
     }
     if (memory.kind !== "record") {
@@ -584,9 +617,10 @@ export class CodeWriter {
       }
       return;
     }
-    if (memory.kind === "record" && memory.section === "row") {
+    if (memory.kind === "held" || (memory.kind === "record" && memory.section === "row")) {
       const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-      const offset = this.#address(this.#frame.scratch, place, stride);
+      const base = memory.kind === "held" ? this.#held() : this.#frame.scratch;
+      const offset = this.#address(base, place, stride);
       this.#push(value);
       f.op("v128.store", offset + row * VECTOR_BYTES);
       return;

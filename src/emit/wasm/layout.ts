@@ -54,8 +54,8 @@ export class Scratch {
     }
     return offset;
   }
-  /** Where vectors wait to be taken apart: new room. */
-  waiting(vectors: number): number {
+  /** New room for some vectors. */
+  room(vectors: number): number {
     const start = this.#bytes;
     this.#bytes += vectors * VECTOR_BYTES;
     return start;

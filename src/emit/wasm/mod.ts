@@ -6,6 +6,8 @@
 
 import {
   type Cell,
+  type Deferred,
+  deferredOf,
   type Kernel,
   type LocalArray,
   pipeline,
@@ -14,7 +16,9 @@ import {
   type Replication,
   RowCopies,
   type StateItem,
+  tilesOf,
   type Type,
+  type UpdateTile,
   visit,
 } from "../../loop/mod.ts";
 import { checkSchedule, type WasmSchedule } from "../../tiling/mod.ts";
@@ -33,6 +37,7 @@ import {
 } from "./layout.ts";
 import type { WasmFeatures } from "./spelling.ts";
 import { emitSurvey, GROUP_COLUMNS, type SurveyFrame, type SurveyRegions } from "./survey.ts";
+import { emitUpdates } from "./updates.ts";
 
 export { vectorOf } from "./code.ts";
 export type { WasmFeatures } from "./spelling.ts";
@@ -73,9 +78,19 @@ class Rows {
   readonly copies: RowCopies;
   readonly #kernel: Kernel;
   readonly #interleave: number;
+  readonly #deferred: Deferred | null;
+  /** The pair section, less what is deferred. */
+  readonly #narrow: Region;
+  readonly columnSlots: number;
+  readonly heldSlots: number;
   readonly #made = new Map<Region, Region>();
 
-  constructor(kernel: Kernel, { rowVectors, interleave }: WasmSchedule) {
+  constructor(
+    kernel: Kernel,
+    { rowVectors, interleave }: WasmSchedule,
+    deferred: Deferred | null,
+    columnSlots: number,
+  ) {
     // the smallest value of a group is remembered between its columns
     const smallest: StateItem[] = kernel.survey === null
       ? []
@@ -83,6 +98,10 @@ class Rows {
     this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
     this.#kernel = kernel;
     this.#interleave = interleave;
+    this.#deferred = deferred;
+    this.#narrow = deferred?.narrow ?? kernel.pair;
+    this.columnSlots = columnSlots;
+    this.heldSlots = deferred?.held.length ?? 0;
   }
 
   #copy(region: Region, replication: Replication = {}): Region {
@@ -100,13 +119,22 @@ class Rows {
     return this.#copy(this.#kernel.init);
   }
   get pair(): Region {
-    return this.#copy(this.#kernel.pair, { interleave: this.#interleave });
+    return this.#copy(this.#narrow, { interleave: this.#interleave });
   }
   /** The inner loop's region for several columns at once. */
   turn(columns: number): Region {
-    const columnSlots = Math.max(1, this.#kernel.records.column.length);
     const interleave = this.#interleave;
-    return replicate(this.#kernel.pair, this.copies, { interleave, columns, columnSlots });
+    const { columnSlots, heldSlots } = this;
+    return replicate(this.#narrow, this.copies, { interleave, columns, columnSlots, heldSlots });
+  }
+  /** One column of a tile of deferred updates, several times. */
+  updates(tile: UpdateTile, columns: number): Region {
+    const { columnSlots, heldSlots } = this;
+    return replicate(tile.column, this.copies, { columns, columnSlots, heldSlots, inOrder: true });
+  }
+  /** A region of a tile for all rows. */
+  moves(region: Region): Region {
+    return replicate(region, this.copies);
   }
   get careful(): { readonly test: Region; readonly pair: Region } | null {
     const { careful } = this.#kernel;
@@ -138,12 +166,24 @@ class Rows {
     const { close } = this.#kernel;
     return close === null ? null : this.#copy(close);
   }
+  /** What deferred updates leave of it. */
+  get restOfClose(): Region | null {
+    const close = this.#deferred === null ? this.#kernel.close : this.#deferred.close;
+    return close === null ? null : this.#copy(close);
+  }
   get combine(): Region {
     return this.#copy(this.#kernel.combine);
   }
   get finish(): Region {
     return this.#copy(this.#kernel.finish);
   }
+}
+
+/** The locals that move with the column at hand. */
+interface Columns {
+  readonly record: number;
+  readonly index: number;
+  readonly held: number | undefined;
 }
 
 class ModuleEmitter {
@@ -156,6 +196,8 @@ class ModuleEmitter {
   /** Of the pack pass, whose lanes are columns. */
   readonly #packScratch: Scratch;
   readonly #rows: Rows;
+  /** What waits until a block of columns is done, if the schedule says so. */
+  readonly #deferred: Deferred | null;
   readonly #sizes: ReturnType<typeof sizesOf>;
 
   constructor(
@@ -170,8 +212,15 @@ class ModuleEmitter {
     this.#features = features;
     this.#scratch = new Scratch(kernel, schedule.rowVectors);
     this.#packScratch = new Scratch(kernel, 0);
-    this.#rows = new Rows(kernel, schedule);
     this.#sizes = sizesOf(kernel, schedule.rowVectors);
+    this.#deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
+    const columnSlots = this.#sizes.recordBytes * this.#sizes.lanes / VECTOR_BYTES;
+    this.#rows = new Rows(kernel, schedule, this.#deferred, columnSlots);
+  }
+
+  /** Bytes that one column's pairs hold for deferred updates. */
+  get #heldBytes(): number {
+    return this.#rows.heldSlots * this.#schedule.rowVectors * VECTOR_BYTES;
   }
 
   #function(name: string, parameters: readonly string[]): FunctionBody {
@@ -255,7 +304,10 @@ class ModuleEmitter {
     return f;
   }
 
-  #rowFrame(f: FunctionBody, columns: Pick<Frame, "record" | "columnIndex" | "scratch">): Frame {
+  #rowFrame(
+    f: FunctionBody,
+    columns: Pick<Frame, "record" | "columnIndex" | "scratch" | "held">,
+  ): Frame {
     const row = 1;
     const rowIndex = this.#field(f, JOB.rowIndex);
     f.get(rowIndex).get(row).op("i32.add").set(rowIndex);
@@ -274,9 +326,12 @@ class ModuleEmitter {
     const f = this.#function("tile", PARAMETERS.fold);
     const [record, count, index, state, flags, scratch] = [3, 4, 5, 6, 7, 8];
     const { recordBytes } = this.#sizes;
+    const deferred = this.#deferred;
+    const held = deferred === null ? undefined : f.local("i32");
+    const heldStart = this.#scratch.room(this.#kernel.block * this.#heldBytes / VECTOR_BYTES);
     const { state: items } = this.#kernel;
     const rows = this.#rows;
-    const w = this.#writer(f, this.#rowFrame(f, { record, columnIndex: index, scratch }));
+    const w = this.#writer(f, this.#rowFrame(f, { record, columnIndex: index, scratch, held }));
     w.region(rows.row);
     f.get(flags).i32(FLAGS.resume).op("i32.and").op("if");
     this.#moveState("load", f, w, items, state);
@@ -285,34 +340,66 @@ class ModuleEmitter {
     f.op("end");
 
     const last = f.local("i32");
+    const place = { record, index, held };
     f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
     w.hoist(rows.pair);
     if (rows.careful !== null) w.hoist(rows.careful.pair);
     f.op("block").get(count).op("i32.eqz").op("br_if", 0);
     const special = rows.careful === null ? null : this.#anySpecial(f, w, rows.careful.test);
+    const block = (end: number): void => {
+      if (deferred === null || held === undefined) {
+        this.#turns(f, w, place, end);
+        return;
+      }
+      const start = f.local("i32");
+      const rewind = (): unknown => f.get(scratch).i32(heldStart).op("i32.add").set(held);
+      f.get(record).set(start);
+      rewind();
+      this.#turns(f, w, place, end);
+      f.get(start).set(record);
+      emitUpdates({
+        f,
+        writer: w,
+        record,
+        held,
+        rewind,
+        end,
+        recordBytes,
+        heldBytes: this.#heldBytes,
+        tiles: tilesOf(deferred, this.#schedule.components ?? 1),
+        rows,
+      });
+      f.get(end).set(record);
+    };
+    const close = (region: Region | null): void => {
+      if (region !== null) w.region(region);
+    };
     const columnsUpTo = (end: number): void => {
       if (rows.careful === null || special === null) {
-        this.#turns(f, w, record, index, end);
+        block(end);
+        close(rows.restOfClose);
         return;
       }
       f.get(special).op("if");
-      this.#columns(f, w, rows.careful.pair, record, index, end, 1);
+      this.#columns(f, w, rows.careful.pair, { ...place, held: undefined }, end, 1);
+      if (deferred !== null) close(rows.close);
       f.op("else");
-      this.#turns(f, w, record, index, end);
+      block(end);
+      if (deferred !== null) close(rows.restOfClose);
       f.op("end");
+      if (deferred === null) close(rows.close);
     };
-    if (rows.close === null) {
+    if (rows.close === null && deferred === null) {
       columnsUpTo(last);
     } else {
       if (this.#schedule.surveys) this.#survey(f, w, { record, index, scratch }, last);
       f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0);
-      // whole blocks, each closed, the last one short
+      // whole blocks, each closed (or its updates done), the last one short
       const end = f.local("i32");
       f.op("loop");
       f.get(record).i32(this.#kernel.block * recordBytes).op("i32.add").op("local.tee", end);
       f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
       columnsUpTo(end);
-      w.region(rows.close);
       f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end").op("end");
     }
     f.op("end");
@@ -374,10 +461,11 @@ class ModuleEmitter {
   }
 
   /** The inner loop: turns of several columns while there are enough, single columns after. */
-  #turns(f: FunctionBody, w: CodeWriter, record: number, index: number, end: number): void {
+  #turns(f: FunctionBody, w: CodeWriter, place: Columns, end: number): void {
     const { columns } = this.#schedule;
+    const { record } = place;
     if (columns === 1) {
-      this.#columns(f, w, this.#rows.pair, record, index, end, 1);
+      this.#columns(f, w, this.#rows.pair, place, end, 1);
       return;
     }
     const turnsEnd = f.local("i32");
@@ -389,14 +477,14 @@ class ModuleEmitter {
     };
     unless(turnsEnd, () => {
       const turn = this.#rows.turn(columns);
-      const ahead = columns * Math.max(1, this.#kernel.records.column.length);
+      const ahead = columns * this.#rows.columnSlots;
       // packed columns are followed by room for one vector of them
       const fits = columns <= this.#sizes.lanes;
       const stages = fits ? pipeline(turn, this.#rows.copies, ahead) : null;
       if (stages !== null) w.region(stages.prologue);
-      this.#columns(f, w, stages?.turn ?? turn, record, index, turnsEnd, columns);
+      this.#columns(f, w, stages?.turn ?? turn, place, turnsEnd, columns);
     });
-    unless(end, () => this.#columns(f, w, this.#rows.pair, record, index, end, 1));
+    unless(end, () => this.#columns(f, w, this.#rows.pair, place, end, 1));
   }
 
   /** A loop over packed columns, some at a time, up to an address. */
@@ -404,14 +492,16 @@ class ModuleEmitter {
     f: FunctionBody,
     w: CodeWriter,
     pair: Region,
-    record: number,
-    index: number,
+    { record, index, held }: Columns,
     end: number,
     columns: number,
   ): void {
     f.op("loop");
     w.region(pair);
     if (readsColumnIndex(pair)) f.get(index).i32(columns).op("i32.add").set(index);
+    if (held !== undefined) {
+      f.get(held).i32(columns * this.#heldBytes).op("i32.add").set(held);
+    }
     f.get(record).i32(columns * this.#sizes.recordBytes).op("i32.add").op("local.tee", record);
     f.get(end).op("i32.lt_u").op("br_if", 0).op("end");
   }

@@ -109,7 +109,7 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands, surveys } = this.schedule;
+    const { rowVectors, columns, operands, surveys, components = 0 } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
@@ -117,6 +117,7 @@ export class WasmProgram implements Program {
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
         (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
+        (components > 0 ? `wide sums by tiles of ${components} components, ` : "") +
         `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.text(),
     };

@@ -1,0 +1,81 @@
+// Emits the deferred updates of a block of columns: tiles of a few components, whose state stays in
+// locals while all the columns of the block pass.
+
+import type { Region, UpdateTile } from "../../loop/mod.ts";
+import type { FunctionBody } from "./assembler.ts";
+import type { CodeWriter, Pointer } from "./code.ts";
+
+/** What the updates of a block work with. */
+export interface UpdatesFrame {
+  readonly f: FunctionBody;
+  readonly writer: CodeWriter;
+  /** Locals: the record of the block's first column, what its pairs hold, the block's end. */
+  readonly record: number;
+  readonly held: number;
+  readonly end: number;
+  /** Sets `held` to the block's first column. */
+  readonly rewind: () => void;
+  readonly recordBytes: number;
+  readonly heldBytes: number;
+  readonly tiles: readonly UpdateTile[];
+  /** Copies regions for the rows of the group. */
+  readonly rows: {
+    readonly copies: { remember(cell: UpdateTile["cells"][number]): void };
+    updates(tile: UpdateTile, columns: number): Region;
+    moves(region: Region): Region;
+  };
+}
+
+/** Columns that one turn takes: they share the loop's own work. */
+const COLUMNS = 4;
+
+/** Emits all tiles; `record` is back at the block's first column afterwards. */
+export function emitUpdates(frame: UpdatesFrame): void {
+  const { f, record, end } = frame;
+  const [span, turnsEnd] = [f.local("i32"), f.local("i32")];
+  f.get(end).get(record).op("i32.sub").set(span);
+  f.get(end).i32((COLUMNS - 1) * frame.recordBytes).op("i32.sub").set(turnsEnd);
+  for (const tile of frame.tiles) emitTiles(frame, tile, span, turnsEnd);
+}
+
+/** All tiles of one shape. */
+function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd: number): void {
+  const { f, writer, record, rows } = frame;
+  const { counter } = tile;
+  for (const cell of tile.cells) rows.copies.remember(cell);
+  const [load, store] = [rows.moves(tile.load), rows.moves(tile.store)];
+  // tiles of cells are written out one by one: less code for each
+  const together = counter === null ? 1 : COLUMNS;
+  const turn = rows.updates(tile, together);
+  const pointers = new Map<string, Pointer>();
+  if (counter !== null) {
+    for (const region of [load, turn, store]) writer.point(region, counter, pointers);
+  }
+  // those into column records move with the columns
+  const moving = [...pointers.values()].filter(({ base }) => base === record);
+  const left = f.local("i32");
+  f.i32(counter?.count ?? 1).set(left).op("loop");
+  frame.rewind();
+  writer.region(load);
+  const columns = (body: Region, count: number, limit: number): void => {
+    f.op("block").get(record).get(limit).op("i32.lt_u").op("i32.eqz").op("br_if", 0).op("loop");
+    writer.region(body);
+    const advance = (local: number, bytes: number): FunctionBody =>
+      f.get(local).i32(count * bytes).op("i32.add");
+    advance(frame.held, frame.heldBytes).set(frame.held);
+    for (const { pointer } of moving) advance(pointer, frame.recordBytes).set(pointer);
+    advance(record, frame.recordBytes).op("local.tee", record).get(limit);
+    f.op("i32.lt_u").op("br_if", 0).op("end").op("end");
+  };
+  if (together > 1) columns(turn, together, turnsEnd);
+  columns(rows.updates(tile, 1), 1, frame.end);
+  writer.region(store);
+  f.get(record).get(span).op("i32.sub").set(record);
+  for (const { pointer, step, base } of pointers.values()) {
+    f.get(pointer).i32(step).op("i32.add");
+    if (base === record) f.get(span).op("i32.sub");
+    f.set(pointer);
+  }
+  f.get(left).i32(1).op("i32.sub").op("local.tee", left).op("br_if", 0).op("end");
+  writer.unpoint(pointers);
+}

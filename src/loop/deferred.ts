@@ -1,0 +1,408 @@
+// Splits the inner loop of a wide fold in two: what every pair computes, and updates of the state's
+// many components, which wait until a block of columns is done and then run in register tiles, like
+// a matrix product. Each component meets the columns in the same order, so no bit changes.
+
+import {
+  type Cell,
+  type Counter,
+  type LocalArray,
+  type Memory,
+  type Place,
+  type Region,
+  region,
+  type Statement,
+  type Type,
+  type Value,
+} from "./ir.ts";
+import type { Kernel } from "./kernel.ts";
+import { operands, reads, removeDead } from "./passes.ts";
+import { isElementwise, type IsState, splitByState, touchesState } from "./state.ts";
+
+/** One component's update, or those of a loop over components. */
+interface Update {
+  readonly loop: { readonly counter: Counter; readonly count: number } | null;
+  readonly statements: readonly Statement[];
+  readonly close: Closing | null;
+}
+
+/** The loop that closes what an update has gathered, so that a tile can do both. */
+interface Closing {
+  readonly loop: Loop;
+  /** Constants that the loop's body takes from around it. */
+  readonly around: readonly Value[];
+  /** Arrays that hold one constant before and after a block: a tile leaves them as they are. */
+  readonly constants: ReadonlyMap<LocalArray, Value>;
+}
+
+/** A pair section in two parts. */
+export interface Deferred {
+  /** Runs first, once per pair; stores what the updates need to `held`. */
+  readonly narrow: Region;
+  /** Types of what one pair holds for its updates, by slot. */
+  readonly held: readonly Type[];
+  /** Reads `held`, or computes again what is cheap; for every pair, in every tile. */
+  readonly shared: readonly Statement[];
+  readonly updates: readonly Update[];
+  /** Components of state that are updated, all of them. */
+  readonly components: number;
+  /** What of the kernel's `close` the tiles leave to do; null: nothing. */
+  readonly close: Region | null;
+}
+
+/** Some components whose updates run together, for every column of a block. */
+export interface UpdateTile {
+  /** State into the cells that stand for it; nothing where it is kept in cells anyway. */
+  readonly load: Region;
+  /** One column. */
+  readonly column: Region;
+  /** Cells back into the state, or into what closes a block. */
+  readonly store: Region;
+  /** The cells that stand for elements of arrays. */
+  readonly cells: readonly Cell[];
+  /** Counts tiles of this shape: moves places on; null where there is one. */
+  readonly counter: Counter | null;
+}
+
+/** Values that a pair holds at most: in a tile each takes a register per vector of rows. */
+const MOST_HELD = 2;
+/** Operations that are rather done again than their result held. */
+const CHEAP_OPERATIONS = 2;
+/** Operations of one update: more of them leave no registers for the sums. */
+const MOST_OPERATIONS = 4;
+/** Components below which tiles gain little, and their code takes long to emit. */
+const FEWEST_COMPONENTS = 24;
+
+const known = new WeakMap<Kernel, Deferred | null>();
+
+/** The two parts of a kernel's pair section; null where no wide update may, or should, wait. */
+export function deferredOf(kernel: Kernel): Deferred | null {
+  let deferred = known.get(kernel);
+  if (deferred === undefined) known.set(kernel, deferred = split(kernel));
+  return deferred;
+}
+
+function split(kernel: Kernel): Deferred | null {
+  const state = new Set<Cell | LocalArray>(
+    kernel.state.map((item) => item.kind === "cell" ? item.cell : item.array),
+  );
+  const isState: IsState = (place) => state.has(place);
+  const { statements } = kernel.pair;
+  const { early, strands } = splitByState(statements, isState);
+  const waiting = strands.filter((strand) => mayWait(strand, isState));
+  const updates = waiting.map((strand) => updateOf(strand, kernel));
+  const components = updates.reduce((total, { loop }) => total + (loop?.count ?? 1), 0);
+  if (components < FEWEST_COMPONENTS) return null;
+
+  // what the updates read of the narrow part: held, or computed again
+  const computed = new Set<Value>(early.flatMap((s) => s.kind === "let" ? [s.value] : []));
+  const wanted = new Set<Value>();
+  for (const s of waiting.flat()) {
+    for (const value of reads(s)) if (computed.has(value)) wanted.add(value);
+  }
+  const held: Type[] = [];
+  const shared: Statement[] = [];
+  const stores: Statement[] = [];
+  const made = new Map<Value, Value>();
+  const add = (value: Value): Value => {
+    shared.push({ kind: "let", value });
+    return value;
+  };
+  const again = (value: Value): Value => {
+    const before = made.get(value);
+    if (before !== undefined) return before;
+    const copy = value.kind === "operation" ? { ...value, args: value.args.map(again) } : value;
+    made.set(value, add(copy));
+    return copy;
+  };
+  for (const value of wanted) {
+    if (costAgain(value) <= CHEAP_OPERATIONS) {
+      again(value);
+      continue;
+    }
+    const place: Place = { offset: held.length, terms: [] };
+    const memory: Memory = { kind: "held" };
+    stores.push({ kind: "store", memory, place, value, row: 0 });
+    const { id, type, region, row, column } = value;
+    made.set(
+      value,
+      add({ kind: "load", memory, place, id, type, region, perRow: true, row, column }),
+    );
+    held.push(value.type);
+  }
+  if (held.length > MOST_HELD) return null;
+
+  const narrow = region("root");
+  const gone = new Set(waiting.flat());
+  narrow.statements.push(...statements.filter((s) => !gone.has(s)), ...stores);
+  const closed = new Set<Statement>(updates.flatMap(({ close }) => close?.loop ?? []));
+  const open = kernel.close?.statements.filter((s) => !closed.has(s)) ?? [];
+  const close = region("root");
+  close.statements.push(...open);
+  const copied = updates.map(({ loop, statements, close }) => ({
+    loop,
+    close,
+    statements: copyOf(statements, made, (place) => place, () => null),
+  }));
+  return {
+    narrow: removeDead(narrow),
+    held,
+    shared,
+    updates: copied,
+    components,
+    close: open.length > 0 ? close : null,
+  };
+}
+
+/** Operations that computing a value again takes; infinite where it cannot be. */
+function costAgain(value: Value): number {
+  switch (value.kind) {
+    case "constant":
+    case "count":
+      return 0;
+    case "index":
+      return value.axis === "row" ? 0 : Infinity;
+    case "load":
+      return value.memory.kind === "record" && value.place.terms.length === 0 ? 0 : Infinity;
+    case "operation":
+      return operands(value).reduce((sum, a) => sum + costAgain(a), 1);
+    default:
+      return Infinity;
+  }
+}
+
+/** Whether what a strand does to the state may wait for the other columns' narrow parts. */
+function mayWait(strand: readonly Statement[], isState: IsState): boolean {
+  const loops = strand.filter((s) => s.kind === "for");
+  if (loops.length === 0) {
+    return strand.every((s) => s.kind === "set" || (s.kind === "let" && isFree(s.value, isState)));
+  }
+  // what is computed beside the loop must not need the state
+  const [loop] = loops;
+  if (loops.length > 1 || !isElementwise(loop, isState)) return false;
+  if (operationsOf(loop.body) > MOST_OPERATIONS) return false;
+  return strand.every((s) => s === loop || (s.kind === "let" && !touchesState(s, isState))) &&
+    loop.body.statements.every((s) =>
+      s.kind === "let"
+        ? isFree(s.value, isState)
+        : s.kind === "store" && s.memory.kind === "array" &&
+          isState(s.memory.array)
+    );
+}
+
+function operationsOf({ statements }: Region): number {
+  return statements.filter((s) => s.kind === "let" && s.value.kind === "operation").length;
+}
+
+/** Whether a value needs nothing of the narrow part's own memory. */
+function isFree(value: Value, isState: IsState): boolean {
+  if (value.kind === "counter") return false;
+  if (value.kind === "get") return isState(value.cell);
+  if (value.kind !== "load") return true;
+  if (value.place.terms.some(({ step }) => step <= 0)) return false;
+  return value.memory.kind !== "array" || isState(value.memory.array);
+}
+
+function updateOf(strand: readonly Statement[], kernel: Kernel): Update {
+  const loop = strand.find((s) => s.kind === "for");
+  if (loop?.kind !== "for") return { loop: null, statements: strand, close: null };
+  const { counter, count, body } = loop;
+  const before = strand.filter((s) => s !== loop);
+  const close = closingOf(loop, kernel);
+  return { loop: { counter, count }, statements: [...before, ...body.statements], close };
+}
+
+type Loop = Statement & { readonly kind: "for" };
+
+/** Arrays that a loop's body stores to, each with the last value stored. */
+function storedBy(body: Region): Map<LocalArray, Value> {
+  const stored = new Map<LocalArray, Value>();
+  for (const s of body.statements) {
+    if (s.kind === "store" && s.memory.kind === "array") stored.set(s.memory.array, s.value);
+  }
+  return stored;
+}
+
+/** The one loop of `close` over the components that a loop updates, and nothing besides. */
+function closingOf(loop: Loop, { close, init }: Kernel): Closing | null {
+  const updated = [...storedBy(loop.body).keys()];
+  const closing =
+    close?.statements.filter((s): s is Loop =>
+      s.kind === "for" && updated.some((array) => storedBy(s.body).has(array))
+    ) ?? [];
+  const [only, ...others] = closing;
+  if (only === undefined || others.length > 0 || only.count !== loop.count) return null;
+  const isPlain = only.body.statements.every((s) => s.kind === "let" || s.kind === "store");
+  if (!isPlain || !isElementwise(only, () => true) || !isSimple(only) || !isSimple(loop)) {
+    return null;
+  }
+  const constants = new Map<LocalArray, Value>();
+  for (const [array, value] of storedBy(only.body)) {
+    const before = init.statements.flatMap((s) =>
+      s.kind === "for" && s.count === loop.count ? storedBy(s.body).get(array) ?? [] : []
+    );
+    const isSame = value.kind === "constant" && before.length === 1 &&
+      before[0].kind === "constant" && Object.is(before[0].value, value.value);
+    if (isSame && updated.includes(array)) constants.set(array, value);
+  }
+  const inside = new Set(only.body.statements.flatMap((s) => s.kind === "let" ? [s.value] : []));
+  const around = [...reads(only)].filter((value) => !inside.has(value));
+  if (!around.every(({ kind }) => kind === "constant")) return null;
+  return updated.every((array) => constants.has(array)) ? { loop: only, around, constants } : null;
+}
+
+/** Whether a loop's counter is the place in the arrays of state. */
+function isSimple({ counter, body }: Loop): boolean {
+  return body.statements.every((s) => {
+    const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
+    if (access === null || !("memory" in access) || access.memory.kind !== "array") return true;
+    const { offset, terms: [term] } = access.place;
+    return offset === 0 && term?.counter === counter && term.step === 1;
+  });
+}
+
+/** Copies statements; elements of arrays that have a cell become gets and sets of it. */
+function copyOf(
+  statements: readonly Statement[],
+  made: ReadonlyMap<Value, Value>,
+  placeOf: (place: Place) => Place,
+  cellOf: (array: LocalArray) => Cell | null,
+): Statement[] {
+  const own = new Map<Value, Value>();
+  const use = (value: Value): Value => own.get(value) ?? made.get(value) ?? value;
+  const valueOf = (value: Value): Value => {
+    const { id, type, region, perRow, row, column } = value;
+    switch (value.kind) {
+      case "operation":
+        return { ...value, args: value.args.map(use) };
+      case "load": {
+        const cell = value.memory.kind === "array" ? cellOf(value.memory.array) : null;
+        if (cell !== null) return { kind: "get", cell, id, type, region, perRow, row, column };
+        return { ...value, place: placeOf(value.place) };
+      }
+      default:
+        return { ...value };
+    }
+  };
+  return statements.map((s): Statement => {
+    switch (s.kind) {
+      case "let": {
+        const value = valueOf(s.value);
+        own.set(s.value, value);
+        return { kind: "let", value };
+      }
+      case "store": {
+        const cell = s.memory.kind === "array" ? cellOf(s.memory.array) : null;
+        if (cell !== null) return { kind: "set", cell, value: use(s.value) };
+        return { ...s, place: placeOf(s.place), value: use(s.value) };
+      }
+      case "set":
+        return { ...s, value: use(s.value) };
+      default:
+        return s;
+    }
+  });
+}
+
+/** How many components the tiles of a loop take, as equal as can be: [first, width, tiles]. */
+export function cutsOf(count: number, width: number): [first: number, width: number, n: number][] {
+  const tiles = Math.ceil(count / width);
+  const wide = Math.ceil(count / tiles);
+  const narrow = wide * tiles - count; // tiles that are one component narrower
+  const cuts: [number, number, number][] = [];
+  if (tiles > narrow) cuts.push([0, wide, tiles - narrow]);
+  if (narrow > 0) cuts.push([wide * (tiles - narrow), wide - 1, narrow]);
+  return cuts;
+}
+
+/** The updates of a deferred part in tiles of so many components. */
+export function tilesOf(deferred: Deferred, width: number): UpdateTile[] {
+  const { shared, updates } = deferred;
+  const tiles: UpdateTile[] = [];
+  const tile = (statements: readonly Statement[], around: Partial<UpdateTile> = {}): void => {
+    const column = region("root");
+    column.statements.push(...shared, ...statements);
+    const none = { load: region("root"), store: region("root"), cells: [], counter: null };
+    tiles.push({ ...none, column: removeDead(column), ...around });
+  };
+  const singles = updates.filter(({ loop }) => loop === null);
+  for (const [first, wide, n] of singles.length === 0 ? [] : cutsOf(singles.length, width)) {
+    for (let k = 0; k < n; k++) {
+      const start = first + k * wide;
+      tile(singles.slice(start, start + wide).flatMap((u) => u.statements));
+    }
+  }
+  for (const { loop, statements, close } of updates) {
+    if (loop === null) continue;
+    for (const [first, wide, n] of cutsOf(loop.count, width)) {
+      const counter: Counter = { ...loop.counter, count: n };
+      const elements: Element[] = [];
+      const closing: Statement[] = [];
+      for (const value of close?.around ?? []) closing.push({ kind: "let", value });
+      const body = Array.from({ length: wide }, (_, t) => {
+        const placeOf = (of: Counter) => ({ offset, terms }: Place): Place => {
+          const step = terms.find((term) => term.counter === of)?.step ?? 0;
+          return {
+            offset: offset + step * (first + t),
+            terms: step === 0 ? [] : [{ counter, step: step * wide }],
+          };
+        };
+        const cells = new Map<LocalArray, Cell>();
+        for (const s of statements) {
+          const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
+          if (access === null || !("memory" in access) || access.memory.kind !== "array") continue;
+          const { array } = access.memory;
+          if (cells.has(array)) continue;
+          const cell: Cell = { id: array.id, name: `${array.name}_${t}`, type: array.type };
+          cells.set(array, cell);
+          const constant = close?.constants.get(array) ?? null;
+          elements.push({ cell, array, place: placeOf(loop.counter)(access.place), constant });
+        }
+        const cellOf = (array: LocalArray): Cell | null => cells.get(array) ?? null;
+        if (close !== null) {
+          const { counter, body } = close.loop;
+          closing.push(...copyOf(body.statements, new Map(), placeOf(counter), cellOf));
+        }
+        return copyOf(statements, new Map(), placeOf(loop.counter), cellOf);
+      });
+      const cells = elements.map(({ cell }) => cell);
+      const closed = region("root");
+      // what is constant again afterwards needs no cell
+      closed.statements.push(...closing.filter((s) => s.kind !== "set"));
+      const store = close === null ? moves(elements, "store") : removeDead(closed);
+      tile(body.flat(), { load: moves(elements, "load"), store, cells, counter });
+    }
+  }
+  return tiles;
+}
+
+/** An element of an array of state, and the cell that stands for it in a tile. */
+interface Element {
+  readonly cell: Cell;
+  readonly array: LocalArray;
+  readonly place: Place;
+  /** What it holds before every block, where that is known. */
+  readonly constant: Value | null;
+}
+
+/** Moves elements into their cells, or back. */
+function moves(elements: readonly Element[], direction: "load" | "store"): Region {
+  const to = region("root");
+  for (const { cell, array, place, constant } of elements) {
+    if (direction === "load" && constant !== null) {
+      to.statements.push({ kind: "let", value: constant }, { kind: "set", cell, value: constant });
+      continue;
+    }
+    const memory: Memory = { kind: "array", array };
+    const base = { id: -1, type: array.type, region: to, perRow: true, row: 0, column: 0 };
+    const value: Value = direction === "load"
+      ? { kind: "load", memory, place, ...base }
+      : { kind: "get", cell, ...base };
+    to.statements.push({ kind: "let", value });
+    to.statements.push(
+      direction === "load"
+        ? { kind: "set", cell, value }
+        : { kind: "store", memory, place, value, row: 0 },
+    );
+  }
+  return to;
+}

@@ -1,0 +1,193 @@
+// Folds with wide results, whose updates wait until a block of columns is done: the same bits as
+// pair by pair, on any number of threads, in chunks, and beside rows that are not finite.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { wasm, type WasmOptions } from "../../src/engine/mod.ts";
+import { PairfoldError } from "../../src/error.ts";
+import { build, type Node, variable } from "../../src/formula/mod.ts";
+import { deferredOf, tilesOf } from "../../src/loop/mod.ts";
+import { expandedMath, lower } from "../../src/lower/mod.ts";
+import type { ReductionName } from "../../src/reduction/mod.ts";
+import { checkFold, type FoldCase, inputsOf, runFold, variablesIn } from "../support/folds.ts";
+import { randomFor } from "../support/random.ts";
+
+const [x, y] = [variable(0, "i", 3), variable(1, "j", 3)];
+const gaussian = build.exp(build.neg(build.sqDist(x, y)));
+
+const always = (width: number): boolean => width >= 24;
+const never = (): boolean => false;
+
+/** Formulas with `width` components, and whether their updates wait for their block. */
+const FORMULAS: Readonly<
+  Record<string, { waits: (width: number) => boolean; of: (width: number) => Node }>
+> = {
+  "K b": { waits: always, of: (width) => build.mul(gaussian, variable(2, "j", width)) },
+  "b alone": { waits: always, of: (width) => variable(2, "j", width) },
+  "K (a - b)": {
+    waits: always,
+    of: (width) => build.mul(gaussian, build.sub(variable(3, "i", width), variable(2, "j", width))),
+  },
+  "two kernels": {
+    waits: (width) => width === 12, // longer ones are two loops over one array
+    of: (width) =>
+      build.concat(
+        build.mul(gaussian, variable(2, "j", width)),
+        build.mul(
+          build.div(variable(4, "i", 1), build.add(build.constant(1), gaussian)),
+          variable(5, "j", width),
+        ),
+      ),
+  },
+  "i-dependent factor": {
+    waits: always,
+    of: (width) => build.mul(variable(4, "i", 1), build.mul(gaussian, variable(2, "j", width))),
+  },
+  "long distance": {
+    waits: always,
+    of: (width) => {
+      const q = build.sqDist(variable(6, "i", 40), variable(7, "j", 40));
+      return build.mul(build.exp(build.neg(q)), variable(2, "j", width));
+    },
+  },
+  "exp of every component": {
+    waits: never,
+    of: (width) => build.exp(build.sub(variable(3, "i", width), variable(2, "j", width))),
+  },
+};
+
+const WIDTHS = [12, 27, 33, 65];
+
+const SCHEDULES = [
+  { rowVectors: 3, interleave: 3, columns: 2, operands: "memory", components: 3 },
+  { rowVectors: 2, interleave: 2, columns: 4, operands: "locals", components: 6 },
+  { rowVectors: 4, interleave: 2, columns: 1, operands: "memory", components: 2 },
+  { rowVectors: 1, interleave: 1, columns: 8, operands: "memory", components: 8 },
+] as const;
+
+const kernelOf = (formula: Node, reduction: ReductionName = "sum") => {
+  const inputs: ReturnType<typeof variablesIn> = [];
+  for (const v of variablesIn(formula)) inputs[v.slot] = v;
+  for (let slot = 0; slot < inputs.length; slot++) inputs[slot] ??= variable(slot, "p", 1);
+  const options = { sumScheme: "compensated", accumulator: "f32", k: 1 } as const;
+  const weight = null;
+  return lower(
+    { formula, weight, reduction, float: "f32", inputs, options, fastMath: false },
+    expandedMath,
+  );
+};
+
+async function bitsOn(options: WasmOptions, c: FoldCase, name: string): Promise<unknown> {
+  using device = wasm(options);
+  return await runFold({ ...c, device }, inputsOf(c, randomFor(name)));
+}
+
+const caseOf = (formula: Node, dtype: "float32" | "float64", M = 53, N = 201): FoldCase => ({
+  formula,
+  reduction: "sum",
+  axis: "j",
+  M,
+  N,
+  dtype,
+});
+
+for (const [name, { waits, of }] of Object.entries(FORMULAS)) {
+  Deno.test(`${name}: the same bits in every tile`, async () => {
+    for (const width of WIDTHS) {
+      const formula = of(width);
+      assertEquals(deferredOf(kernelOf(formula)) !== null, waits(width), `${name} ${width}`);
+      for (const dtype of ["float32", "float64"] as const) {
+        const c = caseOf(formula, dtype);
+        const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, name);
+        for (const schedule of [...SCHEDULES, "auto"] as const) {
+          const got = await bitsOn({ schedule, threads: 1 }, c, name);
+          assertEquals(got, want, `${name} ${width} ${dtype} ${JSON.stringify(schedule)}`);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("wide sums agree with the reference, at sizes that no tile divides", async () => {
+  using device = wasm({ threads: 2, threadedPairs: 1 });
+  const random = randomFor("wide reference");
+  for (const reduction of ["sum", "mean"] as const) {
+    for (const [M, N] of [[1, 1], [3, 64], [37, 517], [517, 63]]) {
+      for (const dtype of ["float32", "float64"] as const) {
+        for (const formula of [FORMULAS["K (a - b)"].of(35), FORMULAS["two kernels"].of(17)]) {
+          await checkFold({ ...caseOf(formula, dtype, M, N), reduction, device }, random);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("wide sums have the same bits with every way to add up", async () => {
+  for (const sumScheme of ["compensated", "block", "direct"] as const) {
+    for (const accumulator of ["float32", "float64"] as const) {
+      for (const width of [27, 65]) {
+        const formula = FORMULAS["K b"].of(width);
+        const c = { ...caseOf(formula, "float32"), choices: { sumScheme, accumulator } };
+        const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "schemes");
+        const got = await bitsOn({ threads: 1 }, c, "schemes");
+        assertEquals(got, want, `${sumScheme} ${accumulator} ${width}`);
+      }
+    }
+  }
+});
+
+Deno.test("wide sums have the same bits on 1, 2 and 4 threads and in chunks", async () => {
+  const formula = FORMULAS["K b"].of(35);
+  for (const [M, N] of [[1031, 517], [40, 9001]]) {
+    const c = caseOf(formula, "float32", M, N);
+    const want = await bitsOn({ threads: 1 }, c, "wide threads");
+    for (
+      const options of [
+        { threads: 2, threadedPairs: 1 },
+        { threads: 4, threadedPairs: 1 },
+        { threads: 2, memoryLimit: 200_000 },
+      ]
+    ) {
+      const got = await bitsOn(options, c, "wide threads");
+      assertEquals(got, want, `${M}×${N} ${JSON.stringify(options)}`);
+    }
+  }
+});
+
+Deno.test("rows whose factor is not finite take the careful loop, wide ones too", async () => {
+  for (const width of [27, 65]) {
+    const formula = FORMULAS["i-dependent factor"].of(width);
+    const a = Float32Array.from({ length: 53 }, (_, i) => i % 11 === 3 ? Infinity : i);
+    const c = { ...caseOf(formula, "float32"), data: new Map([[4, a]]) };
+    // which rows share a group with one that is not finite is the schedule's
+    const pairByPair = { rowVectors: 3, interleave: 3, columns: 2, operands: "memory" } as const;
+    const want = await bitsOn({ schedule: pairByPair, threads: 1 }, c, "careful");
+    const schedule = { ...pairByPair, components: 3 };
+    assertEquals(await bitsOn({ schedule, threads: 1 }, c, "careful"), want);
+  }
+});
+
+Deno.test("tiles take every component once, in parts as equal as can be", () => {
+  for (const width of [33, 64, 65]) {
+    const deferred = deferredOf(kernelOf(FORMULAS["K b"].of(width)));
+    assert(deferred !== null);
+    assertEquals(deferred.components, width);
+    const tiles = tilesOf(deferred, 3);
+    const taken = tiles.map(({ cells, counter }) => cells.length * (counter?.count ?? 1));
+    assertEquals(taken.reduce((sum, n) => sum + n, 0), width);
+    assert(tiles.every(({ cells }) => cells.length >= 2 && cells.length <= 3));
+  }
+});
+
+Deno.test("few components, extrema and folds behind a branch do not wait", () => {
+  const b = (width: number): Node => variable(2, "j", width);
+  assertEquals(deferredOf(kernelOf(build.mul(gaussian, b(4)))), null);
+  assertEquals(deferredOf(kernelOf(build.mul(gaussian, b(40)), "argMin")), null);
+  assertEquals(deferredOf(kernelOf(build.mul(gaussian, b(40)), "logSumExp")), null);
+});
+
+Deno.test("a schedule with more components than registers is refused", async () => {
+  const c = caseOf(FORMULAS["K b"].of(33), "float32", 3, 3);
+  const schedule = { ...SCHEDULES[0], components: 9 };
+  const error = await assertRejects(() => bitsOn({ schedule }, c, "refused"), PairfoldError);
+  assertEquals(error.code, "compile");
+});
