@@ -47,6 +47,7 @@ import {
   type Rectangle,
   segmentsOf,
 } from "./batch.ts";
+import { centred } from "./centre.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
@@ -60,6 +61,15 @@ export interface FoldChoices {
   readonly accumulator?: "float32" | "float64";
   /** Allow rewrites that may overflow or lose accuracy; default false. */
   readonly fastMath?: boolean;
+  /**
+   * How squared distances of 8 and more components between a row's point and a column's are
+   * computed, where the formula has `sqDist` (or `sqNorm2` of a difference; KeOps' `SqDist`):
+   * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points c,
+   * at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
+   * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near points
+   * lose digits, nearest neighbours may change places. They want finite points. Default "direct".
+   */
+  readonly distances?: "direct" | "centred";
 }
 
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
@@ -367,9 +377,22 @@ export function provideFoldRule(rule: FoldRule): void {
   ruleOfFolds = rule;
 }
 
+/** The fold with its distances computed as its choices say. */
+function withDistances(request: FoldRequest): FoldRequest {
+  const { distances = "direct" } = request.choices;
+  if (distances === "direct") return request;
+  if (distances === "centred") return centred(request, fold);
+  throw new PairfoldError(
+    "syntax",
+    `${request.reduction}: got distances ${
+      JSON.stringify(distances)
+    }; expected "direct" or "centred"`,
+  );
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
-  const run = new FoldRun(request);
+  const run = new FoldRun(withDistances(request));
   const { reduction, dtype } = request;
   const shape = shapeOf(request);
   const { outputs } = run;
