@@ -111,6 +111,7 @@ const OPTIONS: readonly string[] = [
   "sumScheme",
   "accumulator",
   "fastMath",
+  "distances",
 ];
 
 /** What a call needs of what was read. */

@@ -18,7 +18,7 @@ import type { FoldAxis } from "./symbolic.ts";
 
 /** Options of {@linkcode Solvable.solve}. */
 export interface LazySolveOptions
-  extends SolveOptions, Pick<FoldChoices, "device" | "sumScheme" | "fastMath"> {
+  extends SolveOptions, Pick<FoldChoices, "device" | "sumScheme" | "fastMath" | "distances"> {
   /** "j" (default) for K x = b, "i" for Kᵀ x = b: the same, K being symmetric. */
   readonly axis?: FoldAxis;
 }
@@ -104,8 +104,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * ```
    */
   solve(b: TensorLike, options: LazySolveOptions = {}): Solution {
-    const { axis = "j", device, sumScheme, fastMath, ...rest } = options;
-    const choices = { device, sumScheme, fastMath };
+    const { axis = "j", device, sumScheme, fastMath, distances, ...rest } = options;
+    const choices = { device, sumScheme, fastMath, distances };
     const operator = this.#operator(choices);
     const own = this.foldAxis("solve", axis) === "j" ? operator : operator.T;
     const isNested = Array.isArray(b) && !(b instanceof Tensor);

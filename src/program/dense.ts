@@ -6,9 +6,10 @@ import { PairfoldError } from "../error.ts";
 import { type Axis, type Node, transform, variable, type VariableNode } from "../formula/mod.ts";
 import { allocate, type DType, reshaped, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { NO_BATCH, type Rectangle } from "./batch.ts";
-import { fold, type FoldRequest } from "./fold.ts";
+import { fold } from "./fold.ts";
 import { take } from "./gather.ts";
 import { reshape } from "./linear.ts";
+import type { FoldRequest } from "./request.ts";
 import { isTraced } from "./trace.ts";
 
 /** A formula over tensors, and its size. */

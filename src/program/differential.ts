@@ -5,9 +5,10 @@ import { build, type Node, type VariableNode, zero } from "../formula/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
-import { fold, type FoldRequest, runOf, shapeOf } from "./fold.ts";
+import { fold, runOf, shapeOf } from "./fold.ts";
 import { shareOnePass } from "./joint.ts";
 import { reshape } from "./linear.ts";
+import type { FoldRequest } from "./request.ts";
 import { valuesAreWanted } from "./trace.ts";
 
 /** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */

@@ -1,24 +1,11 @@
 // Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
-import {
-  type Device,
-  type Engine,
-  engineOf,
-  type Held,
-  isDeviceArray,
-  type RunControl,
-} from "../engine/mod.ts";
+import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { type Axis, type Node, print, topological, type VariableNode } from "../formula/mod.ts";
+import { type Node, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
-import {
-  type FoldOptions,
-  type ReductionName,
-  reductions,
-  resultShape,
-  type SumScheme,
-} from "../reduction/mod.ts";
+import { type FoldOptions, reductions, resultShape } from "../reduction/mod.ts";
 import {
   type DType,
   freeLostCopies,
@@ -30,51 +17,12 @@ import {
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
-import {
-  type Batch,
-  type BatchedFold,
-  type BatchedInput,
-  NO_BATCH,
-  type Rectangle,
-  segmentsOf,
-} from "./batch.ts";
+import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, transpose } from "./canonical.ts";
+import { centred } from "./centre.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
+import type { FoldRequest } from "./request.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
-
-/** What a user may choose about one fold. */
-export interface FoldChoices {
-  /** Where it runs; default "auto". A list divides the rows between several of one kind. */
-  readonly device?: Device;
-  /** How floats are added up; default "compensated" (blocks of 64, compensated block totals). */
-  readonly sumScheme?: SumScheme;
-  /** Type of the totals; default the tensors' own. */
-  readonly accumulator?: "float32" | "float64";
-  /** Allow rewrites that may overflow or lose accuracy; default false. */
-  readonly fastMath?: boolean;
-}
-
-/** A fold over tensors: variables of the formula are slots that name tensors by id. */
-export interface FoldRequest {
-  readonly formula: Node;
-  /** The second formula, for reductions that take one. */
-  readonly weight?: Node | null;
-  readonly inputs: ReadonlyMap<number, Tensor>;
-  readonly reduction: ReductionName;
-  /** The axis that is folded away. */
-  readonly axis: Axis;
-  readonly M: number;
-  readonly N: number;
-  readonly dtype: "float32" | "float64";
-  readonly k: number;
-  readonly choices: FoldChoices;
-  /** Leading dims; default none. M and N are those of one batch. */
-  readonly batch?: Batch;
-  /** Rectangles of pairs to fold in each batch, not all, rows being those of the kept axis. */
-  readonly segments?: readonly Rectangle[];
-  /** Rows of the outputs of each batch; default those of the kept axis. */
-  readonly outputRows?: number;
-}
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
 
@@ -342,9 +290,22 @@ export function provideFoldRule(rule: FoldRule): void {
   ruleOfFolds = rule;
 }
 
+/** The fold with its distances computed as its choices say. */
+function withDistances(request: FoldRequest): FoldRequest {
+  const { distances = "direct" } = request.choices;
+  if (distances === "direct") return request;
+  if (distances === "centred") return centred(request, fold);
+  throw new PairfoldError(
+    "syntax",
+    `${request.reduction}: got distances ${
+      JSON.stringify(distances)
+    }; expected "direct" or "centred"`,
+  );
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
-  const run = new FoldRun(request);
+  const run = new FoldRun(withDistances(request));
   const { reduction, dtype } = request;
   const shape = shapeOf(request);
   const { outputs } = run;

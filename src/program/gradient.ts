@@ -6,9 +6,10 @@ import { type Axis, build, type Node, type VariableNode } from "../formula/mod.t
 import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { transpose } from "./canonical.ts";
-import { fold, type FoldRequest, type FoldRun, runOf, shapeOf } from "./fold.ts";
+import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
 import { shareOnePass } from "./joint.ts";
 import { reshape } from "./linear.ts";
+import type { FoldRequest } from "./request.ts";
 import { sharingSum } from "./sharing.ts";
 import { sumToSize } from "./sum_to_size.ts";
 import { valuesAreWanted } from "./trace.ts";

@@ -6,8 +6,9 @@ import { PairfoldError } from "../error.ts";
 import { type Axis, build, type Node, topological, transform, variable } from "../formula/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
 import { sameShape, sizeOf, Tensor, TensorStorage } from "../tensor/mod.ts";
-import { explainFold, foldInto, type FoldRequest } from "./fold.ts";
+import { explainFold, foldInto } from "./fold.ts";
 import { isScalar, type Layout, layoutOf, spread } from "./layout.ts";
+import type { FoldRequest } from "./request.ts";
 
 /** Ops that one kernel computes at most, so that it neither compiles for long nor spills. */
 const MAX_OPS = 64;

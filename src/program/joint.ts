@@ -16,7 +16,8 @@ import {
   TensorStorage,
 } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
-import { foldInto, type FoldRequest, FoldRun, shapeOf, type SharedPass } from "./fold.ts";
+import { foldInto, FoldRun, shapeOf, type SharedPass } from "./fold.ts";
+import type { FoldRequest } from "./request.ts";
 
 /**
  * The joint kernel's operations, of those of the kernels alone, up to which one pass is taken: a

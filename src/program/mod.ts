@@ -7,12 +7,13 @@ export { dense, type DenseRequest } from "./dense.ts";
 export { type DifferentialRequest, foldDifferential, type Tangent } from "./differential.ts";
 export { elementwise, type TensorOperand } from "./elementwise.ts";
 export { transpose } from "./canonical.ts";
-export { fold, type FoldChoices, type FoldRequest, shapeOf } from "./fold.ts";
+export { fold, shapeOf } from "./fold.ts";
 export { foldGradient, foldGradients, type GradientRequest } from "./gradient.ts";
 export { take, type TensorIndices } from "./gather.ts";
 export { alias, broadcastTo, reshape } from "./linear.ts";
 export { concatenate, stack } from "./movement.ts";
 export { matmul, where } from "./operations.ts";
+export type { FoldChoices, FoldRequest } from "./request.ts";
 export { isTraced, record, type Rule, withValues } from "./trace.ts";
 export {
   grad,

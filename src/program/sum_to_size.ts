@@ -4,8 +4,9 @@ import { build, type Node, variable, zero } from "../formula/mod.ts";
 import { UNROLL_LIMIT } from "../reduction/mod.ts";
 import { allocate, reshaped, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import type { Rectangle } from "./batch.ts";
-import { fold, type FoldRequest } from "./fold.ts";
+import { fold } from "./fold.ts";
 import { sumTo } from "./linear.ts";
+import type { FoldRequest } from "./request.ts";
 import { isTraced } from "./trace.ts";
 
 /** What a sum takes over from the fold whose results it adds up. */

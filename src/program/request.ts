@@ -1,0 +1,50 @@
+// What a fold over tensors is asked for, and what its user may choose.
+
+import type { Device } from "../engine/mod.ts";
+import type { Axis, Node } from "../formula/mod.ts";
+import type { ReductionName, SumScheme } from "../reduction/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { Batch, Rectangle } from "./batch.ts";
+
+/** What a user may choose about one fold. */
+export interface FoldChoices {
+  /** Where it runs; default "auto". A list divides the rows between several of one kind. */
+  readonly device?: Device;
+  /** How floats are added up; default "compensated" (blocks of 64, compensated block totals). */
+  readonly sumScheme?: SumScheme;
+  /** Type of the totals; default the tensors' own. */
+  readonly accumulator?: "float32" | "float64";
+  /** Allow rewrites that may overflow or lose accuracy; default false. */
+  readonly fastMath?: boolean;
+  /**
+   * How squared distances of 8 and more components between a row's point and a column's are
+   * computed, where the formula has `sqDist` (or `sqNorm2` of a difference; KeOps' `SqDist`):
+   * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points c,
+   * at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
+   * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near points
+   * lose digits, nearest neighbours may change places. They want finite points. Default "direct".
+   */
+  readonly distances?: "direct" | "centred";
+}
+
+/** A fold over tensors: variables of the formula are slots that name tensors by id. */
+export interface FoldRequest {
+  readonly formula: Node;
+  /** The second formula, for reductions that take one. */
+  readonly weight?: Node | null;
+  readonly inputs: ReadonlyMap<number, Tensor>;
+  readonly reduction: ReductionName;
+  /** The axis that is folded away. */
+  readonly axis: Axis;
+  readonly M: number;
+  readonly N: number;
+  readonly dtype: "float32" | "float64";
+  readonly k: number;
+  readonly choices: FoldChoices;
+  /** Leading dims; default none. M and N are those of one batch. */
+  readonly batch?: Batch;
+  /** Rectangles of pairs to fold in each batch, not all, rows being those of the kept axis. */
+  readonly segments?: readonly Rectangle[];
+  /** Rows of the outputs of each batch; default those of the kept axis. */
+  readonly outputRows?: number;
+}
