@@ -84,7 +84,11 @@ export const RULES: readonly Rule[] = [
   }),
   ...scales(),
 
-  rule("exp-product", p.mul(p.exp(x), p.exp(y)), p.exp(p.add(x, y)), { class: "fast" }),
+  // one exponential of pairs for two; of points there are few
+  rule("exp-product", p.mul(p.exp(x), p.exp(y)), p.exp(p.add(x, y)), {
+    class: "fast",
+    when: (bound) => bound.get("x")?.domain === "ij" && bound.get("y")?.domain === "ij",
+  }),
   rule("sqrt-square", p.sqrt(p.square(x)), p.abs(x), { class: "fast" }),
   rule("log-exp", p.log(p.exp(x)), x, { class: "fast" }),
   rule("exp-log", p.exp(p.log(x)), x, { class: "fast" }),

@@ -27,9 +27,11 @@ import {
   reductions,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
+import { splitExponentials } from "./exponents.ts";
 import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 
 export { cudaMath, expandedMath } from "./math/mod.ts";
+export { splitExponentials } from "./exponents.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
 /** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */
@@ -128,7 +130,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const scaled = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
   const normal = normalise(scaled, fold.fastMath);
   const { factor: outside, core } = reduction.linear
-    ? factor(normal)
+    ? factor(splitExponentials(normal, fold.fastMath))
     : { factor: null, core: normal };
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;
