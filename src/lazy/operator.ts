@@ -22,7 +22,7 @@ import type {
   Points,
   Precision,
 } from "../solve/mod.ts";
-import { allocate, broadcastStrides, sizeOf, Tensor } from "../tensor/mod.ts";
+import { allocate, broadcastStrides, Tensor } from "../tensor/mod.ts";
 import type { Input, Term } from "./inputs.ts";
 
 /** Tensors by slot. */
