@@ -121,7 +121,7 @@ class JointPass implements SharedPass {
     const { host } = all;
     for (const part of this.#parts) {
       if (host !== null) part.run.receive([componentsOf(host, this.#dim, part)]);
-      else await this.#extract(part, all, control);
+      else await this.#extract(part, all, { signal: control.signal });
     }
     all.dispose();
     // history goes once the results are there
@@ -149,6 +149,7 @@ class JointPass implements SharedPass {
         dtype,
         k: 1,
         choices: { device: choices.device },
+        pairs: sizeOf((request.batch ?? NO_BATCH).shape) * request.M * request.N,
       },
       run.outputs,
       control,
