@@ -18,7 +18,7 @@ import {
 import { build, type Node, variable } from "../../src/formula/mod.ts";
 import { sharingSum } from "../../src/program/sharing.ts";
 import { distance, valueOf } from "../support/derivatives.ts";
-import { worstError } from "../support/differences.ts";
+import { checkDerivatives, worstError } from "../support/differences.ts";
 import { randomFor } from "../support/random.ts";
 import { testDevice } from "../support/device.ts";
 
@@ -111,6 +111,29 @@ Deno.test("one launch computes a value and its gradients; explain() tells of it"
 Deno.test("a gradient alone, and a function alone, compute nothing else", () => {
   assert(!isShared(grad((a: Tensor) => kernel(a).sum())(x)));
   assert(!isShared(kernel(x)));
+});
+
+Deno.test("gradients by points of both and by weights share a pass over the transposed pairs", async () => {
+  for (const dtype of ["float32", "float64"] as const) {
+    const [points50, weights] = [points(dtype, 2, 50, 3), points(dtype, 2, 50, 2)];
+    const product = (a: Tensor, b: Tensor): Tensor =>
+      Vi(a).sqDist(Vj(a)).mul(0.7).neg().exp().mul(Vi(a).sum("d").square()).matmul(b, { device });
+    const energy = (a: Tensor, b: Tensor): Tensor => product(a, b).mul(b).sum();
+    const [byPoints, byWeights] = grad(energy, { argnums: [0, 1] })(points50, weights);
+    assert(isShared(byPoints), byPoints.explain().slice(0, 200));
+    const got = [await byPoints.data(), await byWeights.data()];
+    for (const argnum of [0, 1]) {
+      const alone = grad(energy, { argnums: argnum })(points50, weights) as Tensor;
+      const error = worstError(got[argnum], await alone.data());
+      assert(error < (dtype === "float32" ? 3e-6 : 1e-13), `${dtype} ${argnum}: off by ${error}`);
+    }
+  }
+  const [a, b] = [points("float64", 5, 2), points("float64", 5, 1)];
+  await checkDerivatives(
+    "points of both and weights",
+    (p, w) => Vi(p).sqDist(Vj(p)).neg().exp().mul(Vi(p).sum("d")).matmul(w).mul(w),
+    [a, b],
+  );
 });
 
 Deno.test("a tangent and its value share a pass", async () => {
