@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { transpose } from "./canonical.ts";
 import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
-import { shareOnePass } from "./joint.ts";
+import { shareWithValue } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";
 import { sharingSum, spelledAs } from "./sharing.ts";
@@ -64,8 +64,7 @@ export function foldGradients(
   const sumsOf = { ...request, weight: null, reduction: "sum", k: 1, inputs, batch } as const;
   /** Points of i and of j at once: those whose sum is for both, and those that it joins. */
   const twinned = new Set<VariableNode>(), joined = new Set<VariableNode>();
-  const value = valuesAreWanted() && outputs !== undefined ? runOf(outputs[0]) : null;
-  const passes = new Map<Axis, FoldRun[]>([[axis, value === null ? [] : [value]]]);
+  const passes = new Map<Axis, FoldRun[]>();
   const parted = variables.flatMap((v) => {
     if (joined.has(v)) return [];
     const g = gradientBy(v);
@@ -93,7 +92,10 @@ export function foldGradients(
     const total = sumToSize(sums, [...missing, ...ownBatch, rows, v.dim], { dtype, choices });
     return [v, reshape(total, [...ownBatch, rows, v.dim])] as const;
   });
-  for (const runs of passes.values()) shareOnePass(runs);
+  const value = outputs === undefined ? null : runOf(outputs[0]);
+  for (const [over, runs] of passes) {
+    shareWithValue(over === axis ? value : null, runs, valuesAreWanted());
+  }
   const found = new Map(gradients);
   return variables.map((v) => found.get(v) ?? null);
 }
