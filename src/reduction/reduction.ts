@@ -5,7 +5,6 @@ import { PairfoldError } from "../error.ts";
 import type { Node } from "../formula/mod.ts";
 import {
   type Builder,
-  type Cell,
   type FloatType,
   type LocalArray,
   type MathFunctions,
