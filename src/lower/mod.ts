@@ -97,19 +97,24 @@ function carefulLoop(
 function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Survey | null {
   const { survey } = folding;
   if (!survey) return null;
-  const { groups, least, minima, smallest } = survey;
+  const { span, spans, least, ofGroups, ofSpans, smallest, smallestOfSpan } = survey;
   const pair = lowering.anotherPair();
   survey.meet(pair, componentsOf(lowering, core));
   const skips = pair.cell("skips", "mask");
   const { float } = lowering;
   return {
-    groups,
+    span,
+    spans,
     least,
-    minima,
+    ofGroups,
+    ofSpans,
     smallest,
+    smallestOfSpan,
     skips,
+    beginSpan: step(lowering, float, (b) => survey.beginSpan(b)),
     begin: step(lowering, float, (b) => survey.begin(b)),
     pair: pair.root,
+    end: step(lowering, float, (b) => survey.end(b)),
     bound: step(lowering, float, (b) => survey.bound(b)),
     test: step(lowering, float, (b) => b.set(skips, survey.skips(b))),
   };

@@ -268,6 +268,7 @@ const RESERVED: ReadonlySet<string> = new Set([
     "n",
     "bits",
     "saved",
+    ...["looked", "begun", "j0", "s", "g"],
     "item",
     "items",
   ],
