@@ -193,6 +193,18 @@ function needEachOther(runs: readonly FoldRun[]): boolean {
   return false;
 }
 
+/** Whether every slot is one tensor in all requests. */
+function haveOneMeaning(requests: readonly FoldRequest[]): boolean {
+  const all = new Map<number, Tensor>();
+  return requests.every(({ inputs }) =>
+    [...inputs].every(([slot, t]) => {
+      const before = all.get(slot);
+      all.set(slot, t);
+      return before === undefined || before === t;
+    })
+  );
+}
+
 /**
  * Has sums over one axis computed by one pass, if none of them needs another's result; what this
  * is worth is asked when one of them is read. Runs that have begun go on alone.
@@ -207,6 +219,7 @@ export function shareOnePass(runs: readonly FoldRun[]): void {
     requests.push(pending);
   }
   const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
-  if (own.length < 2 || dim > UNROLL_LIMIT || needEachOther(own)) return;
+  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) return;
+  if (needEachOther(own)) return;
   new JointPass(own, requests);
 }
