@@ -195,6 +195,18 @@ function needEachOther(runs: readonly FoldRun[]): boolean {
   return false;
 }
 
+/** Whether every slot is one tensor in all requests. */
+function haveOneMeaning(requests: readonly FoldRequest[]): boolean {
+  const all = new Map<number, Tensor>();
+  return requests.every(({ inputs }) =>
+    [...inputs].every(([slot, t]) => {
+      const before = all.get(slot);
+      all.set(slot, t);
+      return before === undefined || before === t;
+    })
+  );
+}
+
 /**
  * Has sums over one axis computed by one pass, if none of them needs another's result; what this
  * is worth is asked when one of them is read. Runs that have begun go on alone. False where no pass
@@ -210,7 +222,8 @@ export function shareOnePass(runs: readonly FoldRun[]): boolean {
     requests.push(pending);
   }
   const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
-  if (own.length < 2 || dim > UNROLL_LIMIT || needEachOther(own)) return false;
+  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) return false;
+  if (needEachOther(own)) return false;
   new JointPass(own, requests);
   return true;
 }
