@@ -31,8 +31,10 @@ export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
   chooseNativeSchedule,
+  mirroredSchedule,
   type NativeRegisters,
   type NativeSchedule,
   UNTILED_NATIVE,
 } from "./native.ts";
 export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";
+export { mirrorBlock, mirrorGain, mirrorPays } from "./symmetric.ts";
