@@ -96,7 +96,8 @@ export interface Engine {
   compile(kernel: Kernel, rows: number, columns: number): Program;
   /**
    * Whether it folds so many points with themselves, sums of so many components, by kernels with a
-   * mirror where these pay. By size alone, so that the same fold has the same bits every time.
+   * mirror where these pay. By size (and what memory it was given) alone, so that the same fold has
+   * the same bits every time.
    */
   mirrors?(points: number, dim: number, float: FloatType): boolean;
   /** Opens what can only be opened asynchronously; awaited before all that follows. */

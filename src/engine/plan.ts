@@ -4,7 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type KernelInput } from "../loop/mod.ts";
 import { BLOCK_LENGTH } from "../reduction/mod.ts";
-import { mirrorBlock } from "../tiling/mod.ts";
+import { mirrorCut } from "../tiling/mod.ts";
 import type { Segment } from "./engine.ts";
 
 /** Column splits of a segment: all but the last have `length` columns. */
@@ -177,9 +177,9 @@ export function mirroredTask(kernel: Kernel, segments: readonly Segment[]): Task
   const { i0, i1, j0, j1 } = segment;
   const points = i1 - i0;
   if (i0 !== j0 || i1 !== j1 || (segment.wholeRows ?? points) !== points) return null;
-  const length = mirrorBlock(points, kernel.mirror.sums.length, kernel.float);
-  if (length === null) return null;
-  const splits = { length, count: Math.ceil(points / length) };
+  const cut = mirrorCut(points, kernel.mirror.sums.length, kernel.float);
+  if (cut === null) return null;
+  const splits = { length: cut.length, count: cut.blocks };
   const task = { segment, i0, i1, j0, j1, splits, first: true, last: true };
   return { ...task, keepsState: true, mirrored: true };
 }

@@ -10,7 +10,7 @@ import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
 import { shareWithValue } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";
-import { sharingSum, spelledAs } from "./sharing.ts";
+import { sharingSum, writtenAs } from "./sharing.ts";
 import { sumToSize } from "./sum_to_size.ts";
 import { valuesAreWanted } from "./trace.ts";
 
@@ -82,7 +82,7 @@ export function foldGradients(
   const gradients = parted.map(({ v, g, sumOver: own }) => {
     const isTurned = both !== undefined && own !== both.sumOver;
     const sumOver = isTurned ? both.sumOver : own;
-    const formula = isTurned ? spelledAs(transpose(g), both.g) : g;
+    const formula = isTurned ? writtenAs(transpose(g), both.g) : g;
     const [sums] = fold({ ...sumsOf, formula, axis: sumOver });
     const run = runOf(sums);
     if (run !== null) passes.set(sumOver, [...passes.get(sumOver) ?? [], run]);

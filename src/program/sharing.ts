@@ -1,26 +1,11 @@
 // Formulas that have much in common, written so that it is computed once. Enters: the two halves of a
 // gradient by points that are rows of i and of j. Leaves: one formula, the same up to rounding.
 
-import { apply, build, type Node, type OpName, topological, transform } from "../formula/mod.ts";
+import { build, type Node } from "../formula/mod.ts";
+import { spelledAs } from "../lower/mod.ts";
 
-/** Ops of two arguments that may change places, bit for bit. */
-const SYMMETRIC: ReadonlySet<OpName> = new Set(["add", "mul", "dot", "sqDist", "eq", "ne"]);
-/** Ops that give the same for −x, bit for bit. */
-const EVEN: ReadonlySet<OpName> = new Set(["square", "abs", "cos", "sqNorm2", "norm2"]);
-
-/** A formula with what is the same in another written as there; differences up to their sign. */
-export function spelledAs(formula: Node, other: Node): Node {
-  const known = new Set(topological(other));
-  return transform(formula, (leaf) => leaf, ({ op, attributes }, args) => {
-    const [a, b] = args;
-    if (EVEN.has(op) && a.kind === "op" && a.op === "neg") return apply(op, [a.args[0]]);
-    const node = apply(op, args, attributes);
-    if (known.has(node)) return node;
-    const other = SYMMETRIC.has(op) || op === "sub" ? apply(op, [b, a]) : node;
-    if (other === node || !known.has(other)) return node;
-    return op === "sub" ? build.neg(other) : other;
-  });
-}
+/** A formula with what is the same in another written as there, where that loses no sign. */
+export const writtenAs = (formula: Node, other: Node): Node => spelledAs(formula, other) ?? formula;
 
 /** A product's factors in order, and whether it is negated. */
 interface Product {
@@ -49,7 +34,7 @@ function multiplied(factors: readonly Node[]): Node {
  * kernel's gradient, c_i b_j k (x_i − y_j) and c_j b_i k (x_i − y_j), differ by what weighs them.
  */
 export function sharingSum(a: Node, b: Node): Node {
-  const second = spelledAs(b, a);
+  const second = writtenAs(b, a);
   const [left, right] = [productOf(a), productOf(second)];
   const rest = [...right.factors];
   const common = new Set<number>();

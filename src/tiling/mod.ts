@@ -37,4 +37,4 @@ export {
   UNTILED_NATIVE,
 } from "./native.ts";
 export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";
-export { mirrorBlock, mirrorGain, mirrorPays } from "./symmetric.ts";
+export { type MirrorCut, mirrorCut, mirrorGain, mirrorPays } from "./symmetric.ts";

@@ -12,7 +12,7 @@ import { checkFold, type Float, type FoldCase, inputsOf, runFold } from "../supp
 import { testEngine, withoutCompiler } from "../support/native.ts";
 import { randomFor } from "../support/random.ts";
 
-/** Points in five blocks, the last of which is no whole one. */
+/** Points in ten blocks, the last of which is no whole one. */
 const POINTS = 5003;
 /** Several calls on several threads, however little there is to do. */
 const always = { threadedOperations: 1 };
@@ -133,6 +133,8 @@ test("where nothing is gained, or a sign would be lost, all pairs are folded", (
   for (const reduction of ["max", "logSumExp", "argKMin"] as const) {
     assert(!isTaken({ ...caseOf(exp(neg(q(3))), "float32"), reduction }, inputs), reduction);
   }
+  const few = { device: testEngine({ memoryLimit: 2 ** 19 }) };
+  assert(!isTaken(caseOf(gaussian, "float32"), inputs, few), "little memory");
   const device = testEngine();
   const direct = { device, sumScheme: "direct" } as const;
   assert(!isTaken(caseOf(gaussian, "float32"), inputs, direct), "sums without blocks");
@@ -141,9 +143,9 @@ test("where nothing is gained, or a sign would be lost, all pairs are folded", (
 
 test("sizes around those of blocks, sums and means, over either axis", async () => {
   const random = randomFor("symmetric sizes");
-  for (const size of [1, 3, 517, 1031, 4096, 4097]) {
+  for (const size of [1, 3, 517, 1031, 4095, 4096, 4097]) {
     const c = { ...caseOf(gaussian, "float32", size), device: testEngine() };
-    assertEquals(isTaken(c, bothInputs(c, "sizes")[0]), size > 3072, `${size}`);
+    assertEquals(isTaken(c, bothInputs(c, "sizes")[0]), size >= 4096, `${size}`);
     await checkFold(c, random);
     await checkFold({ ...c, axis: "i", reduction: "mean" }, random);
   }

@@ -8,7 +8,7 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
-  mirrorBlock,
+  mirrorCut,
   mirroredSchedule,
   nativeCandidates,
   type NativeSchedule,
@@ -50,7 +50,11 @@ export interface NativeOptions extends CompilerOptions {
   readonly threads?: number;
   /** Folder for compiled kernels; goes before PAIRFOLD_CACHE. */
   readonly cache?: string;
-  /** Bytes that a launch may take beside its tensors; default 1 GiB. */
+  /**
+   * Bytes that a launch may take beside its tensors; default 1 GiB. Larger ones run in chunks, which
+   * change no bit; sums of a table with itself that need more than this (256 MiB at most) to meet each
+   * pair of points once fold all pairs, which may change the last.
+   */
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: NativeSchedule | "untiled" | "auto";
@@ -212,7 +216,8 @@ export class NativeEngine implements Engine {
   }
 
   mirrors(points: number, dim: number, float: FloatType): boolean {
-    return mirrorBlock(points, dim, float) !== null;
+    const cut = mirrorCut(points, dim, float);
+    return cut !== null && cut.bytes <= this.#limit;
   }
 
   allocate(dtype: DType, length: number): NumberArray {
