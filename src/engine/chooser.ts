@@ -75,7 +75,8 @@ export class Chooser<S, P extends Kept> {
   /** Whether a launch's schedules should be timed first. */
   wants({ kernel }: Program, segments: readonly Segment[]): boolean {
     const { asked = "auto", tuner } = this.#options;
-    return asked === "auto" && tuner.wants(kernel, segments);
+    // a slice of a fold with a mirror is none of points with themselves: its times would say nothing
+    return asked === "auto" && kernel.mirror === null && tuner.wants(kernel, segments);
   }
 
   /** A kernel with a schedule that is to be timed. */

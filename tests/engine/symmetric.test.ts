@@ -5,6 +5,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
 import { type NativeOptions, type Progress, wasm } from "../../src/engine/mod.ts";
 import { build, constant, index, type Node, variable } from "../../src/formula/mod.ts";
+import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
 import { type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
@@ -139,6 +140,36 @@ test("where nothing is gained, or a sign would be lost, all pairs are folded", (
   const direct = { device, sumScheme: "direct" } as const;
   assert(!isTaken(caseOf(gaussian, "float32"), inputs, direct), "sums without blocks");
   return Promise.resolve();
+});
+
+Deno.test("symmetric: WebAssembly folds all pairs by a kernel that has a mirror", async () => {
+  const float = "f32";
+  const [i, j] = [variable(0, "i", 2), variable(1, "j", 2)];
+  const [own, other] = [variable(2, "j", 1), variable(3, "i", 1)];
+  const kernel = lower({
+    formula: mul(exp(neg(sqDist(i, j))), own),
+    reduction: "sum",
+    float,
+    inputs: [i, j, own, other],
+    options: { sumScheme: "compensated", accumulator: float, k: 1 },
+    fastMath: false,
+    twins: new Map<Node, Node>([[i, j], [j, i], [own, other], [other, own]]),
+  }, expandedMath);
+  assert(kernel.mirror !== null);
+  using engine = wasm({ threads: 1 });
+  const size = 53;
+  const random = randomFor("symmetric wasm");
+  const [table, w, out] = [random.float32(2 * size), random.float32(size), new Float32Array(size)];
+  const whole = { i0: 0, i1: size, j0: 0, j1: size, output: 0, offsets: [0, 0, 0, 0] };
+  const program = engine.compile(kernel, size, size);
+  await engine.launch(program, [table, table, w, w], [out], [whole], {});
+  out.forEach((got, k) => {
+    const want = w.reduce((sum, weight, l) => {
+      const [u, v] = [table[2 * k] - table[2 * l], table[2 * k + 1] - table[2 * l + 1]];
+      return sum + weight * Math.exp(-u * u - v * v);
+    }, 0);
+    assert(Math.abs(got - want) < 1e-5, `row ${k}: got ${got}, expected ${want}`);
+  });
 });
 
 test("sizes around those of blocks, sums and means, over either axis", async () => {
