@@ -88,6 +88,15 @@ export function costOf(kernel: Kernel): Cost {
   return cost;
 }
 
+/** About the operations of a region, its loops run to the end: known soon, where that matters. */
+export function operationsIn({ statements }: Region): number {
+  let operations = 0;
+  for (const s of statements) {
+    operations += s.kind === "for" ? s.count * operationsIn(s.body) : 1;
+  }
+  return operations;
+}
+
 function countCost(kernel: Kernel): Cost {
   let operations = 0;
   let divisions = 0;
