@@ -6,6 +6,7 @@ import {
   apply,
   type Axis,
   constant,
+  isHalfPower,
   type Node,
   type OpName,
   type VariableNode,
@@ -62,6 +63,7 @@ export type Value = number | readonly number[] | NumberArray | Tensor;
 const STRUCTURAL: Readonly<Record<string, ReadonlySet<unknown>>> = {
   add: new Set([1, -1]),
   sub: new Set([1, -1]),
+  powr: new Set(Array.from({ length: 64 }, (_, k) => k / 2 - 16).filter(isHalfPower)),
 };
 
 /** A symbolic matrix, or what may stand beside one, as a formula with its tensors. */

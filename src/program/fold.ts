@@ -235,7 +235,9 @@ export class FoldRun implements Origin {
         const dtype = number === "index" ? "int32" : float === "f32" ? "float32" : "float64";
         outputs.push(engine.allocate(dtype, this.#lengths[slot]));
       }
-      await engine.launch(program, inputs, outputs, segments, control);
+      const pairs = this.#request?.pairs;
+      const own = pairs === undefined ? control : { ...control, pairs };
+      await engine.launch(program, inputs, outputs, segments, own);
       return outputs;
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();
