@@ -74,9 +74,9 @@ const STARTING_OPERATIONS = 4e9;
 /** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
 const ITEM_PAIRS = 1_000_000;
 /**
- * Making quick code takes 2 to 6 ms less (Zen 4, cold code, 2026-11-23), in which it does 3e7
- * operations; so much is lost at most where a kernel goes on. Few are in short folds: 3e6 are 20
- * Gaussian sums of 100 × 100 points.
+ * Quick code is made 2 to 6 ms sooner in a young process, 1 ms in one that has made others (Zen 4,
+ * 2026-11-23), and takes a good millisecond for so many operations, 20 Gaussian sums of 100 × 100
+ * points, half of which tiles would save.
  */
 const QUICK_OPERATIONS = 3e6;
 /** Groups of rows that are joined between two looks at the clock. */
