@@ -11,7 +11,9 @@ import {
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import { FunctionBody } from "./assembler.ts";
-import { CodeWriter, ConstantPool, type Frame } from "./code.ts";
+import { CodeWriter } from "./code.ts";
+import { ConstantPool } from "./constants.ts";
+import type { Frame } from "./frame.ts";
 import { JOB, registersOf, Scratch, sizesOf, VECTOR_BYTES } from "./layout.ts";
 import { Rows } from "./rows.ts";
 import type { WasmFeatures } from "./spelling.ts";

@@ -13,7 +13,7 @@ import { emitGroups, emitJoin, emitPack } from "./passes.ts";
 import type { WasmFeatures } from "./spelling.ts";
 import { emitTile } from "./tile.ts";
 
-export { vectorOf } from "./code.ts";
+export { vectorOf } from "./constants.ts";
 export type { WasmFeatures } from "./spelling.ts";
 export {
   CONSTANTS_ADDRESS,

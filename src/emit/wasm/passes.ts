@@ -2,8 +2,8 @@
 // groups of rows.
 
 import type { FunctionBody } from "./assembler.ts";
-import type { Frame } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
+import type { Frame } from "./frame.ts";
 import { JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 
 /** Packs columns, one vector of them at a time; lanes are columns. */
