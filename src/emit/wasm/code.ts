@@ -36,7 +36,7 @@ function recordKey(value: Value): string | null {
 }
 
 /** Statements of a loop's body that its turns may add up to when they stand side by side. */
-const UNROLLED = 128;
+const UNROLLED = 160;
 const MAX_UNROLL = 4;
 
 /** How many statements a region holds. */

@@ -59,13 +59,14 @@ export class Rows {
     return this.#copy(this.#kernel.init);
   }
   get pair(): Region {
-    return this.#copy(this.#narrow, { interleave: this.#interleave });
+    return this.#copy(this.#narrow, { interleave: this.#interleave, chains: true });
   }
   /** The inner loop's region for several columns at once. */
   turn(columns: number): Region {
     const interleave = this.#interleave;
     const { columnSlots, heldSlots } = this;
-    return replicate(this.#narrow, this.copies, { interleave, columns, columnSlots, heldSlots });
+    const turn = { interleave, columns, columnSlots, heldSlots, chains: true };
+    return replicate(this.#narrow, this.copies, turn);
   }
   /** One column of a tile of deferred updates, several times. */
   updates(tile: UpdateTile, columns: number): Region {
@@ -81,7 +82,7 @@ export class Rows {
     if (careful === null) return null;
     return {
       test: this.#copy(careful.test),
-      pair: this.#copy(careful.pair, { interleave: this.#interleave }),
+      pair: this.#copy(careful.pair, { interleave: this.#interleave, chains: true }),
     };
   }
   /** The regions of the survey, where the kernel has one. */
