@@ -32,9 +32,10 @@ export class Rows {
     columnSlots: number,
   ) {
     // the smallest value of a group is remembered between its columns
-    const smallest: StateItem[] = kernel.survey === null
+    const { survey } = kernel;
+    const smallest: StateItem[] = survey === null
       ? []
-      : [{ kind: "cell", cell: kernel.survey.smallest }];
+      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
     this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
     this.#kernel = kernel;
     this.#interleave = interleave;
@@ -92,8 +93,10 @@ export class Rows {
     const columnSlots = Math.max(1, records.column.length);
     const group = { columns: GROUP_COLUMNS, columnSlots };
     return {
+      beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),
       group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
+      end: this.#copy(survey.end),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),
       folds: Array.from(

@@ -134,7 +134,7 @@ class TileEmitter {
     { record, index, scratch }: { record: number; index: number; scratch: number },
     last: number,
   ): void {
-    const { survey, block } = this.#module.kernel;
+    const { survey } = this.#module.kernel;
     const regions = this.#module.rows.survey;
     if (survey === null || regions === null) return;
     const { recordBytes, lanes } = this.#module.sizes;
@@ -142,6 +142,8 @@ class TileEmitter {
     w.hoist(regions.group);
     const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
+    const startsOf = (array: LocalArray): number[] =>
+      ofRows(array).map((copy) => this.#module.scratch.offsetOf(copy));
     const frame: SurveyFrame = {
       f,
       write: (region) => w.region(region),
@@ -150,12 +152,12 @@ class TileEmitter {
       record,
       index,
       groupBytes: GROUP_COLUMNS * recordBytes,
-      blockBytes: block * recordBytes,
       lanes: lanes === 4 ? 4 : 2,
-      smallest: ofRows(survey.smallest),
+      ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
+      ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
       skips: ofRows(survey.skips),
-      minima: ofRows(survey.minima).map((array) => this.#module.scratch.offsetOf(array)),
-      groups: survey.groups,
+      span: survey.span,
+      spans: survey.spans,
       least: survey.least,
     };
     emitSurvey(frame, regions, last);
