@@ -176,7 +176,10 @@ Deno.test("finite rows beside others that are not have the same bits in every ti
       if (formula.dim !== width) continue;
       for (const dtype of ["float32", "float64"] as const) {
         const bad = [Infinity, NaN, -Infinity];
-        const scalars = Float64Array.from({ length: M }, (_, i) => i % 11 === 3 ? bad[i % 3] : 1 + i);
+        const scalars = Float64Array.from(
+          { length: M },
+          (_, i) => i % 11 === 3 ? bad[i % 3] : 1 + i,
+        );
         const vectors = Float64Array.from(
           { length: M * width },
           (_, k) => k % (11 * width) === 3 ? bad[k % 3] : 1 + k / 7,
