@@ -1,6 +1,7 @@
 // The K smallest values with their indices, sorted. For small K a sorted list per row stands behind
-// one test, "does any row's value beat its worst?"; an insertion bubbles the value down. Larger K keep
-// candidates, K = 1 is the minimum. NaN never enters; missing neighbours come out as +∞ at −1.
+// one test, "does any row's value beat its worst?"; an insertion bubbles the value down, and a survey may
+// give a bound beforehand. Larger K keep candidates, K = 1 is the minimum. NaN never enters; missing
+// neighbours come out as +∞ at −1.
 
 import { build, type Node } from "../formula/mod.ts";
 import { type Builder, place } from "../loop/mod.ts";
@@ -16,30 +17,36 @@ import {
   perComponent,
   type Reduction,
   sameKind,
+  type Surveying,
   UNROLL_LIMIT,
   type VjpContext,
 } from "./reduction.ts";
 import { type Result, SortedList } from "./sorted.ts";
+import { SmallestSurvey } from "./survey.ts";
 
 /**
  * Largest K whose lists are kept sorted: random points cost as much as candidates from 16 to 24 on
  * (Zen 4, Deno 2.9.6, 2026-11-22).
  */
 const SORTED_K = 16;
+/** Smallest K whose lists are surveyed: fewer values are inserted as fast as their bound is found. */
+const SURVEYED_K = 4;
 
 class SmallestFolding implements Folding {
   readonly #k: number;
   readonly #results: readonly Result[];
   readonly #lists: readonly SortedList[];
-  /** The K-th values, so that the inner loop needs no list. */
+  /** The K-th values, or a survey's bound where that is less: the inner loop needs no list. */
   readonly #worst: Field;
   readonly close = null;
+  readonly survey: Surveying | null;
 
   constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
     this.#k = k;
     this.#results = results;
     this.#lists = Array.from({ length: dim }, (_, d) => new SortedList(b, k, d));
     this.#worst = new Field(b, "worst", dim, b.float);
+    this.survey = dim === 1 && k >= SURVEYED_K ? SmallestSurvey.of(b, k, this.#worst) : null;
   }
   get fields(): readonly Field[] {
     return [...this.#lists.flatMap((list) => [list.values, list.indices]), this.#worst];
@@ -54,7 +61,10 @@ class SmallestFolding implements Folding {
       b.unless(keeps, () => {
         const list = this.#lists[at.offset];
         list.insert(b, value, b.index("column"));
-        this.#worst.set(b, at, list.last(b));
+        const last = list.last(b);
+        // a bound stays until there are K values below it
+        const isBound = b.maskOr(b.le(this.#worst.get(b, at), last), b.maskNot(b.eq(last, last)));
+        this.#worst.set(b, at, b.select(isBound, this.#worst.get(b, at), last));
       });
     });
   }

@@ -15,6 +15,7 @@ export {
   type Cost,
   costOf,
   operationsIn,
+  SURVEYED_OPERATIONS,
   UNTILED,
   type WasmSchedule,
 } from "./schedule.ts";

@@ -173,7 +173,7 @@ const CUTS = {
    * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and so
    * are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
-  appends: { rowVectors: 2, columns: 4, operands: "locals", surveys: true },
+  appends: { rowVectors: 2, columns: 4, operands: "locals" },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
@@ -207,10 +207,28 @@ const STATE_BUDGET = 48;
 /** Statements of a tile, all copies; beyond, compiling takes longer than it gains. */
 const CODE_BUDGET = 3000;
 
-/** Chooses a schedule from the inner loop's operations, and by how many rows there are. */
-export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
+/**
+ * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20 ms
+ * longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4, 2026-11-23).
+ */
+export const SURVEYED_OPERATIONS = 2e9;
+
+/** Whether a kernel's survey is worth its code, after so many operations of folds. */
+function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
+  if (kernel.survey === null || operations >= LIGHT) return false;
+  return rare === "appends" || done >= SURVEYED_OPERATIONS;
+}
+
+/**
+ * Chooses a schedule from the inner loop's operations, by how many rows there are, and by the
+ * operations of the kernel's folds so far, this one's included.
+ */
+export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
   const cost = costOf(kernel);
-  const cut = cutOf(kernel, cost);
+  const cut = {
+    ...cutOf(kernel, cost),
+    ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
+  };
   const lanes = kernel.float === "f32" ? 4 : 2;
   const state = cost.deferred > 0 ? 1 : cost.state; // a tile's sums are few
   const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, state)));

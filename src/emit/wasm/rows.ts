@@ -10,7 +10,7 @@ import {
   type StateItem,
   type UpdateTile,
 } from "../../loop/mod.ts";
-import type { WasmSchedule } from "../../tiling/mod.ts";
+import { costOf, type WasmSchedule } from "../../tiling/mod.ts";
 import { GROUP_COLUMNS, type SurveyRegions } from "./survey.ts";
 
 /** The regions of a kernel for a group of row vectors, each copied when first asked for. */
@@ -88,10 +88,12 @@ export class Rows {
   }
   /** The regions of the survey, where the kernel has one. */
   get survey(): SurveyRegions | null {
-    const { survey, close, pair, records } = this.#kernel;
-    if (survey === null || close === null) return null;
+    const { survey, pair, records } = this.#kernel;
+    if (survey === null) return null;
     const columnSlots = Math.max(1, records.column.length);
     const group = { columns: GROUP_COLUMNS, columnSlots };
+    // appends of a group share a word; what else a column does is long, and need not be there eight times
+    const columns = costOf(this.#kernel).rare === "appends" ? GROUP_COLUMNS : 1;
     return {
       beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),
@@ -101,9 +103,11 @@ export class Rows {
       test: this.#copy(survey.test),
       folds: Array.from(
         { length: this.copies.rows },
-        (_, row) => replicate(pair, this.copies, { ...group, guards: false, rows: [row] }),
+        (_, row) =>
+          replicate(pair, this.copies, { columnSlots, columns, guards: false, rows: [row] }),
       ),
-      close: this.#copy(close),
+      foldedColumns: columns,
+      close: this.close,
     };
   }
   get close(): Region | null {

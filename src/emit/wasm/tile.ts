@@ -104,20 +104,20 @@ class TileEmitter {
       f.op("end");
       if (deferred === null) close(rows.close);
     };
+    if (this.#module.schedule.surveys) this.#survey(f, w, { record, index, scratch }, last);
+    f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0);
     if (rows.close === null && deferred === null) {
       columnsUpTo(last);
     } else {
-      if (this.#module.schedule.surveys) this.#survey(f, w, { record, index, scratch }, last);
-      f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0);
       // whole blocks, each closed (or its updates done), the last one short
       const end = f.local("i32");
       f.op("loop");
       f.get(record).i32(this.#module.kernel.block * recordBytes).op("i32.add").op("local.tee", end);
       f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
       columnsUpTo(end);
-      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end").op("end");
+      f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
     }
-    f.op("end");
+    f.op("end").op("end");
 
     f.get(flags).i32(FLAGS.save).op("i32.and").op("if");
     this.#module.moveState("save", f, w, items, state);

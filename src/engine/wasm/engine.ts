@@ -11,6 +11,7 @@ import {
   costText,
   operationsIn,
   parseWasmSchedule,
+  SURVEYED_OPERATIONS,
   UNTILED,
   wasmCandidates,
   type WasmSchedule,
@@ -95,9 +96,9 @@ export class WasmEngine implements Engine {
   readonly #programs: Programs;
   readonly #chooser: Chooser<WasmSchedule, WasmProgram>;
   readonly #queue = new LaunchQueue();
-  /** Operations up to which kernels run as quick code, and those that each has done so. */
+  /** Operations up to which kernels run as quick code, and those that each has done without its best. */
   readonly #quickOperations: number;
-  readonly #quickly = new WeakMap<Kernel, number>();
+  readonly #done = new WeakMap<Kernel, number>();
 
   constructor(options: WasmOptions = {}) {
     const found = detectFeatures();
@@ -156,21 +157,23 @@ export class WasmEngine implements Engine {
   }
 
   #model(kernel: Kernel, rows: number, columns: number): { schedule: WasmSchedule; why: string } {
-    const done = this.#quickly.get(kernel) ?? 0;
-    if (done + rows * columns * operationsIn(kernel.pair) < this.#quickOperations) {
+    const before = this.#done.get(kernel) ?? 0;
+    const done = before + rows * columns * operationsIn(kernel.pair);
+    if (done < this.#quickOperations) {
       return { schedule: UNTILED, why: "little work so far" };
     }
-    return { schedule: chooseSchedule(kernel, rows), why: costText(kernel) };
+    return { schedule: chooseSchedule(kernel, rows, done), why: costText(kernel) };
   }
 
-  /** Counts what quick code does; a kernel that goes on gets better. */
+  /** Counts what is done before the best code is worth while; a kernel that goes on gets better. */
   #count({ kernel, schedule }: WasmProgram, pairs: number): void {
-    if (schedule !== UNTILED) return;
-    const before = this.#quickly.get(kernel) ?? 0;
-    if (before >= this.#quickOperations) return;
-    const done = before + pairs * operationsIn(kernel.pair);
-    this.#quickly.set(kernel, done);
-    if (done >= this.#quickOperations) this.#chooser.forget(kernel);
+    const { survey, pair } = kernel;
+    if (schedule !== UNTILED && (survey === null || schedule.surveys)) return;
+    const before = this.#done.get(kernel) ?? 0;
+    const done = before + pairs * operationsIn(pair);
+    this.#done.set(kernel, done);
+    const passes = (limit: number): boolean => before < limit && done >= limit;
+    if ([this.#quickOperations, SURVEYED_OPERATIONS].some(passes)) this.#chooser.forget(kernel);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
