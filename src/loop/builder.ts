@@ -43,18 +43,24 @@ export class Names {
   }
 }
 
+/** Components of a vector up to which they are scalars, where nothing else is said. */
+export const SCALARS = 32;
+
 /** Builds the region of one section of a kernel. */
 export class Builder {
   readonly section: Section;
   /** The kernel's float type (float64 in the uniform section). */
   readonly float: FloatType;
   readonly integer: "i32" | "i64";
+  /** Components that a fold remembers up to which they are scalars, and no array. */
+  readonly scalars: number;
   readonly root: Region = region("root");
   readonly #names: Names;
   readonly #open: Region[] = [this.root];
 
-  constructor(section: Section, float: FloatType, names: Names) {
+  constructor(section: Section, float: FloatType, names: Names, scalars = SCALARS) {
     this.section = section;
+    this.scalars = scalars;
     this.float = float;
     this.integer = integerOf(float);
     this.#names = names;

@@ -123,6 +123,6 @@ Deno.test("bounds follow from the scarcest of slots, loads and special functions
   assertEquals(boundPerClock({ ...code, shared: 4 }, 0, "sm_90"), 8);
   assertEquals(boundPerClock({ ...code, local: 2 }, 0, "sm_90"), 32 / 9);
   // 132 multiprocessors at 1.98 GHz: the Gaussian's bound, in Gpairs/s
-  const bound = boundPerClock(MACHINE_CODE.gaussian, 16, "sm_90") * 132 * 1.98;
+  const bound = boundPerClock(MACHINE_CODE.gaussian, 32, "sm_90") * 132 * 1.98;
   assert(bound > 3400 && bound < 4200, `${bound}`);
 });

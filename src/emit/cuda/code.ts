@@ -57,8 +57,8 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
  * How a loop over elements is unrolled: wholly where its arrays then fit into registers. Left to
  * itself the compiler unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
  */
-export const unrollOf = (count: number, turns = 1): string =>
-  count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
+const unrollOf = (count: number, turns = 1, longest = REGISTER_ARRAY): string =>
+  count <= longest ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
 /** The vector type that records are read by, and its width. */
 export function vectorOf(
@@ -76,6 +76,9 @@ const LOOP_BUDGET = 1000;
 /** Statements of a loop's turn, beyond which turns do not stand side by side. */
 const TURN_BUDGET = 300;
 
+/** The same where time does not count, as in the kernel that joins splits. */
+const RARE_TURN_BUDGET = 20;
+
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
@@ -85,18 +88,38 @@ export class CodeWriter extends StatementWriter {
   readonly #indexed = new Set<Cell | LocalArray>();
 
   readonly #slice: Slice | null;
+  /** Elements of arrays up to which they are registers. */
+  readonly #longest: number;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
   #isPair = false;
 
-  constructor(lines: Lines, kernel: Kernel, around: Surroundings, slice: Slice | null = null) {
+  constructor(
+    lines: Lines,
+    kernel: Kernel,
+    around: Surroundings,
+    { slice = null, longest = REGISTER_ARRAY }: {
+      readonly slice?: Slice | null;
+      readonly longest?: number;
+    } = {},
+  ) {
     super(lines, kernel);
     this.#around = around;
     this.#slice = slice;
+    this.#longest = longest;
   }
 
   /** Whether only a slice of the state is kept. */
   get isSliced(): boolean {
     return this.#slice !== null;
+  }
+
+  get #turnBudget(): number {
+    return this.#longest < REGISTER_ARRAY ? RARE_TURN_BUDGET : TURN_BUDGET;
+  }
+
+  /** How a loop that moves the elements of an array is unrolled. */
+  unrollMove(count: number): string {
+    return unrollOf(count, 1, this.#longest);
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */
@@ -144,8 +167,10 @@ export class CodeWriter extends StatementWriter {
     }
     const { length } = this.kernel.records.row;
     if (length === 0) return;
+    // several elements of what stands in memory are one load where all rows begin at 16 bytes
+    const padded = length <= this.#longest ? length : 4 * Math.ceil(length / 4);
     for (let row = 0; row < rows; row++) {
-      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${length}];`);
+      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
     }
   }
 
@@ -240,9 +265,9 @@ export class CodeWriter extends StatementWriter {
     if (this.#slice?.counters.has(counter)) {
       return [this.#isPair ? "#pragma unroll" : `#pragma unroll ${PARTLY_UNROLLED}`];
     }
-    if (!this.#isIndexed(body)) return [unrollOf(count, PARTLY_UNROLLED)];
+    if (!this.#isIndexed(body)) return [unrollOf(count, PARTLY_UNROLLED, this.#longest)];
     // side by side, turns load several elements of a vector at once
-    const isShort = unrolledStatements(body) <= TURN_BUDGET &&
+    const isShort = unrolledStatements(body) <= this.#turnBudget &&
       !body.statements.some((s) => s.kind === "for" || s.kind === "when");
     return [`#pragma unroll ${isShort ? PARTLY_UNROLLED : 1}`];
   }
@@ -263,7 +288,7 @@ export class CodeWriter extends StatementWriter {
     visit(region, (s) => {
       for (const place of placesIn(s)) {
         const isWhole = !("length" in place && this.#slice?.arrays.has(place));
-        const isLong = isWhole && "length" in place && place.length > REGISTER_ARRAY;
+        const isLong = isWhole && "length" in place && place.length > this.#longest;
         const isComputed = s.kind === "scatter" || s.kind === "append";
         if (isLong || isComputed) this.#indexed.add(place);
       }

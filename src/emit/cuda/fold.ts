@@ -46,7 +46,7 @@ export function writeFold(source: SourceWriter): void {
   source.function(ENTRIES.fold, threads, parameters, () => {
     const items = source.stateOfRows(kernel.state, copies, rows);
     const slice = sliceOf(source, items);
-    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), slice);
+    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), { slice });
     if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
     lines.add(...FIND_SEGMENT);
     lines.add(`const long long last = segment[${SEGMENT.i1}] - 1;`);
