@@ -146,7 +146,7 @@ export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
 };
 
 /** Floats of one access to local memory, which is vectors of four in unrolled loops. */
-const LOCAL_FLOATS = 4;
+export const LOCAL_FLOATS = 4;
 
 /**
  * The most units of `perTurn` that a multiprocessor can do in a clock, by what is scarcest. No

@@ -87,6 +87,8 @@ export class CodeWriter extends StatementWriter {
   /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
   readonly #indexed = new Set<Cell | LocalArray>();
 
+  /** Whether rows' records stand in memory: filling them needs no unrolling then. */
+  #hasRowsInMemory = false;
   readonly #slice: Slice | null;
   /** Elements of arrays up to which they are registers. */
   readonly #longest: number;
@@ -162,6 +164,7 @@ export class CodeWriter extends StatementWriter {
   /** Declares the cells and arrays that regions use, items of state, and records of rows. */
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
     for (const region of regions) this.#noteIndexed(region);
+    for (const region of regions) this.#noteRow(region);
     for (const place of placesOf(regions, items)) {
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
@@ -300,12 +303,27 @@ export class CodeWriter extends StatementWriter {
     });
   }
 
+  /** Notes whether a loop that stays one reads the rows' records. */
+  #noteRow(region: Region): void {
+    visit(region, (s) => {
+      if (s.kind !== "for" || this.#slice?.counters.has(s.counter)) return;
+      if (!this.#isIndexed(s.body)) return;
+      visit(s.body, (inner) => {
+        if (inner.kind !== "let" || inner.value.kind !== "load") return;
+        const { memory, place } = inner.value;
+        if (!isRow(memory) || !place.terms.some((t) => t.counter === s.counter)) return;
+        this.#hasRowsInMemory = true;
+      });
+    });
+  }
+
   /** Whether a loop works on such arrays, or holds a loop of many turns. */
   #isIndexed(body: Region): boolean {
     let isIndexed = false;
     visit(body, (s) => {
       if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
       if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
+      if (this.#hasRowsInMemory && s.kind === "store" && isRow(s.memory)) isIndexed = true;
     });
     return isIndexed;
   }
@@ -428,6 +446,8 @@ function meetsOthers(body: Region, counter: Counter): boolean {
   });
   return meets;
 }
+
+const isRow = (memory: Memory): boolean => memory.kind === "record" && memory.section === "row";
 
 const isColumn = (memory: Memory): boolean =>
   memory.kind === "record" && memory.section === "column";
