@@ -25,7 +25,7 @@ export function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
     }
     return low >= 0 ? 1 : high <= 0 ? -1 : null;
   };
-  const negated = (sign: Sign): Sign => sign === null ? null : sign === 1 ? -1 : 1;
+  const opposite = (sign: Sign): Sign => sign === null ? null : sign === 1 ? -1 : 1;
   switch (node.kind) {
     case "constant":
       return signOfAll([node.value]);
@@ -42,7 +42,7 @@ export function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
   const [first, second] = node.args;
   switch (node.op) {
     case "neg":
-      return negated(signOf(first, inputs));
+      return opposite(signOf(first, inputs));
     case "inv":
       return signOf(first, inputs);
     case "square":
@@ -51,7 +51,7 @@ export function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
     case "mul":
     case "div": {
       const [a, b] = [signOf(first, inputs), signOf(second, inputs)];
-      return a === null ? null : a === 1 ? b : negated(b);
+      return a === null ? null : a === 1 ? b : opposite(b);
     }
     default:
       return null;
@@ -63,17 +63,23 @@ export interface Gaussian extends Distance {
   readonly scale: Node;
 }
 
+const ONE = constant(1);
+
+const negated = (node: Node): Node =>
+  node.kind === "op" && node.op === "neg" ? node.args[0] : build.neg(node);
+
 type DistanceOf = (node: Node) => Distance | null;
 
 /** A uniform scale, of any sign, and a distance that a formula is the product of; null for others. */
 function scaledDistance(node: Node, distanceOf: DistanceOf): Gaussian | null {
   const distance = distanceOf(node);
-  if (distance !== null) return { ...distance, scale: constant(1) };
+  if (distance !== null) return { ...distance, scale: ONE };
   if (node.kind !== "op") return null;
   const times = (scale: Node, rest: Node): Gaussian | null => {
     if (scale.domain !== "p" || scale.dim !== 1) return null;
     const inner = scaledDistance(rest, distanceOf);
-    return inner === null ? null : { ...inner, scale: build.mul(scale, inner.scale) };
+    if (inner === null) return null;
+    return { ...inner, scale: inner.scale === ONE ? scale : build.mul(scale, inner.scale) };
   };
   const [first, second] = node.args;
   switch (node.op) {
@@ -97,7 +103,7 @@ export function gaussianIn(
   if (node.kind !== "op" || node.op !== "exp") return null;
   const found = scaledDistance(node.args[0], distanceOf);
   if (found === null || signOf(found.scale, inputs) !== -1) return null;
-  return { ...found, scale: build.neg(found.scale) };
+  return { ...found, scale: negated(found.scale) };
 }
 
 /**

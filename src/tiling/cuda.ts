@@ -267,9 +267,10 @@ function longColumns(kernel: Kernel, slice: number): number {
 /**
  * Chooses a schedule by a register estimate and by how many rows there are, column splits counted.
  * Counted in machine code (sm_90, instructions per pair; MACHINE_CODE has all): four rows of a
- * Gaussian in 3-D take 9.3, one takes 13; its exponent's scale could go into x and y and save one,
- * but whether that keeps the digits depends on how far the points reach, which is known on the card
- * alone: asking costs a fold and a wait at every launch, and bits would depend on points far away.
+ * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one, but
+ * whether that keeps the digits depends on how far the points reach, which is known on the card alone:
+ * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
+ * choose it (`distances: "centred"`): 8.3.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const width = kernel.float === "f64" ? 2 : 1;

@@ -93,10 +93,10 @@ export const MACHINE_CODE = {
   },
   "D=3000": {
     perTurn: 128,
-    instructions: { sm_75: 330, sm_90: 330, sm_100: 329 },
+    instructions: { sm_75: 282, sm_90: 282, sm_100: 281 },
     shared: 0,
     local: 2,
-    registers: 72,
+    registers: 144,
   },
   "wide 16": {
     perTurn: 4,

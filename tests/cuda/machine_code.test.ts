@@ -63,11 +63,11 @@ testUnless(
 );
 
 /** Kernels between the headline ones: dims of both points, and components of b. */
-const SWEEP = ["33x1", "65x1", "200x1", "1600x1", "3x9", "3x33", "3x100"];
+const SWEEP = ["33x1", "65x1", "200x1", "2001x1", "3x9", "3x33", "3x100"];
 
 testUnless(
   withoutNvrtc ?? withoutNvdisasm,
-  "no dim and no width falls off: inner loops are three quarters arithmetic, and loads hide behind it",
+  "no dim and no width falls off: inner loops are arithmetic for 80 % at least, and loads hide behind it",
   async () => {
     const variables = { PAIRFOLD_NVRTC: realNvrtc ?? "", PAIRFOLD_CUDA_LIBRARY: "" };
     const args = ["run", "-A", "--quiet", SCRIPT, "90", ...SWEEP];
@@ -75,7 +75,7 @@ testUnless(
     assertEquals(lines.length, SWEEP.length);
     for (const { name, turn } of lines.map((line) => JSON.parse(line) as Measured)) {
       const share = turn.arithmetic / turn.instructions;
-      assert(share >= 0.75, `${name}: ${share} of the inner loop is arithmetic`);
+      assert(share >= 0.8, `${name}: ${share} of the inner loop is arithmetic`);
       const loads = (turn.shared + turn.local * LOCAL_FLOATS) / RATES.sm_90.loads;
       const slots = turn.instructions / RATES.sm_90.slots;
       assert(loads <= slots, `${name}: loads take ${loads} clocks, instructions ${slots}`);

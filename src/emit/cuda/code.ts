@@ -17,10 +17,11 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { PARTLY_UNROLLED, REGISTER_ARRAY, unrolledStatements } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
+import { type Slice, Unrolling } from "./unrolling.ts";
 
 /** What the code of a section stands in: how it names its rows, columns and memory. */
 export interface Surroundings {
@@ -38,27 +39,10 @@ export interface Surroundings {
   readonly staged: number;
 }
 
-/** What a block of threads keeps of arrays that are too wide for one. */
-export interface Slice {
-  /** Components of the slice, and of the whole. */
-  readonly length: number;
-  readonly whole: number;
-  /** Counters of the loops over components. */
-  readonly counters: ReadonlySet<Counter>;
-  readonly arrays: ReadonlySet<LocalArray>;
-}
-
 /** What the names of arrays in registers begin with. */
 const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
-
-/**
- * How a loop over elements is unrolled: wholly where its arrays then fit into registers. Left to
- * itself the compiler unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
- */
-const unrollOf = (count: number, turns = 1, longest = REGISTER_ARRAY): string =>
-  count <= longest ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
 /** The vector type that records are read by, and its width. */
 export function vectorOf(
@@ -70,28 +54,13 @@ export function vectorOf(
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
 
-/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
-const LOOP_BUDGET = 1000;
-
-/** Statements of a loop's turn, beyond which turns do not stand side by side. */
-const TURN_BUDGET = 300;
-
-/** The same where time does not count, as in the kernel that joins splits. */
-const RARE_TURN_BUDGET = 20;
-
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
-  /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
-  readonly #indexed = new Set<Cell | LocalArray>();
-
-  /** Whether rows' records stand in memory: filling them needs no unrolling then. */
-  #hasRowsInMemory = false;
   readonly #slice: Slice | null;
-  /** Elements of arrays up to which they are registers. */
-  readonly #longest: number;
+  readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
   #isPair = false;
 
@@ -107,7 +76,7 @@ export class CodeWriter extends StatementWriter {
     super(lines, kernel);
     this.#around = around;
     this.#slice = slice;
-    this.#longest = longest;
+    this.#unrolling = new Unrolling(slice, longest);
   }
 
   /** Whether only a slice of the state is kept. */
@@ -115,13 +84,9 @@ export class CodeWriter extends StatementWriter {
     return this.#slice !== null;
   }
 
-  get #turnBudget(): number {
-    return this.#longest < REGISTER_ARRAY ? RARE_TURN_BUDGET : TURN_BUDGET;
-  }
-
   /** How a loop that moves the elements of an array is unrolled. */
   unrollMove(count: number): string {
-    return unrollOf(count, 1, this.#longest);
+    return this.#unrolling.pragma(count, 1);
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */
@@ -163,15 +128,14 @@ export class CodeWriter extends StatementWriter {
 
   /** Declares the cells and arrays that regions use, items of state, and records of rows. */
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
-    for (const region of regions) this.#noteIndexed(region);
-    for (const region of regions) this.#noteRow(region);
+    this.#unrolling.note(regions);
     for (const place of placesOf(regions, items)) {
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
     const { length } = this.kernel.records.row;
     if (length === 0) return;
     // several elements of what stands in memory are one load where all rows begin at 16 bytes
-    const padded = length <= this.#longest ? length : 4 * Math.ceil(length / 4);
+    const padded = length <= this.#unrolling.longest ? length : 4 * Math.ceil(length / 4);
     for (let row = 0; row < rows; row++) {
       this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
     }
@@ -268,64 +232,29 @@ export class CodeWriter extends StatementWriter {
     if (this.#slice?.counters.has(counter)) {
       return [this.#isPair ? "#pragma unroll" : `#pragma unroll ${PARTLY_UNROLLED}`];
     }
-    if (!this.#isIndexed(body)) return [unrollOf(count, PARTLY_UNROLLED, this.#longest)];
-    // side by side, turns load several elements of a vector at once
-    const isShort = unrolledStatements(body) <= this.#turnBudget &&
-      !body.statements.some((s) => s.kind === "for" || s.kind === "when");
-    return [`#pragma unroll ${isShort ? PARTLY_UNROLLED : 1}`];
+    return [this.#unrolling.pragmaOf(count, body)];
   }
 
   protected override loop(s: Statement & { kind: "for" }, name: string, body: () => void): void {
     const slice = this.#slice;
-    if (slice === null || !slice.counters.has(s.counter)) return super.loop(s, name, body);
+    if (slice === null || !slice.counters.has(s.counter)) {
+      const rest = s.count % PARTLY_UNROLLED;
+      if (rest === 0 || !this.#unrolling.standsSideBySide(s.body)) return super.loop(s, name, body);
+      // what is left over comes last: the compiler would put it first, and vectors were not aligned
+      super.loop({ ...s, count: s.count - rest }, name, body);
+      this.lines.add("#pragma unroll");
+      this.lines.block(
+        `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
+        body,
+      );
+      return;
+    }
     this.lines.block(`for (int q = 0; q < ${slice.length}; ++q)`, () => {
       this.lines.add(`const int ${name} = slice * ${slice.length} + q;`);
       if (slice.whole % slice.length === 0) return body();
       if (this.#isPair && !meetsOthers(s.body, s.counter)) return body();
       this.lines.block(`if (${name} < ${slice.whole})`, body);
     });
-  }
-
-  /** Notes the arrays that no unrolling brings into registers. */
-  #noteIndexed(region: Region): void {
-    visit(region, (s) => {
-      for (const place of placesIn(s)) {
-        const isWhole = !("length" in place && this.#slice?.arrays.has(place));
-        const isLong = isWhole && "length" in place && place.length > this.#longest;
-        const isComputed = s.kind === "scatter" || s.kind === "append";
-        if (isLong || isComputed) this.#indexed.add(place);
-      }
-      if (s.kind !== "for") return;
-      const count = this.#slice?.counters.has(s.counter) ? this.#slice.length : s.count;
-      if (count * unrolledStatements(s.body) > LOOP_BUDGET) {
-        visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
-      }
-    });
-  }
-
-  /** Notes whether a loop that stays one reads the rows' records. */
-  #noteRow(region: Region): void {
-    visit(region, (s) => {
-      if (s.kind !== "for" || this.#slice?.counters.has(s.counter)) return;
-      if (!this.#isIndexed(s.body)) return;
-      visit(s.body, (inner) => {
-        if (inner.kind !== "let" || inner.value.kind !== "load") return;
-        const { memory, place } = inner.value;
-        if (!isRow(memory) || !place.terms.some((t) => t.counter === s.counter)) return;
-        this.#hasRowsInMemory = true;
-      });
-    });
-  }
-
-  /** Whether a loop works on such arrays, or holds a loop of many turns. */
-  #isIndexed(body: Region): boolean {
-    let isIndexed = false;
-    visit(body, (s) => {
-      if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
-      if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
-      if (this.#hasRowsInMemory && s.kind === "store" && isRow(s.memory)) isIndexed = true;
-    });
-    return isIndexed;
   }
 
   protected isTaken(name: string): boolean {
@@ -446,8 +375,6 @@ function meetsOthers(body: Region, counter: Counter): boolean {
   });
   return meets;
 }
-
-const isRow = (memory: Memory): boolean => memory.kind === "record" && memory.section === "row";
 
 const isColumn = (memory: Memory): boolean =>
   memory.kind === "record" && memory.section === "column";
