@@ -106,6 +106,7 @@ export type {
   SolvePrecision,
   SolveProgress,
   SolveReport,
+  SystemReport,
   TraceOptions,
 } from "./src/solve/mod.ts";
 export {

@@ -205,7 +205,9 @@ export const WORKLOADS: readonly Workload[] = [
   { ...nearestRow(10, 30_000), handwritten: kSmallest(10, "indices") },
   nearestRow(50, 30_000),
   nearestRow(100, 30_000),
+  nearingRow(1),
   nearingRow(10),
+  nearingRow(50),
   nearingRow(100),
   {
     ...points3,

@@ -7,6 +7,7 @@ import { expandedMath } from "../lower/mod.ts";
 import { costOf } from "../tiling/mod.ts";
 import type { DType, Engine, Held, NumberArray, Program, RunControl, Segment } from "./engine.ts";
 import { allocate } from "./host.ts";
+import { ownProgram } from "./launches.ts";
 import type { NativeEngine } from "./native/mod.ts";
 import type { WasmEngine } from "./wasm/engine.ts";
 
@@ -96,15 +97,13 @@ export class AutoEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    if (!(program instanceof AutoProgram)) {
-      throw new PairfoldError("internal", "launch: the program is of another engine");
-    }
+    const own = ownProgram(program, AutoProgram);
     const on = (engine: Engine): Promise<void> => {
-      const { kernel, rows, columns } = program;
+      const { kernel, rows, columns } = own;
       const compiled = engine.compile(kernel, rows, columns);
       return engine.launch(compiled, inputs, outputs, segments, control);
     };
-    if (this.#chosen(program) === this.#wasm) return await on(this.#wasm);
+    if (this.#chosen(own) === this.#wasm) return await on(this.#wasm);
     try {
       await this.#native.open();
       await on(this.#native);

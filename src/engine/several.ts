@@ -15,6 +15,7 @@ import type {
   Segment,
 } from "./engine.ts";
 import { allocate, dtypeOf, hostArrays, isDeviceArray } from "./host.ts";
+import { ownProgram } from "./launches.ts";
 
 /** Rows are divided at multiples of this, so that the parts are whole tiles, wherever they run. */
 const UNIT_ROWS = 256;
@@ -181,9 +182,7 @@ class SeveralEngines implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    if (!(program instanceof SeveralProgram)) {
-      throw new PairfoldError("internal", "launch: the program is of another engine");
-    }
+    const { parts } = ownProgram(program, SeveralProgram);
     const targets = hostArrays(outputs);
     const shares = divideRows(segments, this.engines.length);
     const progress = new SumOfProgress(shares, control);
@@ -198,7 +197,7 @@ class SeveralEngines implements Engine {
       const own = inputs.map((held) => held instanceof SeveralArray ? held.parts[k] : held);
       try {
         const part = progress.part(k, stop.signal);
-        await runShare(this.engines[k], program.parts[k], own, targets, share, part);
+        await runShare(this.engines[k], parts[k], own, targets, share, part);
       } catch (error) {
         failures.push(error);
         stop.abort(error);

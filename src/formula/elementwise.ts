@@ -49,6 +49,17 @@ const ALL_INTEGERS = 2 ** 53;
 /** Number of the multiplications above stays small; larger exponents are better as powr. */
 const MAX_INTEGER_EXPONENT = 1024;
 
+/** Larger exponents err less as general powers. */
+const MAX_HALF_POWER = 15.5;
+
+/**
+ * Whether an exponent is half an odd integer and small. Such powers are products of square roots,
+ * where the exponent is a constant of the formula.
+ */
+export function isHalfPower(exponent: number): boolean {
+  return Math.abs(exponent) <= MAX_HALF_POWER && Math.abs(exponent % 1) === 0.5;
+}
+
 export const elementwise = declare<ElementwiseOp, ScalarEntry>({
   add: {
     ...binary,
@@ -137,6 +148,11 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
     // At x = 0 the x-derivative counts as 0 where it is infinite (y < 1), the y-derivative as 0.
     // What is not chosen is computed of 1, so that its own derivatives are finite too.
     grad: (g, [x, y], z) => {
+      if (y.kind === "constant") {
+        const base = y.value < 1 ? f.where(f.eq(x, ZERO), ONE, x) : x;
+        const slope = f.mul(y, f.powr(base, constant(y.value - 1)));
+        return [f.mul(g, y.value < 1 ? f.where(f.eq(x, ZERO), ZERO, slope) : slope), null];
+      }
       const atZero = f.eq(x, ZERO);
       const isInfinite = f.mul(atZero, f.lt(y, ONE));
       const slope = f.mul(y, f.powr(f.where(isInfinite, ONE, x), f.sub(y, ONE)));

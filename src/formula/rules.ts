@@ -3,6 +3,7 @@
 import {
   any,
   type AttributePattern,
+  type Bindings,
   dimOf,
   literal,
   type Pattern,
@@ -16,6 +17,7 @@ import {
 
 const x = any("x");
 const y = any("y");
+const s = any("s");
 const c = uniform("c");
 const d = uniform("d");
 const one = literal(1);
@@ -67,20 +69,35 @@ export const RULES: readonly Rule[] = [
   rule("mul-inv", p.mul(x, p.inv(y)), p.div(x, y), {
     class: "bounded",
     ulps: 2,
-    when: (bound) => bound.get("y")?.domain !== "p",
+    when: (bound) => bound.get("y")?.domain !== "p" && !isWider(bound, "x", "y"),
   }),
   rule("inv-mul", p.mul(p.inv(x), y), p.div(y, x), {
     class: "bounded",
     ulps: 2,
-    when: (bound) => bound.get("x")?.domain !== "p",
+    when: (bound) => bound.get("x")?.domain !== "p" && !isWider(bound, "y", "x"),
+  }),
+  // one quotient for all components
+  rule("div-scalar", p.div(x, s), p.mul(x, p.inv(s)), {
+    class: "bounded",
+    ulps: 2,
+    when: (bound) => isWider(bound, "x", "s"),
   }),
   ...scales(),
 
-  rule("exp-product", p.mul(p.exp(x), p.exp(y)), p.exp(p.add(x, y)), { class: "fast" }),
+  // one exponential of pairs for two; of points there are few
+  rule("exp-product", p.mul(p.exp(x), p.exp(y)), p.exp(p.add(x, y)), {
+    class: "fast",
+    when: (bound) => bound.get("x")?.domain === "ij" && bound.get("y")?.domain === "ij",
+  }),
   rule("sqrt-square", p.sqrt(p.square(x)), p.abs(x), { class: "fast" }),
   rule("log-exp", p.log(p.exp(x)), x, { class: "fast" }),
   rule("exp-log", p.exp(p.log(x)), x, { class: "fast" }),
 ];
+
+/** Whether one formula is a vector and the other a scalar. */
+function isWider(bound: Bindings, vector: string, scalar: string): boolean {
+  return bound.get(scalar)?.dim === 1 && bound.get(vector)?.dim !== 1;
+}
 
 /** Every second component of a pattern from `start` on. */
 function every(inner: Pattern, start: 0 | 1, dim: AttributePattern): Pattern {

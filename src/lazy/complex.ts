@@ -8,6 +8,7 @@ import { fold, type FoldChoices } from "../program/mod.ts";
 import { type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { floatTypeOf, mergeInputs, parameterTerm, pointsTerm, type Term } from "./inputs.ts";
 import { foldInputs, Readable } from "./readable.ts";
+import { apart } from "./slots.ts";
 import { type FoldAxis, Symbolic, termOf, type Value, type VectorAxis } from "./symbolic.ts";
 import { position, sliceOf } from "./vectors.ts";
 
@@ -72,9 +73,10 @@ export abstract class ComplexOps<Real extends Symbolic> extends Readable {
     other: ComplexOperand,
     combine: (a: Term["formula"], b: Term["formula"], isComplex: boolean) => Term["formula"],
   ): this {
-    const b = complexTermOf(op, other);
+    const { isComplex, ...term } = complexTermOf(op, other);
+    const b = apart(term, [this.inputs]);
     return this.derive({
-      formula: combine(this.formula, b.formula, b.isComplex),
+      formula: combine(this.formula, b.formula, isComplex),
       inputs: mergeInputs(op, [this.inputs, b.inputs]),
     });
   }

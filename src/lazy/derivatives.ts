@@ -12,6 +12,7 @@ import {
 import { build, type Node, type VariableNode } from "../formula/mod.ts";
 import type { Operand } from "./elementwise.ts";
 import { mergeInputs } from "./inputs.ts";
+import { apart } from "./slots.ts";
 import { type Symbolic, variableOf } from "./symbolic.ts";
 import { TensorOps } from "./tensors.ts";
 
@@ -112,7 +113,7 @@ export abstract class Derivatives extends TensorOps {
     dim: number,
     derive: (formula: Node, variable: VariableNode, along: Node) => Node,
   ): this {
-    const { formula, inputs } = this.beside(op, along);
+    const { formula, inputs } = apart(this.beside(op, along), [this.inputs, v.inputs]);
     const fitted = formula.dim === 1 && dim !== 1 ? build.sumT(formula, dim) : formula;
     return this.derive({
       formula: derive(this.formula, variableOf(op, v), fitted),

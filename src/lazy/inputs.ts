@@ -15,7 +15,7 @@ export interface Input {
 
 /** Everything that a symbolic matrix is over. */
 export interface Inputs {
-  /** By the slot of its variables: the tensor's id, or another where a tensor has several roles. */
+  /** By the slot of its variables: the tensor's id, or another (several roles, numbers). */
   readonly byId: ReadonlyMap<number, Input>;
   /** What the leading dims of all broadcast to. */
   readonly batch: readonly number[];
@@ -99,7 +99,13 @@ export function mergeInputs(op: string, all: readonly Inputs[]): Inputs {
   let M: number | null = null;
   let N: number | null = null;
   for (const inputs of all) {
-    for (const [id, input] of inputs.byId) byId.set(id, input);
+    for (const [slot, input] of inputs.byId) {
+      const before = byId.get(slot);
+      if (before !== undefined && before.tensor !== input.tensor) {
+        throw new PairfoldError("internal", `${op}: two tensors in one slot`);
+      }
+      byId.set(slot, input);
+    }
     M = sameRows(op, "i", M, inputs.M);
     N = sameRows(op, "j", N, inputs.N);
     batch = commonBatch(op, batch, inputs.batch);
@@ -157,7 +163,7 @@ export function pointsOf(op: string, data: TensorLike, dim?: number): Tensor {
 
 /** A formula with the tensors behind it. */
 export interface Term {
-  /** The slots of its variables are ids of tensors. */
+  /** The slots of its variables are those of its inputs. */
   readonly formula: Node;
   readonly inputs: Inputs;
 }

@@ -1,13 +1,28 @@
-// A symbolic matrix of scalars as a linear operator. Enters: a formula with its tensors. Leaves: its
-// products with blocks, in float32 and in float64, its entries, where its rows stand.
+// A symbolic matrix of scalars as linear operators, one for each batch. Enters: a formula with its
+// tensors. Leaves: their products with blocks, in float32 and in float64, their entries, where their
+// rows stand. Of several batches, one fold computes what is asked for.
 
 import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { type Axis, type Node, topological, transform, variable } from "../formula/mod.ts";
+import {
+  type Axis,
+  type Node,
+  topological,
+  transform,
+  variable,
+  type VariableNode,
+} from "../formula/mod.ts";
 import { build } from "../formula/mod.ts";
-import { fold, type FoldChoices, transpose } from "../program/mod.ts";
-import type { Action, ApplyControl, Points, Precision } from "../solve/mod.ts";
-import { allocate, Tensor } from "../tensor/mod.ts";
+import { fold, type FoldChoices, type FoldRequest, transpose } from "../program/mod.ts";
+import type {
+  ActionBatch,
+  ApplyControl,
+  BatchedBlock,
+  BatchedPlaces,
+  Points,
+  Precision,
+} from "../solve/mod.ts";
+import { allocate, broadcastStrides, Tensor } from "../tensor/mod.ts";
 import type { Input, Term } from "./inputs.ts";
 
 /** Tensors by slot. */
@@ -43,67 +58,115 @@ function gathered(numbers: NumberArray, dim: number, at: Int32Array, t: Tensor):
   return new Tensor([at.length, dim], t.dtype, out);
 }
 
-/** The operator's action. `term` is a scalar formula of M × N pairs. */
-export function lazyAction(
-  term: Term,
-  M: number,
-  N: number,
-  choices: FoldChoices,
-  describe: string,
-): Action {
-  const { formula, inputs: { byId } } = term;
+/** A scalar formula of M × N pairs, with batch dims. */
+interface Matrices {
+  readonly term: Term;
+  readonly M: number;
+  readonly N: number;
+  readonly choices: FoldChoices;
+  readonly describe: string;
+}
+
+/** The first row of each tensor in a batch, by slot, where its variables belong to an axis. */
+class Places {
+  readonly #rows: Readonly<Record<Axis | "p", number>>;
+  readonly #shape: readonly number[];
+  readonly #strides: ReadonlyMap<number, readonly number[]>;
+
+  constructor({ term: { inputs }, M, N }: Matrices) {
+    this.#rows = { i: M, j: N, p: 1 };
+    this.#shape = inputs.batch;
+    this.#strides = new Map(
+      [...inputs.byId].map(([slot, { batch }]) => [slot, broadcastStrides(batch, inputs.batch)]),
+    );
+  }
+
+  /** Whether a tensor is another one from batch to batch. */
+  isBatched(slot: number): boolean {
+    return this.#strides.get(slot)?.some((stride) => stride > 0) ?? false;
+  }
+
+  first(slot: number, axis: Axis | "p", batch: number): number {
+    const strides = this.#strides.get(slot) ?? [];
+    let at = 0;
+    for (let k = this.#shape.length - 1, left = batch; k >= 0; k--) {
+      at += (left % this.#shape[k]) * strides[k];
+      left = Math.floor(left / this.#shape[k]);
+    }
+    return at * this.#rows[axis];
+  }
+}
+
+/** The matrices of a symbolic one, row-major in its batch shape. */
+export function lazyActions(own: Matrices): ActionBatch {
+  const { term, M, N, choices, describe } = own;
+  const { formula, inputs: { byId, batch } } = term;
+  const places = new Places(own);
+  const variables = topological(formula).filter((node) => node.kind === "variable");
   const tensors: Partial<Record<Precision, Tensors>> = {};
   const tensorsIn = (precision: Precision): Tensors =>
     tensors[precision] ??= inPrecision(byId, precision);
   const summed = (
-    root: Node,
-    inputs: Tensors,
-    [rows, columns]: readonly [number, number],
+    request: Pick<FoldRequest, "formula" | "inputs" | "M" | "N" | "segments" | "outputRows">,
     dtype: Precision,
     { signal }: ApplyControl,
   ): Promise<NumberArray> => {
-    const [sum] = fold({
-      formula: root,
-      inputs,
-      reduction: "sum",
-      axis: "j",
-      M: rows,
-      N: columns,
-      dtype,
-      k: 1,
-      choices: fitting(choices, dtype),
-    });
+    const fixed = { reduction: "sum", axis: "j", k: 1, dtype } as const;
+    const [sum] = fold({ ...request, ...fixed, choices: fitting(choices, dtype) });
     // read at once, so that nothing stays on a device
     return sum.resolve({ signal }).finally(() => sum.dispose());
   };
+  /** The pairs of each batch, where its tensors and its block of a stack of them are read. */
+  const segmentsOf = (
+    blocks: readonly BatchedBlock[],
+    slot: number,
+  ): Pick<FoldRequest, "segments" | "outputRows"> => {
+    if (batch.length === 0 && blocks.length === 1) return {};
+    const segments = blocks.map(({ of }, k) => {
+      const offsets = new Map(
+        variables.map((v) => [v.slot, places.first(v.slot, v.axis, of)] as const),
+      );
+      offsets.set(slot, k * N);
+      return { i0: 0, i1: M, j0: 0, j1: N, output: k * M, wholeRows: M, offsets };
+    });
+    return { segments, outputRows: M * blocks.length };
+  };
   return {
+    shape: batch,
     rows: M,
     columns: N,
-    apply: async (block, width, control) => {
+    apply: async (blocks, width, control) => {
       const { precision = "float64" } = control;
-      if (width === 0) return new Float64Array(0);
-      const numbers = precision === "float64" ? block : Float32Array.from(block);
-      using b = new Tensor([N, width], precision, numbers);
+      const length = N * width;
+      const numbers = allocate(precision, blocks.length * length);
+      blocks.forEach(({ block }, k) => numbers.set(block, k * length));
+      using b = new Tensor([blocks.length * N, width], precision, numbers);
       const product = build.mul(formula, variable(b.id, "j", width));
       const inputs = new Map([...tensorsIn(precision), [b.id, b]]);
-      const out = await summed(product, inputs, [M, N], precision, control);
-      return out instanceof Float64Array ? out : Float64Array.from(out);
+      const request = { formula: product, inputs, M, N, ...segmentsOf(blocks, b.id) };
+      const out = await summed(request, precision, control);
+      const all = out instanceof Float64Array ? out : Float64Array.from(out);
+      if (blocks.length === 1) return [all];
+      return blocks.map((_, k) => all.slice(k * M * width, (k + 1) * M * width));
     },
     transposed: () => {
       const { inputs } = term;
       const turned = { ...inputs, M: inputs.N, N: inputs.M };
       const other = { formula: transpose(formula), inputs: turned };
-      return lazyAction(other, N, M, choices, `transpose of ${describe}`);
+      const name = `transpose of ${describe}`;
+      return lazyActions({ term: other, M: N, N: M, choices, describe: name });
     },
-    hasEntries: true,
-    entries: async (rows, columns, control) => {
-      if (rows.length === 0) return new Float64Array(0);
-      const { root, inputs } = await atPairs(formula, tensorsIn("float64"), rows, columns, control);
-      const out = await summed(root, inputs, [rows.length, 1], "float64", control);
-      for (const t of inputs.values()) if (!byId.has(t.id)) t.dispose();
-      return out as Float64Array;
+    entries: async (asked, control) => {
+      const count = asked.reduce((sum, { rows }) => sum + rows.length, 0);
+      if (count === 0) return asked.map(() => new Float64Array(0));
+      const { root, inputs } = await atPairs(formula, tensorsIn("float64"), places, asked, control);
+      const request = { formula: root, inputs, M: count, N: 1 };
+      const out = await summed(request, "float64", control) as Float64Array;
+      for (const [slot, t] of inputs) if (!byId.has(slot)) t.dispose();
+      let from = 0;
+      return asked.map(({ rows }) => out.slice(from, from += rows.length));
     },
-    points: (control) => pointsOf(formula, byId, M, control),
+    points: (of, control) => pointsOf(own, places, of, control),
     describe: () => describe,
   };
 }
@@ -113,67 +176,90 @@ function fitting({ accumulator, ...rest }: FoldChoices, dtype: Precision): FoldC
   return dtype === "float64" || accumulator === undefined ? rest : { ...rest, accumulator };
 }
 
-/** The formula at a list of pairs: all its variables become points of i, gathered. */
+/**
+ * The formula at lists of pairs, one list for each of some batches, all in a row: variables become
+ * points of i, gathered; so do parameters that have batch dims.
+ */
 async function atPairs(
   formula: Node,
   tensors: Tensors,
-  rows: Int32Array,
-  columns: Int32Array,
+  places: Places,
+  asked: readonly BatchedPlaces[],
   control: ApplyControl,
 ): Promise<{ root: Node; inputs: Map<number, Tensor> }> {
+  const count = asked.reduce((sum, { rows }) => sum + rows.length, 0);
   const inputs = new Map<number, Tensor>();
   const made = new Map<string, Tensor>();
-  const at = (axis: Axis): Int32Array => axis === "i" ? rows : columns;
-  const gather = async (slot: number, axis: Axis, dim: number): Promise<void> => {
-    const t = tensors.get(slot);
-    if (t === undefined) throw new PairfoldError("internal", `no tensor for ${slot}`);
-    const own = gathered(await t.resolve(control), dim, at(axis), t);
-    made.set(`${axis}${slot}`, own);
-    inputs.set(own.id, own);
+  /** Where a variable's rows are: those of its batch begin at `first`. */
+  const at = (axis: Axis | "p", first: (of: number) => number): Int32Array => {
+    const out = new Int32Array(count);
+    let to = 0;
+    for (const { of, rows, columns } of asked) {
+      const from = first(of);
+      for (let k = 0; k < rows.length; k++) {
+        out[to++] = from + (axis === "i" ? rows[k] : axis === "j" ? columns[k] : 0);
+      }
+    }
+    return out;
+  };
+  const isFixed = (leaf: VariableNode): boolean =>
+    leaf.axis === "p" && !places.isBatched(leaf.slot);
+  const keyOf = (leaf: Node): string =>
+    leaf.kind === "variable"
+      ? `${leaf.axis}${leaf.slot}`
+      : leaf.kind === "index"
+      ? `${leaf.axis} index`
+      : "";
+  const note = (key: string, t: Tensor): void => {
+    made.set(key, t);
+    inputs.set(t.id, t);
   };
   for (const node of topological(formula)) {
+    if (made.has(keyOf(node))) continue;
     if (node.kind === "index") {
-      const own = new Tensor([rows.length, 1], "int32", at(node.axis));
-      made.set(`${node.axis} index`, own);
-      inputs.set(own.id, own);
-    } else if (node.kind === "variable" && node.axis === "p") {
-      const t = tensors.get(node.slot);
-      if (t !== undefined) inputs.set(node.slot, t);
-    } else if (node.kind === "variable" && !made.has(`${node.axis}${node.slot}`)) {
-      await gather(node.slot, node.axis as Axis, node.dim);
+      note(keyOf(node), new Tensor([count, 1], "int32", at(node.axis, () => 0)));
+    } else if (node.kind === "variable") {
+      const { slot, axis, dim } = node;
+      const t = tensors.get(slot);
+      if (t === undefined) throw new PairfoldError("internal", `no tensor for ${slot}`);
+      if (isFixed(node)) {
+        inputs.set(slot, t);
+        continue;
+      }
+      const rows = at(axis, (of) => places.first(slot, axis, of));
+      note(keyOf(node), gathered(await t.resolve(control), dim, rows, t));
     }
   }
   const root = transform(formula, (leaf) => {
-    if (leaf.kind === "index") {
-      const own = made.get(`${leaf.axis} index`);
-      return own === undefined ? leaf : variable(own.id, "i", 1, "index");
-    }
-    if (leaf.kind !== "variable" || leaf.axis === "p") return leaf;
-    const own = made.get(`${leaf.axis}${leaf.slot}`);
-    return own === undefined ? leaf : variable(own.id, "i", leaf.dim, leaf.number);
+    const own = made.get(keyOf(leaf));
+    if (own === undefined) return leaf;
+    if (leaf.kind === "index") return variable(own.id, "i", 1, "index");
+    return leaf.kind === "variable" ? variable(own.id, "i", leaf.dim, leaf.number) : leaf;
   });
   return { root, inputs };
 }
 
-/** The coordinates that rows have in the formula, side by side. */
+/** The coordinates that rows of a batch have in the formula, side by side. */
 async function pointsOf(
-  formula: Node,
-  byId: ReadonlyMap<number, Input>,
-  M: number,
+  { term: { formula, inputs: { byId } }, M }: Matrices,
+  places: Places,
+  of: number,
   control: ApplyControl,
 ): Promise<Points | null> {
-  const parts = new Map<number, { numbers: NumberArray; dim: number }>();
+  const parts = new Map<number, { numbers: NumberArray; dim: number; first: number }>();
   for (const node of topological(formula)) {
     if (node.kind !== "variable" || node.axis !== "i" || node.number === "index") continue;
     const t = byId.get(node.slot)?.tensor;
-    if (t !== undefined) parts.set(node.slot, { numbers: await t.resolve(control), dim: node.dim });
+    if (t === undefined) continue;
+    const first = places.first(node.slot, "i", of);
+    parts.set(node.slot, { numbers: await t.resolve(control), dim: node.dim, first });
   }
   const dim = [...parts.values()].reduce((sum, part) => sum + part.dim, 0);
   if (dim === 0) return null;
   const data = new Float64Array(M * dim);
   for (let row = 0, at = 0; row < M; row++) {
-    for (const { numbers, dim: own } of parts.values()) {
-      for (let d = 0; d < own; d++) data[at++] = numbers[row * own + d];
+    for (const { numbers, dim: own, first } of parts.values()) {
+      for (let d = 0; d < own; d++) data[at++] = numbers[(first + row) * own + d];
     }
   }
   return { data, dim };

@@ -16,6 +16,7 @@ import { Derivatives } from "./derivatives.ts";
 import type { Operand } from "./elementwise.ts";
 import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
 import { foldInputs } from "./readable.ts";
+import { apart } from "./slots.ts";
 import { type FoldAxis, type Symbolic, variableOf, type VectorAxis } from "./symbolic.ts";
 
 /** What a fold may be told, beside its reduction and axis. */
@@ -49,7 +50,7 @@ export abstract class Reductions extends Derivatives {
     if (!Number.isInteger(k) || k < 1) {
       throw new PairfoldError("shape", `${op}: got k ${k}; expected an integer from 1`);
     }
-    const second = weight === undefined ? null : this.beside(op, weight);
+    const second = weight === undefined ? null : apart(this.beside(op, weight), [this.inputs]);
     const all = second === null ? this.inputs : mergeInputs(op, [this.inputs, second.inputs]);
     return {
       ...foldInputs(this.formula, all),

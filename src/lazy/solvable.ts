@@ -3,15 +3,21 @@
 import { PairfoldError } from "../error.ts";
 import { type FoldChoices, isTraced, stopGradient } from "../program/mod.ts";
 import {
+  type ActionBatch,
+  actionOfBatch,
   LinearOperator,
   type LogDeterminantOptions,
   type OperatorLike,
   Probes,
   type Solution,
+  solveAction,
+  solveBatches,
   type SolveOptions,
+  stochasticLogDeterminant,
+  together,
 } from "../solve/mod.ts";
-import { allocate, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
-import { lazyAction } from "./operator.ts";
+import { allocate, sizeOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { lazyActions } from "./operator.ts";
 import { Reductions } from "./reductions.ts";
 import { recordLogDeterminant, recordSolve } from "./solve_rule.ts";
 import type { FoldAxis } from "./symbolic.ts";
@@ -37,8 +43,9 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * eigenpairs, traces, log-determinants. Its products are folds in float64, or in float32 where a
    * solver asks for that, whatever the tensors' own type.
    *
-   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one with batch dims, `dtype`
-   * for one of tensors that a derivative is taken by: operators have none.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one with batch dims (an
+   * operator is one matrix; {@linkcode asOperators} gives one for each batch), `dtype` for one of
+   * tensors that a derivative is taken by: operators have none.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -48,37 +55,73 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * ```
    */
   asOperator(choices: FoldChoices = {}): LinearOperator {
+    const actions = this.#constants("asOperator", choices);
+    if (actions.shape.length === 0) return new LinearOperator(actionOfBatch(actions, 0));
+    throw new PairfoldError(
+      "shape",
+      `asOperator: got a matrix [${this.shape}] with batch dims; expected [M, N, 1], for an operator ` +
+        "is one matrix (asOperators() gives one for each batch; solve() and logDeterminant() take all)",
+    );
+  }
+
+  /**
+   * The matrices of this one's batch dims as linear operators [M, N], row-major: for eigenpairs,
+   * traces and the like of each. Each computes its products by itself.
+   *
+   * Throws `PairfoldError`: `dim` and `dtype` as {@linkcode asOperator}.
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const x = [[[0], [1]], [[0], [2]]]; // [2, 2, 1]
+   * const operators = Vi(x).sqDist(Vj(x)).neg().exp().asOperators();
+   * for (const K of operators) console.log((await K.eigsh({ k: 1 })).values[0]); // 1.37…, 1.02…
+   * ```
+   */
+  asOperators(choices: FoldChoices = {}): LinearOperator[] {
+    const actions = this.#constants("asOperators", choices);
+    return Array.from(
+      { length: sizeOf(actions.shape) },
+      (_, of) => new LinearOperator(actionOfBatch(actions, of)),
+    );
+  }
+
+  /** The matrices as operators, which have no derivatives. */
+  #constants(op: string, choices: FoldChoices): ActionBatch {
     if (isTraced([...this.inputs.byId.values()].map((input) => input.tensor))) {
       throw new PairfoldError(
         "dtype",
-        `asOperator: got a matrix of tensors that a derivative is taken by; expected constants, for ` +
+        `${op}: got a matrix of tensors that a derivative is taken by; expected constants, for ` +
           "operators have no derivatives (solve() has; stopGradient(x) makes a constant of x)",
       );
     }
-    return this.#operator(choices);
+    return this.#actions(op, choices);
   }
 
-  #operator(choices: FoldChoices): LinearOperator {
+  #actions(op: string, choices: FoldChoices): ActionBatch {
     if (this.dim !== 1) {
       throw new PairfoldError(
         "dim",
-        `asOperator: got a matrix [${this.shape}] of vectors; expected one of scalars, [M, N, 1]`,
+        `${op}: got a matrix [${this.shape}] of vectors; expected one of scalars, [...batch, M, N, 1]`,
       );
     }
-    if (this.batchShape.length > 0) {
-      throw new PairfoldError(
-        "shape",
-        `asOperator: got a matrix [${this.shape}] with batch dims; expected [M, N, 1] (a solve or a ` +
-          "decomposition takes one matrix at a time)",
-      );
-    }
-    const [M, N] = this.shape;
-    return new LinearOperator(lazyAction(this, M, N, choices, this.toString()));
+    const { M, N } = this.inputs;
+    const describe = this.toString();
+    return lazyActions({ term: this, M: M ?? 1, N: N ?? 1, choices, describe });
+  }
+
+  /** The same of square matrices, which are solved by. */
+  #squares(op: string, choices: FoldChoices): ActionBatch {
+    const actions = this.#actions(op, choices);
+    if (actions.rows === actions.columns) return actions;
+    throw new PairfoldError(
+      "shape",
+      `${op}: got a matrix [${this.shape}]; expected square ones, [...batch, N, N, 1]`,
+    );
   }
 
   /**
    * Solves (K + alpha · I) x = b for this symmetric positive (semi)definite matrix of scalars and b
-   * of shape [n] or [n, right-hand sides]: preconditioned conjugate gradients, deferred until `x` or
+   * of shape [n], [n, right-hand sides] or [...batch, n, right-hand sides]: preconditioned conjugate gradients, deferred until `x` or
    * `report()` is read. Products run in float32 and residuals in float64 unless `precision` says
    * otherwise, and the residual of what counts as solved was computed from it in float64. (KeOps'
    * `solve`.)
@@ -88,6 +131,11 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    *
    * `x` has derivatives by the matrix' tensors and by b (implicitly, by one more solve); by a
    * noise level that stands in the matrix, too, but not by the number `alpha`.
+   *
+   * Batch dims of the matrix and of b broadcast (as in `numpy.linalg.solve`, b [n] being one vector
+   * for all): `x` is [...batch, n, right-hand sides]. Every batch converges by itself, and the
+   * report's `batches` say how; products of all of them are one launch. A preconditioner that was
+   * prepared serves all batches, one that is named is made for each.
    *
    * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` and `dtype` for what does not
    * fit. Reading rejects with `convergence` where `tol` was not reached (unless `allowUnconverged`),
@@ -106,31 +154,48 @@ export abstract class Solvable extends Reductions implements OperatorLike {
   solve(b: TensorLike, options: LazySolveOptions = {}): Solution {
     const { axis = "j", device, sumScheme, fastMath, distances, ...rest } = options;
     const choices = { device, sumScheme, fastMath, distances };
-    const operator = this.#operator(choices);
-    const own = this.foldAxis("solve", axis) === "j" ? operator : operator.T;
+    const actions = this.#squares("solve", choices);
+    const own = this.foldAxis("solve", axis) === "j" ? actions : actions.transposed();
     const isNested = Array.isArray(b) && !(b instanceof Tensor);
     const t = tensor(b, undefined, isNested ? { dtype: this.dtype } : {});
-    if (t.dtype !== "int32" && t.dtype !== this.dtype) {
+    if (t.dtype !== this.dtype) {
       throw new PairfoldError(
         "dtype",
         `solve: got a matrix of ${this.dtype} and a right-hand side of ${t.dtype}; expected one type`,
       );
     }
-    const solution = own.solve(stopGradient(t), rest); // what follows tells who watches
-    const again = (other: Tensor): Tensor => this.solve(other, options).x;
+    const { shape } = t, n = own.rows;
+    const isVector = shape.length === 1;
+    if (shape.length === 0 || shape[isVector ? 0 : shape.length - 2] !== n) {
+      throw new PairfoldError(
+        "shape",
+        `solve: got shape [${shape}]; expected [${n}], [${n}, right-hand sides] or ` +
+          `[...batch, ${n}, right-hand sides]`,
+      );
+    }
+    const isOne = own.shape.length === 0 && shape.length <= 2;
+    if (!isOne && isVector) { // one vector for all batches
+      const all = this.solve(t.reshape(n, 1), options);
+      return all.reshaped(all.x.shape.slice(0, -1));
+    }
+    const constant = stopGradient(t); // what follows tells who watches
+    const solution = isOne
+      ? solveAction(actionOfBatch(own, 0), constant, this.dtype, rest)
+      : solveBatches(own, constant, this.dtype, rest);
+    // of a solve in float32 alone, cotangents are float32 whatever the matrix is
+    const again = (other: Tensor): Tensor => this.solve(other.astype(this.dtype), options).x;
     recordSolve({ matrix: this, b: t, x: solution.x, again, choices });
     return solution;
   }
 
   /**
-   * log det (K + alpha · I) of this symmetric positive definite matrix of scalars, a deferred scalar:
-   * what `asOperator().logDeterminant()` estimates, with derivatives by the matrix' tensors (not by
+   * log det (K + alpha · I) of this symmetric positive definite matrix of scalars, a deferred scalar,
+   * or one for each batch, [...batch]: what `asOperator().logDeterminant()` estimates, with derivatives by the matrix' tensors (not by
    * the number `alpha`). These are tr (K + alpha · I)⁻¹ dK, by a solve for the same number of probes.
    * With a preconditioner and few probes both are close; with as many probes as rows they are exact.
    * (Gardner et al. 2018.)
    *
-   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square or has
-   * batch dims. Reading rejects with `indefinite` where an eigenvalue at most 0 is met.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square. Reading rejects with `indefinite` where an eigenvalue at most 0 is met.
    *
    * ```ts
    * import { grad, Pm, tensor, Vi, Vj } from "pairfold";
@@ -144,20 +209,17 @@ export abstract class Solvable extends Reductions implements OperatorLike {
   logDeterminant(options: LazyLogDeterminantOptions = {}): Tensor {
     const { device, sumScheme, fastMath, solveTol, ...rest } = options;
     const choices = { device, sumScheme, fastMath };
-    const operator = this.#operator(choices);
-    const [n, columns] = operator.shape;
-    if (n !== columns) {
-      throw new PairfoldError(
-        "shape",
-        `logDeterminant: got a matrix [${this.shape}]; expected a square one, [N, N, 1]`,
-      );
-    }
-    const value = new Tensor([], this.dtype, {
+    const actions = this.#squares("logDeterminant", choices);
+    const n = actions.rows;
+    const value = new Tensor(actions.shape, this.dtype, {
       resolve: async ({ signal = rest.signal }) => {
-        const found = await operator.logDeterminant({ ...rest, signal });
-        return allocate(this.dtype, 1).fill(found.value);
+        const own = { ...rest, signal };
+        const found = await together(actions, (matrix) => stochasticLogDeterminant(matrix, own));
+        const out = allocate(this.dtype, found.length);
+        out.set(found.map((one) => one.value));
+        return out;
       },
-      explain: () => `log-determinant of ${operator}`,
+      explain: () => `log-determinant of ${actions.describe()}`,
     });
     const { alpha, precision, preconditioner, signal } = rest;
     const solving = { ...choices, alpha, precision, preconditioner, signal, tol: solveTol };

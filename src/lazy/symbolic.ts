@@ -6,6 +6,7 @@ import {
   apply,
   type Axis,
   constant,
+  isHalfPower,
   type Node,
   type OpName,
   type VariableNode,
@@ -22,6 +23,7 @@ import {
   tensorTerm,
   type Term,
 } from "./inputs.ts";
+import { allApart, numberTerm } from "./slots.ts";
 import { displayOf, type Shown, summaryOf, textOf } from "./show.ts";
 
 /**
@@ -61,6 +63,7 @@ export type Value = number | readonly number[] | NumberArray | Tensor;
 const STRUCTURAL: Readonly<Record<string, ReadonlySet<unknown>>> = {
   add: new Set([1, -1]),
   sub: new Set([1, -1]),
+  powr: new Set(Array.from({ length: 64 }, (_, k) => k / 2 - 16).filter(isHalfPower)),
 };
 
 /** A symbolic matrix, or what may stand beside one, as a formula with its tensors. */
@@ -93,7 +96,7 @@ export function variableOf(op: string, v: Symbolic): VariableNode {
  * {@linkcode ComplexLazyTensor}.
  */
 export abstract class Symbolic implements Term {
-  /** The formula; the slots of its variables are ids of tensors. */
+  /** The formula; the slots of its variables are those of its inputs. */
   readonly formula: Node;
   /** The tensors of the formula, and how many rows they have. */
   readonly inputs: Inputs;
@@ -183,7 +186,13 @@ export abstract class Symbolic implements Term {
     args: readonly (Symbolic | Value)[] = [this],
     attributes: readonly number[] = [],
   ): Term {
-    const terms = args.map((x) => this.beside(op, x));
+    const terms = allApart(
+      args.map((x, k) =>
+        typeof x === "number" && !STRUCTURAL[op]?.has(x)
+          ? numberTerm(x, this.formula, `${op}${k}`)
+          : this.beside(op, x)
+      ),
+    );
     const formula = apply(op, terms.map((t) => t.formula), attributes);
     return { formula, inputs: mergeInputs(op, terms.map((t) => t.inputs)) };
   }

@@ -2,8 +2,9 @@
 
 import type { Node } from "../formula/mod.ts";
 import { type HoleValue, readTemplate, resolveTemplate, type Template } from "../syntax/mod.ts";
-import { type Inputs, mergeInputs, NO_INPUTS, parameterTerm, type Term } from "./inputs.ts";
+import { type Inputs, mergeInputs, NO_INPUTS, type Term } from "./inputs.ts";
 import { LazyTensor } from "./lazy_tensor.ts";
+import { apart, numberTerm } from "./slots.ts";
 import { type Symbolic, termOf, type Value } from "./symbolic.ts";
 
 /**
@@ -51,18 +52,22 @@ function templateOf(strings: TemplateStringsArray): Template {
 export function lazy(strings: TemplateStringsArray, ...values: readonly LazyValue[]): LazyTensor {
   const template = templateOf(strings);
   const used: Inputs[] = [];
-  const use = ({ formula, inputs }: Term): Node => {
+  const use = (term: Term): Node => {
+    const { formula, inputs } = apart(term, used);
     used.push(inputs);
     return formula;
   };
   const hole = (index: number): HoleValue => {
     const value = values[index];
+    if (typeof value === "number") {
+      return { kind: "number", value, node: () => use(numberTerm(value, template, `${index}`)) };
+    }
     const node = (): Node => use(termOf(`lazy, value ${index + 1}`, value));
-    if (typeof value === "number") return { kind: "number", value, node };
     if (Array.isArray(value)) return { kind: "list", values: value, node };
     return { kind: "formula", node };
   };
-  const formula = resolveTemplate(template, hole, (value) => use(parameterTerm(value)));
+  const written = (value: number): Node => use(numberTerm(value, template, `=${value}`));
+  const formula = resolveTemplate(template, hole, written);
   const inputs = used.length === 0 ? NO_INPUTS : mergeInputs("lazy", used);
   return new LazyTensor(formula, inputs);
 }

@@ -77,43 +77,97 @@ export function interpretUniform(
   return interpreter(inputs, length);
 }
 
+/** Computes one value; what it reads stands in the registers of a section. */
+type Step = () => void;
+
+/**
+ * Turns a section into functions that know where their operands stand, so that a run looks nothing
+ * up: one register per value, cell and counter.
+ */
 function interpreterOf(root: Region): Interpreter {
   let inputs: UniformInputs = [];
   let record = new Float64Array(0);
-  const values = new Map<Value, number>();
-  const cells = new Map<Cell, number>();
+  const places = new Map<Value | Cell | Counter, number>();
+  const registers: number[] = [];
+  const cells: number[] = [];
   const arrays = new Map<LocalArray, Float64Array>();
-  const counters = new Map<Counter, number>();
   const arrayOf = (array: LocalArray): Float64Array => {
     let data = arrays.get(array);
     if (data === undefined) arrays.set(array, data = new Float64Array(array.length));
     return data;
   };
-  const read = (value: Value): number => {
-    const result = values.get(value);
-    if (result === undefined) throw new PairfoldError("internal", "uniform value is undefined");
-    return result;
+  const registerOf = (place: Value | Cell | Counter): number => {
+    let register = places.get(place);
+    if (register === undefined) {
+      places.set(place, register = registers.length);
+      registers.push(0);
+    }
+    return register;
   };
-  const turns = (counter: Counter): number => counters.get(counter) ?? 0;
-  const element = ({ offset, terms }: Place): number =>
-    terms.reduce((at, { counter, step }) => at + step * turns(counter), offset);
-  const compute = (value: Value): number => {
+  const cellOf = (cell: Cell): number => {
+    const isNew = !places.has(cell);
+    const register = registerOf(cell);
+    if (isNew) cells.push(register);
+    return register;
+  };
+  /** The register of a value that was computed before. */
+  const operand = (value: Value): number => {
+    const register = places.get(value);
+    if (register === undefined) throw new PairfoldError("internal", "uniform value is undefined");
+    return register;
+  };
+  const elementOf = ({ offset, terms }: Place): () => number => {
+    if (terms.length === 0) return () => offset;
+    const steps = terms.map(({ counter, step }) => ({ register: registerOf(counter), step }));
+    return () => {
+      let at = offset;
+      for (const { register, step } of steps) at += step * registers[register];
+      return at;
+    };
+  };
+  const operation = (name: Operation, args: readonly number[], to: number): Step => {
+    const meaning = MEANING[name];
+    const values = args.map(() => 0);
+    return () => {
+      for (let k = 0; k < args.length; k++) values[k] = registers[args[k]];
+      registers[to] = meaning(values);
+    };
+  };
+  const computing = (value: Value): Step => {
     switch (value.kind) {
-      case "constant":
-        return value.value;
-      case "get":
-        return cells.get(value.cell) ?? 0;
-      case "operation":
-        return MEANING[value.operation](value.args.map(read));
+      case "constant": {
+        const to = registerOf(value);
+        return () => registers[to] = value.value;
+      }
+      case "get": {
+        const from = cellOf(value.cell);
+        const to = registerOf(value);
+        return () => registers[to] = registers[from];
+      }
+      case "operation": {
+        const args = value.args.map(operand);
+        return operation(value.operation, args, registerOf(value));
+      }
       case "load": {
         const { memory } = value;
-        const at = element(value.place);
-        if (memory.kind === "input") return inputs[memory.slot]?.[at] ?? NaN;
-        if (memory.kind === "array") return arrayOf(memory.array)[at];
-        return record[at];
+        const element = elementOf(value.place);
+        const to = registerOf(value);
+        if (memory.kind === "input") {
+          const { slot } = memory;
+          return () => registers[to] = inputs[slot]?.[element()] ?? NaN;
+        }
+        if (memory.kind === "record") return () => registers[to] = record[element()];
+        if (memory.kind === "array") {
+          const { array } = memory;
+          return () => registers[to] = arrayOf(array)[element()];
+        }
+        throw new PairfoldError("internal", `the uniform section reads no ${memory.kind}`);
       }
-      case "counter":
-        return turns(value.counter);
+      case "counter": {
+        const from = registerOf(value.counter);
+        const to = registerOf(value);
+        return () => registers[to] = registers[from];
+      }
       case "index":
       case "count":
         throw new PairfoldError("internal", `the uniform section has no ${value.kind}`);
@@ -121,48 +175,75 @@ function interpreterOf(root: Region): Interpreter {
     value satisfies never;
     throw new TypeError();
   };
-  const run = (region: Region): void => {
-    for (const s of region.statements) {
+  const steps = ({ statements }: Region): Step => {
+    const list = statements.map((s): Step => {
       switch (s.kind) {
         case "let":
-          values.set(s.value, compute(s.value));
-          break;
-        case "set":
-          cells.set(s.cell, read(s.value));
-          break;
+          return computing(s.value);
+        case "set": {
+          const from = operand(s.value);
+          const to = cellOf(s.cell);
+          return () => registers[to] = registers[from];
+        }
         case "store": {
-          const target = s.memory.kind === "array" ? arrayOf(s.memory.array) : record;
-          target[element(s.place)] = read(s.value);
-          break;
-        }
-        case "scatter":
-          for (const { array, value } of s.parts) arrayOf(array)[read(s.index)] = read(value);
-          break;
-        case "append": {
-          const size = arrayOf(s.size);
-          if (read(s.unless) !== 0) break;
-          for (const { array, value } of s.parts) arrayOf(array)[size[0]] = read(value);
-          size[0]++;
-          break;
-        }
-        case "for":
-          for (let k = 0; k < s.count; k++) {
-            counters.set(s.counter, k);
-            run(s.body);
+          const from = operand(s.value);
+          const element = elementOf(s.place);
+          const { memory } = s;
+          if (memory.kind === "array") {
+            const { array } = memory;
+            return () => arrayOf(array)[element()] = registers[from];
           }
-          break;
-        case "when":
-          if ((read(s.mask) !== 0) === (s.test === "any")) run(s.body);
-          break;
+          return () => record[element()] = registers[from];
+        }
+        case "scatter": {
+          const at = operand(s.index);
+          const parts = s.parts.map(({ array, value }) => ({ array, from: operand(value) }));
+          return () => {
+            for (const { array, from } of parts) arrayOf(array)[registers[at]] = registers[from];
+          };
+        }
+        case "append": {
+          const unless = operand(s.unless);
+          const parts = s.parts.map(({ array, value }) => ({ array, from: operand(value) }));
+          return () => {
+            const size = arrayOf(s.size);
+            if (registers[unless] !== 0) return;
+            for (const { array, from } of parts) arrayOf(array)[size[0]] = registers[from];
+            size[0]++;
+          };
+        }
+        case "for": {
+          const counter = registerOf(s.counter);
+          const body = steps(s.body);
+          return () => {
+            for (let k = 0; k < s.count; k++) {
+              registers[counter] = k;
+              body();
+            }
+          };
+        }
+        case "when": {
+          const mask = operand(s.mask);
+          const body = steps(s.body);
+          return () => {
+            if ((registers[mask] !== 0) === (s.test === "any")) body();
+          };
+        }
       }
-    }
+      s satisfies never;
+      throw new TypeError();
+    });
+    return () => {
+      for (const step of list) step();
+    };
   };
+  const run = steps(root);
   return (given, length) => {
     inputs = given;
     record = new Float64Array(length);
-    cells.clear();
+    for (const cell of cells) registers[cell] = 0;
     arrays.clear();
-    run(root);
+    run();
     return record;
   };
 }

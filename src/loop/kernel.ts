@@ -37,26 +37,35 @@ export interface CarefulLoop {
 
 /**
  * A look at the columns before they are folded, by groups of them: a group whose smallest value a row's
- * bound keeps out changes nothing and need not be folded. It changes speed, never a bit: emitters may
- * leave it out.
+ * bound keeps out changes nothing and need not be folded. Some groups make a span, which is asked for
+ * before they are. It changes speed, never a bit: emitters may leave it out.
  */
 export interface Survey {
-  /** Groups that are looked at before the first of them is folded, and fewer that are worth it. */
-  readonly groups: number;
+  /** Groups of a span. */
+  readonly span: number;
+  /** Spans that are looked at before the first of them is folded, and fewer that are worth it. */
+  readonly spans: number;
   readonly least: number;
-  /** The smallest value of each group; +∞ beyond the last. Not state. */
-  readonly minima: LocalArray;
+  /** The smallest value of each group, and of each span; +∞ beyond the last span. Not state. */
+  readonly ofGroups: LocalArray;
+  readonly ofSpans: LocalArray;
   /** The smallest value of the group at hand: what `pair` leaves there, what `test` asks about. */
   readonly smallest: Cell;
+  /** The smallest value of the span at hand. */
+  readonly smallestOfSpan: Cell;
   /** Whether a row may leave a group out: what `test` sets. */
   readonly skips: Cell;
+  /** Before a span. */
+  readonly beginSpan: Region;
   /** Before a group. */
   readonly begin: Region;
   /** One column of a group. */
   readonly pair: Region;
-  /** After all groups: lowers the bound by their minima. */
+  /** After a group. */
+  readonly end: Region;
+  /** After all spans: lowers the bound by their smallest values. */
   readonly bound: Region;
-  /** Before a group is folded. */
+  /** Before a group is folded, or a span is looked into. */
   readonly test: Region;
 }
 
@@ -103,8 +112,10 @@ export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
     ["pair", kernel.pair],
     ["careful test", kernel.careful?.test ?? null],
     ["careful pair", kernel.careful?.pair ?? null],
+    ["survey span", kernel.survey?.beginSpan ?? null],
     ["survey begin", kernel.survey?.begin ?? null],
     ["survey pair", kernel.survey?.pair ?? null],
+    ["survey end", kernel.survey?.end ?? null],
     ["survey bound", kernel.survey?.bound ?? null],
     ["survey test", kernel.survey?.test ?? null],
     ["close", kernel.close],

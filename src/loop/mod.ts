@@ -10,5 +10,6 @@ export { delayLoads, removeDead, sink, visit } from "./passes.ts";
 export { EITHER_NAN, replicate, type Replication, RowCopies } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";
+export { divisorRoots } from "./roots.ts";
 export { printKernel, printRegion } from "./print.ts";
 export { verifyKernel, verifyRegion } from "./verify.ts";

@@ -28,9 +28,11 @@ import {
   UNROLL_LIMIT,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
+import { splitExponentials } from "./exponents.ts";
 import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
 
 export { cudaMath, expandedMath } from "./math/mod.ts";
+export { splitExponentials } from "./exponents.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
 /** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */
@@ -96,19 +98,24 @@ function carefulLoop(
 function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Survey | null {
   const { survey } = folding;
   if (!survey) return null;
-  const { groups, least, minima, smallest } = survey;
+  const { span, spans, least, ofGroups, ofSpans, smallest, smallestOfSpan } = survey;
   const pair = lowering.anotherPair();
   survey.meet(pair, componentsOf(lowering, core));
   const skips = pair.cell("skips", "mask");
   const { float } = lowering;
   return {
-    groups,
+    span,
+    spans,
     least,
-    minima,
+    ofGroups,
+    ofSpans,
     smallest,
+    smallestOfSpan,
     skips,
+    beginSpan: step(lowering, float, (b) => survey.beginSpan(b)),
     begin: step(lowering, float, (b) => survey.begin(b)),
     pair: pair.root,
+    end: step(lowering, float, (b) => survey.end(b)),
     bound: step(lowering, float, (b) => survey.bound(b)),
     test: step(lowering, float, (b) => b.set(skips, survey.skips(b))),
   };
@@ -129,7 +136,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const scaled = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
   const normal = normalise(scaled, fold.fastMath);
   const { factor: outside, core } = reduction.linear
-    ? factor(normal)
+    ? factor(splitExponentials(normal, fold.fastMath))
     : { factor: null, core: normal };
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;

@@ -69,9 +69,18 @@ export interface BatchedFold {
   readonly usesRowIndex: boolean;
 }
 
+/** The first row of every input. */
+const firstRows = (inputs: readonly unknown[]): number[] =>
+  new Array<number>(inputs.length).fill(0);
+
 /** One segment per batch, or per run of batches that are rows of one fold. */
 export function segmentsOf(fold: BatchedFold): BatchedSegments {
   const { rows, columns, batch: shape, inputs, parts, usesRowIndex } = fold;
+  if (shape.length === 0 && parts === null) {
+    const offsets = firstRows(inputs);
+    const all = { i0: 0, i1: rows, j0: 0, j1: columns, output: 0, wholeRows: rows, offsets };
+    return { segments: [all], rows };
+  }
   const strides = inputs.map((input): BatchStrides => {
     const steps = broadcastStrides(input.batch, shape).map((stride) => stride * input.rows);
     return { ...input, steps };
@@ -83,7 +92,7 @@ export function segmentsOf(fold: BatchedFold): BatchedSegments {
   const outputRows = parts?.outputRows ?? rows;
   const segments: Segment[] = [];
   const at = shape.map(() => 0);
-  const first = inputs.map(() => 0);
+  const first = firstRows(inputs);
   for (let batch = 0; batch < batches; batch += joined) {
     for (const { offsets, output, ...rectangle } of rectangles) {
       segments.push({

@@ -25,42 +25,71 @@ export function transpose(formula: Node): Node {
   });
 }
 
-/** A fold's formulas over slots, and the tensors of the slots. */
+/** A fold's formulas as rows kept and columns folded, over slots counted by first use. */
 export interface Canonical {
   readonly formula: Node;
   readonly weight: Node | null;
   readonly variables: readonly VariableNode[];
-  /** The slots that the variables had, and their tensors. */
+  /** The slots that the variables had. */
   readonly slots: readonly number[];
-  readonly tensors: readonly Tensor[];
+  /** Whether a formula speaks of the index of a row. */
+  readonly usesRowIndex: boolean;
 }
 
-/** Renumbers slots by first use, so that equal formulas over other tensors are the same nodes. */
-export function canonicalise(
-  formula: Node,
-  weight: Node | null,
-  inputs: ReadonlyMap<number, Tensor>,
-): Canonical {
+/** Canonical forms by the folded axis, formula and weight, held as long as these live. */
+type Forms = WeakMap<Node, Canonical>;
+const forms: Readonly<Record<Axis, { alone: Forms; weighted: WeakMap<Node, Forms> }>> = {
+  i: { alone: new WeakMap(), weighted: new WeakMap() },
+  j: { alone: new WeakMap(), weighted: new WeakMap() },
+};
+
+function formsWith(axis: Axis, weight: Node | null): Forms {
+  const { alone, weighted } = forms[axis];
+  if (weight === null) return alone;
+  let known = weighted.get(weight);
+  if (known === undefined) weighted.set(weight, known = new WeakMap());
+  return known;
+}
+
+/**
+ * Renumbers slots by first use, so that equal formulas over other tensors are the same nodes; a fold
+ * over i becomes one over j.
+ */
+export function canonicalise(formula: Node, weight: Node | null, axis: Axis): Canonical {
+  const known = formsWith(axis, weight);
+  let form = known.get(formula);
+  if (form === undefined) known.set(formula, form = canonicalForm(formula, weight, axis));
+  return form;
+}
+
+function canonicalForm(formula: Node, weight: Node | null, axis: Axis): Canonical {
+  const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
+  const roots = weight === null ? [orient(formula)] : [orient(formula), orient(weight)];
   const renamed = new Map<Node, VariableNode>();
   const slots: number[] = [];
-  const tensors: Tensor[] = [];
-  const roots = weight === null ? [formula] : [formula, weight];
+  let usesRowIndex = false;
   for (const node of topological(...roots)) {
+    if (node.kind === "index" && node.axis === "i") usesRowIndex = true;
     if (node.kind !== "variable") continue;
-    const input = inputs.get(node.slot);
-    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${node.slot}`);
     renamed.set(node, variable(slots.length, node.axis, node.dim, node.number));
     slots.push(node.slot);
-    tensors.push(input);
   }
-  const renumber = (root: Node): Node => transform(root, (leaf) => renamed.get(leaf) ?? leaf);
-  return {
-    formula: renumber(formula),
-    weight: weight === null ? null : renumber(weight),
-    variables: [...renamed.values()],
-    slots,
-    tensors,
-  };
+  const [own, second = null] = roots.map((root) =>
+    transform(root, (leaf) => renamed.get(leaf) ?? leaf)
+  );
+  return { formula: own, weight: second, variables: [...renamed.values()], slots, usesRowIndex };
+}
+
+/** The tensors of some slots. */
+export function tensorsIn(
+  inputs: ReadonlyMap<number, Tensor>,
+  slots: readonly number[],
+): readonly Tensor[] {
+  return slots.map((slot) => {
+    const input = inputs.get(slot);
+    if (input === undefined) throw new PairfoldError("internal", `no tensor for ${slot}`);
+    return input;
+  });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { type Node, print, topological, type VariableNode } from "../formula/mod.ts";
+import { print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
 import { type FoldOptions, reductions, resultShape } from "../reduction/mod.ts";
@@ -18,7 +18,7 @@ import {
   TensorStorage,
 } from "../tensor/mod.ts";
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
-import { canonicalise, kernelOf, transpose } from "./canonical.ts";
+import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
@@ -56,11 +56,10 @@ export class FoldRun implements Origin {
   constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     this.#request = request;
     const { axis, M, N, choices, reduction, k } = request;
-    const orient = (root: Node): Node => axis === "j" ? root : transpose(root);
-    const { formula, weight, variables, slots, tensors } = canonicalise(
-      orient(request.formula),
-      request.weight ? orient(request.weight) : null,
-      request.inputs,
+    const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
+      request.formula,
+      request.weight ?? null,
+      axis,
     );
     const float: FloatType = FLOATS[request.dtype];
     const options: FoldOptions = {
@@ -85,7 +84,7 @@ export class FoldRun implements Origin {
     };
     this.#engine = engineOf(choices.device);
     this.kernel = kernelOf(this.#fold, this.#engine.math);
-    this.#tensors = tensors;
+    this.#tensors = tensorsIn(request.inputs, slots);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
     const tableRows = { row: this.#rows, column: this.#columns, uniform: 1 } as const;
@@ -100,8 +99,7 @@ export class FoldRun implements Origin {
         batch: batch.of.get(slots[k]) ?? [],
       })),
       parts: segments === undefined ? null : { rectangles: segments, outputRows },
-      usesRowIndex: topological(...(weight === null ? [formula] : [formula, weight]))
-        .some((node) => node.kind === "index" && node.axis === "i"),
+      usesRowIndex,
     };
     const rowsOfAll = outputRows * sizeOf(batch.shape);
     this.#lengths = this.kernel.outputs.map((o) => o.dim * rowsOfAll);
@@ -237,7 +235,9 @@ export class FoldRun implements Origin {
         const dtype = number === "index" ? "int32" : float === "f32" ? "float32" : "float64";
         outputs.push(engine.allocate(dtype, this.#lengths[slot]));
       }
-      await engine.launch(program, inputs, outputs, segments, control);
+      const pairs = this.#request?.pairs;
+      const own = pairs === undefined ? control : { ...control, pairs };
+      await engine.launch(program, inputs, outputs, segments, own);
       return outputs;
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();

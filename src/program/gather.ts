@@ -5,8 +5,10 @@ import { PairfoldError } from "../error.ts";
 import {
   allocate,
   axisFrom,
+  broadcastShapes,
   type IndicesOf,
   type NestedNumbers,
+  sameShape,
   sizeOf,
   Tensor,
   tensor,
@@ -148,6 +150,14 @@ export function scatterAdd(
   const given = operandOf("scatterAdd", values, x.dtype);
   const t = typeof given === "number" ? tensor(given, undefined, { dtype: x.dtype }) : given;
   const wanted = x.shape.toSpliced(axis, 1, ...places.shape);
+  const fits = broadcastShapes(wanted, t.shape);
+  if (fits === null || !sameShape(fits, wanted)) {
+    throw new PairfoldError(
+      "shape",
+      `scatterAdd: got values [${t.shape}] for indices [${places.shape}] along axis ${axis} of a ` +
+        `tensor [${x.shape}]; expected values [${wanted}], or what broadcasts to them`,
+    );
+  }
   const terms = addedAt(broadcastTo(t, wanted), places, axis, x.shape);
   return elementwise("add", [x, terms]);
 }

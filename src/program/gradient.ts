@@ -7,10 +7,10 @@ import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { transpose } from "./canonical.ts";
 import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
-import { shareOnePass } from "./joint.ts";
+import { shareWithValue } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";
-import { sharingSum } from "./sharing.ts";
+import { sharingSum, spelledAs } from "./sharing.ts";
 import { sumToSize } from "./sum_to_size.ts";
 import { valuesAreWanted } from "./trace.ts";
 
@@ -62,31 +62,42 @@ export function foldGradients(
     return terms.reduce((total, term) => build.add(total, term));
   };
   const sumsOf = { ...request, weight: null, reduction: "sum", k: 1, inputs, batch } as const;
-  const joined = new Set<VariableNode>();
-  const value = valuesAreWanted() && outputs !== undefined ? runOf(outputs[0]) : null;
-  const passes = new Map<Axis, FoldRun[]>([[axis, value === null ? [] : [value]]]);
-  const gradients = variables.map((v) => {
-    if (joined.has(v)) return null;
-    let g = gradientBy(v);
+  /** Points of i and of j at once: those whose sum is for both, and those that it joins. */
+  const twinned = new Set<VariableNode>(), joined = new Set<VariableNode>();
+  const passes = new Map<Axis, FoldRun[]>();
+  const parted = variables.flatMap((v) => {
+    if (joined.has(v)) return [];
+    const g = gradientBy(v);
     const sumOver = v.axis === "i" ? "j" : v.axis === "j" ? "i" : axis;
     const twin = v.axis === "p" || M !== N
       ? undefined
       : variables.find((w) => w.slot === v.slot && w.axis === sumOver);
-    if (twin !== undefined) {
-      joined.add(twin);
-      g = sharingSum(g, transpose(gradientBy(twin)));
-    }
-    const [sums] = fold({ ...sumsOf, formula: g, axis: sumOver });
+    if (twin === undefined) return [{ v, g, sumOver }];
+    joined.add(twin);
+    twinned.add(v);
+    return [{ v, g: sharingSum(g, transpose(gradientBy(twin))), sumOver }];
+  });
+  // where points are rows of i and of j, sums over the other axis meet the same pairs transposed
+  const both = parted.find(({ v }) => twinned.has(v));
+  const gradients = parted.map(({ v, g, sumOver: own }) => {
+    const isTurned = both !== undefined && own !== both.sumOver;
+    const sumOver = isTurned ? both.sumOver : own;
+    const formula = isTurned ? spelledAs(transpose(g), both.g) : g;
+    const [sums] = fold({ ...sumsOf, formula, axis: sumOver });
     const run = runOf(sums);
     if (run !== null) passes.set(sumOver, [...passes.get(sumOver) ?? [], run]);
-    const own = batch.of.get(v.slot) ?? [];
+    const ownBatch = batch.of.get(v.slot) ?? [];
     const rows = v.axis === "i" ? M : v.axis === "j" ? N : 1;
-    const missing = new Array<number>(batch.shape.length - own.length).fill(1);
-    const total = sumToSize(sums, [...missing, ...own, rows, v.dim], { dtype, choices });
-    return reshape(total, [...own, rows, v.dim]);
+    const missing = new Array<number>(batch.shape.length - ownBatch.length).fill(1);
+    const total = sumToSize(sums, [...missing, ...ownBatch, rows, v.dim], { dtype, choices });
+    return [v, reshape(total, [...ownBatch, rows, v.dim])] as const;
   });
-  for (const runs of passes.values()) shareOnePass(runs);
-  return gradients;
+  const value = outputs === undefined ? null : runOf(outputs[0]);
+  for (const [over, runs] of passes) {
+    shareWithValue(over === axis ? value : null, runs, valuesAreWanted());
+  }
+  const found = new Map(gradients);
+  return variables.map((v) => found.get(v) ?? null);
 }
 
 function fit(cotangent: Node, dim: number): Node {

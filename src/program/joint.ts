@@ -12,6 +12,7 @@ import {
   type Origin,
   SharedRun,
   sizeOf,
+  storageOf,
   Tensor,
   TensorStorage,
 } from "../tensor/mod.ts";
@@ -121,7 +122,7 @@ class JointPass implements SharedPass {
     const { host } = all;
     for (const part of this.#parts) {
       if (host !== null) part.run.receive([componentsOf(host, this.#dim, part)]);
-      else await this.#extract(part, all, control);
+      else await this.#extract(part, all, { signal: control.signal });
     }
     all.dispose();
     // history goes once the results are there
@@ -149,6 +150,7 @@ class JointPass implements SharedPass {
         dtype,
         k: 1,
         choices: { device: choices.device },
+        pairs: sizeOf((request.batch ?? NO_BATCH).shape) * request.M * request.N,
       },
       run.outputs,
       control,
@@ -193,11 +195,24 @@ function needEachOther(runs: readonly FoldRun[]): boolean {
   return false;
 }
 
+/** Whether every slot is one tensor in all requests. */
+function haveOneMeaning(requests: readonly FoldRequest[]): boolean {
+  const all = new Map<number, Tensor>();
+  return requests.every(({ inputs }) =>
+    [...inputs].every(([slot, t]) => {
+      const before = all.get(slot);
+      all.set(slot, t);
+      return before === undefined || before === t;
+    })
+  );
+}
+
 /**
  * Has sums over one axis computed by one pass, if none of them needs another's result; what this
- * is worth is asked when one of them is read. Runs that have begun go on alone.
+ * is worth is asked when one of them is read. Runs that have begun go on alone. False where no pass
+ * is shared.
  */
-export function shareOnePass(runs: readonly FoldRun[]): void {
+export function shareOnePass(runs: readonly FoldRun[]): boolean {
   const own: FoldRun[] = [];
   const requests: FoldRequest[] = [];
   for (const run of runs) {
@@ -207,6 +222,61 @@ export function shareOnePass(runs: readonly FoldRun[]): void {
     requests.push(pending);
   }
   const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
-  if (own.length < 2 || dim > UNROLL_LIMIT || needEachOther(own)) return;
+  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) return false;
+  if (needEachOther(own)) return false;
   new JointPass(own, requests);
+  return true;
+}
+
+/** A fold, and folds of its gradient over the same axis. */
+interface Undecided {
+  readonly value: FoldRun;
+  readonly runs: readonly FoldRun[];
+}
+
+/** Those of the derivatives that are being built; null while none are. */
+let undecided: Undecided[] | null = null;
+
+/** Has folds of a gradient share a pass: with the fold itself, where that will be read too. */
+export function shareWithValue(
+  value: FoldRun | null,
+  runs: readonly FoldRun[],
+  isWanted: boolean,
+): void {
+  if (runs.length === 0) return;
+  if (value !== null && !isWanted && undecided !== null) undecided.push({ value, runs });
+  else if (value === null || !isWanted || !shareOnePass([value, ...runs])) shareOnePass(runs);
+}
+
+/**
+ * Builds a gradient. Only when all of it is there can be seen whether it needs a fold's own value, as
+ * that of bᵀ K b by b does: then this shares the pass of the fold's derivatives.
+ */
+export function sharingNeededValues(build: () => Tensor[]): Tensor[] {
+  const before = undecided;
+  const own: Undecided[] = undecided = [];
+  try {
+    const results = build();
+    const needed = own.length === 0 ? new Set<Origin>() : originsOf(results);
+    for (const { value, runs } of own) {
+      if (!needed.has(value) || !shareOnePass([value, ...runs])) shareOnePass(runs);
+    }
+    return results;
+  } finally {
+    undecided = before;
+  }
+}
+
+/** What tensors will be computed from: some hundred origins at most. */
+function originsOf(tensors: readonly Tensor[]): ReadonlySet<Origin> {
+  const seen = new Set<Origin>();
+  const open = tensors.map(storageOf);
+  for (let storage = open.pop(); storage !== undefined; storage = open.pop()) {
+    const { origin } = storage;
+    if (origin === null || seen.has(origin)) continue;
+    if (seen.size >= MAX_VISITS) break;
+    seen.add(origin);
+    open.push(...origin.needs);
+  }
+  return seen;
 }

@@ -50,4 +50,6 @@ export interface FoldRequest {
   readonly segments?: readonly Rectangle[];
   /** Rows of the outputs of each batch; default those of the kept axis. */
   readonly outputRows?: number;
+  /** Pairs that readers are told of; default those that it folds. */
+  readonly pairs?: number;
 }

@@ -1,6 +1,5 @@
-// Sums of two formulas that have much in common, written so that it is computed once. Enters: the two
-// halves of a gradient by points that are rows of i and of j. Leaves: one formula, the same up to
-// rounding.
+// Formulas that have much in common, written so that it is computed once. Enters: the two halves of a
+// gradient by points that are rows of i and of j. Leaves: one formula, the same up to rounding.
 
 import { apply, build, type Node, type OpName, topological, transform } from "../formula/mod.ts";
 
@@ -10,7 +9,7 @@ const SYMMETRIC: ReadonlySet<OpName> = new Set(["add", "mul", "dot", "sqDist", "
 const EVEN: ReadonlySet<OpName> = new Set(["square", "abs", "cos", "sqNorm2", "norm2"]);
 
 /** A formula with what is the same in another written as there; differences up to their sign. */
-function spelledAs(formula: Node, other: Node): Node {
+export function spelledAs(formula: Node, other: Node): Node {
   const known = new Set(topological(other));
   return transform(formula, (leaf) => leaf, ({ op, attributes }, args) => {
     const [a, b] = args;

@@ -7,6 +7,7 @@ import { sameShape, storageOf, Tensor, tensor, type TensorLike } from "../tensor
 import { sumOf } from "./elementwise.ts";
 import { alias } from "./linear.ts";
 import { ones, zerosLike } from "./movement.ts";
+import { sharingNeededValues } from "./joint.ts";
 import { type Tape, watch, withValues } from "./trace.ts";
 import { leavesOf, withLeaves } from "./tree.ts";
 
@@ -106,7 +107,7 @@ function valueAndGradients<Args extends readonly unknown[]>(
   });
   const value = scalarOf(op, run.output);
   const pull = (): Tensor[] => pulled(run, value, ones(value.shape, value.dtype));
-  const list = op === "valueAndGrad" ? withValues(pull) : pull();
+  const list = op === "valueAndGrad" ? withValues(pull) : sharingNeededValues(pull);
   let from = 0;
   const gradients = trees.map(({ tree }, k) =>
     withLeaves(op, tree, list.slice(from, from += lists[k].length))

@@ -56,30 +56,42 @@ const ONLY = place(0);
 
 /** Values that are ranked against all others at a time. */
 const RANKED = 6;
+/** Candidates per K that are ranked: it costs their square, and narrowing more than it saves. */
+const RANKED_PART = 1.6;
 
 /** Groups of columns that are looked at together. */
 const SURVEYED = 4096;
-/** How many times K minima are enough to know the K-th closely: few of the K share a group. */
+/** Groups of a span, where K allows: then one test in four is made, and one in twenty groups is folded. */
+const SPAN = 4;
+/** How many times K minima are enough to know the K-th closely: few of the K share a span. */
 const OVERSAMPLING = 4;
 
 /**
- * Tells from the smallest values of groups which groups hold candidates. The K-th smallest of some
- * minima is no less than the K-th smallest of all values, and hardly more where groups are many.
+ * Tells from the smallest values of spans and groups which of them hold candidates. The K-th smallest
+ * of some minima is no less than the K-th smallest of all values, and hardly more where they are many.
  */
 class CandidatesSurvey implements Surveying {
-  readonly groups = SURVEYED;
+  readonly span: number;
+  readonly spans: number;
   readonly least: number;
-  readonly minima: LocalArray;
+  readonly ofGroups: LocalArray;
+  readonly ofSpans: LocalArray;
   readonly smallest: Cell;
+  readonly smallestOfSpan: Cell;
   readonly #k: number;
   readonly #candidates: Candidates;
 
   private constructor(b: Builder, k: number, candidates: Candidates) {
     this.#k = k;
     this.#candidates = candidates;
-    this.least = 2 * k;
-    this.minima = b.array("minima", SURVEYED, b.float);
+    const most = 2 ** Math.floor(Math.log2(SURVEYED / (OVERSAMPLING * k)));
+    this.span = Math.max(1, Math.min(SPAN, most));
+    this.spans = SURVEYED / this.span;
+    this.least = Math.ceil(1.25 * k);
+    this.ofGroups = b.array("ofGroups", SURVEYED, b.float);
+    this.ofSpans = b.array("ofSpans", this.spans, b.float);
     this.smallest = b.cell("smallest");
+    this.smallestOfSpan = b.cell("smallestOfSpan");
   }
 
   /** Null where the groups are too few for K of them. */
@@ -87,11 +99,17 @@ class CandidatesSurvey implements Surveying {
     return 2 * k > SURVEYED ? null : new CandidatesSurvey(b, k, candidates);
   }
 
+  beginSpan(b: Builder): void {
+    b.set(this.smallestOfSpan, b.constant(Infinity));
+  }
   begin(b: Builder): void {
     b.set(this.smallest, b.constant(Infinity));
   }
   meet(b: Builder, each: EachComponent): void {
     each((_at, value) => b.set(this.smallest, b.pmin(b.get(this.smallest), value)));
+  }
+  end(b: Builder): void {
+    b.set(this.smallestOfSpan, b.pmin(b.get(this.smallestOfSpan), b.get(this.smallest)));
   }
   skips(b: Builder): Value {
     return b.le(this.#candidates.threshold(b), b.get(this.smallest));
@@ -99,12 +117,13 @@ class CandidatesSurvey implements Surveying {
 
   bound(b: Builder): void {
     // neighbours in the order of the columns are often alike: each of these minima is of strangers
-    const count = Math.min(SURVEYED, 2 ** Math.ceil(Math.log2(OVERSAMPLING * this.#k)));
+    const enough = 2 ** Math.ceil(Math.log2(OVERSAMPLING * this.#k));
+    const count = Math.min(this.spans, enough);
     const some = b.array("some", count, b.float);
     b.for(count, (counter) => {
       const parts = Array.from(
-        { length: SURVEYED / count },
-        (_, n) => b.fetch(this.minima, place(n * count, counter)),
+        { length: this.spans / count },
+        (_, n) => b.fetch(this.ofSpans, place(n * count, counter)),
       );
       const value = parts.reduce((least, part) => b.pmin(least, part));
       const isOut = b.maskOr(
@@ -126,6 +145,8 @@ class Candidates {
   /** Most that narrowing leaves: a window from K on, so that bisection ends early. */
   readonly #most: number;
   readonly #capacity: number;
+  /** Most that are sorted without narrowing them first: a survey's bound rarely lets more in. */
+  readonly #ranked: number;
   /** In the order of the columns; NaN beyond the last. */
   readonly #values: Field;
   readonly #indices: Field;
@@ -140,6 +161,7 @@ class Candidates {
     this.#most = k + (k >> 2);
     // room for two narrowed sets, and for a block after the last look at the size
     this.#capacity = 2 * this.#most + BLOCK_LENGTH;
+    this.#ranked = Math.ceil(RANKED_PART * k);
     this.#values = new Field(b, `values${name}`, this.#capacity, b.float, true);
     this.#indices = new Field(b, `indices${name}`, this.#capacity, b.integer, true);
     this.#size = new Field(b, `size${name}`, 1, b.integer, true);
@@ -260,11 +282,11 @@ class Candidates {
 
   /** The K smallest, sorted: each goes to the place that the number of smaller ones tells. */
   sorted(b: Builder, name: number): SortedList {
-    this.#narrowFrom(b, this.#most);
-    const list = new SortedList(b, this.#k, name, this.#most + 1);
+    this.#narrowFrom(b, this.#ranked);
+    const list = new SortedList(b, this.#k, name, this.#ranked + 1);
     list.init(b);
-    const nowhere = b.constant(this.#most, b.integer);
-    const stride = Math.ceil(this.#most / RANKED);
+    const nowhere = b.constant(this.#ranked, b.integer);
+    const stride = Math.ceil(this.#ranked / RANKED);
     const numbers = b.cell("numbers", b.integer);
     const placed = b.cell("placed", b.integer);
     for (const cell of [numbers, placed]) b.set(cell, b.constant(0, b.integer));
@@ -290,13 +312,13 @@ class Candidates {
       });
     });
     // equal values went to one place: then one after another
-    b.for(this.#most, (counter) => {
+    b.for(this.#ranked, (counter) => {
       const value = list.values.get(b, place(0, counter));
       b.set(placed, b.sub(b.get(placed), b.holds(b.eq(value, value))));
     });
     b.when("notAll", b.eq(b.get(numbers), b.get(placed)), () => {
       list.init(b);
-      this.#eachPlace(b, this.#most, (value, at) => {
+      this.#eachPlace(b, this.#ranked, (value, at) => {
         list.insert(b, value, this.#indices.get(b, at));
       });
     });

@@ -5,7 +5,6 @@ import { PairfoldError } from "../error.ts";
 import type { Node } from "../formula/mod.ts";
 import {
   type Builder,
-  type Cell,
   type FloatType,
   type LocalArray,
   type MathFunctions,
@@ -91,15 +90,20 @@ export type EachComponent = (body: (at: Place, value: Value) => void) => void;
 export type Emit = (output: number, at: Place, value: Value) => void;
 
 /** How a fold of scalars tells which groups of columns it may leave out; see the kernel's `Survey`. */
-export interface Surveying extends Pick<Survey, "groups" | "least"> {
-  readonly minima: LocalArray;
-  readonly smallest: Cell;
+export interface Surveying extends
+  Pick<
+    Survey,
+    "span" | "spans" | "least" | "ofGroups" | "ofSpans" | "smallest" | "smallestOfSpan"
+  > {
+  beginSpan(b: Builder): void;
   /** Takes in a pair of the group at hand, after `begin`. */
   begin(b: Builder): void;
   meet(b: Builder, each: EachComponent): void;
-  /** Lowers the bound by the minima. */
+  /** Takes the group at hand into the span's. */
+  end(b: Builder): void;
+  /** Lowers the bound by the spans' smallest values. */
   bound(b: Builder): void;
-  /** Whether the group whose smallest value is at hand changes nothing. */
+  /** Whether the group (or span) whose smallest value is at hand changes nothing. */
   skips(b: Builder): Value;
 }
 

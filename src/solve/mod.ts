@@ -7,6 +7,13 @@ export {
   type Points,
   type Precision,
 } from "./action.ts";
+export {
+  type ActionBatch,
+  actionOfBatch,
+  type BatchedBlock,
+  type BatchedPlaces,
+  together,
+} from "./batches.ts";
 export type { EigenOptions, EigenResult } from "./lanczos.ts";
 export type { LobpcgOptions } from "./lobpcg.ts";
 export { LinearOperator, type OperatorLike } from "./operator.ts";
@@ -27,11 +34,13 @@ export {
   type SolvePrecision,
   type SolveProgress,
 } from "./settings.ts";
-export { Solution, solveAction, type SolveReport } from "./solve.ts";
+export { Solution, solveAction, type SolveReport, type SystemReport } from "./solve.ts";
+export { solveBatches } from "./solve_batches.ts";
 export {
   type Estimate,
   type LogDeterminant,
   type LogDeterminantOptions,
   Probes,
+  stochasticLogDeterminant,
   type TraceOptions,
 } from "./stochastic.ts";

@@ -41,6 +41,8 @@ export interface SolveProgress {
   readonly iteration: number;
   /** Largest relative residual among the right-hand sides, as the recurrence has it. */
   readonly residual: number;
+  /** Which matrix, of one with batch dims, row-major; undefined without them. */
+  readonly batch?: number;
 }
 
 /** Options of {@linkcode LinearOperator.solve}. */

@@ -18,8 +18,8 @@ import {
   type SolvePrecision,
 } from "./settings.ts";
 
-/** What a solve reached. */
-export interface SolveReport {
+/** What the solve of one system reached. */
+export interface SystemReport {
   /** Whether every right-hand side reached the tolerance. */
   readonly converged: boolean;
   /** Largest relative residual. */
@@ -43,6 +43,15 @@ export interface SolveReport {
   readonly products: Readonly<Record<Precision, number>>;
   readonly precision: SolvePrecision;
   readonly preconditioner: string;
+}
+
+/**
+ * What a solve reached. With batch dims: `residuals` are [...batch, right-hand sides], row-major,
+ * `iterations` and `refinements` those of the batch that took most, `products` those of all.
+ */
+export interface SolveReport extends SystemReport {
+  /** What each batch of the solution reached, row-major; one report where there are no batch dims. */
+  readonly batches: readonly SystemReport[];
 }
 
 /** A system with its right-hand sides [n, width]. */
@@ -136,13 +145,20 @@ class Products {
 }
 
 /** Solutions [n, width], and what they reached. */
-interface Solved {
+export interface Solved<Report extends SystemReport = SystemReport> {
   readonly x: Float64Array;
-  readonly report: SolveReport;
+  readonly report: Report;
 }
 
+/** The largest of some residuals; NaN is larger than all. */
+export const worstOf = (residuals: ArrayLike<number>): number =>
+  Array.from(residuals).reduce((most, value) => most >= value || most !== most ? most : value, 0);
+
 /** Solves as far as it can. Throws where the matrix is not symmetric positive definite. */
-async function run(request: SolveRequest, control: ApplyControl): Promise<Solved> {
+export async function solveSystem(
+  request: SolveRequest,
+  control: ApplyControl,
+): Promise<Solved> {
   const { matrix, b, width, settings, dtype } = request;
   const { alpha, tol, maxIterations, precision } = settings;
   await checkSymmetric(matrix, control);
@@ -231,9 +247,9 @@ async function run(request: SolveRequest, control: ApplyControl): Promise<Solved
     );
     if (precision === "float32") residuals = roundedResiduals;
   }
-  const report: SolveReport = {
+  const report: SystemReport = {
     converged: residuals.every((value) => value <= tol),
-    residual: residuals.reduce((most, value) => value > most || value !== value ? value : most, 0),
+    residual: worstOf(residuals),
     residuals,
     roundedResiduals,
     tol,
@@ -254,10 +270,10 @@ async function run(request: SolveRequest, control: ApplyControl): Promise<Solved
 export class Solution {
   /** The solution, of the right-hand side's shape; deferred. */
   readonly x: Tensor;
-  readonly #join: (control: ApplyControl) => Promise<Solved>;
+  readonly #join: (control: ApplyControl) => Promise<Solved<SolveReport>>;
 
   /** Use `solve`. */
-  constructor(x: Tensor, join: (control: ApplyControl) => Promise<Solved>) {
+  constructor(x: Tensor, join: (control: ApplyControl) => Promise<Solved<SolveReport>>) {
     this.x = x;
     this.#join = join;
   }
@@ -266,14 +282,22 @@ export class Solution {
   async report(options: Pick<ApplyControl, "signal"> = {}): Promise<SolveReport> {
     return (await this.#join(options)).report;
   }
+
+  /** The same with its solution in another shape. */
+  reshaped(shape: readonly number[]): Solution {
+    return new Solution(this.x.reshape(shape), this.#join);
+  }
 }
 
 /** A relative residual for people. */
 const scientific = (value: number): string => value.toExponential(2);
 
-function unconverged({ residuals, tol, iterations, precision }: SolveReport): PairfoldError {
+/** The error of a system that did not reach its tolerance. */
+export function unconverged(report: SystemReport, batch = ""): PairfoldError {
+  const { residuals, tol, iterations, precision } = report;
   const bad = residuals.findIndex((value) => !(value <= tol));
-  const which = residuals.length === 1 ? "" : ` for right-hand side ${bad} of ${residuals.length}`;
+  const side = residuals.length === 1 ? "" : ` for right-hand side ${bad} of ${residuals.length}`;
+  const which = batch === "" ? side : `${side} in ${batch}`;
   const hint = precision === "float32"
     ? `precision "mixed" reaches what float32 alone does not`
     : `a preconditioner such as "vecchia", a larger alpha, or more maxIterations may help`;
@@ -283,6 +307,42 @@ function unconverged({ residuals, tol, iterations, precision }: SolveReport): Pa
       `iterations${which}; expected at most ${tol} (${hint}; allowUnconverged hands over what was ` +
       "reached)",
   );
+}
+
+/** A solve that runs once its solution or its report is read. */
+export interface Deferred {
+  readonly shape: readonly number[];
+  readonly dtype: Precision;
+  readonly b: Tensor;
+  readonly options: SolveOptions;
+  /** Solves for the numbers of b. */
+  readonly solve: (b: Float64Array, control: ApplyControl) => Promise<Solved<SolveReport>>;
+  readonly explain: () => string;
+}
+
+/** The solution of a deferred solve, whose run all its readers share. */
+export function deferredSolution(
+  { shape, dtype, b, options: { signal }, solve, explain }: Deferred,
+): Solution {
+  let running: SharedRun<Solved<SolveReport>> | null = null;
+  const start = (): SharedRun<Solved<SolveReport>> =>
+    new SharedRun(async (shared) => {
+      const signals = [signal, shared.signal].flatMap((one) => one === undefined ? [] : [one]);
+      const control = { signal: AbortSignal.any(signals) };
+      return await solve(Float64Array.from(await b.resolve(control)), control);
+    });
+  const join = (control: ApplyControl): Promise<Solved<SolveReport>> => {
+    if (running === null || running.isLost) running = start();
+    return running.join({ signal: control.signal });
+  };
+  const x = new Tensor(shape, dtype, {
+    resolve: async (control) => {
+      const solved = await join(control);
+      return dtype === "float32" ? Float32Array.from(solved.x) : solved.x.slice();
+    },
+    explain,
+  });
+  return new Solution(x, join);
 }
 
 /**
@@ -298,25 +358,16 @@ export function solveAction(
   const settings = settingsOf(matrix.rows, options);
   const width = b.shape[1] ?? 1;
   const type = settings.precision === "float32" ? "float32" : dtype;
-  const { signal } = options;
-  let running: SharedRun<Solved> | null = null;
-  const start = (): SharedRun<Solved> =>
-    new SharedRun(async (shared) => {
-      const signals = [signal, shared.signal].flatMap((one) => one === undefined ? [] : [one]);
-      const control = { signal: AbortSignal.any(signals) };
-      const numbers = Float64Array.from(await b.resolve(control));
-      const solved = await run({ matrix, b: numbers, width, settings, dtype: type }, control);
-      if (solved.report.converged || settings.allowUnconverged) return solved;
-      throw unconverged(solved.report);
-    });
-  const join = (control: ApplyControl): Promise<Solved> => {
-    if (running === null || running.isLost) running = start();
-    return running.join({ signal: control.signal });
-  };
-  const x = new Tensor(b.shape, type, {
-    resolve: async (control) => {
-      const solved = await join(control);
-      return type === "float32" ? Float32Array.from(solved.x) : solved.x.slice();
+  const solution = deferredSolution({
+    shape: b.shape,
+    dtype: type,
+    b,
+    options,
+    solve: async (numbers, control) => {
+      const request = { matrix, b: numbers, width, settings, dtype: type };
+      const { x, report } = await solveSystem(request, control);
+      if (!report.converged && !settings.allowUnconverged) throw unconverged(report);
+      return { x, report: { ...report, batches: [report] } };
     },
     explain: () =>
       `conjugate gradients for (${matrix.describe()}) + ${settings.alpha} · identity, ` +
@@ -325,9 +376,9 @@ export function solveAction(
   // the matrix is symmetric and constant: derivatives by b are solves too
   const again = (other: Tensor): Tensor =>
     solveAction(matrix, other.astype(dtype), dtype, options).x.astype(b.dtype);
-  record([b], [x], () => ({
+  record([b], [solution.x], () => ({
     vjp: ([g]) => [g === null ? null : again(g)],
     jvp: ([t]) => [t === null ? null : again(t).astype(type)],
   }));
-  return new Solution(x, join);
+  return solution;
 }

@@ -2,7 +2,14 @@
 // that points at the name or the operation that does not fit.
 
 import type { PairfoldError } from "../error.ts";
-import { apply, build as f, constant, type Node, type VariableNode } from "../formula/mod.ts";
+import {
+  apply,
+  build as f,
+  constant,
+  isHalfPower,
+  type Node,
+  type VariableNode,
+} from "../formula/mod.ts";
 import { suggestion } from "./nearest.ts";
 import type { BinaryOperator, Expression } from "./parser.ts";
 import { MAX_NODE_DEPTH, MAX_NODES, measure } from "./size.ts";
@@ -148,7 +155,11 @@ export class Resolver {
     if (value !== null && Number.isInteger(value) && Math.abs(value) <= 1024) {
       return f.pow(x, value);
     }
-    const y = value === null ? this.formula(exponent) : this.#number(value);
+    const y = value === null
+      ? this.formula(exponent)
+      : isHalfPower(value)
+      ? constant(value)
+      : this.#number(value);
     return located(this.#source, at, () => f.powr(x, y));
   }
 

@@ -79,10 +79,12 @@ export abstract class TensorMethods extends TensorElementwise {
   }
   /** exp(this) / Σ exp(this) along an axis (the last by default), safe for large values. */
   softmax(axis: Axes = -1): this {
+    axesFrom("softmax", axis, this.shape.length);
     return this.sub(this.logSumExp(axis, { keepDims: true })).exp();
   }
   /** log of {@linkcode softmax}. */
   logSoftmax(axis: Axes = -1): this {
+    axesFrom("logSoftmax", axis, this.shape.length);
     return this.sub(this.logSumExp(axis, { keepDims: true }));
   }
   /** Euclidean norm √Σ x² over axes; its derivative at 0 counts as 0. */
@@ -216,6 +218,7 @@ export abstract class TensorMethods extends TensorElementwise {
    * ```
    */
   sort(axis = -1): this {
-    return this.takeAlongAxis(this.argSort(axis), axis);
+    const at = axisFrom("sort", axis, this.shape.length);
+    return this.takeAlongAxis(this.argSort(at), at);
   }
 }

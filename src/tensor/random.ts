@@ -70,6 +70,16 @@ export function philox(counter: ArrayLike<number>, key: ArrayLike<number>, out: 
   out[3] = c3;
 }
 
+/** What was asked for; without types, a seed is easily forgotten. Throws `PairfoldError` (shape). */
+function checkedOptions<T extends RandomOptions>(op: string, options: T): T {
+  if (typeof options === "object" && options !== null && options.seed !== undefined) return options;
+  const got = typeof options === "object" && options !== null ? "no seed" : String(options);
+  throw new PairfoldError(
+    "shape",
+    `${op}: got ${got}; expected options with a seed, as { seed: 1 }: the same numbers every time`,
+  );
+}
+
 const words = (x: number): [low: number, high: number] => [x >>> 0, Math.floor(x / 2 ** 32)];
 
 function checkInteger(op: string, name: string, x: number): void {
@@ -148,7 +158,7 @@ function random(
  * ```
  */
 export function randomUniform(shape: readonly number[], options: UniformOptions): Tensor {
-  const { low = 0, high = 1 } = options;
+  const { low = 0, high = 1 } = checkedOptions("randomUniform", options);
   return random("randomUniform", shape, options, (out) => {
     uniforms(options, out.length, out);
     if (low === 0 && high === 1) return;
@@ -166,7 +176,7 @@ export function randomUniform(shape: readonly number[], options: UniformOptions)
  * ```
  */
 export function randomNormal(shape: readonly number[], options: NormalOptions): Tensor {
-  const { mean = 0, std = 1 } = options;
+  const { mean = 0, std = 1 } = checkedOptions("randomNormal", options);
   return random("randomNormal", shape, options, (out) => {
     // pairs of uniforms in float64, so that tails are those of 53 bits
     blocks(options, out.length, 2, (block, at) => {

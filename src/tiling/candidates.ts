@@ -116,8 +116,11 @@ export function parseWasmSchedule(value: unknown): WasmSchedule | null {
 /** A schedule from what was written of one; null where it is none. */
 export function parseNativeSchedule(value: unknown): NativeSchedule | null {
   try {
-    const { rowVectors, interleave, columns } = value as NativeSchedule;
-    const schedule = { rowVectors, interleave, columns };
+    const { rowVectors, interleave, columns, surveys } = value as NativeSchedule;
+    const schedule = {
+      ...{ rowVectors, interleave, columns },
+      ...(surveys === true ? { surveys } : {}),
+    };
     checkNativeSchedule(schedule);
     return schedule;
   } catch {

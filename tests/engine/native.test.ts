@@ -7,7 +7,7 @@ import { native, type NativeOptions, type Progress, wasm } from "../../src/engin
 import { build, index, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { REDUCTIONS } from "../../src/reduction/mod.ts";
-import { Vi, Vj } from "../../mod.ts";
+import { Pm, Vi, Vj } from "../../mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, fitting, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
@@ -22,6 +22,12 @@ const long = build.mul(variable(6, "i", 40), variable(7, "j", 40));
 const FLOATS = ["float32", "float64"] as const;
 /** Several calls on several threads, however little there is to do. */
 const always = { threadedOperations: 1 };
+
+/** Float types with their unit in the last place, least and largest numbers. */
+const ROOTS = [
+  ["float32", Float32Array, 2 ** -23, 2 ** -149, 3.4e38],
+  ["float64", Float64Array, 2 ** -52, 2 ** -1074, 1.7e308],
+] as const;
 
 const test = (name: string, run: () => Promise<void>): void =>
   testUnless(withoutCompiler, `native: ${name}`, run);
@@ -58,6 +64,34 @@ test("float64 sums of float32 terms, and the sine, which takes them for its argu
       const c = { formula, axis: "j", M, N, dtype: "float32", low: -30, high: 30 } as const;
       await checkFold({ ...c, reduction: "sum", choices, device }, random);
     }
+  }
+});
+
+test("quotients by a square root: the same bits in vectors of any width, and right", async () => {
+  const random = randomFor("native roots");
+  for (const [dtype, TypedArray, ulp, least, largest] of ROOTS) {
+    const decades = Math.log10(largest) - 1;
+    const special = [0, Infinity, NaN, -1, -Infinity, least, 3 * least, 1e5 * least, largest, 1];
+    const drawn = Array.from({ length: 2000 }, () => 10 ** random.uniform(-decades, decades));
+    const radicands = TypedArray.from([...special, ...drawn]);
+    const numerator = 1 + random.integer(9);
+    const results: ArrayLike<number>[] = [];
+    for (const vectorBytes of [16, 32, 64] as const) {
+      const device = testEngine({ vectorBytes });
+      // of pairs, though the only column is 1
+      const root = Vi(radicands, 1).mul(Vj(TypedArray.of(1), 1)).sqrt();
+      const quotients = root.inv().concat(Pm(numerator).div(root));
+      results.push(await quotients.sum("j", { device }).data());
+    }
+    for (const other of results) assertEquals(other, results[0], dtype);
+    radicands.forEach((q, n) => {
+      for (const [k, a] of [1, numerator].entries()) {
+        const got = results[0][2 * n + k];
+        const want = TypedArray.of(a / Math.sqrt(q))[0];
+        const isRight = Object.is(got, want) || Math.abs(got - want) <= 2 * ulp * want;
+        assert(isRight, `${dtype}: got ${got} for ${a} / √${q}, expected ${want}`);
+      }
+    });
   }
 });
 

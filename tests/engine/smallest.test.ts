@@ -3,12 +3,14 @@
 // schedules, splits and chunks.
 
 import { assert, assertEquals } from "@std/assert";
-import { wasm, type WasmOptions } from "../../src/engine/mod.ts";
+import { type Engine, wasm, type WasmOptions } from "../../src/engine/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { tensor } from "../../src/tensor/mod.ts";
 import { fold } from "../../src/program/mod.ts";
+import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
+import { testEngine, withoutCompiler } from "../support/native.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
 const x = variable(0, "i", 3);
@@ -116,28 +118,58 @@ Deno.test("k smallest: the same bits for every schedule, thread count, split and
   }
 });
 
-Deno.test("k smallest: a survey over several lots of columns, in any order, changes no bit", async () => {
-  const N = 71_003; // more than two lots of 4096 groups of 8, and some columns
-  const orders: Record<string, (n: number) => number> = {
-    falling: (n) => -n,
-    "falling by steps": (n) => -Math.floor(n / 9000),
-    "the best at the ends": (n) => Math.abs(n - N / 2) * -1,
-    scattered: (n) => (n * 7919) % 4001,
-    "few numbers": (n) => n % 900 === 7 ? n % 31 : NaN,
-  };
-  const random = randomFor("lots");
-  for (const [name, order] of Object.entries(orders)) {
-    const data = new Map([[3, Array.from({ length: N }, (_, n) => order(n))]]);
-    const formula = build.mul(a, b);
-    const c = { ...base, formula, M: 256, N, dtype: "float32", k: 30, data } as const;
+/** More than two lots of 4096 groups of 8 columns, and some columns. */
+const LOTS = 71_003;
+const ORDERS_OF_LOTS: Readonly<Record<string, (n: number) => number>> = {
+  falling: (n) => -n,
+  "falling by steps": (n) => -Math.floor(n / 9000),
+  "the best at the ends": (n) => Math.abs(n - LOTS / 2) * -1,
+  scattered: (n) => (n * 7919) % 4001,
+  "few numbers": (n) => n % 900 === 7 ? n % 31 : NaN,
+};
+
+/** Results over lots in every order, on engines; the first of them surveys nothing. */
+async function checkSurveys(
+  name: string,
+  k: number,
+  dtype: FoldCase["dtype"],
+  engines: readonly (() => Engine & Disposable)[],
+): Promise<void> {
+  const random = randomFor(name);
+  for (const [order, value] of Object.entries(ORDERS_OF_LOTS)) {
+    const data = new Map([[3, Array.from({ length: LOTS }, (_, n) => value(n))]]);
+    const c = { ...base, formula: build.mul(a, b), M: 83, N: LOTS, dtype, k, data } as const;
     const inputs = inputsOf(c, random);
-    const bits = async (options: WasmOptions): Promise<unknown> => {
-      using device = wasm({ threads: 1, ...options });
-      return await runFold({ ...c, device }, inputs);
-    };
-    assertEquals(await bits({}), await bits({ schedule: "untiled" }), name);
+    const results: unknown[] = [];
+    for (const engine of engines) {
+      using device = engine();
+      results.push(await runFold({ ...c, device }, inputs));
+    }
+    for (const result of results) assertEquals(result, results[0], `${order} k ${k}`);
+  }
+}
+
+const unsurveyed = (): ReturnType<typeof wasm> => wasm({ threads: 1, schedule: "untiled" });
+
+Deno.test("k smallest: a survey over several lots of columns, in any order, changes no bit", async () => {
+  for (const k of [30, 300]) { // spans of four groups, and of two
+    await checkSurveys("lots", k, "float32", [unsurveyed, () => wasm({ threads: 1 })]);
   }
 });
+
+testUnless(
+  withoutCompiler,
+  "k smallest: native surveys change no bit, of one vector of rows or several",
+  async () => {
+    const surveying = (rowVectors: number) => () =>
+      testEngine({
+        threads: 1,
+        schedule: { rowVectors, interleave: rowVectors, columns: 1, surveys: true },
+      });
+    await checkSurveys("native lots", 30, "float32", [unsurveyed, surveying(1), surveying(2)]);
+    await checkSurveys("native lots", 300, "float64", [unsurveyed, surveying(1)]);
+  },
+);
 
 Deno.test("k = 1 is lowered as the minimum, with the shape and the padding of a list", async () => {
   const options = { sumScheme: "compensated", accumulator: "f32", k: 1 } as const;

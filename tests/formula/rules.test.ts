@@ -16,16 +16,18 @@ import {
 } from "../../src/formula/mod.ts";
 import { randomFor } from "../support/random.ts";
 
-/** Variables for a rule's names: x, y of axes i and j, c and d parameters. */
+/** Variables for a rule's names: x, y of axes i and j, c and d parameters, s a scalar of j. */
 function bindings(dim: number): Map<string, Node> {
   return new Map<string, Node>([
     ["x", variable(0, "i", dim)],
     ["y", variable(1, "j", dim)],
     ["c", variable(2, "p", 1)],
     ["d", variable(3, "p", 1)],
+    ["s", variable(4, "j", 1)],
   ]);
 }
 
+const SLOTS = [0, 1, 2, 3, 4];
 const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1, -1, 5e-324, 1e308, -1e308];
 
 /** Units in the last place between two numbers; infinite when one is special. */
@@ -64,12 +66,13 @@ function largestDifference(
 
 function randomInputs(name: string, low: number, high: number): number[][] {
   const random = randomFor(name);
-  return Array.from({ length: 300 }, () => [0, 1, 2, 3].map(() => random.uniform(low, high)));
+  return Array.from({ length: 300 }, () => SLOTS.map(() => random.uniform(low, high)));
 }
 
 /** Dims of x and y on which a rule can stand. */
 const DIMS: Readonly<Record<string, readonly number[]>> = {
   "sum-scalar": [1],
+  "div-scalar": [3],
   "interleave-halves": [2, 4],
 };
 
@@ -77,7 +80,7 @@ for (const rule of RULES) {
   const dims = DIMS[rule.name] ?? [1, 3];
   Deno.test(`rule ${rule.name} (${rule.class}): both sides agree`, () => {
     const random = randomFor(rule.name);
-    const special = Array.from({ length: 400 }, () => [0, 1, 2, 3].map(() => random.pick(SPECIAL)));
+    const special = Array.from({ length: 400 }, () => SLOTS.map(() => random.pick(SPECIAL)));
     for (const dim of dims) {
       if (rule.class === "exact") {
         const inputs = [...special, ...randomInputs(rule.name, -1e3, 1e3)];

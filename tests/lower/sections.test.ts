@@ -19,7 +19,14 @@ import {
   verifyRegion,
   visit,
 } from "../../src/loop/mod.ts";
-import { expandedMath, factor, isNonNegative, lower, normalise } from "../../src/lower/mod.ts";
+import {
+  expandedMath,
+  factor,
+  isNonNegative,
+  lower,
+  normalise,
+  splitExponentials,
+} from "../../src/lower/mod.ts";
 import type { ReductionName } from "../../src/reduction/mod.ts";
 import { checkFold, variablesIn } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
@@ -106,6 +113,35 @@ Deno.test("squared distances need one clamp, other arguments two", () => {
   assertEquals(count(signed.pair, "pmin") + count(signed.pair, "pmax"), 2);
   assert(isNonNegative(build.sqDist(x, y)));
   assert(!isNonNegative(build.dot(x, y)));
+});
+
+Deno.test("an exponential's terms of one index are its own factors where none can overflow", async () => {
+  const q = build.sqDist(x, y);
+  const [p, r] = [build.sqNorm2(x), build.sqNorm2(y)];
+  const split: [Node, row: boolean, column: boolean][] = [
+    [build.exp(build.sub(build.neg(p), q)), true, false],
+    [build.exp(build.neg(build.add(build.add(p, q), r))), true, true],
+    [build.exp(build.neg(build.mul(build.square(g), build.add(q, p)))), true, false],
+    [build.exp(build.neg(build.add(p, r))), true, true],
+    // signs unknown
+    [build.exp(build.sub(p, q)), false, false],
+    [build.exp(build.sub(build.dot(x, y), p)), false, false],
+    [build.exp(build.neg(build.mul(g, build.add(q, p)))), false, false],
+  ];
+  const random = randomFor("sections exponents");
+  for (const [formula, ofRow, ofColumn] of split) {
+    const kernel = kernelOf(build.mul(formula, b));
+    const what = printKernel(kernel);
+    assertEquals(count(kernel.row, "shl") + count(kernel.finish, "shl") > 0, ofRow, what);
+    assertEquals(count(kernel.column, "shl") > 0, ofColumn, what);
+    for (const dtype of ["float32", "float64"] as const) {
+      const c = { formula: build.mul(formula, b), reduction: "sum", axis: "j", dtype } as const;
+      await checkFold({ ...c, M: 31, N: 517 }, random);
+    }
+  }
+  const open = build.exp(build.sub(build.dot(x, y), build.dot(x, build.constant(1))));
+  assert(splitExponentials(open, true) !== open);
+  assert(splitExponentials(open, false) === open);
 });
 
 Deno.test("the same kernel prints the same text", () => {

@@ -188,6 +188,20 @@ for (const [what, run, code] of BAD) {
   });
 }
 
+Deno.test("errors name the operation that was asked for, not one that it is made of", () => {
+  const runs: Readonly<Record<string, () => unknown>> = {
+    softmax: () => grid.softmax(3),
+    logSoftmax: () => grid.logSoftmax(-4),
+    sort: () => grid.sort(3),
+    scatterAdd: () => grid.scatterAdd([0], [[1, 2, 3]]),
+  };
+  for (const [op, run] of Object.entries(runs)) {
+    const { message } = assertThrows(run, PairfoldError);
+    assert(message.startsWith(`PairfoldError[shape]: ${op}: got `), message);
+    assert(message.includes("; expected "), message);
+  }
+});
+
 Deno.test("history goes once numbers are there", async () => {
   let isFree = false;
   const registry = new FinalizationRegistry<number>(() => isFree = true);

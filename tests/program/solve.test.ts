@@ -5,6 +5,7 @@ import {
   denseOperator,
   grad,
   indexOf,
+  jvp,
   type LazyTensor,
   PairfoldError,
   Pm,
@@ -24,7 +25,7 @@ const options = { alpha: 0.3, tol: 1e-13, precision: "float64" } as const;
 
 /** A Gaussian kernel with a noise level of its own. */
 const kernel = (points: Tensor, scale: Tensor): LazyTensor =>
-  Vi(points).sqDist(Vj(points)).mul(scale).neg().exp()
+  Vi(points).sqDist(Vj(points)).mul(Pm(scale)).neg().exp()
     .add(indexOf("i").eq(indexOf("j")).mul(Pm(scale)));
 
 Deno.test("solve: derivatives by the matrix' points and parameters, and by right-hand sides", () =>
@@ -42,6 +43,67 @@ Deno.test("solve: one right-hand side, made of the points, inside a likelihood's
     [x, s],
     { bound: 1e-7 },
   ));
+
+/** Points, scale and right-hand side by their leading dims. */
+const BATCHES: Readonly<Record<string, readonly [x: number[], s: number[], b: number[]]>> = {
+  "all batched": [[2], [2, 1], [2, n, 3]],
+  "a batched parameter, one block": [[], [3, 1], [n, 2]],
+  "one vector for all": [[2], [1], [n]],
+  "one matrix, several blocks": [[], [1], [2, n, 1]],
+  "two batch dims, both broadcast": [[2, 1], [1], [3, n, 1]],
+};
+
+for (const [name, [batch, scale, sides]] of Object.entries(BATCHES)) {
+  Deno.test(`solve with batch dims, ${name}: derivatives of both orders`, () =>
+    checkDerivatives(`solve ${name}`, (p, c, d) => kernel(p, c).solve(d, options).x, [
+      drawnTensor(`${name} points`, [...batch, n, 2]),
+      drawnTensor(`${name} scale`, scale, 0.5, 1),
+      drawnTensor(`${name} sides`, sides),
+    ], { bound: 1e-7 }));
+}
+
+Deno.test("log-determinants with batch dims: derivatives of both orders", () =>
+  checkDerivatives(
+    "log-determinants with batch dims",
+    (p, c) =>
+      kernel(p, c).logDeterminant({
+        alpha: 0.3,
+        probes: n,
+        tol: 0,
+        solveTol: 1e-13,
+        precision: "float64",
+      }),
+    [drawnTensor("many points", [2, n, 2]), drawnTensor("many scales", [3, 1, 1], 0.5, 1)],
+    { bound: 1e-7 },
+  ));
+
+Deno.test("solves with batch dims: a gradient that is off in one place is refused", async () => {
+  const inputs = [drawnTensor("spoilt points", [2, n, 2])];
+  const program = (p: Tensor): Tensor => kernel(p, s).solve(b, options).x;
+  const spoil = (g: Float64Array): void => void (g[n + 3] *= 1.01);
+  const checked = { bound: 1e-7, second: false };
+  await checkDerivatives("spoilt", program, inputs, checked);
+  await assertRejects(
+    () => checkDerivatives("spoilt", program, inputs, { ...checked, spoil }),
+    Error,
+    "off by",
+  );
+});
+
+Deno.test("solves of float64 matrices in float32 alone have derivatives of their types", async () => {
+  const single = { alpha: 0.3, tol: 1e-5, precision: "float32" } as const;
+  const f = (p: Tensor, d: Tensor): Tensor => kernel(p, s).solve(d, single).x.sum();
+  const exact = (p: Tensor, d: Tensor): Tensor => kernel(p, s).solve(d, options).x.sum();
+  const got = grad(f, { argnums: [0, 1] })(x, b), want = grad(exact, { argnums: [0, 1] })(x, b);
+  for (const [k, t] of got.entries()) {
+    assertEquals(t.dtype, "float64");
+    const [own, other] = [await t.data(), await want[k].data()];
+    own.forEach((value, at) => assert(Math.abs(value - other[at]) < 1e-3, `${k}: ${value}`));
+  }
+  const [value, tangent] = jvp(f, [x, b], [x, b]);
+  assertEquals([value.dtype, tangent.dtype], ["float32", "float32"]);
+  assert(Number.isFinite(await tangent.item()));
+});
 
 Deno.test("solves of operators: derivatives by right-hand sides", () =>
   checkDerivatives(

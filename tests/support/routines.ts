@@ -2,7 +2,7 @@
 // what error src/lower/math/mod.ts states for them.
 
 import { assert } from "@std/assert";
-import { build, type Node } from "../../src/formula/mod.ts";
+import { build, constant, type Node } from "../../src/formula/mod.ts";
 import { type Ends, NO_ENDS } from "./accuracy.ts";
 import {
   type Arguments,
@@ -92,7 +92,20 @@ const beyond = (x: number): boolean => Math.abs(x) > SINE_RANGE;
 
 const plain = { arity: 1, ends: "none", mark: "bits(", mixed: [-5, 5] } as const;
 
+/** x^y for an exponent that is a constant of the formula. */
+const halfPowers = [-2.5, -1.5, -0.5, 0.5, 1.5, 4.5].map((y): Routine => ({
+  ...plain,
+  name: `x^${y}`,
+  bound: 4 * Math.abs(y) + 2,
+  apply: (x) => build.powr(x, constant(y)),
+  exact: (x) => exactPower(x, y),
+  mark: "sqrt(",
+  mixed: [1, 4],
+  draw: rootArguments,
+}));
+
 export const ROUTINES: readonly Routine[] = [
+  ...halfPowers,
   {
     ...plain,
     name: "exp",

@@ -79,3 +79,12 @@ Deno.test("random tensors refuse seeds and shapes that are none", () => {
   const dtype = "int32" as unknown as "float32";
   assertThrows(() => randomNormal([1], { seed: 0, dtype }), PairfoldError);
 });
+
+Deno.test("random tensors without a seed say that they want one", () => {
+  for (const make of [randomUniform, randomNormal]) {
+    const untyped = make as (shape: number[], options?: unknown) => unknown;
+    for (const options of [undefined, null, {}, 7, { low: 0 }]) {
+      assertThrows(() => untyped([64, 3], options), PairfoldError, "seed");
+    }
+  }
+});

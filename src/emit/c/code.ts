@@ -1,16 +1,17 @@
 // Regions of the loop IR as C statements on vectors of rows (in the pack function: of columns).
 
 import { PairfoldError } from "../../error.ts";
-import type {
-  Kernel,
-  LocalArray,
-  Memory,
-  Place,
-  Region,
-  StateItem,
-  Statement,
-  Type,
-  Value,
+import {
+  divisorRoots,
+  type Kernel,
+  type LocalArray,
+  type Memory,
+  type Place,
+  type Region,
+  type StateItem,
+  type Statement,
+  type Type,
+  type Value,
 } from "../../loop/mod.ts";
 import { ALIGNMENT, vectorBytesOf } from "./layout.ts";
 import type { Lines } from "./lines.ts";
@@ -28,6 +29,8 @@ export type Lanes = "rows" | "columns";
 export class CodeWriter extends StatementWriter {
   readonly #lanes: Lanes;
   readonly #vectorBytes: number;
+  /** Square roots that need no variable, for quotients take their inverse. */
+  #divisorRoots: ReadonlySet<Value> = new Set();
   #scratchBytes = 0;
   #appended = 0;
 
@@ -72,6 +75,14 @@ export class CodeWriter extends StatementWriter {
     return "whole";
   }
 
+  override region(region: Region): void {
+    const outer = this.#divisorRoots;
+    const own = [...divisorRoots(region)].filter(({ type }) => type === this.kernel.float);
+    if (own.length > 0) this.#divisorRoots = new Set([...outer, ...own]);
+    super.region(region);
+    this.#divisorRoots = outer;
+  }
+
   protected typeOf(type: Type): string {
     return typeOf(type, this.kernel.float);
   }
@@ -82,6 +93,11 @@ export class CodeWriter extends StatementWriter {
 
   protected operation(value: Value & { kind: "operation" }): string {
     const { args, attribute } = value;
+    const [a, b] = args;
+    if (value.operation === "div" && b.kind === "operation" && this.#divisorRoots.has(b)) {
+      const inverse = `inverse_root(${this.use(b.args[0])})`;
+      return a.kind === "constant" && a.value === 1 ? inverse : `${this.use(a)} * ${inverse}`;
+    }
     const spelt = args.map((a) => this.use(a));
     const { float } = this.kernel;
     return operation(value.operation, value.type, args[0].type, spelt, attribute, float);
@@ -252,6 +268,7 @@ const RESERVED: ReadonlySet<string> = new Set([
     "n",
     "bits",
     "saved",
+    ...["looked", "begun", "j0", "s", "g"],
     "item",
     "items",
   ],

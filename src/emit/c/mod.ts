@@ -29,6 +29,7 @@ import {
 } from "./layout.ts";
 import { commentOf, Lines } from "./lines.ts";
 import { preludeOf } from "./prelude.ts";
+import { TileSurvey } from "./survey.ts";
 
 export {
   ALIGNMENT,
@@ -75,7 +76,13 @@ class SourceWriter {
     this.#schedule = schedule;
     this.#vectorBytes = vectorBytes;
     this.#layout = layoutOf(kernel, schedule.rowVectors, vectorBytes);
-    this.#copies = new RowCopies(schedule.rowVectors, [...kernel.state, ...kernel.incoming]);
+    // the smallest value of a group is remembered between its columns
+    const { survey } = kernel;
+    const smallest: StateItem[] = survey === null
+      ? []
+      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
+    const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
+    this.#copies = new RowCopies(schedule.rowVectors, remembered);
   }
 
   #head(): void {
@@ -202,7 +209,13 @@ class SourceWriter {
       close: kernel.close === null ? null : this.#copy(kernel.close),
       finish: this.#copy(kernel.finish),
     };
-    const all = Object.values(regions).filter((r): r is Region => r !== null);
+    const survey = this.#schedule.surveys
+      ? TileSurvey.of(kernel, this.#copies, regions.close)
+      : null;
+    const all = [
+      ...Object.values(regions).filter((r): r is Region => r !== null),
+      ...(survey?.regions ?? []),
+    ];
     lines.add(
       "APART void tile(const double* task, word first, word last, const scalar* restrict column,",
     );
@@ -211,7 +224,7 @@ class SourceWriter {
       () => {
         this.#rows();
         const w = this.#writer("rows");
-        w.declare(all, rowVectors, this.#stateOf(kernel.state));
+        w.declare(all, rowVectors, [...this.#stateOf(kernel.state), ...(survey?.items ?? [])]);
         w.region(regions.row);
         lines.block(`if (flags & ${FOLD_FLAGS.resume})`, () => {
           this.#moveState("load", w, kernel.state);
@@ -242,6 +255,7 @@ class SourceWriter {
           loop(pair, 1);
         };
         const { block } = kernel;
+        survey?.emit(lines, w);
         lines.block("while (count > 0)", () => {
           lines.add(
             `const word here = ${

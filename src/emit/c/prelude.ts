@@ -17,6 +17,7 @@ export const PRELUDE_NAMES: readonly string[] = [
     "nmadd_w",
     "root",
     "root_w",
+    "inverse_root",
     "down",
   ],
   ...["pmin", "pmax", "magnitude", "magnitude_i", "magnitude_w", "choose", "choose_i", "to_float"],
@@ -111,6 +112,7 @@ INLINE vf down(vf x) {
 // a sum of disjoint bits, which gcc 12 makes one blend of; of an "or" it makes two exclusive ones
 INLINE vf choose(vi m, vf a, vf b) { return (vf)((m & (vi)a) + (~m & (vi)b)); }
 INLINE vi choose_i(vi m, vi a, vi b) { return (m & a) + (~m & b); }
+${inverseRootText(float, vectorBytes)}
 #if !defined(PLAIN) && defined(${isa}) && __has_builtin(${builtin(extremum("min"))})
 INLINE vf pmin(vf a, vf b) { return ${extremum("min")}; }
 INLINE vf pmax(vf a, vf b) { return ${extremum("max")}; }
@@ -169,6 +171,34 @@ APART void scatter_i(int* to, word dim, word lanes, vi x) {
 }
 INLINE char* aligned(void* p) { return (char*)(((word)p + 127) & ~127ll); }
 `;
+}
+
+/**
+ * 1 / √x within 1 ulp. AVX-512 has an estimate of 14 bits, which Newton's step doubles: without the
+ * divider, which square root and quotient take one after the other. The estimate is the result where
+ * the step is NaN: at 0, infinity and NaN.
+ */
+function inverseRootText(float: FloatType, vectorBytes: number): string {
+  const exact = "INLINE vf inverse_root(vf x) { return 1 / root(x); }";
+  const estimate = `__builtin_ia32_rsqrt14p${TYPES[float].letter}${8 * vectorBytes}_mask`;
+  const isa = vectorBytes === 64 ? "__AVX512F__" : "__AVX512VL__";
+  // float64 takes a step of third order first: 14, 40, 80 bits
+  const refined = float === "f32" ? "estimate" : "third_order_step(x, estimate)";
+  return `#if !defined(PLAIN) && defined(${isa}) && __has_builtin(${estimate})
+INLINE vf third_order_step(vf x, vf r) {
+  const vf e = nmadd(x * r, r, splat(1));
+  return madd(r * e, madd(splat((scalar)0.375), e, splat((scalar)0.5)), r);
+}
+INLINE vf inverse_root(vf x) {
+  const vf estimate = ${estimate}(x, x, -1);
+  const vf r = ${refined};
+  const vf e = nmadd(x * r, r, splat(1));
+  const vf y = madd(splat((scalar)0.5) * r, e, r);
+  return choose((vi)(e == e), y, estimate);
+}
+#else
+${exact}
+#endif`;
 }
 
 /** A fused product and sum, where the target has it; else a product and a sum. */

@@ -92,9 +92,10 @@ class Rows {
     columnSlots: number,
   ) {
     // the smallest value of a group is remembered between its columns
-    const smallest: StateItem[] = kernel.survey === null
+    const { survey } = kernel;
+    const smallest: StateItem[] = survey === null
       ? []
-      : [{ kind: "cell", cell: kernel.survey.smallest }];
+      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
     this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
     this.#kernel = kernel;
     this.#interleave = interleave;
@@ -151,8 +152,10 @@ class Rows {
     const columnSlots = Math.max(1, records.column.length);
     const group = { columns: GROUP_COLUMNS, columnSlots };
     return {
+      beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),
       group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
+      end: this.#copy(survey.end),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),
       folds: Array.from(
@@ -419,7 +422,7 @@ class ModuleEmitter {
     { record, index, scratch }: { record: number; index: number; scratch: number },
     last: number,
   ): void {
-    const { survey, block } = this.#kernel;
+    const { survey } = this.#kernel;
     const regions = this.#rows.survey;
     if (survey === null || regions === null) return;
     const { recordBytes, lanes } = this.#sizes;
@@ -427,6 +430,8 @@ class ModuleEmitter {
     w.hoist(regions.group);
     const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
+    const startsOf = (array: LocalArray): number[] =>
+      ofRows(array).map((copy) => this.#scratch.offsetOf(copy));
     const frame: SurveyFrame = {
       f,
       write: (region) => w.region(region),
@@ -435,12 +440,12 @@ class ModuleEmitter {
       record,
       index,
       groupBytes: GROUP_COLUMNS * recordBytes,
-      blockBytes: block * recordBytes,
       lanes: lanes === 4 ? 4 : 2,
-      smallest: ofRows(survey.smallest),
+      ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
+      ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
       skips: ofRows(survey.skips),
-      minima: ofRows(survey.minima).map((array) => this.#scratch.offsetOf(array)),
-      groups: survey.groups,
+      span: survey.span,
+      spans: survey.spans,
       least: survey.least,
     };
     emitSurvey(frame, regions, last);

@@ -18,7 +18,7 @@ export class CudaArray implements DeviceArray {
   #place: Place | null;
   /** Downloads that are under way: their copies are queued on other threads. */
   #downloads = 0;
-  /** Pairs of the launch that fills it. */
+  /** Pairs of the launch that fills it, or of the one whose results it has. */
   pairs = 0;
 
   constructor(engine: Engine, device: CudaDevice, dtype: DType, length: number, place: Place) {

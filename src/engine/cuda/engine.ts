@@ -25,6 +25,7 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
+import { ownProgram } from "../launches.ts";
 import { splitColumns } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
@@ -240,12 +241,10 @@ export class CudaEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    if (!(program instanceof CudaProgram)) {
-      throw new PairfoldError("internal", "launch: the program is of another engine");
-    }
+    const own = ownProgram(program, CudaProgram);
     const { schedule = "auto" } = this.#options;
-    const isTimed = schedule === "auto" && this.#tuner.wants(program.kernel, segments);
-    const taken = isTimed ? await this.#tuned(program, inputs, segments, control) : program;
+    const isTimed = schedule === "auto" && this.#tuner.wants(own.kernel, segments);
+    const taken = isTimed ? await this.#tuned(own, inputs, segments, control) : own;
     await this.#launch(taken, inputs, outputs, segments, control);
   }
 

@@ -84,7 +84,7 @@ export class CudaLaunch {
     this.#segments = segments;
     this.#control = control;
     this.#total = segments.reduce((sum, s) => sum + pairsOf(s), 0);
-    for (const output of this.#outputs) output.pairs = this.#total;
+    for (const output of this.#outputs) output.pairs = control.pairs ?? this.#total;
   }
 
   /** An array of this engine. */

@@ -8,12 +8,12 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
-  costText,
   nativeCandidates,
   type NativeSchedule,
   parseNativeSchedule,
   UNTILED_NATIVE,
 } from "../../tiling/mod.ts";
+import { Chooser } from "../chooser.ts";
 import type {
   DType,
   Engine,
@@ -25,8 +25,10 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
-import { processorOf } from "../system.ts";
+import { LaunchQueue, ownProgram, type Run, throwIfAborted } from "../launches.ts";
 import { pairsOf, planWaves, type Wave } from "../plan.ts";
+import { processorOf } from "../system.ts";
+import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
 import {
   type CompilerOptions,
@@ -39,7 +41,6 @@ import { Libraries } from "./library.ts";
 import { NativeProgram } from "./program.ts";
 import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
-import { extentOf, type TrialRun, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 
 /** Choices of a native engine; all have defaults. */
 export interface NativeOptions extends CompilerOptions {
@@ -72,9 +73,6 @@ const PROGRESS_INTERVAL = 25;
 const WAVE_BYTES = 64 * 2 ** 20;
 /** Memory up to so many bytes is kept for the next launch. */
 const KEPT_BYTES = 64 * 2 ** 20;
-/** Every so often a small launch lets the event loop turn: timers and weak references want it. */
-const LAUNCHES_PER_TURN = 256;
-
 /** The compiler, once it was asked what it can do. */
 interface Opened {
   readonly target: Target;
@@ -88,15 +86,6 @@ interface Work {
   readonly apart: (control: Int32Array<ArrayBuffer>, thread: number) => Promise<void>;
 }
 
-/** What is known about a run while it goes. */
-interface Run {
-  readonly control: RunControl;
-  readonly total: number;
-  /** Pairs of finished waves. */
-  before: number;
-  threads: number;
-}
-
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly math = expandedMath;
@@ -105,13 +94,10 @@ export class NativeEngine implements Engine {
   readonly #compiler: FoundCompiler;
   readonly #cache: LibraryCache;
   readonly #programs = new WeakMap<Kernel, Map<string, NativeProgram>>();
-  readonly #tuner: Tuner<NativeSchedule>;
-  #isTuning = false;
+  readonly #chooser: Chooser<NativeSchedule, NativeProgram>;
   #opened: Opened | null = null;
   #opening: Promise<void> | null = null;
-  #queue: Promise<void> = Promise.resolve();
-  #waiting = 0;
-  #launches = 0;
+  readonly #queue = new LaunchQueue();
   #spare: Block | null = null;
   #scratch: Uint8Array<ArrayBuffer>[] = [];
 
@@ -126,7 +112,7 @@ export class NativeEngine implements Engine {
     this.#compiler = findCompiler(options);
     this.#cache = new LibraryCache(options.cache);
     this.#cache.requirePermissions();
-    this.#tuner = new Tuner({
+    const tuner = new Tuner({
       mode: options.tune,
       cache: options.cache,
       machine: () => {
@@ -134,6 +120,14 @@ export class NativeEngine implements Engine {
         return `native, ${title}, ${vectorBytes}, ${processorOf() ?? ""}`;
       },
       parse: parseNativeSchedule,
+    });
+    this.#chooser = new Chooser({
+      asked: options.schedule,
+      untiled: UNTILED_NATIVE,
+      tuner,
+      model: (kernel, rows, columns) =>
+        chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+      program: (kernel, schedule, why) => this.#program(kernel, schedule, why),
     });
   }
 
@@ -173,14 +167,7 @@ export class NativeEngine implements Engine {
   }
 
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
-    const { target } = this.#machine;
-    const { schedule = "auto" } = this.#options;
-    if (schedule === "untiled") return this.#program(kernel, UNTILED_NATIVE, "asked for");
-    if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
-    const tuned = this.#tuner.known(kernel, rows, columns);
-    if (tuned !== null) return this.#program(kernel, tuned.schedule, tunedText(tuned));
-    const chosen = chooseNativeSchedule(kernel, rows, columns, target);
-    return this.#program(kernel, chosen, costText(kernel));
+    return this.#chooser.compile(kernel, rows, columns);
   }
 
   #program(kernel: Kernel, chosen: NativeSchedule, why: string): NativeProgram {
@@ -198,12 +185,6 @@ export class NativeEngine implements Engine {
     return program;
   }
 
-  /** Whether a launch's schedules should be timed first. */
-  #wantsTuning({ kernel }: NativeProgram, segments: readonly Segment[]): boolean {
-    const { schedule = "auto" } = this.#options;
-    return schedule === "auto" && this.#tuner.wants(kernel, segments);
-  }
-
   /** The program with the schedule that is fastest on a slice of a launch. */
   async #tuned(
     { kernel }: NativeProgram,
@@ -216,19 +197,15 @@ export class NativeEngine implements Engine {
     const schedules = nativeCandidates(kernel, rows, columns, target);
     // compilers run side by side; one that fails is told of when its kernel is timed
     await Promise.allSettled(
-      schedules.map((one) =>
-        libraries.open("fold", this.#program(kernel, one, "tried").emitted.fold)
-      ),
+      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).emitted.fold)),
     );
-    const run: TrialRun<NativeSchedule> = (one, outputs, slice) =>
-      this.#fold(this.#program(kernel, one, "tried"), inputs, outputs, slice, {});
-    this.#isTuning = true;
-    try {
-      const tuned = await this.#tuner.tune(kernel, segments, schedules, run, signal);
-      return this.#program(kernel, tuned.schedule, tunedText(tuned));
-    } finally {
-      this.#isTuning = false;
-    }
+    return await this.#chooser.tuned(
+      kernel,
+      segments,
+      schedules,
+      (program, outputs, slice) => this.#fold(program, inputs, outputs, slice, {}),
+      signal,
+    );
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -243,7 +220,7 @@ export class NativeEngine implements Engine {
   memory(): MemoryUse {
     const kept = (this.#spare?.bytes.byteLength ?? 0) +
       this.#scratch.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const live = this.#waiting > 0 ? kept : 0;
+    const live = this.#queue.isBusy ? kept : 0;
     const total = Math.max(this.#limit, kept);
     return { live, pooled: kept - live, available: total - live, total };
   }
@@ -259,32 +236,13 @@ export class NativeEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    if (!(program instanceof NativeProgram)) {
-      throw new PairfoldError("internal", "launch: the program is of another engine");
-    }
+    const own = ownProgram(program, NativeProgram);
     const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
-    const work = (): Promise<void> => this.#run(program, from, to, segments, control);
-    // nothing waits: start at once, small launches end before this returns
-    const isIdle = this.#waiting++ === 0;
-    const result = isIdle ? work() : this.#queue.then(work);
-    const done = (): void => void this.#waiting--;
-    this.#queue = result.then(done, done);
-    return result;
-  }
-
-  async #run(
-    program: NativeProgram,
-    inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
-    segments: readonly Segment[],
-    control: RunControl,
-  ): Promise<void> {
-    if (++this.#launches % LAUNCHES_PER_TURN === 0) await new Promise((r) => setTimeout(r, 0));
-    throwIfAborted(control);
-    const taken = this.#wantsTuning(program, segments)
-      ? await this.#tuned(program, inputs, segments, control)
-      : program;
-    await this.#fold(taken, inputs, outputs, segments, control);
+    return this.#queue.run(control, async () => {
+      const isTimed = this.#chooser.wants(own, segments);
+      const taken = isTimed ? await this.#tuned(own, from, segments, control) : own;
+      await this.#fold(taken, from, to, segments, control);
+    });
   }
 
   async #fold(
@@ -332,7 +290,7 @@ export class NativeEngine implements Engine {
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const { threadedOperations = THREADED_OPERATIONS } = this.#options;
-    const isThreaded = pairs * perPair >= threadedOperations && !this.#isTuning;
+    const isThreaded = pairs * perPair >= threadedOperations && !this.#chooser.isTuning;
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
@@ -419,11 +377,5 @@ export class NativeEngine implements Engine {
   }
   [Symbol.dispose](): void {
     this.dispose();
-  }
-}
-
-function throwIfAborted({ signal }: RunControl): void {
-  if (signal?.aborted) {
-    throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
   }
 }

@@ -38,12 +38,13 @@ export class NativeProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns } = this.schedule;
+    const { rowVectors, columns, surveys = false } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     return {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
+        (surveys ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.fold.text,
     };

@@ -1,25 +1,19 @@
-// The WebAssembly engine: compiles kernels, keeps programs and one linear memory, and runs launches
+// The WebAssembly engine: compiles kernels, stages what they read in linear memory, and runs launches
 // one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import {
-  emitWasm,
-  FLAGS,
-  vectorOf,
-  type WasmFeatures,
-  type WasmModule,
-} from "../../emit/wasm/mod.ts";
+import { FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseSchedule,
   costOf,
-  costText,
   parseWasmSchedule,
   UNTILED,
   wasmCandidates,
   type WasmSchedule,
 } from "../../tiling/mod.ts";
+import { Chooser } from "../chooser.ts";
 import type {
   DType,
   Engine,
@@ -31,23 +25,17 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
+import { LaunchQueue, nextTurn, ownProgram, type Run, throwIfAborted } from "../launches.ts";
 import { pairsOf, piecesOf, planWaves, type Task, type Wave } from "../plan.ts";
-import { coreCount, detectFeatures } from "./features.ts";
-import { footprintOf, SPLIT, WAVE_BYTES } from "./footprint.ts";
-import { LinearMemory } from "./memory.ts";
-import { WorkerPool } from "./pool.ts";
-import { type CompiledCode, WasmProgram } from "./program.ts";
-import {
-  type CombineExports,
-  CONTROL,
-  instantiate,
-  type KernelExports,
-  MAX_WORKERS,
-  runItem,
-} from "./protocol.ts";
-import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
 import { processorOf } from "../system.ts";
-import { extentOf, type TrialRun, tunedText, type TuneMode, Tuner } from "../tuner.ts";
+import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
+import { coreCount, detectFeatures } from "./features.ts";
+import { SPLIT, WAVE_BYTES } from "./footprint.ts";
+import { type Items, Machine, SLICE } from "./machine.ts";
+import { WasmProgram } from "./program.ts";
+import { Programs } from "./programs.ts";
+import { type CombineExports, instantiate, MAX_WORKERS } from "./protocol.ts";
+import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
 
 /** Choices of a WebAssembly engine; all have defaults. */
 export interface WasmOptions {
@@ -69,8 +57,6 @@ export interface WasmOptions {
   readonly threadedPairs?: number;
 }
 
-/** Programs that are kept compiled. */
-const MAX_PROGRAMS = 256;
 /** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
 const THREADED_PAIRS = 400_000;
 /**
@@ -80,33 +66,8 @@ const THREADED_PAIRS = 400_000;
 const STARTING_OPERATIONS = 4e9;
 /** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
 const ITEM_PAIRS = 1_000_000;
-/** Milliseconds for which the calling thread works before it lets others. */
-const SLICE = 12;
-const PROGRESS_INTERVAL = 25;
-/**
- * Small launches end without a turn of the event loop. Every so often one is made all the same:
- * timers want it, and what weak references have met stays alive until then.
- */
-const LAUNCHES_PER_TURN = 256;
-/** Pairs that are folded between two looks at the clock, which take as long as some hundred of them. */
-const UNWATCHED_PAIRS = 10_000;
 /** Groups of rows that are joined between two looks at the clock. */
 const COMBINE_GROUPS = 256;
-
-/** A list of work items in memory, and the pairs folded once each is done. */
-interface Items {
-  readonly address: number;
-  readonly pairs: readonly number[];
-}
-
-/** What is known about a run while it goes. */
-interface Run {
-  readonly control: RunControl;
-  readonly total: number;
-  /** Pairs of finished waves. */
-  before: number;
-  threads: number;
-}
 
 export class WasmEngine implements Engine {
   readonly name = "wasm";
@@ -114,24 +75,13 @@ export class WasmEngine implements Engine {
   readonly #features: WasmFeatures;
   readonly #threads: number;
   readonly #memoryLimit: number;
-  readonly #schedule: WasmOptions["schedule"];
   readonly #threadedPairs: number;
   /** Operations that launches may still do on the calling thread before workers are started. */
   #unthreaded: number;
-  readonly #byKernel = new WeakMap<Kernel, Map<string, WasmProgram>>();
-  /** Compiled code by its bytes; the oldest leaves first. */
-  readonly #codes = new Map<string, CompiledCode>();
-  readonly #instances = new Map<number, KernelExports>();
-  /** Programs that every worker knows. */
-  readonly #sent = new Set<number>();
-  readonly #tuner: Tuner<WasmSchedule>;
-  #isTuning = false;
-  #memory: LinearMemory | null = null;
-  #pool: WorkerPool | null = null;
-  #queue: Promise<void> = Promise.resolve();
-  #waiting = 0;
-  #compiled = 0;
-  #launches = 0;
+  readonly #machine: Machine;
+  readonly #programs: Programs;
+  readonly #chooser: Chooser<WasmSchedule, WasmProgram>;
+  readonly #queue = new LaunchQueue();
 
   constructor(options: WasmOptions = {}) {
     const found = detectFeatures();
@@ -145,9 +95,8 @@ export class WasmEngine implements Engine {
     }
     this.#threads = Math.min(threads, MAX_WORKERS);
     this.#memoryLimit = options.memoryLimit ?? 2 ** 30;
-    this.#schedule = options.schedule ?? "auto";
     const { relaxed } = this.#features;
-    this.#tuner = new Tuner({
+    const tuner = new Tuner({
       mode: options.tune,
       cache: options.cache,
       machine: () => {
@@ -156,13 +105,22 @@ export class WasmEngine implements Engine {
       },
       parse: parseWasmSchedule,
     });
+    this.#machine = new Machine(this.#features, this.#threads);
+    this.#programs = new Programs(this.#features, this.#threads, (id) => this.#machine.forget(id));
+    this.#chooser = new Chooser({
+      asked: options.schedule,
+      untiled: UNTILED,
+      tuner,
+      model: chooseSchedule,
+      program: (kernel, schedule, why) => this.#programs.of(kernel, schedule, why),
+    });
     this.#threadedPairs = options.threadedPairs ?? THREADED_PAIRS;
     this.#unthreaded = options.threadedPairs === undefined ? STARTING_OPERATIONS : 0;
   }
 
   /** Programs compiled so far (not found in the cache). */
   get compiledPrograms(): number {
-    return this.#compiled;
+    return this.#programs.compiled;
   }
 
   describe(): string[] {
@@ -177,71 +135,7 @@ export class WasmEngine implements Engine {
   }
 
   compile(kernel: Kernel, rows: number, columns: number): WasmProgram {
-    const schedule = this.#schedule ?? "auto";
-    if (schedule === "untiled") return this.#program(kernel, UNTILED, "asked for");
-    if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
-    const tuned = this.#tuner.known(kernel, rows, columns);
-    if (tuned !== null) return this.#program(kernel, tuned.schedule, tunedText(tuned));
-    return this.#program(kernel, chooseSchedule(kernel, rows), costText(kernel));
-  }
-
-  #program(kernel: Kernel, chosen: WasmSchedule, why: string): WasmProgram {
-    const key = `${Object.values(chosen).join(":")}:${why}`;
-    let programs = this.#byKernel.get(kernel);
-    if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
-    const known = programs.get(key);
-    if (known !== undefined && this.#codes.get(known.code.key) === known.code) return known;
-    const target = `wasm SIMD${this.#features.relaxed ? ", relaxed" : ""}` +
-      (this.#features.shared ? `, ${this.#threads} threads` : ", one thread");
-    const emitted = emitWasm(kernel, chosen, this.#features);
-    const program = new WasmProgram(kernel, chosen, emitted, this.#compile(emitted), target, why);
-    programs.set(key, program);
-    return program;
-  }
-
-  /** Whether a launch's schedules should be timed first. */
-  #wantsTuning({ kernel }: WasmProgram, segments: readonly Segment[]): boolean {
-    return (this.#schedule ?? "auto") === "auto" && this.#tuner.wants(kernel, segments);
-  }
-
-  /** The program with the schedule that is fastest on a slice of a launch. */
-  async #tuned(
-    { kernel }: WasmProgram,
-    inputs: readonly NumberArray[],
-    segments: readonly Segment[],
-    { signal }: RunControl,
-  ): Promise<WasmProgram> {
-    const schedules = wasmCandidates(kernel, extentOf(segments).rows);
-    const run: TrialRun<WasmSchedule> = (one, outputs, slice) =>
-      this.#fold(this.#program(kernel, one, "tried"), inputs, outputs, slice, {});
-    this.#isTuning = true;
-    try {
-      const tuned = await this.#tuner.tune(kernel, segments, schedules, run, signal);
-      return this.#program(kernel, tuned.schedule, tunedText(tuned));
-    } finally {
-      this.#isTuning = false;
-    }
-  }
-
-  #compile(emitted: WasmModule): CompiledCode {
-    // the constants stand in memory, not in the code
-    const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
-    const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
-    let code = this.#codes.get(key);
-    if (code === undefined) {
-      code = { id: this.#compiled++, key, module: new WebAssembly.Module(emitted.bytes) };
-    }
-    this.#codes.delete(key);
-    this.#codes.set(key, code); // the youngest now
-    if (this.#codes.size > MAX_PROGRAMS) this.#forgetOldest();
-    return code;
-  }
-
-  #forgetOldest(): void {
-    const [[key, { id }]] = this.#codes;
-    this.#codes.delete(key);
-    this.#instances.delete(id);
-    if (this.#sent.delete(id)) this.#pool?.tell({ kind: "forget", program: id });
+    return this.#chooser.compile(kernel, rows, columns);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -254,8 +148,8 @@ export class WasmEngine implements Engine {
 
   /** Linear memory stages what a launch reads and writes; tensors stand outside. */
   memory(): MemoryUse {
-    const bytes = this.#memory?.bytes ?? 0;
-    const live = this.#waiting > 0 ? bytes : 0;
+    const bytes = this.#machine.bytes;
+    const live = this.#queue.isBusy ? bytes : 0;
     const total = Math.max(this.#memoryLimit, bytes);
     return { live, pooled: bytes - live, available: total - live, total };
   }
@@ -267,32 +161,29 @@ export class WasmEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    if (!(program instanceof WasmProgram)) {
-      throw new PairfoldError("internal", "launch: the program is of another engine");
-    }
+    const own = ownProgram(program, WasmProgram);
     const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
-    const work = (): Promise<void> => this.#run(program, from, to, segments, control);
-    // nothing waits: start at once, small launches end before this returns
-    const isIdle = this.#waiting++ === 0;
-    const result = isIdle ? work() : this.#queue.then(work);
-    const done = (): void => void this.#waiting--;
-    this.#queue = result.then(done, done);
-    return result;
+    return this.#queue.run(control, async () => {
+      const isTimed = this.#chooser.wants(own, segments);
+      const taken = isTimed ? await this.#tuned(own, from, segments, control) : own;
+      await this.#fold(taken, from, to, segments, control);
+    });
   }
 
-  async #run(
-    program: WasmProgram,
+  /** The program with the schedule that is fastest on a slice of a launch. */
+  #tuned(
+    { kernel }: WasmProgram,
     inputs: readonly NumberArray[],
-    outputs: readonly NumberArray[],
     segments: readonly Segment[],
-    control: RunControl,
-  ): Promise<void> {
-    if (++this.#launches % LAUNCHES_PER_TURN === 0) await nextTurn();
-    throwIfAborted(control);
-    const taken = this.#wantsTuning(program, segments)
-      ? await this.#tuned(program, inputs, segments, control)
-      : program;
-    await this.#fold(taken, inputs, outputs, segments, control);
+    { signal }: RunControl,
+  ): Promise<WasmProgram> {
+    return this.#chooser.tuned(
+      kernel,
+      segments,
+      wasmCandidates(kernel, extentOf(segments).rows),
+      (program, outputs, slice) => this.#fold(program, inputs, outputs, slice, {}),
+      signal,
+    );
   }
 
   async #fold(
@@ -302,13 +193,12 @@ export class WasmEngine implements Engine {
     segments: readonly Segment[],
     control: RunControl,
   ): Promise<void> {
-    const { kernel, layout } = program;
     const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
-    const waves = planWaves(segments, footprintOf(kernel, layout), budget);
+    const waves = planWaves(segments, program.footprint, budget);
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
-    const memory = this.#live();
+    const memory = this.#machine.memory;
     const stage = new Stage(memory, program, inputs, outputs);
     stage.constants();
     try {
@@ -324,7 +214,7 @@ export class WasmEngine implements Engine {
         stage.finish(wave, blocks);
       }
     } finally {
-      if (memory.isLarge) this.#giveMemoryBack();
+      if (memory.isLarge) this.#machine.giveMemoryBack();
     }
     control.onProgress?.({ done: total, total, threads: run.threads });
   }
@@ -337,12 +227,12 @@ export class WasmEngine implements Engine {
     blocks: readonly RowBlock[],
     run: Run,
   ): Promise<void> | null {
-    const exports = this.#instanceOf(program);
+    const exports = this.#machine.instanceOf(program);
     const columns = stage.columns(wave, blocks, exports);
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const threads = this.#threadsFor(program, pairs);
     const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
-    const first = this.#dispatch(program, exports, folds, threads, run);
+    const first = this.#machine.dispatch(program, exports, folds, threads, run);
     const splitTasks = wave.flatMap((task, k) =>
       task.last && task.keepsState ? [{ task, block: blocks[k] }] : []
     );
@@ -353,8 +243,8 @@ export class WasmEngine implements Engine {
 
   /** Threads for so many pairs of a program: one while starting workers would take longer. */
   #threadsFor({ kernel }: WasmProgram, pairs: number): number {
-    if (!this.#features.shared || pairs < this.#threadedPairs || this.#isTuning) return 1;
-    if (this.#pool !== null) return this.#threads;
+    if (!this.#features.shared || pairs < this.#threadedPairs || this.#chooser.isTuning) return 1;
+    if (this.#machine.hasWorkers) return this.#threads;
     const isShort = this.#unthreaded > 0;
     this.#unthreaded -= pairs * costOf(kernel).operations;
     return isShort && this.#unthreaded > 0 ? 1 : this.#threads;
@@ -369,7 +259,7 @@ export class WasmEngine implements Engine {
   ): Promise<void> {
     const { module, scratchBytes } = program.combine;
     stage.constants(); // the combining step may have added some
-    const memory = this.#live();
+    const memory = this.#machine.memory;
     const { combine } = instantiate(module, memory.memory) as CombineExports;
     const scratch = memory.alloc(scratchBytes);
     const { groupRows, stateBytes } = program.layout;
@@ -416,172 +306,14 @@ export class WasmEngine implements Engine {
         }
       }
     });
-    return this.#place(words, weights);
-  }
-
-  #place(words: readonly number[], weights: readonly number[]): Items {
-    const memory = this.#live();
-    const address = memory.alloc(words.length * 4);
-    memory.view("i32").set(words, address / 4);
-    let sum = 0;
-    return { address, pairs: weights.map((w) => sum += w) };
-  }
-
-  #live(): LinearMemory {
-    return this.#memory ??= new LinearMemory(this.#features.shared);
-  }
-
-  #instanceOf(program: WasmProgram): KernelExports {
-    let exports = this.#instances.get(program.code.id);
-    if (exports === undefined) {
-      exports = instantiate(program.code.module, this.#live().memory) as KernelExports;
-      this.#instances.set(program.code.id, exports);
-    }
-    return exports;
-  }
-
-  /** Runs items on workers, or here; null when that was done at once. */
-  #dispatch(
-    program: WasmProgram,
-    exports: KernelExports,
-    items: Items,
-    threads: number,
-    run: Run,
-  ): Promise<void> | null {
-    const memory = this.#live();
-    const scratchBytes = Math.ceil(program.layout.scratchBytes / 64 + 1) * 64;
-    const scratch = Math.ceil(memory.alloc(scratchBytes * threads + 64) / 64) * 64;
-    if (threads > 1) {
-      return this.#runThreaded(
-        program,
-        items,
-        run,
-        threads,
-        (worker) => scratch + worker * scratchBytes,
-      );
-    }
-    return this.#runHere(exports, items, run, scratch);
-  }
-
-  #runHere(
-    exports: KernelExports,
-    items: Items,
-    run: Run,
-    scratch: number,
-  ): Promise<void> | null {
-    const words = this.#live().view("i32");
-    const { length } = items.pairs;
-    run.threads = Math.max(run.threads, 1);
-    let next = 0;
-    let unwatched = UNWATCHED_PAIRS;
-    /** Works for a slice of time; true when all is done. */
-    const slice = (): boolean => {
-      const end = performance.now() + SLICE;
-      while (next < length) {
-        runItem(exports, words, items.address, next++, scratch);
-        if (items.pairs[next - 1] < unwatched) continue;
-        if (performance.now() > end) break;
-        unwatched = items.pairs[next - 1] + UNWATCHED_PAIRS;
-      }
-      return next >= length;
-    };
-    if (slice()) return null;
-    return (async () => {
-      do {
-        this.#report(run, items, next, 1);
-        await nextTurn();
-        throwIfAborted(run.control);
-      } while (!slice());
-    })();
-  }
-
-  async #runThreaded(
-    program: WasmProgram,
-    items: Items,
-    run: Run,
-    threads: number,
-    scratchOf: (worker: number) => number,
-  ): Promise<void> {
-    if (this.#pool === null || this.#pool.failed) {
-      this.#sent.clear();
-      this.#pool = await WorkerPool.start(this.#threads);
-    }
-    const memory = this.#live();
-    const words = memory.view("i32");
-    words.fill(0, 0, CONTROL.perWorker + threads);
-    const setup = this.#sent.has(program.code.id)
-      ? null
-      : { module: program.code.module, memory: memory.memory };
-    this.#sent.add(program.code.id);
-    const { signal } = run.control;
-    const abort = (): void => void Atomics.store(words, CONTROL.abort, 1);
-    signal?.addEventListener("abort", abort);
-    const report = (): void => {
-      let active = 0;
-      for (let k = 0; k < threads; k++) {
-        if (Atomics.load(words, CONTROL.perWorker + k) > 0) active++;
-      }
-      this.#report(run, items, Atomics.load(words, CONTROL.done), active);
-    };
-    const timer = run.control.onProgress === undefined
-      ? undefined
-      : setInterval(report, PROGRESS_INTERVAL);
-    try {
-      if (signal?.aborted) abort();
-      await this.#pool.run((worker) => ({
-        kind: "run",
-        program: program.code.id,
-        setup,
-        worker,
-        items: items.address,
-        count: items.pairs.length,
-        scratch: scratchOf(worker),
-      }));
-      report();
-    } finally {
-      clearInterval(timer);
-      signal?.removeEventListener("abort", abort);
-    }
-    throwIfAborted(run.control);
-  }
-
-  #report(run: Run, items: Items, done: number, threads: number): void {
-    run.threads = Math.max(run.threads, threads);
-    const pairs = run.before + (done > 0 ? items.pairs[done - 1] : 0);
-    run.control.onProgress?.({ done: pairs, total: run.total, threads: run.threads });
-  }
-
-  #giveMemoryBack(): void {
-    this.#memory = null;
-    this.#instances.clear();
-    this.#sent.clear();
-    this.#pool?.tell({ kind: "forget", program: null });
+    return this.#machine.place(words, weights);
   }
 
   /** Ends the workers and gives the memory back; a later launch starts anew. */
   dispose(): void {
-    this.#giveMemoryBack();
-    this.#pool?.terminate();
-    this.#pool = null;
+    this.#machine.dispose();
   }
   [Symbol.dispose](): void {
     this.dispose();
-  }
-}
-
-/** Lets the event loop turn once: 10–16 µs by setImmediate, 2 ms by setTimeout (Deno 2.9.6). */
-function nextTurn(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
-  return new Promise((resolve) => {
-    if (setImmediate !== undefined) setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
-}
-
-const latin1 = new TextDecoder("latin1");
-
-function throwIfAborted({ signal }: RunControl): void {
-  if (signal?.aborted) {
-    throw new PairfoldError("aborted", "fold: the signal was aborted", { cause: signal.reason });
   }
 }

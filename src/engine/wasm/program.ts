@@ -4,6 +4,8 @@ import { type Layout, VECTOR_BYTES, vectorOf, type WasmModule } from "../../emit
 import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
+import type { Footprint } from "../plan.ts";
+import { footprintOf } from "./footprint.ts";
 
 /** Compiled code. Kernels that differ only in their uniform section, which runs here, share it. */
 export interface CompiledCode {
@@ -11,6 +13,8 @@ export interface CompiledCode {
   /** The module's bytes and constants as a string. */
   readonly key: string;
   readonly module: WebAssembly.Module;
+  /** Whether the engine still has it; what it forgot is compiled again. */
+  isKept: boolean;
 }
 
 /** The compiled combining step of one program. */
@@ -33,6 +37,9 @@ function someValue(regions: readonly Region[], is: (value: Value) => boolean): b
 const isIndexOf = (axis: "row" | "column") => (value: Value): boolean =>
   value.kind === "index" && value.axis === axis;
 
+/** Inputs by what their rows belong to. */
+type Slots = Readonly<Record<"uniform" | "row" | "column", readonly number[]>>;
+
 export class WasmProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: WasmSchedule;
@@ -42,6 +49,8 @@ export class WasmProgram implements Program {
   readonly #why: string;
   #combine: CombineCode | null = null;
   #constants = new Uint8Array(0);
+  #footprint: Footprint | null = null;
+  #slots: Slots | null = null;
   #usesRowIndex: boolean | null = null;
   #usesColumnIndex: boolean | null = null;
   #packsUniforms: boolean | null = null;
@@ -82,6 +91,26 @@ export class WasmProgram implements Program {
       value.kind === "count" ||
       (value.kind === "load" && value.memory.kind === "record"));
     return this.#packsUniforms;
+  }
+
+  /** Whether its code is still the engine's. */
+  get isKept(): boolean {
+    return this.code.isKept;
+  }
+
+  /** What its rows and columns take of linear memory. */
+  get footprint(): Footprint {
+    return this.#footprint ??= footprintOf(this.kernel, this.layout);
+  }
+
+  /** Inputs by what their rows belong to. */
+  get slots(): Slots {
+    if (this.#slots === null) {
+      const slots = { uniform: [] as number[], row: [] as number[], column: [] as number[] };
+      this.kernel.inputs.forEach(({ axis }, slot) => slots[axis].push(slot));
+      this.#slots = slots;
+    }
+    return this.#slots;
   }
 
   get layout(): Layout {

@@ -59,7 +59,7 @@ export class Stage {
   readonly #inputs: readonly NumberArray[];
   readonly #outputs: readonly NumberArray[];
   /** Inputs by what their rows belong to. */
-  readonly #slots: Readonly<Record<"uniform" | "row" | "column", readonly number[]>>;
+  readonly #slots: WasmProgram["slots"];
 
   constructor(
     memory: LinearMemory,
@@ -71,9 +71,7 @@ export class Stage {
     this.#program = program;
     this.#inputs = inputs;
     this.#outputs = outputs;
-    const slots = { uniform: [] as number[], row: [] as number[], column: [] as number[] };
-    program.kernel.inputs.forEach(({ axis }, slot) => slots[axis].push(slot));
-    this.#slots = slots;
+    this.#slots = program.slots;
   }
 
   #viewOf(array: NumberArray): NumberArray {

@@ -20,6 +20,7 @@
 //   erf        all                           1.5 ulp
 //   erfc       all                           4 ulp     0 where e^(−x²) < 2^−125.5 (2^−1021.5)
 //   pow        x ≥ 0                         2 ulp + |y ln x|·2^−22 (2^−51)
+//              y a constant, half an odd integer up to 15.5: 4|y| + 2 ulp
 //   hypot      all, subnormals included      1.5 ulp   +∞ above overflow
 //
 // Odd functions keep the sign of a zero; NaN gives NaN (but hypot of an infinity and NaN is ∞).
@@ -29,7 +30,7 @@ import { erf, erfc } from "./erf.ts";
 import { binaryScale, cosh, exp, exp2, expm1, expScaled, sinh, tanh } from "./exponential.ts";
 import { acos, asin, atan, atan2 } from "./inverse.ts";
 import { log, log1p } from "./logarithm.ts";
-import { hypot, pow } from "./power.ts";
+import { halfPower, hypot, pow } from "./power.ts";
 import { cos, sin } from "./trigonometric.ts";
 
 /** Math functions for targets that have only arithmetic. */
@@ -86,6 +87,7 @@ export const cudaMath: MathFunctions = {
   ...hostMath,
   // longer ones are cut into slices: totals wait in memory while columns pass, and code stays short
   scalars: 8,
+  pow: (b, x, y) => halfPower(b, x, y) ?? b.primitive("pow", x, y),
   exp: (b, x) =>
     b.float === "f64"
       ? b.primitive("exp", x)

@@ -1,12 +1,36 @@
 // Real powers, and the length of the hypotenuse.
 
+import { isHalfPower } from "../../formula/mod.ts";
 import type { Builder, Value } from "../../loop/mod.ts";
 import { CONSTANTS } from "./constants.ts";
 import { exp } from "./exponential.ts";
 import { log } from "./logarithm.ts";
 
+/**
+ * x^y for a constant y that is half an odd integer, by products of 1 / √x or √x; null for others.
+ * Infinite at 0 where y is negative.
+ */
+export function halfPower(b: Builder, x: Value, y: Value): Value | null {
+  if (y.kind !== "constant" || !isHalfPower(y.value)) return null;
+  const root = b.sqrt(x);
+  const whole = Math.floor(Math.abs(y.value));
+  if (y.value > 0) return whole === 0 ? root : b.mul(integerPower(b, x, whole), root);
+  const inverse = b.abs(b.div(b.constant(1), root)); // √−0 = −0
+  return whole === 0 ? inverse : b.mul(integerPower(b, b.mul(inverse, inverse), whole), inverse);
+}
+
+/** x^n by repeated squaring; n ≥ 1. */
+function integerPower(b: Builder, x: Value, n: number): Value {
+  if (n === 1) return x;
+  const half = integerPower(b, x, n >> 1);
+  const squared = b.mul(half, half);
+  return n % 2 === 0 ? squared : b.mul(squared, x);
+}
+
 /** x^y = exp(y log x), 1 at y = 0. */
 export function pow(b: Builder, x: Value, y: Value): Value {
+  const half = halfPower(b, x, y);
+  if (half !== null) return half;
   const one = b.constant(1);
   return b.select(b.eq(y, b.constant(0)), one, exp(b, b.mul(y, log(b, x))));
 }

@@ -1,0 +1,136 @@
+// What the first use of a formula costs: in a fresh process, where nothing of the library has been
+// compiled, and in one that has met others.
+
+import { NOTHING, table, Times } from "../report.ts";
+import type { Library } from "./library.ts";
+
+type Matrix = ReturnType<Library["Vi"]>;
+
+/** Formulas whose first call is timed; each is another kernel. */
+const FORMULAS: Record<string, (x: Matrix, y: Matrix, b: Matrix) => Matrix> = {
+  gaussian: (x, y, b) => x.sqDist(y).mul(-0.5).exp().mul(b),
+  gradient: (x, y, b) => x.sqDist(y).mul(-0.5).exp().mul(b).grad(x),
+  laplacian: (x, y, b) => x.sub(y).norm2().neg().exp().mul(b),
+  cauchy: (x, y, b) => x.sqDist(y).add(1).inv().mul(b),
+  logarithm: (x, y, b) => x.sqDist(y).add(1).log().mul(b),
+};
+
+/** Links of chains: formulas that have not been met, for a process that has met others. */
+const LINKS: readonly ((k: Matrix) => Matrix)[] = [
+  (k) => k.add(1).sqrt(),
+  (k) => k.neg().exp(),
+  (k) => k.square().add(1).inv(),
+  (k) => k.add(1).log(),
+];
+
+/** Formulas met before warm ones are timed, and how many these are. */
+const BEFORE = { wasm: 150, native: 3 } as const;
+const WARM = { wasm: 60, native: 8 } as const;
+
+/** A formula of as many ops as the named ones, by a number. */
+function chain(x: Matrix, y: Matrix, b: Matrix, n: number): Matrix {
+  let k = x.sqDist(y);
+  for (let rest = n + LINKS.length; rest > 1; rest = Math.floor(rest / LINKS.length)) {
+    k = LINKS[rest % LINKS.length](k);
+  }
+  return k.mul(b);
+}
+
+/** Prints a line of JSON per formula: milliseconds of its first and of its next call. */
+export async function firstUse(library: Library, engine: string, cache: string): Promise<void> {
+  const { native, wasm, Vi, Vj } = library;
+  const size = 100;
+  const device = engine === "native" ? native({ cache, threads: 1 }) : wasm({ threads: 1 });
+  const points = (): Float32Array => Float32Array.from({ length: 3 * size }, Math.random);
+  const [x, y] = [Vi(points(), 3), Vj(points(), 3)];
+  const b = Vj(points().subarray(0, size), 1);
+  const first = async (of: () => Matrix): Promise<number[]> => {
+    const times = [];
+    for (let call = 0; call < 2; call++) {
+      const start = performance.now();
+      await of().sum("j", { device }).data();
+      times.push(performance.now() - start);
+    }
+    return times;
+  };
+  for (const [name, of] of Object.entries(FORMULAS)) {
+    console.log(JSON.stringify({ name, times: await first(() => of(x, y, b)) }));
+  }
+  const kind = engine === "native" ? "native" : "wasm";
+  const warm = new Times();
+  for (let k = 0; k < BEFORE[kind] + WARM[kind]; k++) {
+    const [ms] = await first(() => chain(x, y, b, k));
+    if (k >= BEFORE[kind]) warm.add(ms);
+  }
+  console.log(JSON.stringify({ name: "warm", times: [warm.median, warm.best] }));
+}
+
+/** First uses in a fresh process, by formula. */
+async function fresh(
+  address: string,
+  engine: string,
+  cache: string,
+): Promise<Map<string, number[]>> {
+  const script = new URL("../overhead.ts", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", script, "--first-use", address, engine, cache],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
+  return new Map(lines.map((line) => {
+    const { name, times } = JSON.parse(line) as { name: string; times: number[] };
+    return [name, times];
+  }));
+}
+
+/** Processes that each figure is the median of. */
+const PROCESSES = {
+  compiled: { wasm: 7, native: 2 },
+  "from disk": { wasm: 0, native: 7 },
+} as const;
+
+/** The table of first uses. */
+export async function firstUseTable(
+  addresses: readonly string[],
+  engines: readonly string[],
+): Promise<string> {
+  const names = [...Object.keys(FORMULAS), "warm"];
+  const columns: [string, Map<string, string>][] = [];
+  for (const engine of engines) {
+    const kind = engine === "native" ? "native" : "wasm";
+    let caches: string[] = [];
+    for (const run of ["compiled", "from disk"] as const) {
+      const times = addresses.map(() => new Map(names.map((name) => [name, new Times()])));
+      for (let k = 0; k < PROCESSES[run][kind]; k++) {
+        if (run === "compiled") caches = addresses.map(() => Deno.makeTempDirSync());
+        for (const [a, address] of addresses.entries()) {
+          for (const [name, [ms]] of await fresh(address, engine, caches[a])) {
+            times[a].get(name)?.add(ms);
+          }
+        }
+      }
+      if (PROCESSES[run][kind] === 0) continue;
+      const cells = names.map((name) => {
+        const own = times.map((of) => of.get(name) ?? new Times());
+        const one = (t: Times): string =>
+          t.isEmpty ? NOTHING : `${t.median.toFixed(1)} (${t.best.toFixed(1)})`;
+        return [name, own.map(one).join(" / ")] as const;
+      });
+      columns.push([`${engine}, ${run}`, new Map(cells)]);
+    }
+  }
+  const titles: Record<string, string> = {
+    gaussian: "gaussian (first of its process)",
+    warm: "another, after many (median)",
+  };
+  return "Milliseconds from building the formula to its numbers, N = 100, medians (bests in " +
+    "brackets) of fresh\nprocesses, each of which meets these formulas one after another.\n\n" +
+    table(
+      ["formula", ...columns.map(([name]) => name)],
+      names.map((name) => [
+        titles[name] ?? name,
+        ...columns.map(([, cells]) => cells.get(name) ?? NOTHING),
+      ]),
+    );
+}

@@ -1,0 +1,70 @@
+// The programs of a WebAssembly engine: kernels with a schedule, emitted once, compiled once per code.
+
+import { emitWasm, vectorOf, type WasmFeatures, type WasmModule } from "../../emit/wasm/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
+import type { WasmSchedule } from "../../tiling/mod.ts";
+import { type CompiledCode, WasmProgram } from "./program.ts";
+
+/** Programs that are kept compiled. */
+const MAX_PROGRAMS = 256;
+
+const latin1 = new TextDecoder("latin1");
+
+export class Programs {
+  readonly #features: WasmFeatures;
+  readonly #target: string;
+  readonly #forget: (id: number) => void;
+  readonly #byKernel = new WeakMap<Kernel, Map<string, WasmProgram>>();
+  /** Compiled code by its bytes; the oldest leaves first. */
+  readonly #codes = new Map<string, CompiledCode>();
+  #compiled = 0;
+
+  /** `forget` hears of code that is no longer kept. */
+  constructor(features: WasmFeatures, threads: number, forget: (id: number) => void) {
+    this.#features = features;
+    this.#target = `wasm SIMD${features.relaxed ? ", relaxed" : ""}` +
+      (features.shared ? `, ${threads} threads` : ", one thread");
+    this.#forget = forget;
+  }
+
+  /** Programs compiled so far (not found here). */
+  get compiled(): number {
+    return this.#compiled;
+  }
+
+  /** A kernel with a schedule. */
+  of(kernel: Kernel, schedule: WasmSchedule, why: string): WasmProgram {
+    const key = `${Object.values(schedule).join(":")}:${why}`;
+    let programs = this.#byKernel.get(kernel);
+    if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
+    const known = programs.get(key);
+    if (known !== undefined && known.isKept) return known;
+    const emitted = emitWasm(kernel, schedule, this.#features);
+    const code = this.#compile(emitted);
+    const program = new WasmProgram(kernel, schedule, emitted, code, this.#target, why);
+    programs.set(key, program);
+    return program;
+  }
+
+  #compile(emitted: WasmModule): CompiledCode {
+    // the constants stand in memory, not in the code
+    const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
+    const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
+    let code = this.#codes.get(key);
+    if (code === undefined) {
+      const module = new WebAssembly.Module(emitted.bytes);
+      code = { id: this.#compiled++, key, module, isKept: true };
+    }
+    this.#codes.delete(key);
+    this.#codes.set(key, code); // the youngest now
+    if (this.#codes.size > MAX_PROGRAMS) this.#forgetOldest();
+    return code;
+  }
+
+  #forgetOldest(): void {
+    const [[key, code]] = this.#codes;
+    this.#codes.delete(key);
+    code.isKept = false;
+    this.#forget(code.id);
+  }
+}
