@@ -6,7 +6,7 @@ export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { delayLoads, removeDead, sink, visit } from "./passes.ts";
+export { chainByChain, delayLoads, removeDead, sink, visit } from "./passes.ts";
 export { EITHER_NAN, replicate, type Replication, RowCopies } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";

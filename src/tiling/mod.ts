@@ -14,6 +14,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  operationsIn,
   UNTILED,
   type WasmSchedule,
 } from "./schedule.ts";

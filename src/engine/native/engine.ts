@@ -8,6 +8,7 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
+  costText,
   nativeCandidates,
   type NativeSchedule,
   parseNativeSchedule,
@@ -125,8 +126,10 @@ export class NativeEngine implements Engine {
       asked: options.schedule,
       untiled: UNTILED_NATIVE,
       tuner,
-      model: (kernel, rows, columns) =>
-        chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+      model: (kernel, rows, columns) => ({
+        schedule: chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+        why: costText(kernel),
+      }),
       program: (kernel, schedule, why) => this.#program(kernel, schedule, why),
     });
   }
