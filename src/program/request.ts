@@ -24,7 +24,7 @@ export interface FoldChoices {
    * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near points
    * lose digits, nearest neighbours may change places. They want finite points. Where "centred", the
    * scale of a float32 Gaussian exp(−s q) of shorter vectors goes into its points, √s (a − c), if s is
-   * a number from the host: one product less per pair on CUDA, and an exponent that is off by up to
+   * made of plain numbers: one product less per pair on CUDA, and an exponent that is off by up to
    * 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
    */
   readonly distances?: "direct" | "centred";

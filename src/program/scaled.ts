@@ -14,12 +14,16 @@ export interface Distance {
 
 type Sign = -1 | 1 | null;
 
-/** The sign that all values of a formula of parameters have, zeros aside; null where that is open. */
-export function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
+/**
+ * The sign that all values of a formula of parameters have, zeros aside; null where that is open. Of
+ * parameters only plain numbers count, which beside float32 tensors are the scalars of float64: what
+ * is computed may be here or not, and the same fold must have the same bits.
+ */
+function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
   const signOfAll = (values: ArrayLike<number>): Sign => {
     let [low, high] = [Infinity, -Infinity];
     for (let k = 0; k < values.length; k++) {
-      if (Number.isNaN(values[k])) return null;
+      if (!Number.isFinite(values[k])) return null;
       low = Math.min(low, values[k]);
       high = Math.max(high, values[k]);
     }
@@ -30,8 +34,8 @@ export function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
     case "constant":
       return signOfAll([node.value]);
     case "variable": {
-      // numbers that a device has are not waited for
-      const values = node.axis === "p" ? inputs.get(node.slot)?.peek() ?? null : null;
+      const t = node.axis === "p" ? inputs.get(node.slot) : undefined;
+      const values = t?.dtype === "float64" && t.shape.length === 0 ? t.peek() : null;
       return values === null ? null : signOfAll(values);
     }
     case "op":

@@ -257,7 +257,8 @@ function chooseSlice(kernel: Kernel, length: number): SliceChoice {
 
 /**
  * Columns per turn of long vectors: the more meet a row's component once it is loaded, the less its
- * memory is asked, which for long rows is beyond the multiprocessor. What no tile holds is read where it stands.
+ * memory is asked, which for long rows is beyond the multiprocessor. What no tile holds is read where it
+ * stands.
  */
 function longColumns(kernel: Kernel, slice: number): number {
   const [most] = LONG_COLUMNS;

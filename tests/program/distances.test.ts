@@ -143,13 +143,26 @@ Deno.test("scales go into the points of float32 Gaussians that shrink, where tha
   assert(isScaled(sum(q.mul(-2).exp())));
   assert(isScaled(sum(q.div(2).neg().exp())));
   assert(isScaled(sum(y.sub(x).sqNorm2().neg().exp().mul(Vj(b)))));
-  assert(isScaled(sum(q.mul(Pm(tensor([-3]))).exp())));
+  assert(isScaled(sum(q.mul(Pm(-3)).exp())));
+  assert(!isScaled(sum(q.mul(Pm(tensor([-3]))).exp())), "tensors may still be to compute");
   assert(!isScaled(sum(q.mul(-2).exp(), DIRECT)));
   assert(!isScaled(sum(q.mul(2).exp())));
   assert(!isScaled(sum(q.mul(tensor([1]).sub(3)).exp())), "a scale that is not known yet");
   assert(!isScaled(sum(x.sub(y).mul(q.mul(-2).exp()))), "differences are taken all the same");
   const [u, v] = [Vi(points("float64")), Vj(points("float64"))];
   assert(!isScaled(sum(u.sqDist(v).mul(-2).exp())));
+});
+
+Deno.test("scales that are computed give the same bits before and after somebody reads them", async () => {
+  const random = randomFor("scaled reading");
+  const [x, y] = [30, 50].map((n) => tensor(random.float32(3 * n), [n, 3]));
+  const scale = tensor(Float32Array.of(1.7)).mul(1);
+  const folded = () => Vi(x).sqDist(Vj(y)).mul(Pm(scale)).neg().exp().sum("j", CENTRED).data();
+  const before = await folded();
+  await scale.data();
+  assertEquals(await folded(), before);
+  const infinite = Vi(x).sqDist(Vj(y)).mul(-Infinity).exp().sum("j", CENTRED);
+  assertEquals(await infinite.data(), new Float32Array(30));
 });
 
 Deno.test("scales in points: infinite points and empty scales behave as written", async () => {
