@@ -26,6 +26,7 @@ import {
   type FoldOptions,
   type ReductionName,
   reductions,
+  UNROLL_LIMIT,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
@@ -56,7 +57,7 @@ function inputsOf(fold: Fold): KernelInput[] {
 
 /** Builds the region of one step of the reduction, in a builder of its own. */
 function step(lowering: FormulaLowering, float: FloatType, body: (b: Builder) => void): Region {
-  const b = new Builder("pair", float, lowering.names);
+  const b = new Builder("pair", float, lowering.names, lowering.scalars);
   body(b);
   return b.root;
 }
@@ -158,7 +159,8 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     : { factor: null, core: normal };
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;
-  const lowering = new FormulaLowering(float, math);
+  const { scalars = UNROLL_LIMIT } = reduction.linear ? math : {};
+  const lowering = new FormulaLowering(float, math, scalars);
   const { builders } = lowering;
   const folding = reduction.fold(builders.pair, core.dim, options, math, weightDim);
   const incoming = reduction.fold(builders.pair, core.dim, options, math, weightDim);

@@ -16,9 +16,9 @@ export function spelledAs(formula: Node, other: Node): Node {
     if (EVEN.has(op) && a.kind === "op" && a.op === "neg") return apply(op, [a.args[0]]);
     const node = apply(op, args, attributes);
     if (known.has(node)) return node;
-    const other = SYMMETRIC.has(op) || op === "sub" ? apply(op, [b, a]) : node;
-    if (other === node || !known.has(other)) return node;
-    return op === "sub" ? build.neg(other) : other;
+    const swapped = SYMMETRIC.has(op) || op === "sub" ? apply(op, [b, a]) : node;
+    if (swapped === node || !known.has(swapped)) return node;
+    return op === "sub" ? build.neg(swapped) : swapped;
   });
 }
 

@@ -37,4 +37,11 @@ export {
   type NativeSchedule,
   UNTILED_NATIVE,
 } from "./native.ts";
-export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";
+export {
+  boundPerClock,
+  LOCAL_FLOATS,
+  MACHINE_CODE,
+  RATES,
+  type Rates,
+  type TurnCode,
+} from "./cuda_code.ts";

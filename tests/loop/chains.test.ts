@@ -8,6 +8,7 @@ import {
   Names,
   printRegion,
   type Region,
+  removeDead,
   replicate,
   RowCopies,
   type Value,
@@ -23,7 +24,7 @@ function bodyOf(rows: number, columns: number): Region {
   const x = b.sub(load("row"), load("column"));
   b.set(sum, b.add(before, b.mul(x, x)));
   b.set(last, before);
-  return replicate(b.root, new RowCopies(rows), { columns, columnSlots: 1 });
+  return replicate(removeDead(b.root), new RowCopies(rows), { columns, columnSlots: 1 });
 }
 
 /** The most operations' results that wait for their readers at one time. */
