@@ -211,7 +211,9 @@ Deno.test("sorted lists of short folds are surveyed after many of them, with the
   const c = { ...base, M: 2003, N: 30_011, dtype: "float32", k: 10, device } as const;
   const inputs = inputsOf(c, random);
   const first = await runFold(c, inputs);
+  assertEquals(device.compiledPrograms, 1);
   for (let n = 0; n < 5; n++) assertEquals(await runFold(c, inputs), first);
+  assertEquals(device.compiledPrograms, 2, "one program with a survey");
 });
 
 Deno.test("k = 1 is lowered as the minimum, with the shape and the padding of a list", async () => {
