@@ -2,7 +2,7 @@
 // wait for a compiler, WebAssembly where not, or where native kernels turn out not to work.
 
 import { PairfoldError } from "../error.ts";
-import type { Kernel } from "../loop/mod.ts";
+import type { FloatType, Kernel } from "../loop/mod.ts";
 import { expandedMath } from "../lower/mod.ts";
 import { costOf } from "../tiling/mod.ts";
 import type { DType, Engine, Held, NumberArray, Program, RunControl, Segment } from "./engine.ts";
@@ -76,6 +76,11 @@ export class AutoEngine implements Engine {
       this.#goOn(error);
       return on(this.#wasm);
     }
+  }
+
+  /** WebAssembly takes their kernels too, and folds all pairs. */
+  mirrors(points: number, dim: number, float: FloatType): boolean {
+    return this.#failure === null && this.#native.mirrors(points, dim, float);
   }
 
   compile(kernel: Kernel, rows: number, columns: number): Program {

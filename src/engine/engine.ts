@@ -1,7 +1,7 @@
 // What an engine is: it compiles kernels to programs, holds numbers where its programs read them,
 // and runs programs over lists of segments.
 
-import type { Kernel, MathFunctions } from "../loop/mod.ts";
+import type { FloatType, Kernel, MathFunctions } from "../loop/mod.ts";
 
 /** The number types of tensors. */
 export type DType = "float32" | "float64" | "int32";
@@ -94,6 +94,11 @@ export interface Engine {
   describe(): string[];
   /** Compiles a kernel for folds with so many rows and columns, or finds it compiled. */
   compile(kernel: Kernel, rows: number, columns: number): Program;
+  /**
+   * Whether it folds so many points with themselves, sums of so many components, by kernels with a
+   * mirror where these pay. By size alone, so that the same fold has the same bits every time.
+   */
+  mirrors?(points: number, dim: number, float: FloatType): boolean;
   /** Opens what can only be opened asynchronously; awaited before all that follows. */
   open?(): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */

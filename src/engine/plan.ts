@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type KernelInput } from "../loop/mod.ts";
 import { BLOCK_LENGTH } from "../reduction/mod.ts";
+import { mirrorBlock } from "../tiling/mod.ts";
 import type { Segment } from "./engine.ts";
 
 /** Column splits of a segment: all but the last have `length` columns. */
@@ -47,6 +48,8 @@ export interface Task {
   readonly last: boolean;
   /** Whether states are kept in memory: several splits, or several pieces. */
   readonly keepsState: boolean;
+  /** Whether rows and columns are the same points, each pair of which is met once. */
+  readonly mirrored?: boolean;
 }
 
 /** Tasks whose data are in memory together. */
@@ -165,6 +168,20 @@ export function planWaves(
   }
   flush();
   return waves;
+}
+
+/** The task of a launch that folds points with themselves, each pair once; null of any other. */
+export function mirroredTask(kernel: Kernel, segments: readonly Segment[]): Task | null {
+  const [segment, ...others] = segments;
+  if (kernel.mirror === null || segment === undefined || others.length > 0) return null;
+  const { i0, i1, j0, j1 } = segment;
+  const points = i1 - i0;
+  if (i0 !== j0 || i1 !== j1 || (segment.wholeRows ?? points) !== points) return null;
+  const length = mirrorBlock(points, kernel.mirror.sums.length, kernel.float);
+  if (length === null) return null;
+  const splits = { length, count: Math.ceil(points / length) };
+  const task = { segment, i0, i1, j0, j1, splits, first: true, last: true };
+  return { ...task, keepsState: true, mirrored: true };
 }
 
 /** The columns of a task that belong to one split. */

@@ -69,6 +69,20 @@ export interface Survey {
   readonly test: Region;
 }
 
+/**
+ * A second inner loop for folds of a table with itself, in which a pair of points i, j is met once:
+ * what j adds to row i goes into the state, what i adds to row j into sums that belong to the column.
+ * Engines that make no use of it fold all pairs with `pair`.
+ */
+export interface Mirror {
+  /** Instead of `pair`; touches the sums after all else, row after row. */
+  readonly pair: Region;
+  /** What rows add to the column, by component. All rows of a group share them. */
+  readonly sums: readonly Cell[];
+  /** The cells of a row's state that such sums are added to, before `close`. */
+  readonly into: readonly Cell[];
+}
+
 /** A fold over columns, for every row, in loop IR. */
 export interface Kernel {
   /** The formula and reduction, for people. */
@@ -89,6 +103,8 @@ export interface Kernel {
   readonly pair: Region;
   /** Runs instead of `pair` for a group of rows any of which is special. */
   readonly careful: CarefulLoop | null;
+  /** Null where rows and columns are not one table's, or a pair has nothing to share. */
+  readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */
   readonly survey: Survey | null;
   /** After every `block` columns, and at the end of every split. */
@@ -112,6 +128,7 @@ export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
     ["pair", kernel.pair],
     ["careful test", kernel.careful?.test ?? null],
     ["careful pair", kernel.careful?.pair ?? null],
+    ["mirror pair", kernel.mirror?.pair ?? null],
     ["survey span", kernel.survey?.beginSpan ?? null],
     ["survey begin", kernel.survey?.begin ?? null],
     ["survey pair", kernel.survey?.pair ?? null],

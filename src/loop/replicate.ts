@@ -29,11 +29,18 @@ export class RowCopies {
   readonly rows: number;
   /** What a row remembers between columns: the columns of a turn share it. */
   readonly #state: Set<Cell | LocalArray>;
+  /** Cells of a column: every so many rows have one. */
+  readonly #shared: ReadonlyMap<Cell | LocalArray, number>;
   #nextId = 0;
 
-  constructor(rows: number, state: readonly StateItem[] = []) {
+  constructor(
+    rows: number,
+    state: readonly StateItem[] = [],
+    shared: ReadonlyMap<Cell | LocalArray, number> = new Map(),
+  ) {
     this.rows = rows;
     this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
+    this.#shared = shared;
   }
 
   /** Counts a cell as state. */
@@ -49,10 +56,21 @@ export class RowCopies {
     return this.#state.has(place);
   }
 
+  /** Whether rows share anything. */
+  get hasShared(): boolean {
+    return this.#shared.size > 0;
+  }
+
+  /** Whether rows share a place. */
+  isShared(place: Cell | LocalArray): boolean {
+    return this.#shared.has(place);
+  }
+
   of<T extends Cell | LocalArray>(original: T, row: number, column = 0): T {
     const copies = this.#copies.get(original) ?? [];
     this.#copies.set(original, copies);
-    const index = row + (this.isState(original) ? 0 : column * this.rows);
+    const own = row % (this.#shared.get(original) ?? this.rows);
+    const index = own + (this.isState(original) ? 0 : column * this.rows);
     if (copies[index] === undefined) {
       const name = this.rows === 1 ? original.name : `${original.name}.${index}`;
       copies[index] = { ...original, id: this.nextId(), name };
@@ -109,7 +127,8 @@ function contestOf({ mask, skipsNaN }: Branch, isState: IsState): Contest | null
 /**
  * Copies what differs between rows once per row, and what differs between the columns of a turn once
  * per column; what they share stays single. Copies stand operation by operation side by side, so that
- * independent work does. What touches the row's state sees the columns in order, strand by strand.
+ * independent work does. What touches the row's state sees the columns in order, strand by strand;
+ * what touches cells that rows share sees the rows in order, after all else.
  * A copy's `row` and `column` tell where it belongs.
  */
 export function replicate(
@@ -121,6 +140,7 @@ export function replicate(
   const { guards = true, inOrder = false, chains = false } = replication;
   const arranged = (body: Region): Region => chains ? chainByChain(body) : body;
   const isState: IsState = (place) => copies.isState(place);
+  const isShared: IsState = (place) => copies.isShared(place);
   const made = new Map<Value, Value[]>();
   const differs = new Map<Value, boolean>(); // between columns
   const slot = (value: Value, row: number, column: number): number =>
@@ -313,6 +333,21 @@ export function replicate(
   };
   /** Copies statements: what needs no state for all columns at once, each strand of the rest in turn. */
   const copyAll = (
+    all: readonly Statement[],
+    rows: readonly number[],
+    turn: readonly number[],
+    to: Region,
+  ): void => {
+    if (!copies.hasShared) return copyOfRows(all, rows, turn, to);
+    const { early: statements, strands: ofColumns } = splitByState(all, isShared);
+    copyOfRows(statements, rows, turn, to);
+    for (const strand of ofColumns) {
+      for (const column of turn) {
+        for (const row of rows) for (const s of strand) copyStatement(s, [row], [column], to);
+      }
+    }
+  };
+  const copyOfRows = (
     statements: readonly Statement[],
     rows: readonly number[],
     turn: readonly number[],

@@ -10,6 +10,7 @@ import {
   type Kernel,
   type KernelInput,
   type MathFunctions,
+  type Mirror,
   type Region,
   removeDead,
   sink,
@@ -30,10 +31,12 @@ import {
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
-import { type Careful, carefulSplit, factor, normalise } from "./normalise.ts";
+import { type Careful, carefulSplit, factor, type Factored, normalise } from "./normalise.ts";
+import { exchanged, scaledBy, spelledAs, type Twins, withSharedQuotients } from "./symmetric.ts";
 
 export { cudaMath, expandedMath } from "./math/mod.ts";
 export { splitExponentials } from "./exponents.ts";
+export { exchanged, spelledAs, type Twins } from "./symmetric.ts";
 export { expandDefinitions, factor, isNonNegative, normalise } from "./normalise.ts";
 
 /** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */
@@ -47,6 +50,8 @@ export interface Fold {
   readonly inputs: readonly VariableNode[];
   readonly options: FoldOptions;
   readonly fastMath: boolean;
+  /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
+  readonly twins?: Twins | null;
 }
 
 const AXIS = { p: "uniform", i: "row", j: "column" } as const;
@@ -140,9 +145,38 @@ function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Surv
   };
 }
 
+/**
+ * The inner loop that meets a pair of points once: what i adds to row j is the formula exchanged.
+ * A factor of rows would have to wait for both of them, so that there is none.
+ */
+function mirrorOf(
+  lowering: FormulaLowering,
+  folding: Folding,
+  core: Node,
+  { twins }: Fold,
+): Mirror | null {
+  const into = folding.open?.items.flatMap((item) => item.kind === "cell" ? item.cell : []) ?? [];
+  const second = twins ? spelledAs(exchanged(core, twins), core) : null;
+  if (second === null || into.length !== core.dim) return null;
+  const b = lowering.anotherPair();
+  folding.accumulate(b, componentsOf(lowering, core), componentsOf(lowering, null));
+  const sums = into.map((_, d) => b.cell(core.dim === 1 ? "sum" : `sum${d}`));
+  componentsOf(lowering, second)(({ offset }, value) => {
+    b.set(sums[offset], b.add(b.get(sums[offset]), value));
+  });
+  return { pair: b.root, sums, into };
+}
+
+/** A sum's factor goes back into it where it is not a finite constant. */
+function withFactorInside({ factor: outside, core }: Factored): Factored {
+  if (outside === null || carefulSplit(outside) === null) return { factor: outside, core };
+  return { factor: null, core: scaledBy(outside, core) };
+}
+
 /** Formula and reduction for people. */
-function titleOf({ reduction, formula, weight }: Fold): string {
-  const text = `${reduction}_j ${print(formula)}`;
+function titleOf({ reduction, formula, weight, twins }: Fold): string {
+  const both = twins ? ", pairs of points once" : "";
+  const text = `${reduction}_j ${print(formula)}${both}`;
   return weight ? `${text}, weight ${print(weight)}` : text;
 }
 
@@ -154,9 +188,11 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { scale = 1 } = reduction;
   const whole = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
   const normal = normalise(whole, fold.fastMath);
-  const { factor: outside, core } = reduction.linear
-    ? factor(splitExponentials(normal, fold.fastMath))
-    : { factor: null, core: normal };
+  const shared = fold.twins ? withSharedQuotients(normal) : normal;
+  const factored: Factored = reduction.linear
+    ? factor(splitExponentials(shared, fold.fastMath))
+    : { factor: null, core: shared };
+  const { factor: outside, core } = fold.twins ? withFactorInside(factored) : factored;
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;
   const { scalars = UNROLL_LIMIT } = reduction.linear ? math : {};
@@ -170,6 +206,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const pair = builders.pair.root;
   const special = outside === null ? null : carefulSplit(outside);
   const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
+  const mirror = mirrorOf(lowering, folding, core, fold);
   const survey = surveyOf(lowering, folding, core);
 
   const dim = reduction.outputDim(fold.formula.dim, weightDim, options.k);
@@ -197,6 +234,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     init: step(lowering, float, (b) => folding.init(b)),
     pair,
     careful,
+    mirror,
     survey,
     close: close === null ? null : step(lowering, float, close),
     block: BLOCK_LENGTH,
@@ -228,6 +266,10 @@ function removeDeadRegions(kernel: Kernel): Kernel {
       ...kernel.careful,
       test: removeDead(kernel.careful.test),
       pair: tidy(kernel.careful.pair),
+    },
+    mirror: kernel.mirror === null ? null : {
+      ...kernel.mirror,
+      pair: tidy(kernel.mirror.pair),
     },
     survey: kernel.survey === null ? null : {
       ...kernel.survey,

@@ -108,7 +108,9 @@ export function kernelOf(fold: Fold, math: MathFunctions): Kernel {
   const { formula, weight, reduction, float, options, fastMath } = fold;
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
-  const key = `${formulas}:${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const numbers = `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const twins = fold.twins ? [...fold.twins].map(([one, other]) => `${one.id}=${other.id}`) : "";
+  const key = `${formulas}:${numbers}:${twins}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
   const kernel = lower(fold, math);

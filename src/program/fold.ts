@@ -22,6 +22,7 @@ import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
+import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
@@ -83,20 +84,24 @@ export class FoldRun implements Origin {
       fastMath: choices.fastMath ?? false,
     };
     this.#engine = engineOf(choices.device);
-    this.kernel = kernelOf(this.#fold, this.#engine.math);
-    this.#tensors = tensorsIn(request.inputs, slots);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
+    const isSquare = M === N && segments === undefined && batch.shape.length === 0;
+    const tensors = tensorsIn(request.inputs, slots);
+    const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
+    const used = symmetric?.slots ?? slots;
+    this.kernel = symmetric?.kernel ?? kernelOf(this.#fold, this.#engine.math);
+    this.#tensors = symmetric === null ? tensors : tensorsIn(request.inputs, used);
     const tableRows = { row: this.#rows, column: this.#columns, uniform: 1 } as const;
     this.#batched = {
       rows: this.#rows,
       columns: this.#columns,
       batch: batch.shape,
       inputs: this.kernel.inputs.map(({ axis }, k): BatchedInput => ({
-        slot: slots[k],
+        slot: used[k],
         axis,
         rows: tableRows[axis],
-        batch: batch.of.get(slots[k]) ?? [],
+        batch: batch.of.get(used[k]) ?? [],
       })),
       parts: segments === undefined ? null : { rectangles: segments, outputRows },
       usesRowIndex,

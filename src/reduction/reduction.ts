@@ -115,6 +115,11 @@ export interface Folding {
   accumulate(b: Builder, each: EachComponent, weights: EachComponent): void;
   /** After every BLOCK_LENGTH columns. */
   readonly close: ((b: Builder) => void) | null;
+  /**
+   * What the terms of columns are added to, and sums of terms may be too, before `close`; none where
+   * a reduction is no such sum.
+   */
+  readonly open?: Field | null;
   /** Where few columns change anything, and a look at many of them tells which. */
   readonly survey?: Surveying | null;
   /** Takes in the state of later columns, a folding of the same kind; both are closed. */

@@ -45,6 +45,11 @@ export class Totals {
     return this.#open !== this.#total;
   }
 
+  /** What terms are added to before they reach the totals. */
+  get open(): Field | null {
+    return this.hasBlocks ? this.#open : null;
+  }
+
   init(b: Builder): void {
     for (const field of this.fields) {
       field.fill(b, () => b.constant(0, field.type));
@@ -126,6 +131,9 @@ class SumFolding implements Folding {
   }
   get fields(): readonly Field[] {
     return this.#totals.fields;
+  }
+  get open(): Field | null {
+    return this.#totals.open;
   }
   init(b: Builder): void {
     this.#totals.init(b);

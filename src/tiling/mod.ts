@@ -33,6 +33,7 @@ export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
   chooseNativeSchedule,
+  mirroredSchedule,
   type NativeRegisters,
   type NativeSchedule,
   UNTILED_NATIVE,
@@ -45,3 +46,4 @@ export {
   type Rates,
   type TurnCode,
 } from "./cuda_code.ts";
+export { mirrorBlock, mirrorGain, mirrorPays } from "./symmetric.ts";

@@ -33,6 +33,8 @@ export interface FoldCase {
   readonly dtype: Float;
   /** Values of inputs by slot, row-major; missing ones are drawn. */
   readonly data?: ReadonlyMap<number, ArrayLike<number>>;
+  /** Slots that have the tensor of another slot, where a formula has both. */
+  readonly same?: ReadonlyMap<number, number>;
   /** Range that missing inputs are drawn from. */
   readonly low?: number;
   readonly high?: number;
@@ -90,6 +92,10 @@ export function inputsOf(c: FoldCase, random: Random): Map<number, Tensor> {
       const array = c.dtype === "float32" ? Float32Array.from(values) : Float64Array.from(values);
       inputs.set(v.slot, tensor(array, shape));
     }
+  }
+  for (const [slot, of] of c.same ?? []) {
+    const shared = inputs.get(of);
+    if (shared !== undefined && inputs.has(slot)) inputs.set(slot, shared);
   }
   return inputs;
 }

@@ -33,14 +33,17 @@ export const taskWords = (kernel: Kernel): number =>
 export const PACK_WORDS = 3;
 /**
  * Words of an item that folds: its task, first row and one beyond the last (counted from i0), first
- * column, number of columns, split, flags.
+ * column, number of columns, split, flags, the split of what rows add to columns.
  */
-export const FOLD_WORDS = 7;
+export const FOLD_WORDS = 8;
 /** Words of an item that joins states: its task, first row and one beyond the last (from i0). */
 export const COMBINE_WORDS = 3;
 
-/** What happens at the ends of an item: it goes on from kept states; it keeps them. */
-export const FOLD_FLAGS = { resume: 1, save: 2 } as const;
+/**
+ * What happens at the ends of an item: it goes on from kept states; it keeps them. Whether its rows add
+ * to its columns, which are rows too.
+ */
+export const FOLD_FLAGS = { resume: 1, save: 2, mirror: 4 } as const;
 
 /** 32-bit words of the control block that threads share. */
 export const CONTROL = {

@@ -28,6 +28,7 @@ import {
   taskWords,
 } from "./layout.ts";
 import { commentOf, Lines } from "./lines.ts";
+import { phasesOf, TileMirror } from "./mirror.ts";
 import { preludeOf } from "./prelude.ts";
 import { TileSurvey } from "./survey.ts";
 
@@ -69,6 +70,7 @@ class SourceWriter {
   readonly #layout: CLayout;
   readonly #lines = new Lines();
   readonly #copies: RowCopies;
+  readonly #mirror: TileMirror | null;
   #scratchBytes = 0;
 
   constructor(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number) {
@@ -82,7 +84,10 @@ class SourceWriter {
       ? []
       : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
-    this.#copies = new RowCopies(schedule.rowVectors, remembered);
+    const { lanes } = this.#layout;
+    const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, phasesOf(kernel, lanes)]));
+    this.#copies = new RowCopies(schedule.rowVectors, remembered, shared);
+    this.#mirror = TileMirror.of(kernel, this.#copies, this.#layout);
   }
 
   #head(): void {
@@ -194,16 +199,20 @@ class SourceWriter {
     );
   }
 
-  #tile(): void {
+  /** Folds columns into a group of rows; with a mirror, adds what the rows are to the columns too. */
+  #tile(mirror: TileMirror | null): void {
     const kernel = this.#kernel;
     const lines = this.#lines;
-    const { interleave, columns, rowVectors } = this.#schedule;
+    const { interleave, rowVectors } = this.#schedule;
+    // beside a mirror there are few pairs that it does not fold: no copies for them
+    const columns = mirror === this.#mirror ? this.#schedule.columns : 1;
     const columnSlots = kernel.records.column.length;
+    const inner = mirror?.pair ?? kernel.pair;
     const regions = {
       row: this.#copy(kernel.row),
       init: this.#copy(kernel.init),
-      pair: this.#copy(kernel.pair, { interleave }),
-      turn: columns === 1 ? null : this.#copy(kernel.pair, { interleave, columns, columnSlots }),
+      pair: this.#copy(inner, { interleave }),
+      turn: columns === 1 ? null : this.#copy(inner, { interleave, columns, columnSlots }),
       test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
       careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
       close: kernel.close === null ? null : this.#copy(kernel.close),
@@ -217,10 +226,13 @@ class SourceWriter {
       ...(survey?.regions ?? []),
     ];
     lines.add(
-      "APART void tile(const double* task, word first, word last, const scalar* restrict column,",
+      `APART void ${
+        mirror === null ? "tile" : "mirrored"
+      }(const double* task, word first, word last,`,
+      "                const scalar* restrict column, word j, word count, char* state, word flags,",
     );
     lines.block(
-      "                word j, word count, char* state, word flags, char* scratch)",
+      `                ${mirror === null ? "" : "scalar* sums, "}char* scratch)`,
       () => {
         this.#rows();
         const w = this.#writer("rows");
@@ -241,7 +253,9 @@ class SourceWriter {
         }
         const loop = (pair: Region, step: number): void => {
           lines.block(`for (; t + ${step} <= here; t += ${step})`, () => {
+            mirror?.load(lines, w, step);
             w.region(pair);
+            mirror?.store(lines, w, step);
             lines.add(`column += ${step * columnSlots};`);
             lines.add(`j += ${step};`);
           });
@@ -275,6 +289,23 @@ class SourceWriter {
       },
     );
     lines.add("");
+  }
+
+  /** Folds blocks of rows and of columns, for both. */
+  #strip(): void {
+    const mirror = this.#mirror;
+    if (mirror === null) return;
+    this.#tile(mirror);
+    const { kernel: { state, init, close } } = { kernel: this.#kernel };
+    const regions = { init: this.#copy(init), close: close === null ? null : this.#copy(close) };
+    const w = this.#writer("rows");
+    mirror.spread(this.#lines, w, regions, this.#stateOf(state), {
+      load: () => this.#moveState("load", w, state),
+      save: () => this.#moveState("save", w, state),
+    });
+    this.#needs(w);
+    mirror.strip(this.#lines);
+    this.#scratchBytes += mirror.sumBytes;
   }
 
   #join(): void {
@@ -313,7 +344,8 @@ class SourceWriter {
     this.#head();
     const packs = this.#kernel.records.column.length > 0;
     if (packs) this.#pack();
-    this.#tile();
+    this.#tile(null);
+    this.#strip();
     const { groupRows, stateBytes } = this.#layout;
     const words = taskWords(this.#kernel);
     this.#lines.add(
@@ -323,6 +355,10 @@ class SourceWriter {
         `(word)item[5] * (word)task[${TASK.splitStride}];`,
         `const scalar* column = (const scalar*)(word)task[${TASK.records}] + ` +
         `(j - (word)task[${TASK.j0}]) * ${this.#kernel.records.column.length};`,
+        ...(this.#mirror === null ? [] : [
+          `if ((word)item[6] & ${FOLD_FLAGS.mirror}) strip(task, item, column, control, scratch);`,
+          "else",
+        ]),
         `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
         `  tile(task, i0 + row, i1, column, j, (word)item[4],`,
         `       state + row / ${groupRows} * ${stateBytes}, (word)item[6], scratch);`,

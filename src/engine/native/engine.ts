@@ -3,12 +3,14 @@
 
 import { PairfoldError } from "../../error.ts";
 import { CONTROL, emitC } from "../../emit/c/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
   costText,
+  mirrorBlock,
+  mirroredSchedule,
   nativeCandidates,
   type NativeSchedule,
   parseNativeSchedule,
@@ -27,7 +29,7 @@ import type {
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
 import { LaunchQueue, ownProgram, type Run, throwIfAborted } from "../launches.ts";
-import { pairsOf, planWaves, type Wave } from "../plan.ts";
+import { mirroredTask, pairsOf, planWaves, type Wave } from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
@@ -173,9 +175,11 @@ export class NativeEngine implements Engine {
     return this.#chooser.compile(kernel, rows, columns);
   }
 
-  #program(kernel: Kernel, chosen: NativeSchedule, why: string): NativeProgram {
+  #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
     const { target } = this.#machine;
-    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}:${why}`;
+    const chosen = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    const { rowVectors, interleave, columns, surveys = false } = chosen;
+    const key = `${rowVectors}:${interleave}:${columns}:${surveys}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
@@ -209,6 +213,10 @@ export class NativeEngine implements Engine {
       (program, outputs, slice) => this.#fold(program, inputs, outputs, slice, {}),
       signal,
     );
+  }
+
+  mirrors(points: number, dim: number, float: FloatType): boolean {
+    return mirrorBlock(points, dim, float) !== null;
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -256,7 +264,10 @@ export class NativeEngine implements Engine {
     control: RunControl,
   ): Promise<void> {
     const budget = { bytes: this.#limit, wave: WAVE_BYTES, split: SPLIT };
-    const waves = planWaves(segments, footprintOf(program), budget);
+    const mirrored = mirroredTask(program.kernel, segments);
+    const waves = mirrored === null
+      ? planWaves(segments, footprintOf(program), budget)
+      : [[mirrored]];
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
@@ -288,6 +299,10 @@ export class NativeEngine implements Engine {
   ): Promise<void> {
     const { libraries } = this.#machine;
     const { fold } = program.emitted;
+    // side by side, where both are compiled; what goes wrong is told where it is used
+    if (wave.some((task) => task.mirrored) && !libraries.known("combine", program.combine)) {
+      libraries.open("combine", program.combine).catch(() => {});
+    }
     const library = libraries.known("fold", fold) ?? await libraries.open("fold", fold);
     throwIfAborted(run.control);
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;

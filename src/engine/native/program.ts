@@ -44,6 +44,7 @@ export class NativeProgram implements Program {
       target: this.#target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
+        (this.kernel.mirror === null ? "" : "each pair of points once, for both, ") +
         (surveys ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${this.#why})`,
       source: this.emitted.fold.text,

@@ -181,16 +181,19 @@ export class Stage {
     lists: { readonly folds: number[]; readonly combines: number[] },
     weights: number[],
   ): void {
+    if (task.mirrored) {
+      this.#mirroredItems(task, t, lists.folds, weights);
+    }
     const { groupRows } = this.#program.layout;
     const rows = task.i1 - task.i0;
     const step = (columns: number): number =>
       groupRows * Math.max(1, Math.round(itemPairs / Math.max(1, columns) / groupRows));
-    for (const { split, start, count, resumes } of piecesOf(task)) {
+    for (const { split, start, count, resumes } of task.mirrored ? [] : piecesOf(task)) {
       const flags = (task.keepsState ? FOLD_FLAGS.save : 0) | (resumes ? FOLD_FLAGS.resume : 0);
       const rowStep = step(count);
       for (let row = 0; row < rows; row += rowStep) {
         const end = Math.min(rows, row + rowStep);
-        lists.folds.push(t, row, end, start, count, split, flags);
+        lists.folds.push(t, row, end, start, count, split, flags, split);
         weights.push((end - row) * count);
       }
     }
@@ -199,6 +202,31 @@ export class Stage {
     for (let row = 0; row < rows; row += rowStep) {
       lists.combines.push(t, row, Math.min(rows, row + rowStep));
     }
+  }
+
+  /**
+   * Blocks of rows by later blocks of columns, for both, then each block with itself. What rows of
+   * block p get from columns of block q is their split q, and the other way round.
+   */
+  #mirroredItems(
+    { i0, i1, j0, splits }: Task,
+    t: number,
+    folds: number[],
+    weights: number[],
+  ): void {
+    const { length, count: blocks } = splits;
+    const points = i1 - i0;
+    const end = (block: number): number => Math.min(points, (block + 1) * length);
+    const item = (p: number, q: number, flags: number): void => {
+      const [row, column] = [p * length, q * length];
+      const columns = end(q) - column;
+      folds.push(t, row, end(p), j0 + column, columns, q, flags, p);
+      weights.push((p === q ? 1 : 2) * (end(p) - row) * columns);
+    };
+    for (let p = 0; p < blocks; p++) {
+      for (let q = p + 1; q < blocks; q++) item(p, q, FOLD_FLAGS.mirror);
+    }
+    for (let p = 0; p < blocks; p++) item(p, p, FOLD_FLAGS.save);
   }
 
   #splitStride(task: Task): number {
