@@ -47,7 +47,7 @@ export const MACHINE_CODE = {
     instructions: { sm_75: 249, sm_90: 249, sm_100: 248 },
     shared: 16,
     local: 0,
-    registers: 108,
+    registers: 110,
   },
   "logsumexp": {
     perTurn: 16,
