@@ -4,7 +4,7 @@
 // neighbours come out as +∞ at −1.
 
 import { build, type Node } from "../formula/mod.ts";
-import { type Builder, place } from "../loop/mod.ts";
+import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
 import { CandidatesFolding } from "./candidates.ts";
 import { ExtremumFolding } from "./extremum.ts";
 import { LongVectorsFolding } from "./long_vectors.ts";
@@ -61,12 +61,17 @@ class SmallestFolding implements Folding {
       b.unless(keeps, () => {
         const list = this.#lists[at.offset];
         list.insert(b, value, b.index("column"));
-        const last = list.last(b);
-        // a bound stays until there are K values below it
-        const isBound = b.maskOr(b.le(this.#worst.get(b, at), last), b.maskNot(b.eq(last, last)));
-        this.#worst.set(b, at, b.select(isBound, this.#worst.get(b, at), last));
+        this.#worst.set(b, at, this.#worstOf(b, at, list));
       });
     });
+  }
+  /** What the next value must beat: a survey's bound stays until there are K values below it. */
+  #worstOf(b: Builder, at: Place, list: SortedList): Value {
+    const last = list.last(b);
+    if (this.survey === null) return last;
+    const bound = this.#worst.get(b, at);
+    const isBound = b.maskOr(b.le(bound, last), b.maskNot(b.eq(last, last)));
+    return b.select(isBound, bound, last);
   }
   combine(b: Builder, incoming: Folding): void {
     const later = sameKind(SmallestFolding, incoming);
