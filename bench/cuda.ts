@@ -99,6 +99,7 @@ async function runPairfold(
     axis: 1,
     k: row.k,
     dtype: row.dtype,
+    distances: row.distances,
     device: engine,
   });
   const tensors = inputs.map(({ rows, dim, category }, n) =>

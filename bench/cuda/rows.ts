@@ -18,6 +18,7 @@ export interface CudaRow {
   readonly k?: number;
   readonly dtype: "float32" | "float64";
   readonly kind: keyof typeof KINDS;
+  readonly distances?: "centred";
   /** The least ratio to KeOps on the same card; null: no target. */
   readonly target: number | null;
   /** The kernel's name in MACHINE_CODE and special functions of a pair, where a bound is known. */
@@ -40,6 +41,18 @@ const TARGETS: readonly CudaRow[] = [
   {
     ...{ ...target, name: "gaussian", kind: "gaussian", rows: 1e6, columns: 1e6, target: 2 },
     code: { name: "gaussian", special: 1 },
+  },
+  {
+    ...{
+      ...target,
+      name: "gaussian, centred",
+      kind: "gaussian",
+      rows: 1e6,
+      columns: 1e6,
+      target: 2,
+    },
+    distances: "centred",
+    code: { name: "gaussian, centred", special: 1 },
   },
   {
     ...{ ...target, name: "small M", kind: "gaussian", rows: 1e4, columns: 1e6, target: 5 },

@@ -2,7 +2,6 @@
 // machine, else the cost model's. Enters: a kernel and its size. Leaves: a program.
 
 import type { Kernel } from "../loop/mod.ts";
-import { costText } from "../tiling/mod.ts";
 import type { NumberArray, Program, Segment } from "./engine.ts";
 import { type Tuned, tunedText, type Tuner } from "./tuner.ts";
 
@@ -17,8 +16,8 @@ export interface ChooserOptions<S, P> {
   readonly asked: S | "untiled" | "auto" | undefined;
   readonly untiled: S;
   readonly tuner: Tuner<S>;
-  /** The cost model's choice. */
-  readonly model: (kernel: Kernel, rows: number, columns: number) => S;
+  /** The cost model's choice, and why. */
+  readonly model: (kernel: Kernel, rows: number, columns: number) => { schedule: S; why: string };
   /** A kernel with a schedule, and why this one. */
   readonly program: (kernel: Kernel, schedule: S, why: string) => P;
 }
@@ -69,7 +68,13 @@ export class Chooser<S, P extends Kept> {
     const { tuner, model, program } = this.#options;
     const tuned = tuner.known(kernel, rows, columns);
     if (tuned !== null) return program(kernel, tuned.schedule, tunedText(tuned));
-    return program(kernel, model(kernel, rows, columns), costText(kernel));
+    const { schedule, why } = model(kernel, rows, columns);
+    return program(kernel, schedule, why);
+  }
+
+  /** Chooses anew when a kernel is met again. */
+  forget(kernel: Kernel): void {
+    this.#choices.delete(kernel);
   }
 
   /** Whether a launch's schedules should be timed first. */
@@ -101,7 +106,7 @@ export class Chooser<S, P extends Kept> {
         (schedule, outputs, slice) => run(this.tried(kernel, schedule), outputs, slice),
         signal,
       );
-      this.#choices.delete(kernel);
+      this.forget(kernel);
       return this.#options.program(kernel, tuned.schedule, tunedText(tuned));
     } finally {
       this.#isTuning = false;

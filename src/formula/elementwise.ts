@@ -84,7 +84,7 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
   },
   div: {
     ...binary,
-    meaning: "a / b",
+    meaning: "a / b; over a parameter, or a vector over a scalar, a · (1 / b)",
     domain: [[-2, 2], [0.5, 2]],
     evaluate: ([a, b]) => a / b,
     scalar: (s, [a, b]) => s.div(a, b),
@@ -141,7 +141,9 @@ export const elementwise = declare<ElementwiseOp, ScalarEntry>({
   powr: {
     ...binary,
     parameters: ["x", "y"],
-    meaning: "x^y for real y: exp(y · log x), 1 at y = 0, NaN for x < 0",
+    meaning:
+      "x^y for real y: exp(y · log x), or products of √x where y is a constant half of an odd " +
+      "integer; 1 at y = 0, NaN for x < 0",
     domain: [[0.5, 2], [-2, 2]],
     evaluate: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
     scalar: (s, [x, y]) => s.pow(x, y),

@@ -76,7 +76,7 @@ export const RULES: readonly Rule[] = [
     ulps: 2,
     when: (bound) => bound.get("x")?.domain !== "p" && !isWider(bound, "y", "x"),
   }),
-  // one quotient for all components
+  // one quotient for all components; like c's above, s's inverse must not overflow
   rule("div-scalar", p.div(x, s), p.mul(x, p.inv(s)), {
     class: "bounded",
     ulps: 2,

@@ -121,8 +121,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
 
   /**
    * Solves (K + alpha · I) x = b for this symmetric positive (semi)definite matrix of scalars and b
-   * of shape [n], [n, right-hand sides] or [...batch, n, right-hand sides]: preconditioned conjugate gradients, deferred until `x` or
-   * `report()` is read. Products run in float32 and residuals in float64 unless `precision` says
+   * of shape [n], [n, right-hand sides] or [...batch, n, right-hand sides]: preconditioned conjugate
+   * gradients, deferred until `x` or `report()` is read. Products run in float32 and residuals in float64 unless `precision` says
    * otherwise, and the residual of what counts as solved was computed from it in float64. (KeOps'
    * `solve`.)
    *
@@ -190,12 +190,13 @@ export abstract class Solvable extends Reductions implements OperatorLike {
 
   /**
    * log det (K + alpha · I) of this symmetric positive definite matrix of scalars, a deferred scalar,
-   * or one for each batch, [...batch]: what `asOperator().logDeterminant()` estimates, with derivatives by the matrix' tensors (not by
-   * the number `alpha`). These are tr (K + alpha · I)⁻¹ dK, by a solve for the same number of probes.
+   * or one for each batch, [...batch]: what `asOperator().logDeterminant()` estimates, with derivatives
+   * by the matrix' tensors (not by the number `alpha`). These are tr (K + alpha · I)⁻¹ dK, by a solve for the same number of probes.
    * With a preconditioner and few probes both are close; with as many probes as rows they are exact.
    * (Gardner et al. 2018.)
    *
-   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square. Reading rejects with `indefinite` where an eigenvalue at most 0 is met.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square. Reading
+   * rejects with `indefinite` where an eigenvalue at most 0 is met.
    *
    * ```ts
    * import { grad, Pm, tensor, Vi, Vj } from "pairfold";

@@ -82,7 +82,11 @@ export function termOf(op: string, x: Symbolic | Value): Term {
 
 /** The variable that a derivative is taken by. */
 export function variableOf(op: string, v: Symbolic): VariableNode {
-  if (v.formula.kind === "variable") return v.formula;
+  if (v.formula.kind === "variable") {
+    // numbers of templates have the slots of their places, which may be others in other formulas
+    const { slot } = v.formula;
+    if (v.inputs.byId.get(slot)?.tensor.id === slot) return v.formula;
+  }
   throw new PairfoldError(
     "shape",
     `${op}: got the formula ${textOf(v).formula}; expected a variable made by Vi, Vj or Pm`,

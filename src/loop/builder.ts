@@ -43,18 +43,39 @@ export class Names {
   }
 }
 
+/** Components of a vector up to which they are scalars, where nothing else is said. */
+export const SCALARS = 32;
+
+/** Names memory among what a section loads from. */
+function nameOf(memory: Memory): string {
+  switch (memory.kind) {
+    case "record":
+      return memory.section;
+    case "input":
+    case "output":
+      return `${memory.kind}${memory.slot}`;
+    case "array":
+      return `array${memory.array.id}`;
+    case "held":
+      return memory.kind;
+  }
+}
+
 /** Builds the region of one section of a kernel. */
 export class Builder {
   readonly section: Section;
   /** The kernel's float type (float64 in the uniform section). */
   readonly float: FloatType;
   readonly integer: "i32" | "i64";
+  /** Components that a fold remembers up to which they are scalars, and no array. */
+  readonly scalars: number;
   readonly root: Region = region("root");
   readonly #names: Names;
   readonly #open: Region[] = [this.root];
 
-  constructor(section: Section, float: FloatType, names: Names) {
+  constructor(section: Section, float: FloatType, names: Names, scalars = SCALARS) {
     this.section = section;
+    this.scalars = scalars;
     this.float = float;
     this.integer = integerOf(float);
     this.#names = names;
@@ -139,17 +160,10 @@ export class Builder {
 
   /** Loads from memory that this section does not write (inputs, records of earlier sections). */
   load(memory: Memory, place: Place, type: Type = this.float): Value {
-    const what = memory.kind === "record"
-      ? memory.section
-      : memory.kind === "input" || memory.kind === "output"
-      ? `${memory.kind}${memory.slot}`
-      : memory.kind === "array"
-      ? `array${memory.array.id}`
-      : memory.kind;
     const perRow = memory.kind === "record"
       ? memory.section === "row"
       : memory.kind === "array" || this.#sectionIsPerRow;
-    const key = `load:${what}:${type}:${placeKey(place)}`;
+    const key = `load:${nameOf(memory)}:${type}:${placeKey(place)}`;
     const loops = place.terms.map((t) => this.#loopOf(t.counter));
     return this.#share(key, { kind: "load", type, memory, place, perRow }, loops);
   }

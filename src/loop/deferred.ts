@@ -304,7 +304,7 @@ function copyOf(
 }
 
 /** How many components the tiles of a loop take, as equal as can be: [first, width, tiles]. */
-export function cutsOf(count: number, width: number): [first: number, width: number, n: number][] {
+function cutsOf(count: number, width: number): [first: number, width: number, n: number][] {
   const tiles = Math.ceil(count / width);
   const wide = Math.ceil(count / tiles);
   const narrow = wide * tiles - count; // tiles that are one component narrower

@@ -5,6 +5,8 @@ import type { Value } from "./ir.ts";
 
 /** Builds math functions of values of the builder's float type. */
 export interface MathFunctions {
+  /** Components of a sum up to which they are scalars, and no loop; default 32. */
+  readonly scalars?: number;
   exp(b: Builder, x: Value): Value;
   /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
   exp2(b: Builder, x: Value): Value;
@@ -27,9 +29,16 @@ export interface MathFunctions {
   hypot(b: Builder, x: Value, y: Value): Value;
   /**
    * exp(c · q) for a uniform c. `uniform` computes c-only values in the uniform section and hands
-   * them over as values of the builder's section; `nonNegative` tells that q ≥ 0 or NaN.
+   * them over as values of the builder's section; `nonNegative` tells that q ≥ 0 or NaN, `constant`
+   * what c is where it is part of the formula.
    */
-  expScaled(b: Builder, q: Value, nonNegative: boolean, uniform: UniformScale): Value;
+  expScaled(
+    b: Builder,
+    q: Value,
+    nonNegative: boolean,
+    uniform: UniformScale,
+    constant?: number,
+  ): Value;
 }
 
 /** Values that depend on the scale c alone, computed once per launch in float64. */

@@ -1,12 +1,12 @@
 // The loop IR: values, regions, builder, passes, verifier, printer.
 
-export { Builder, Names } from "./builder.ts";
+export { Builder, Names, SCALARS } from "./builder.ts";
 export { interpretUniform } from "./interpret.ts";
 export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { delayLoads, removeDead, sink, visit } from "./passes.ts";
+export { chainByChain, delayLoads, removeDead, sink, visit } from "./passes.ts";
 export { EITHER_NAN, replicate, type Replication, RowCopies } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";

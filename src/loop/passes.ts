@@ -122,3 +122,46 @@ export function sink(root: Region): Region {
   }
   return to;
 }
+
+/**
+ * Puts the copies of a loop's body one after another instead of side by side, each value just before
+ * what first needs it: a body of short chains then holds little more than its sums in registers.
+ * Regions that do more than read records and set cells stay as they are.
+ */
+export function chainByChain(root: Region): Region {
+  const { statements } = root;
+  const isPlain = statements.every((s) =>
+    s.kind === "set" ||
+    (s.kind === "let" && (s.value.kind !== "load" || s.value.memory.kind === "record"))
+  );
+  if (!isPlain) return root;
+  const sets = statements.filter((s) => s.kind === "set");
+  const lets = new Map<Value, Statement>();
+  for (const s of statements) if (s.kind === "let") lets.set(s.value, s);
+  const places = sets.map(({ value }) => value);
+  const [rows, columns] = (["row", "column"] as const)
+    .map((axis) => 1 + Math.max(0, ...places.map((value) => value[axis])));
+  // what the inner axis shares is loaded once, what the outer one shares stays
+  const [outer, inner] = rows >= columns ? ["row", "column"] as const : ["column", "row"] as const;
+  const ordered = [...sets].sort((a, b) =>
+    a.value[outer] - b.value[outer] || a.value[inner] - b.value[inner]
+  );
+  const to = region(root.kind);
+  const emit = (value: Value): void => {
+    const s = lets.get(value);
+    if (s === undefined) return;
+    lets.delete(value);
+    operands(value).forEach(emit);
+    to.statements.push(s);
+  };
+  for (const s of ordered) {
+    emit(s.value);
+    // what a cell held is read before it changes
+    for (const before of statements.slice(0, statements.indexOf(s))) {
+      if (before.kind !== "let" || before.value.kind !== "get") continue;
+      if (before.value.cell === s.cell) emit(before.value);
+    }
+    to.statements.push(s);
+  }
+  return to;
+}

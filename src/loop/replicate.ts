@@ -12,6 +12,7 @@ import {
   type Value,
 } from "./ir.ts";
 import type { StateItem } from "./kernel.ts";
+import { chainByChain } from "./passes.ts";
 import { shifted } from "./place.ts";
 import {
   type Branch,
@@ -100,6 +101,8 @@ export interface Replication {
   readonly heldSlots?: number;
   /** Whether branches are tested for the whole turn; default true. */
   readonly guards?: boolean;
+  /** Whether bodies of loops are arranged chain by chain; default side by side. */
+  readonly chains?: boolean;
   /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
   readonly inOrder?: boolean;
 }
@@ -134,7 +137,8 @@ export function replicate(
   replication: Replication = {},
 ): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
-  const { guards = true, inOrder = false } = replication;
+  const { guards = true, inOrder = false, chains = false } = replication;
+  const arranged = (body: Region): Region => chains ? chainByChain(body) : body;
   const isState: IsState = (place) => copies.isState(place);
   const isShared: IsState = (place) => copies.isShared(place);
   const made = new Map<Value, Value[]>();
@@ -271,7 +275,7 @@ export function replicate(
         return;
       case "for":
         element = turn.length > 1 && isElementwise(s, isState) ? new Map() : null;
-        to.statements.push({ ...s, body: copyRegion(s.body, rows, turn) });
+        to.statements.push({ ...s, body: arranged(copyRegion(s.body, rows, turn)) });
         element = null;
         return;
       case "when":

@@ -34,21 +34,27 @@ function sumOf(terms: readonly SignedTerm[]): Node | null {
 }
 
 /**
- * The formula with such exponentials as products. Bounded where all terms are certainly ≤ 0: no factor
- * overflows, and what underflows is less than the least normal number; elsewhere one factor may
- * overflow while the other vanishes, so that it takes `fastMath`.
+ * The summand of a sum over j with such exponentials as products. Bounded where all terms are certainly
+ * ≤ 0, so that no factor overflows, and what underflows is less than the least normal number; elsewhere
+ * one factor may overflow while the other vanishes, so that it takes `fastMath`. A factor of i leaves
+ * the sum, which must not overflow without it: then it takes `fastMath` too, unless the exponential is
+ * all that is summed.
  */
 export function splitExponentials(root: Node, fastMath: boolean): Node {
-  const split = (exponential: Node, argument: Node): Node => {
+  const split = (exponential: Node, argument: Node, isAll: boolean): Node => {
     const { scale, negative, rest } = scaleOf(argument);
     const terms = scale === null ? termsOf(argument) : termsOf(rest, negative);
     const isBounded = (scale === null || isNonNegative(scale)) &&
       terms.every((term) => term.negative && isNonNegative(term.node));
     if (!isBounded && !fastMath) return exponential;
+    const leaves = fastMath || isAll;
+    if (!leaves && !terms.some(({ node }) => node.domain === "ij")) return exponential;
+    const isOfRow = ({ node }: SignedTerm): boolean => leaves && node.domain === "i";
+    const isOfColumn = ({ node }: SignedTerm): boolean => node.domain === "j";
     const groups = [
-      terms.filter(({ node }) => node.domain === "i"),
-      terms.filter(({ node }) => node.domain === "j"),
-      terms.filter(({ node }) => node.domain === "ij" || node.domain === "p"),
+      terms.filter(isOfRow),
+      terms.filter(isOfColumn),
+      terms.filter((term) => !isOfRow(term) && !isOfColumn(term)),
     ];
     const factors = groups.flatMap((group) => sumOf(group) ?? []);
     if (factors.length < 2) return exponential;
@@ -59,6 +65,7 @@ export function splitExponentials(root: Node, fastMath: boolean): Node {
   return transform(root, (leaf) => leaf, (node, args) => {
     const same = args.every((a, k) => a === node.args[k]);
     const now = same ? node : apply(node.op, args, node.attributes);
-    return now.op === "exp" && now.dim === 1 && now.domain === "ij" ? split(now, now.args[0]) : now;
+    const isSplit = now.op === "exp" && now.dim === 1 && now.domain === "ij";
+    return isSplit ? split(now, now.args[0], node === root) : now;
   });
 }

@@ -63,6 +63,8 @@ export class FormulaLowering {
   readonly layouts: Readonly<Record<RecordSection, Type[]>> = { uniform: [], row: [], column: [] };
   readonly names = new Names();
   readonly float: FloatType;
+  /** Components of a result up to which they are scalars. */
+  readonly scalars: number;
   readonly #math: MathFunctions;
   readonly #memo = new Map<string, Value>();
   readonly #slots = new Map<Value, number>();
@@ -72,11 +74,12 @@ export class FormulaLowering {
   readonly #readers = new Map<Node, number>();
   readonly #seen = new Set<Node>();
 
-  constructor(float: FloatType, math: MathFunctions) {
+  constructor(float: FloatType, math: MathFunctions, scalars: number) {
     this.float = float;
+    this.scalars = scalars;
     this.#math = math;
     const make = (section: Section): Builder =>
-      new Builder(section, section === "uniform" ? "f64" : float, this.names);
+      new Builder(section, section === "uniform" ? "f64" : float, this.names, scalars);
     this.builders = {
       uniform: make("uniform"),
       row: make("row"),
@@ -88,7 +91,7 @@ export class FormulaLowering {
 
   /** Starts a pair section anew; the other sections go on. Returns its builder. */
   anotherPair(): Builder {
-    return this.builders.pair = new Builder("pair", this.float, this.names);
+    return this.builders.pair = new Builder("pair", this.float, this.names, this.scalars);
   }
 
   /** Runs `body` for every component of a formula in a section; indices come as floats. */
@@ -97,7 +100,7 @@ export class FormulaLowering {
     this.#countReaders(node);
     this.#eachPlace(node, section, (at) => {
       body(at, this.#asFloat(b, this.#component(node, at, section)));
-    });
+    }, node.dim <= this.scalars);
   }
 
   /** One component of a formula (or its only one) as a float of a section. */
@@ -375,7 +378,9 @@ export class FormulaLowering {
       return this.#load(compute(u, negative ? u.neg(c) : c), "uniform", b);
     };
     const q = this.#asFloat(b, this.#argument(rest, at, section));
-    return this.#math.expScaled(b, q, isNonNegative(rest), uniform);
+    const sign = negative ? -1 : 1;
+    const constant = scale.kind === "constant" ? sign * scale.value : undefined;
+    return this.#math.expScaled(b, q, isNonNegative(rest), uniform, constant);
   }
 
   #mathOf(section: Section): MathFunctions {

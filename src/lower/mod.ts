@@ -16,6 +16,7 @@ import {
   sink,
   type StateItem,
   type Survey,
+  type Value,
   verifyKernel,
 } from "../loop/mod.ts";
 import {
@@ -26,6 +27,7 @@ import {
   type FoldOptions,
   type ReductionName,
   reductions,
+  UNROLL_LIMIT,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
@@ -60,7 +62,7 @@ function inputsOf(fold: Fold): KernelInput[] {
 
 /** Builds the region of one step of the reduction, in a builder of its own. */
 function step(lowering: FormulaLowering, float: FloatType, body: (b: Builder) => void): Region {
-  const b = new Builder("pair", float, lowering.names);
+  const b = new Builder("pair", float, lowering.names, lowering.scalars);
   body(b);
   return b.root;
 }
@@ -78,7 +80,10 @@ function componentsOf(lowering: FormulaLowering, node: Node | null): EachCompone
   };
 }
 
-/** The inner loop for rows whose factor is not finite: the factor goes back into the sum. */
+/**
+ * The inner loop for rows whose factor is not finite: the factor goes back into the sum. Finite rows
+ * of the same group take it too and get the same bits: theirs is 1.
+ */
 function carefulLoop(
   lowering: FormulaLowering,
   folding: Folding,
@@ -93,9 +98,24 @@ function carefulLoop(
     test.set(special, test.maskOr(test.get(special), mask));
   });
   const pair = lowering.anotherPair();
-  const restored = build.mul(inside, core);
-  folding.accumulate(pair, componentsOf(lowering, restored), componentsOf(lowering, null));
+  const values: EachComponent = (body) =>
+    componentsOf(lowering, core)((at, value) =>
+      body(at, scaled(pair, value, lowering.component(inside, at, "pair")))
+    );
+  folding.accumulate(pair, values, componentsOf(lowering, null));
   return { test: test.root, special, pair: pair.root };
+}
+
+/**
+ * value · factor, so that what adds it up rounds as it would without the factor where that is 1: a
+ * product stays the product of two numbers, and is fused with the sum as before.
+ */
+function scaled(b: Builder, value: Value, factor: Value): Value {
+  if (value.kind !== "operation") return b.mul(factor, value);
+  const [first, second] = value.args;
+  if (value.operation === "mul") return b.mul(b.mul(factor, first), second);
+  if (value.operation === "neg") return b.neg(scaled(b, first, factor));
+  return b.mul(factor, value);
 }
 
 /** The steps of a survey: the formula once more, without what its folding does to the state. */
@@ -166,8 +186,8 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const reduction = reductions[fold.reduction];
   checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);
   const { scale = 1 } = reduction;
-  const scaled = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
-  const normal = normalise(scaled, fold.fastMath);
+  const whole = scale === 1 ? fold.formula : build.mul(build.constant(scale), fold.formula);
+  const normal = normalise(whole, fold.fastMath);
   const shared = fold.twins ? withSharedQuotients(normal) : normal;
   const factored: Factored = reduction.linear
     ? factor(splitExponentials(shared, fold.fastMath))
@@ -175,7 +195,8 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { factor: outside, core } = fold.twins ? withFactorInside(factored) : factored;
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;
-  const lowering = new FormulaLowering(float, math);
+  const { scalars = UNROLL_LIMIT } = reduction.linear ? math : {};
+  const lowering = new FormulaLowering(float, math, scalars);
   const { builders } = lowering;
   const folding = reduction.fold(builders.pair, core.dim, options, math, weightDim);
   const incoming = reduction.fold(builders.pair, core.dim, options, math, weightDim);

@@ -9,6 +9,7 @@ import {
   build,
   constant,
   type Node,
+  type OpNode,
   topological,
   transform,
   variable,
@@ -17,18 +18,13 @@ import {
 import type { Tensor } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
 import type { FoldRequest } from "./request.ts";
+import { type Distance, type Gaussian, gaussianIn, scaledGaussian } from "./scaled.ts";
 
 /** Components from which it pays: shorter vectors cost more in norms and clamp than they save. */
 const LEAST_DIM = 8;
 
 /** Components beyond are left out of the mean, which must be finite. */
 const LARGEST = { float32: 1e30, float64: 1e290 } as const;
-
-/** A squared distance between a point of i and one of j. */
-interface Distance {
-  readonly a: Node;
-  readonly b: Node;
-}
 
 /** The distance that a node is, a being of i and b of j. */
 function distanceOf(node: Node): Distance | null {
@@ -37,10 +33,18 @@ function distanceOf(node: Node): Distance | null {
   const isDifference = node.op === "sqNorm2" && first.kind === "op" && first.op === "sub";
   if (node.op !== "sqDist" && !isDifference) return null;
   const [a, b] = isDifference && first.kind === "op" ? first.args : node.args;
-  if (a.dim !== b.dim || a.dim < LEAST_DIM) return null;
+  if (a.dim !== b.dim) return null;
   if (a.domain === "i" && b.domain === "j") return { a, b };
   return a.domain === "j" && b.domain === "i" ? { a: b, b: a } : null;
 }
+
+const ofDims = (fits: (dim: number) => boolean) => (node: Node): Distance | null => {
+  const found = distanceOf(node);
+  return found !== null && fits(found.a.dim) ? found : null;
+};
+
+const shortDistanceOf = ofDims((dim) => dim < LEAST_DIM);
+const longDistanceOf = ofDims((dim) => dim >= LEAST_DIM);
 
 /** The fold of the mean over all j of a formula of j, [...batch, 1, dim]. */
 function meanRequest(request: FoldRequest, b: Node): FoldRequest {
@@ -61,9 +65,18 @@ function meanRequest(request: FoldRequest, b: Node): FoldRequest {
   };
 }
 
+/** Rebuilds a formula, some nodes as something else. */
+function rewritten(root: Node, rule: (node: OpNode) => Node | null): Node {
+  return transform(root, (leaf) => leaf, (node, args) => {
+    const same = args.every((a, k) => a === node.args[k]);
+    const now = same ? node : apply(node.op, args, node.attributes);
+    return rule(now) ?? now;
+  });
+}
+
 /**
  * The fold with its squared distances as max(0, |a − c|² + |b − c|² − 2 (a − c)·(b − c)), c being the
- * mean of b. `fold` makes that mean.
+ * mean of b, and float32 Gaussians of short ones with their scale in the points. `fold` makes that mean.
  */
 export function centred(
   request: FoldRequest,
@@ -88,22 +101,38 @@ export function centred(
     }
     return centre;
   };
-  const rewritten = (root: Node): Node =>
-    transform(root, (leaf) => leaf, (node, args) => {
-      const same = args.every((a, k) => a === node.args[k]);
-      const now = same ? node : apply(node.op, args, node.attributes);
-      const found = distanceOf(now);
-      if (found === null) return now;
-      const c = centreOf(found.b);
-      const [a, b] = [build.sub(found.a, c), build.sub(found.b, c)];
-      const norms = build.add(build.sqNorm2(a), build.sqNorm2(b));
-      return build.relu(build.add(norms, build.dot(build.mul(constant(-2), a), b)));
-    });
-  return {
-    ...request,
-    formula: rewritten(formula),
-    weight: weight === null ? null : rewritten(weight),
-    inputs: own,
-    batch: { shape: batch.shape, of },
+  const gaussianOf = (node: Node) => gaussianIn(node, shortDistanceOf, inputs);
+  const dotted = (node: OpNode): Node | null => {
+    const found = longDistanceOf(node);
+    if (found === null) return null;
+    const c = centreOf(found.b);
+    const [a, b] = [build.sub(found.a, c), build.sub(found.b, c)];
+    const norms = build.add(build.sqNorm2(a), build.sqNorm2(b));
+    return build.relu(build.add(norms, build.dot(build.mul(constant(-2), a), b)));
   };
+  const scales = request.dtype === "float32" && paysToScale(roots, gaussianOf);
+  const rule = (node: OpNode): Node | null => {
+    const gaussian = scales ? gaussianOf(node) : null;
+    return gaussian === null ? dotted(node) : scaledGaussian(gaussian, centreOf(gaussian.b));
+  };
+  const now = { formula: rewritten(formula, rule), weight: weight && rewritten(weight, rule) };
+  if (now.formula === formula && now.weight === weight) return request;
+  return { ...request, ...now, inputs: own, batch: { shape: batch.shape, of } };
+}
+
+/** Whether only the Gaussians need differences of points: others are taken all the same. */
+function paysToScale(roots: readonly Node[], gaussianOf: (node: Node) => Gaussian | null): boolean {
+  const points = new Set<Node>();
+  const without = roots.map((root) =>
+    rewritten(root, (node) => {
+      const found = gaussianOf(node);
+      if (found === null) return null;
+      points.add(found.a).add(found.b);
+      return constant(1);
+    })
+  );
+  return points.size > 0 &&
+    !topological(...without).some((node) =>
+      node.kind === "op" && node.domain === "ij" && node.args.some((a) => points.has(a))
+    );
 }

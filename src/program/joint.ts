@@ -22,7 +22,8 @@ import type { FoldRequest } from "./request.ts";
 
 /**
  * The joint kernel's operations, of those of the kernels alone, up to which one pass is taken: a
- * Gaussian sum and its gradient take 0.70 of the time together (Zen 4, wasm, 2026-11-23). Near 1 the larger state costs more than the shared work saves.
+ * Gaussian sum and its gradient take 0.70 of the time together (Zen 4, wasm, 2026-11-23). Near 1 the
+ * larger state costs more than the shared work saves.
  */
 const WORTH = 0.9;
 

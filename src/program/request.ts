@@ -22,7 +22,10 @@ export interface FoldChoices {
    * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points c,
    * at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
    * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near points
-   * lose digits, nearest neighbours may change places. They want finite points. Default "direct".
+   * lose digits, nearest neighbours may change places. They want finite points. Where "centred", the
+   * scale of a float32 Gaussian exp(−s q) of shorter vectors goes into its points, √s (a − c), if s is
+   * made of plain numbers: one product less per pair on CUDA, and an exponent that is off by up to
+   * 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
    */
   readonly distances?: "direct" | "centred";
 }

@@ -10,6 +10,7 @@ import {
   type MathFunctions,
   type Place,
   place,
+  SCALARS,
   type StateItem,
   type Survey,
   type Type,
@@ -36,11 +37,11 @@ export const BLOCK_LENGTH = 64;
 export const LARGEST = { f32: 3.4028234663852886e38, f64: Number.MAX_VALUE } as const;
 
 /** Vectors up to this dim are unrolled to scalars; longer ones stay arrays and loops. */
-export const UNROLL_LIMIT = 32;
+export const UNROLL_LIMIT = SCALARS;
 
 /** Runs `body` for each component: unrolled, or as a loop. */
 export function eachComponent(b: Builder, dim: number, body: (at: Place) => void): void {
-  if (dim > UNROLL_LIMIT) b.for(dim, (counter) => body(place(0, counter)));
+  if (dim > b.scalars) b.for(dim, (counter) => body(place(0, counter)));
   else for (let d = 0; d < dim; d++) body(place(d));
 }
 
@@ -50,7 +51,7 @@ export class Field {
   readonly dim: number;
   readonly type: Type;
 
-  constructor(b: Builder, name: string, dim: number, type: Type, asArray = dim > UNROLL_LIMIT) {
+  constructor(b: Builder, name: string, dim: number, type: Type, asArray = dim > b.scalars) {
     this.dim = dim;
     this.type = type;
     this.items = asArray

@@ -1,9 +1,10 @@
 // The K smallest values with their indices, sorted. For small K a sorted list per row stands behind
-// one test, "does any row's value beat its worst?"; an insertion bubbles the value down. Larger K keep
-// candidates, K = 1 is the minimum. NaN never enters; missing neighbours come out as +∞ at −1.
+// one test, "does any row's value beat its worst?"; an insertion bubbles the value down, and a survey may
+// give a bound beforehand. Larger K keep candidates, K = 1 is the minimum. NaN never enters; missing
+// neighbours come out as +∞ at −1.
 
 import { build, type Node } from "../formula/mod.ts";
-import { type Builder, place } from "../loop/mod.ts";
+import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
 import { CandidatesFolding } from "./candidates.ts";
 import { ExtremumFolding } from "./extremum.ts";
 import { LongVectorsFolding } from "./long_vectors.ts";
@@ -16,30 +17,36 @@ import {
   perComponent,
   type Reduction,
   sameKind,
+  type Surveying,
   UNROLL_LIMIT,
   type VjpContext,
 } from "./reduction.ts";
 import { type Result, SortedList } from "./sorted.ts";
+import { SmallestSurvey } from "./survey.ts";
 
 /**
  * Largest K whose lists are kept sorted: random points cost as much as candidates from 16 to 24 on
  * (Zen 4, Deno 2.9.6, 2026-11-22).
  */
 const SORTED_K = 16;
+/** Smallest K whose lists are surveyed: fewer values are inserted as fast as their bound is found. */
+const SURVEYED_K = 4;
 
 class SmallestFolding implements Folding {
   readonly #k: number;
   readonly #results: readonly Result[];
   readonly #lists: readonly SortedList[];
-  /** The K-th values, so that the inner loop needs no list. */
+  /** The K-th values, or a survey's bound where that is less: the inner loop needs no list. */
   readonly #worst: Field;
   readonly close = null;
+  readonly survey: Surveying | null;
 
   constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
     this.#k = k;
     this.#results = results;
     this.#lists = Array.from({ length: dim }, (_, d) => new SortedList(b, k, d));
     this.#worst = new Field(b, "worst", dim, b.float);
+    this.survey = dim === 1 && k >= SURVEYED_K ? SmallestSurvey.of(b, k, this.#worst) : null;
   }
   get fields(): readonly Field[] {
     return [...this.#lists.flatMap((list) => [list.values, list.indices]), this.#worst];
@@ -54,9 +61,17 @@ class SmallestFolding implements Folding {
       b.unless(keeps, () => {
         const list = this.#lists[at.offset];
         list.insert(b, value, b.index("column"));
-        this.#worst.set(b, at, list.last(b));
+        this.#worst.set(b, at, this.#worstOf(b, at, list));
       });
     });
+  }
+  /** What the next value must beat: a survey's bound stays until there are K values below it. */
+  #worstOf(b: Builder, at: Place, list: SortedList): Value {
+    const last = list.last(b);
+    if (this.survey === null) return last;
+    const bound = this.#worst.get(b, at);
+    const isBound = b.maskOr(b.le(bound, last), b.maskNot(b.eq(last, last)));
+    return b.select(isBound, bound, last);
   }
   combine(b: Builder, incoming: Folding): void {
     const later = sameKind(SmallestFolding, incoming);

@@ -155,10 +155,10 @@ const ROW_TEMPORARIES = 4;
 const CODE_BUDGET = 2000;
 /** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
 const UNROLL_BUDGET = 200;
-/** Statements of a turn, all rows and columns together, beyond which it takes one column. */
+/** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
 /** Components of a state up to which they are registers without more ado. */
-const SHORT_STATE = 16;
+const SHORT_STATE = 8;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
 const BUSY_BLOCKS = 528;
 const THREADS = 128;
@@ -228,36 +228,58 @@ function sliceStatements(region: Region, components: ReadonlySet<Counter>): numb
 
 /** Statements of those loops once unrolled, all rows together, beyond which compiling takes long. */
 const SLICE_BUDGET = 1100;
-/** Rows and components of a slice, whose products are registers of a thread. */
-const SLICES = [{ rows: 4, slice: 32 }, { rows: 2, slice: 64 }] as const;
+/** Rows, and components of a slice at most: their products are registers of a thread. */
+const SLICES = [{ rows: 4, most: 36 }, { rows: 2, most: 64 }] as const;
+/** Columns per turn of long vectors, by how many fit into a tile. */
+const LONG_COLUMNS = [16, 8] as const;
+/** Components of a slice in double precision. */
+const F64_SLICE = 32;
 /** Slots for instructions that pass while one float comes from shared memory. */
 const SLOTS_PER_FLOAT = 4;
 
-/** The best slice of a wide state: what comes before is computed anew for every slice. */
-function chooseSlice(kernel: Kernel, length: number): typeof SLICES[number] {
+interface SliceChoice {
+  readonly rows: number;
+  readonly slice: number;
+}
+
+/** The best slices of a wide state: what comes before is computed anew for every slice. */
+function chooseSlice(kernel: Kernel, length: number): SliceChoice {
   const narrow = narrowOperations(kernel);
-  const slots = ({ rows, slice }: typeof SLICES[number]): number => {
-    const components = Math.min(slice, length);
-    const perSlice = Math.max(narrow + components, SLOTS_PER_FLOAT * components / rows);
+  const slotsOf = ({ rows, slice }: SliceChoice): number => {
+    const perSlice = Math.max(narrow + slice, SLOTS_PER_FLOAT * slice / rows);
     return Math.ceil(length / slice) * perSlice;
   };
-  const [small, large] = SLICES;
-  return slots(small) <= slots(large) ? small : large;
+  const choices = SLICES.flatMap(({ rows, most }) =>
+    Array.from({ length: most / 4 }, (_, k) => ({ rows, slice: most - 4 * k }))
+  );
+  return choices.reduce((best, one) => slotsOf(one) < slotsOf(best) ? one : best);
+}
+
+/**
+ * Columns per turn of long vectors: the more meet a row's component once it is loaded, the less its
+ * memory is asked, which for long rows is beyond the multiprocessor. What no tile holds is read where it
+ * stands.
+ */
+function longColumns(kernel: Kernel, slice: number): number {
+  const [most] = LONG_COLUMNS;
+  return LONG_COLUMNS.find((c) => tileBytes(kernel, c, slice) <= SHARED_BYTES) ?? most;
 }
 
 /**
  * Chooses a schedule by a register estimate and by how many rows there are, column splits counted.
  * Counted in machine code (sm_90, instructions per pair; MACHINE_CODE has all): four rows of a
- * Gaussian in 3-D take 9.6, one takes 13; its exponent's scale could go into x and y and save one,
- * but whether that keeps the digits depends on how far the points reach, which is known on the card
- * alone: asking costs a fold and a wait at every launch, and bits would depend on points far away.
+ * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one, but
+ * whether that keeps the digits depends on how far the points reach, which is known on the card alone:
+ * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
+ * choose it (`distances: "centred"`): 8.3.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const width = kernel.float === "f64" ? 2 : 1;
   const { pair } = kernel;
   const length = sliceableOf(kernel)?.length ?? 0;
   const cut = length > SHORT_STATE && width === 1 ? chooseSlice(kernel, length) : null;
-  const slice = cut?.slice ?? (length > SHORT_STATE ? SLICES[0].slice : 0);
+  const inDoubles = Math.min(F64_SLICE, 4 * Math.ceil(length / 4));
+  const slice = cut?.slice ?? (length > SHORT_STATE ? inDoubles : 0);
   const slices = slice === 0 ? 1 : Math.ceil(length / slice);
   const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
   const isLong = hasLongRows(kernel, slice === 0 ? REGISTER_ARRAY : BESIDE_SLICE, components);
@@ -276,9 +298,10 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const perThread = [4, 2].find(fits) ?? 1;
   // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
   const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
-  const wanted = isLong ? 8 / width : hasBranches ? 4 : 1;
+  const wanted = isLong ? longColumns(kernel, slice) / width : hasBranches ? 4 : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
-  const isAffordable = isLong || wanted * perThread * statements <= COPY_BUDGET;
+  const isTiny = 2 * perThread * statements <= UNROLL_BUDGET;
+  const isAffordable = isLong || wanted * perThread * statements * width ** 2 <= COPY_BUDGET;
   const isShort = (c: number): boolean => c * perThread * perSlice <= 4 * SLICE_BUDGET;
   const most = [wanted, wanted / 2, wanted / 4].find((c) => c >= 1 && isShort(c)) ?? 1;
   const columns = isAffordable && !isUncut ? most : 1;
@@ -291,7 +314,7 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
     threads: THREADS,
     tile,
     columns,
-    unroll: columns > 1 || slice > 0 || !isSmall ? 1 : 4,
+    unroll: columns > 1 || slice > 0 || !isSmall ? 1 : isTiny ? 8 : 4,
     slice: tile === 0 ? 0 : slice,
   };
 }

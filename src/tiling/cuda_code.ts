@@ -22,11 +22,18 @@ export interface TurnCode {
  */
 export const MACHINE_CODE = {
   "gaussian": {
-    perTurn: 16,
-    instructions: { sm_75: 153, sm_90: 153, sm_100: 152 },
-    shared: 16,
+    perTurn: 32,
+    instructions: { sm_75: 301, sm_90: 299, sm_100: 300 },
+    shared: 32,
     local: 0,
-    registers: 72,
+    registers: 80,
+  },
+  "gaussian, centred": {
+    perTurn: 32,
+    instructions: { sm_75: 268, sm_90: 267, sm_100: 268 },
+    shared: 32,
+    local: 0,
+    registers: 80,
   },
   "gaussian f64": {
     perTurn: 16,
@@ -78,25 +85,25 @@ export const MACHINE_CODE = {
     registers: 168,
   },
   "D=300": {
-    perTurn: 128,
-    instructions: { sm_75: 277, sm_90: 277, sm_100: 276 },
-    shared: 32,
+    perTurn: 256,
+    instructions: { sm_75: 541, sm_90: 541, sm_100: 539 },
+    shared: 64,
     local: 4,
-    registers: 127,
+    registers: 180,
   },
   "D=3000": {
-    perTurn: 64,
-    instructions: { sm_75: 170, sm_90: 170, sm_100: 169 },
+    perTurn: 128,
+    instructions: { sm_75: 282, sm_90: 282, sm_100: 281 },
     shared: 0,
     local: 2,
-    registers: 64,
+    registers: 144,
   },
   "wide 16": {
     perTurn: 4,
-    instructions: { sm_75: 107, sm_90: 107, sm_100: 105 },
+    instructions: { sm_75: 106, sm_90: 105, sm_100: 105 },
     shared: 20,
     local: 0,
-    registers: 255,
+    registers: 128,
   },
   "wide 64": {
     perTurn: 4,
@@ -114,7 +121,7 @@ export const MACHINE_CODE = {
   },
   "D=64, wide 64": {
     perTurn: 64,
-    instructions: { sm_75: 152, sm_90: 149, sm_100: 143 },
+    instructions: { sm_75: 151, sm_90: 149, sm_100: 143 },
     shared: 32,
     local: 2,
     registers: 237,
@@ -139,7 +146,7 @@ export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
 };
 
 /** Floats of one access to local memory, which is vectors of four in unrolled loops. */
-const LOCAL_FLOATS = 4;
+export const LOCAL_FLOATS = 4;
 
 /**
  * The most units of `perTurn` that a multiprocessor can do in a clock, by what is scarcest. No

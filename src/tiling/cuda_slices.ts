@@ -7,7 +7,6 @@ import {
   bytesOf,
   type Counter,
   type Kernel,
-  lengthOf,
   type LocalArray,
   type Place,
   rangeOf,
@@ -243,7 +242,3 @@ export function columnRecord(kernel: Kernel, slice: number): ColumnRecord {
     stagedPlace: (slot) => staged[slot],
   };
 }
-
-/** Components of a kernel's longest array of state; 0 where there is none. */
-export const widestState = (kernel: Kernel): number =>
-  kernel.state.reduce((n, item) => item.kind === "array" ? Math.max(n, lengthOf(item)) : n, 0);

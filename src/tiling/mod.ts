@@ -14,6 +14,8 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  operationsIn,
+  SURVEYED_OPERATIONS,
   UNTILED,
   type WasmSchedule,
 } from "./schedule.ts";
@@ -36,5 +38,12 @@ export {
   type NativeSchedule,
   UNTILED_NATIVE,
 } from "./native.ts";
-export { boundPerClock, MACHINE_CODE, RATES, type Rates, type TurnCode } from "./cuda_code.ts";
+export {
+  boundPerClock,
+  LOCAL_FLOATS,
+  MACHINE_CODE,
+  RATES,
+  type Rates,
+  type TurnCode,
+} from "./cuda_code.ts";
 export { type MirrorCut, mirrorCut, mirrorGain, mirrorPays } from "./symmetric.ts";

@@ -167,6 +167,8 @@ export function chooseNativeSchedule(
   const there = Math.ceil(rows / lanes);
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
+  // a span that any row of a tile wants is looked into for all of them: few rows then
   const surveys = kernel.survey !== null && operations >= SURVEYED_FOLD;
-  return { columns, rowVectors, interleave: rowVectors, ...(surveys ? { surveys } : {}) };
+  if (surveys) return { columns: 1, rowVectors: 1, interleave: 1, surveys };
+  return { columns, rowVectors, interleave: rowVectors };
 }

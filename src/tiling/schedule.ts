@@ -70,6 +70,8 @@ export interface Cost {
   readonly state: number;
   /** Whether long vectors of state are written by loops. */
   readonly isWide: boolean;
+  /** Whether most operations are those of loops, over the components of long vectors. */
+  readonly isLong: boolean;
   /** Components of state whose updates may wait for a block of columns; 0: none worth it. */
   readonly deferred: number;
   /** Statements, those of loops counted once: what the code's size grows with. */
@@ -88,8 +90,18 @@ export function costOf(kernel: Kernel): Cost {
   return cost;
 }
 
+/** About the operations of a region, its loops run to the end: known soon, where that matters. */
+export function operationsIn({ statements }: Region): number {
+  let operations = 0;
+  for (const s of statements) {
+    operations += s.kind === "for" ? s.count * operationsIn(s.body) : 1;
+  }
+  return operations;
+}
+
 function countCost(kernel: Kernel): Cost {
   let operations = 0;
+  let looped = 0;
   let divisions = 0;
   let statements = 0;
   let isWide = false;
@@ -107,13 +119,15 @@ function countCost(kernel: Kernel): Cost {
       if (s.kind !== "let") continue;
       if (s.value.kind !== "operation") continue;
       operations += times;
+      if (times > 1) looped += times;
       if (s.value.operation === "div" || s.value.operation === "sqrt") divisions += times;
     }
   };
   count(kernel.pair, 1);
   const rare = rareOf(kernel.pair);
   const deferred = deferredOf(kernel)?.components ?? 0;
-  return { operations, divisions, state: written.size, isWide, deferred, statements, rare };
+  const isLong = looped > operations / 2;
+  return { operations, divisions, state: written.size, isWide, isLong, deferred, statements, rare };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
@@ -140,6 +154,12 @@ const CUTS = {
    * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044.
    */
   deferred: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
+  /**
+   * Long distances: eight chains, one after another. Against `chains` with its chains side by side
+   * (2026-11-23, one run, taking turns): Gaussian of 64 components 1.06 times as fast, 128 1.05,
+   * 1000 1.34, 64 in float64 1.24; 10-smallest of 64 components 1.13.
+   */
+  long: { rowVectors: 4, columns: 2, operands: "memory" },
   /** 10-smallest 2.4 (1.3), Cauchy 3.6 (1.8), energy 2.8 (2.2): registers to spare for the rows. */
   light: { rowVectors: 2, columns: 2, operands: "locals" },
   /** min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. */
@@ -153,7 +173,7 @@ const CUTS = {
    * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and so
    * are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
-  appends: { rowVectors: 2, columns: 4, operands: "locals", surveys: true },
+  appends: { rowVectors: 2, columns: 4, operands: "locals" },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
@@ -170,9 +190,11 @@ function rareOf({ statements }: Region): Cost["rare"] {
   return isContest ? "contest" : null;
 }
 
-function cutOf(kernel: Kernel, { operations, divisions, isWide, deferred, rare }: Cost): Cut {
+function cutOf(kernel: Kernel, cost: Cost): Cut {
+  const { operations, divisions, isWide, isLong, deferred, rare } = cost;
   if (deferred > 0) return CUTS.deferred;
   if (isWide) return CUTS.wide;
+  if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
   if (divisions > 0) return CUTS.divisions;
   if (kernel.float === "f64") return CUTS.float64;
@@ -185,10 +207,28 @@ const STATE_BUDGET = 48;
 /** Statements of a tile, all copies; beyond, compiling takes longer than it gains. */
 const CODE_BUDGET = 3000;
 
-/** Chooses a schedule from the inner loop's operations, and by how many rows there are. */
-export function chooseSchedule(kernel: Kernel, rows: number): WasmSchedule {
+/**
+ * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20 ms
+ * longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4, 2026-11-23).
+ */
+export const SURVEYED_OPERATIONS = 2e9;
+
+/** Whether a kernel's survey is worth its code, after so many operations of folds. */
+function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
+  if (kernel.survey === null || operations >= LIGHT) return false;
+  return rare === "appends" || done >= SURVEYED_OPERATIONS;
+}
+
+/**
+ * Chooses a schedule from the inner loop's operations, by how many rows there are, and by the
+ * operations of the kernel's folds so far, this one's included.
+ */
+export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
   const cost = costOf(kernel);
-  const cut = cutOf(kernel, cost);
+  const cut = {
+    ...cutOf(kernel, cost),
+    ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
+  };
   const lanes = kernel.float === "f32" ? 4 : 2;
   const state = cost.deferred > 0 ? 1 : cost.state; // a tile's sums are few
   const fitting = Math.max(1, Math.floor(STATE_BUDGET / Math.max(1, state)));

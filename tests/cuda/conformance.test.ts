@@ -91,7 +91,9 @@ testOnCard("the same bits with every schedule, on a card", async () => {
         const formulas = fitting(reduction, vector, gaussian, vector);
         const c = { ...formulas, reduction, axis: "j", M, N, dtype, k: 3 } as const;
         const untiled = await bitsOf(c, "untiled");
-        for (const schedule of full ? SCHEDULES : SCHEDULES.slice(M % 2, M % 2 + 2)) {
+        // half a minute of the host's compiler for all of them
+        const few = SCHEDULES.slice(M % 2, M % 2 + (dtype === "float32" ? 2 : 1));
+        for (const schedule of full ? SCHEDULES : few) {
           const what = `${reduction}, ${dtype}, ${M}×${N}, ${JSON.stringify(schedule)}`;
           assertEquals(await bitsOf(c, schedule), untiled, what);
         }

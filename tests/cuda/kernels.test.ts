@@ -20,6 +20,6 @@ testUnless(
     };
     const lines = (await runWell(Deno.execPath(), args, variables)).trim().split("\n");
     assertEquals(lines.slice(0, -1).join("\n"), "");
-    assert(Number(lines.at(-1)) > 250, `only ${lines.at(-1)} sources`);
+    assert(Number(lines.at(-1)) > 150, `only ${lines.at(-1)} sources`);
   },
 );

@@ -5,6 +5,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
 import { emitCuda } from "../../src/emit/cuda/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
+import { scaledGaussian } from "../../src/program/scaled.ts";
 import { chooseCudaSchedule, type CudaSchedule } from "../../src/tiling/mod.ts";
 import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
@@ -27,6 +28,14 @@ function attention(dim: number, width: number): Pick<FoldCase, "formula" | "weig
   return { formula, weight: b, reduction: "sumSoftMaxWeight" };
 }
 
+/** exp(−0.7 |x − y|²) b with the scale in points around a centre. */
+function scaled(): Pick<FoldCase, "formula" | "reduction"> {
+  const [x, y, b] = [variable(0, "i", 3), variable(1, "j", 3), variable(2, "j", 1)];
+  const gaussian = { a: x, b: y, scale: build.constant(0.7) };
+  const formula = build.mul(scaledGaussian(gaussian, variable(3, "p", 3)), b);
+  return { formula, reduction: "sum" };
+}
+
 /** A row's components in every term: x_i b_j, wide on both sides. */
 function products(width: number): Pick<FoldCase, "formula" | "reduction"> {
   const [x, b] = [variable(0, "i", width), variable(1, "j", width)];
@@ -38,6 +47,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
     { ...plain, rows: 4, tile: 8, columns: 8 },
     { ...plain, rows: 2, columns: 4, unroll: 2 },
   ]],
+  ["13 components", gaussian(3, 13), [
+    { ...plain, rows: 4, tile: 16, slice: 16 },
+    { ...plain, rows: 2, tile: 64, columns: 2, slice: 8 },
+  ]],
   ["37 components", gaussian(3, 37), [
     { ...plain, rows: 4, tile: 16, slice: 12 },
     { ...plain, rows: 2, tile: 64, slice: 64 },
@@ -45,6 +58,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
   ["131 components", gaussian(3, 131), [{ ...plain, rows: 2, tile: 16, slice: 32 }]],
   ["41 dims, 45 components", gaussian(41, 45), [
     { ...plain, rows: 2, tile: 16, columns: 8, slice: 24 },
+  ]],
+  ["scale in points", scaled(), [
+    { ...plain, rows: 4, threads: 64, tile: 64, unroll: 8 },
+    { ...plain, rows: 8, tile: 16, columns: 4 },
   ]],
   ["attention", attention(33, 35), [
     { ...plain, rows: 2, tile: 32, columns: 4, slice: 20 },
@@ -92,7 +109,7 @@ Deno.test("schedules that a kernel cannot have are refused with the reason", () 
 
 Deno.test("chosen schedules are legal at every dim and width", () => {
   const dims = [1, 2, 3, 33, 64, 65, 129, 1000, 3000];
-  const widths = [1, 3, 17, 33, 65, 512];
+  const widths = [1, 3, 8, 9, 17, 33, 65, 512];
   for (const float of ["f32", "f64"] as const) {
     const kernels = [
       ...dims.map((dim) => kernelMatrix(dim, 1, float)),
@@ -104,7 +121,7 @@ Deno.test("chosen schedules are legal at every dim and width", () => {
         const schedule = chooseCudaSchedule(kernel, rows);
         emitCuda(kernel, schedule);
         // nothing wide is left to memory
-        const isWide = kernel.outputs[0].dim > 32;
+        const isWide = kernel.outputs[0].dim > 8;
         assertEquals(schedule.slice > 0, isWide, `${kernel.title}: ${JSON.stringify(schedule)}`);
       }
     }

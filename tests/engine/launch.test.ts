@@ -23,12 +23,14 @@ async function bitsOn(
   c: FoldCase,
   name: string,
 ): Promise<ArrayLike<number>[]> {
-  using device = wasm(options);
+  using device = wasm({ quickOperations: 0, ...options });
   return await runFold({ ...c, device }, inputsOf(c, randomFor(name)));
 }
 
 Deno.test("the same bits on 1, 2 and 4 threads, at sizes where all of them work", async () => {
-  const devices = [1, 2, 4].map((threads) => wasm({ threads, threadedPairs: 1 }));
+  const devices = [1, 2, 4].map((threads) =>
+    wasm({ threads, threadedPairs: 1, quickOperations: 0 })
+  );
   for (const reduction of REDUCTIONS) {
     for (const [M, N] of [[1031, 517], [40, 9001], [3, 70_001]]) {
       const formulas = fitting(reduction, vector, gaussian, vector);
@@ -251,8 +253,32 @@ Deno.test("a shared computation goes on while one of its readers wants it", asyn
   await patient;
 });
 
+Deno.test("kernels run as code that is made soon, then as tiles, with the same bits", async () => {
+  for (const reduction of ["sum", "logSumExp", "kMinArgKMin"] as const) {
+    const c: FoldCase = {
+      ...fitting(reduction, vector, gaussian, vector),
+      ...{ reduction, axis: "j", M: 31, N: 67, dtype: "float32", k: 3 },
+    };
+    using device = wasm({ threads: 1, quickOperations: 1e6 });
+    const inputs = inputsOf(c, randomFor(`quick ${reduction}`));
+    const first = await runFold({ ...c, device }, inputs);
+    assertEquals(device.compiledPrograms, 1);
+    for (let k = 0; k < 30; k++) assertEquals(await runFold({ ...c, device }, inputs), first);
+    assertEquals(device.compiledPrograms, 2, `${reduction}: one quick program, one of tiles`);
+  }
+});
+
+Deno.test("explain says which code a fold would run as", async () => {
+  using device = wasm({ threads: 1, quickOperations: 1e5 });
+  const p = randomFor("quick").float32(3 * 40);
+  const sum = () => Vi(p, 3).sqDist(Vj(p, 3)).neg().exp().sum("j", { device });
+  assert(sum().explain().includes("1 vectors), 1 columns per turn"));
+  for (let k = 0; k < 20; k++) await sum().data();
+  assert(sum().explain().includes("3 vectors), 2 columns per turn"));
+});
+
 Deno.test("a thousand values of sigma compile once, also when one of them is a round number", async () => {
-  using device = wasm();
+  using device = wasm({ quickOperations: 0 });
   const random = randomFor("sigma");
   const points = random.float32(3 * 50);
   const X = Vi(points, 3);

@@ -6,6 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Engine, wasm, type WasmOptions } from "../../src/engine/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
+import { chooseNativeSchedule, chooseSchedule } from "../../src/tiling/mod.ts";
 import { tensor } from "../../src/tensor/mod.ts";
 import { fold } from "../../src/program/mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
@@ -149,11 +150,23 @@ async function checkSurveys(
   }
 }
 
+/** Sorted lists are surveyed late unless asked for. */
+const surveyingLists = (): ReturnType<typeof wasm> =>
+  wasm({
+    threads: 1,
+    schedule: { rowVectors: 2, interleave: 2, columns: 2, operands: "locals", surveys: true },
+  });
+
 const unsurveyed = (): ReturnType<typeof wasm> => wasm({ threads: 1, schedule: "untiled" });
 
 Deno.test("k smallest: a survey over several lots of columns, in any order, changes no bit", async () => {
   for (const k of [30, 300]) { // spans of four groups, and of two
     await checkSurveys("lots", k, "float32", [unsurveyed, () => wasm({ threads: 1 })]);
+  }
+  // sorted lists
+  for (const k of [4, 16]) {
+    const dtype = k === 4 ? "float64" : "float32";
+    await checkSurveys("lists", k, dtype, [unsurveyed, () => surveyingLists()]);
   }
 });
 
@@ -168,8 +181,40 @@ testUnless(
       });
     await checkSurveys("native lots", 30, "float32", [unsurveyed, surveying(1), surveying(2)]);
     await checkSurveys("native lots", 300, "float64", [unsurveyed, surveying(1)]);
+    await checkSurveys("native lists", 10, "float32", [unsurveyed, surveying(1), surveying(2)]);
   },
 );
+
+function smallestKernel(k: number, formula = distance): ReturnType<typeof lower> {
+  const options = { sumScheme: "compensated", accumulator: "f32", k } as const;
+  const inputs = [x, y];
+  const fold = { formula, reduction: "argKMin", float: "f32", inputs, options } as const;
+  return lower({ ...fold, fastMath: false }, expandedMath);
+}
+
+Deno.test("sorted lists are surveyed once enough was done, candidates at once, vectors never", () => {
+  const of = (kernel: ReturnType<typeof lower>, done: number): boolean =>
+    chooseSchedule(kernel, 1000, done).surveys === true;
+  assertEquals([1e7, 1e8, 1e10].map((done) => of(smallestKernel(10), done)), [false, false, true]);
+  assertEquals([1e7, 1e8, 1e10].map((done) => of(smallestKernel(40), done)), [true, true, true]);
+  assert(!of(smallestKernel(10, difference), 1e10));
+  assert(!of(smallestKernel(2), 1e10));
+  const registers = { vectorBytes: 64, registers: 32 };
+  const native = (M: number): unknown =>
+    chooseNativeSchedule(smallestKernel(10), M, 30_000, registers).surveys;
+  assertEquals([native(100), native(30_000)], [undefined, true]);
+});
+
+Deno.test("sorted lists of short folds are surveyed after many of them, with the same bits", async () => {
+  const random = randomFor("after many");
+  using device = wasm({ threads: 2, quickOperations: 0 });
+  const c = { ...base, M: 2003, N: 30_011, dtype: "float32", k: 10, device } as const;
+  const inputs = inputsOf(c, random);
+  const first = await runFold(c, inputs);
+  assertEquals(device.compiledPrograms, 1);
+  for (let n = 0; n < 5; n++) assertEquals(await runFold(c, inputs), first);
+  assertEquals(device.compiledPrograms, 2, "one program with a survey");
+});
 
 Deno.test("k = 1 is lowered as the minimum, with the shape and the padding of a list", async () => {
   const options = { sumScheme: "compensated", accumulator: "f32", k: 1 } as const;

@@ -110,7 +110,7 @@ for (const [name, open] of Object.entries(ENGINES)) {
       using full = open({ tune: "full", cache });
       const short = Vi([[1], [2]]).sub(Vj([[1]])).abs().sum("j", { device: full });
       assertEquals(await short.array(), [[0], [1]]);
-      assertMatch(short.explain(), /cost model/);
+      assertMatch(short.explain(), /schedule .*(cost model|little work so far)/);
       await foldOn(full).data();
       assertMatch(scheduleOn(full), /tuned/);
     });

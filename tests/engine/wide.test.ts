@@ -153,16 +153,45 @@ Deno.test("wide sums have the same bits on 1, 2 and 4 threads and in chunks", as
   }
 });
 
-Deno.test("rows whose factor is not finite take the careful loop, wide ones too", async () => {
-  for (const width of [27, 65]) {
-    const formula = FORMULAS["i-dependent factor"].of(width);
-    const a = Float32Array.from({ length: 53 }, (_, i) => i % 11 === 3 ? Infinity : i);
-    const c = { ...caseOf(formula, "float32"), data: new Map([[4, a]]) };
-    // which rows share a group with one that is not finite is the schedule's
-    const pairByPair = { rowVectors: 3, interleave: 3, columns: 2, operands: "memory" } as const;
-    const want = await bitsOn({ schedule: pairByPair, threads: 1 }, c, "careful");
-    const schedule = { ...pairByPair, components: 3 };
-    assertEquals(await bitsOn({ schedule, threads: 1 }, c, "careful"), want);
+/** Formulas whose factor leaves the sum; slot 4 holds numbers that are not finite in some rows. */
+const FACTORED: Readonly<Record<string, (width: number) => Node>> = {
+  "a K b": (width) => FORMULAS["i-dependent factor"].of(width),
+  "K b / a": (width) =>
+    build.div(build.mul(gaussian, variable(2, "j", width)), variable(4, "i", 1)),
+  "vector factor": (width) =>
+    build.mul(variable(3, "i", width), build.mul(gaussian, variable(2, "j", width))),
+  "a b": (width) => build.mul(variable(4, "i", 1), variable(2, "j", width)),
+  "a b²": (width) => build.mul(variable(4, "i", 1), build.square(variable(2, "j", width))),
+  "-a K": () => build.neg(build.mul(variable(4, "i", 1), gaussian)),
+  "a |x - y|²": () => build.mul(variable(4, "i", 1), build.sqDist(x, y)),
+};
+
+// which rows share a group with one that is not finite is the schedule's
+Deno.test("finite rows beside others that are not have the same bits in every tile", async () => {
+  const pairByPair = { rowVectors: 2, interleave: 2, columns: 4, operands: "memory" } as const;
+  const M = 53;
+  for (const [name, of] of Object.entries(FACTORED)) {
+    for (const width of [1, 3, 27, 65]) {
+      const formula = of(width);
+      if (formula.dim !== width) continue;
+      for (const dtype of ["float32", "float64"] as const) {
+        const bad = [Infinity, NaN, -Infinity];
+        const scalars = Float64Array.from(
+          { length: M },
+          (_, i) => i % 11 === 3 ? bad[i % 3] : 1 + i,
+        );
+        const vectors = Float64Array.from(
+          { length: M * width },
+          (_, k) => k % (11 * width) === 3 ? bad[k % 3] : 1 + k / 7,
+        );
+        const c = { ...caseOf(formula, dtype, M), data: new Map([[3, vectors], [4, scalars]]) };
+        const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "careful");
+        for (const schedule of [...SCHEDULES, pairByPair, "auto"] as const) {
+          const got = await bitsOn({ schedule, threads: 1 }, c, "careful");
+          assertEquals(got, want, `${name} ${width} ${dtype} ${JSON.stringify(schedule)}`);
+        }
+      }
+    }
   }
 });
 

@@ -1,7 +1,8 @@
 // Numbers in formulas: another number makes no other formula, and every number keeps its place.
 
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { lazy, type LazyTensor, valueAndGrad, Vi, Vj, wasm } from "../../mod.ts";
+import { PairfoldError } from "../../src/error.ts";
 import { internedCount } from "../../src/formula/mod.ts";
 import { apart, numberTerm } from "../../src/lazy/slots.ts";
 
@@ -80,6 +81,14 @@ Deno.test("a thousand numbers intern nothing and compile once", async () => {
   // the collector may take some nodes, which are made again
   assert(internedCount() < before + 20, `${internedCount()} nodes, ${before} before`);
   assertEquals(device.compiledPrograms, 1);
+});
+
+Deno.test("numbers of templates are no variables to differentiate by", () => {
+  const [two, three] = [lazy`${2}`, lazy`${3}`];
+  const sum = K.mul(two).add(K.mul(three));
+  for (const number of [two, three]) {
+    assertThrows(() => sum.grad(number, 1), PairfoldError, "a variable made by Vi, Vj or Pm");
+  }
 });
 
 Deno.test("apart: a slot that means another number is moved, and only that", () => {

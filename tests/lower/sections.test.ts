@@ -118,30 +118,53 @@ Deno.test("squared distances need one clamp, other arguments two", () => {
 Deno.test("an exponential's terms of one index are its own factors where none can overflow", async () => {
   const q = build.sqDist(x, y);
   const [p, r] = [build.sqNorm2(x), build.sqNorm2(y)];
-  const split: [Node, row: boolean, column: boolean][] = [
+  const split: [Node, row: boolean, column: boolean, columnBesideB?: boolean][] = [
     [build.exp(build.sub(build.neg(p), q)), true, false],
     [build.exp(build.neg(build.add(build.add(p, q), r))), true, true],
     [build.exp(build.neg(build.mul(build.square(g), build.add(q, p)))), true, false],
-    [build.exp(build.neg(build.add(p, r))), true, true],
+    [build.exp(build.neg(build.add(p, r))), true, true, false],
     // signs unknown
     [build.exp(build.sub(p, q)), false, false],
     [build.exp(build.sub(build.dot(x, y), p)), false, false],
     [build.exp(build.neg(build.mul(g, build.add(q, p)))), false, false],
   ];
   const random = randomFor("sections exponents");
-  for (const [formula, ofRow, ofColumn] of split) {
-    const kernel = kernelOf(build.mul(formula, b));
-    const what = printKernel(kernel);
-    assertEquals(count(kernel.row, "shl") + count(kernel.finish, "shl") > 0, ofRow, what);
-    assertEquals(count(kernel.column, "shl") > 0, ofColumn, what);
-    for (const dtype of ["float32", "float64"] as const) {
-      const c = { formula: build.mul(formula, b), reduction: "sum", axis: "j", dtype } as const;
-      await checkFold({ ...c, M: 31, N: 517 }, random);
+  for (const [exponential, ofRow, ofColumn, besideB = ofColumn] of split) {
+    // beside another factor what leaves the sum could let it overflow
+    const cases = [[exponential, ofRow, ofColumn], [
+      build.mul(exponential, b),
+      false,
+      besideB,
+    ]] as const;
+    for (const [formula, row, column] of cases) {
+      const kernel = kernelOf(formula);
+      const what = printKernel(kernel);
+      assertEquals(count(kernel.row, "shl") + count(kernel.finish, "shl") > 0, row, what);
+      assertEquals(count(kernel.column, "shl") > 0, column, what);
+      for (const dtype of ["float32", "float64"] as const) {
+        const c = { formula, reduction: "sum", axis: "j", dtype } as const;
+        await checkFold({ ...c, M: 31, N: 517 }, random);
+      }
     }
   }
   const open = build.exp(build.sub(build.dot(x, y), build.dot(x, build.constant(1))));
   assert(splitExponentials(open, true) !== open);
   assert(splitExponentials(open, false) === open);
+});
+
+Deno.test("a sum that is finite only with its exponential inside stays finite", async () => {
+  const formula = build.mul(
+    build.exp(build.sub(build.neg(build.sqNorm2(x)), build.sqDist(x, y))),
+    b,
+  );
+  const point = [4, 4, 3]; // |x|² = 41
+  const data = new Map([
+    [0, point],
+    [1, Array.from({ length: 8 }, () => point).flat()],
+    [2, Array<number>(8).fill(2e38)],
+  ]);
+  const c = { formula, reduction: "sum", axis: "j", M: 1, N: 8, dtype: "float32", data } as const;
+  await checkFold(c, randomFor("sections overflow"));
 });
 
 Deno.test("the same kernel prints the same text", () => {

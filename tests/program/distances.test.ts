@@ -6,6 +6,7 @@ import {
   grad,
   type LazyTensor,
   PairfoldError,
+  Pm,
   type Tensor,
   tensor,
   valueAndGrad,
@@ -61,19 +62,21 @@ async function reference({ x, y, M, N }: Clouds, D: number) {
   return { distances, sizes };
 }
 
-/** The distances that a fold sees: a sum over the one column with an index. */
-async function distancesOf(x: Tensor, y: Tensor, choices: FoldChoices) {
+/** The entries that a fold sees: a sum over the one column with an index. */
+async function entriesOf(entries: LazyTensor, N: number, choices: FoldChoices) {
   const rows: number[] = [];
-  for (let j = 0; j < y.shape[0]; j++) {
-    const isHere = tensor(
-      Float64Array.from({ length: y.shape[0] }, (_, k) => k === j ? 1 : 0),
-      [y.shape[0], 1],
-    ).astype(x.dtype as "float32");
-    rows.push(...await Vi(x).sqDist(Vj(y)).mul(Vj(isHere)).sum("j", choices).data());
+  for (let j = 0; j < N; j++) {
+    const isHere = tensor(Float64Array.from({ length: N }, (_, k) => k === j ? 1 : 0), [N, 1])
+      .astype(entries.dtype as "float32");
+    rows.push(...await entries.mul(Vj(isHere)).sum("j", choices).data());
   }
-  const M = x.shape[0];
-  return rows.map((_, k) => rows[(k % y.shape[0]) * M + Math.floor(k / y.shape[0])]);
+  const M = rows.length / N;
+  return rows.map((_, k) => rows[(k % N) * M + Math.floor(k / N)]);
 }
+
+/** Squared distances as a fold sees them. */
+const distancesOf = (x: Tensor, y: Tensor, choices: FoldChoices) =>
+  entriesOf(Vi(x).sqDist(Vj(y)), y.shape[0], choices);
 
 for (const dtype of ["float32", "float64"] as const) {
   for (const D of [8, 17, 64, 301]) {
@@ -99,6 +102,83 @@ for (const dtype of ["float32", "float64"] as const) {
     });
   }
 }
+
+for (const D of [1, 3, 7]) {
+  Deno.test(`Gaussians of dim ${D} with their scale in centred points: within their bound`, async () => {
+    const random = randomFor(`scaled ${D}`);
+    const both = clouds(random, D, "float32");
+    const { distances, sizes } = await reference(both, D);
+    const [x, y] = [Vi(both.x), Vj(both.y)];
+    /** How far the entries are off, in their bound for points of so many squares. */
+    const errorOf = async (entries: LazyTensor, s: number, from: (k: number) => number) => {
+      const got = await entriesOf(entries, both.y.shape[0], CENTRED);
+      return Math.max(...got.map((v, k) => {
+        const q = s * distances[k];
+        // |u| + |v| is at most √2 of the root of their squares; the exponential adds 4 ulp and its own
+        const off = 4 * Math.sqrt(2 * q * s * from(k)) + q + 8;
+        return Math.abs(v - Math.exp(-q)) / (off * EPSILON.float32 * Math.exp(-q));
+      }));
+    };
+    let worst = 0;
+    for (const s of [0.02, 0.7, 9]) {
+      const error = await errorOf(x.sqDist(y).mul(-s).exp(), s, (k) => sizes[k]);
+      assert(error <= 1, `s = ${s}: ${error} of the bound`);
+      // the same without the mean taken off is far beyond it
+      const [p, q] = [x.mul(Math.sqrt(s)), y.mul(Math.sqrt(s))];
+      const plain = await errorOf(p.sub(q).sqNorm2().neg().exp(), s, (k) => sizes[k]);
+      worst = Math.max(worst, plain);
+    }
+    assert(worst > 5, `uncentred: ${worst} of the bound`);
+  });
+}
+
+Deno.test("scales go into the points of float32 Gaussians that shrink, where that saves a product", () => {
+  const random = randomFor("scaled formulas");
+  const points = (dtype: "float32" | "float64"): Tensor => tensor(random.array(dtype, 27), [9, 3]);
+  const isScaled = (fold: Tensor): boolean => fold.explain().split("\n")[0].includes("sqrt(");
+  const [a, b] = [points("float32"), points("float32")];
+  const [x, y] = [Vi(a), Vj(b)];
+  const q = x.sqDist(y);
+  const sum = (k: LazyTensor, choices = CENTRED): Tensor => k.sum("j", choices);
+  assert(isScaled(sum(q.mul(-2).exp())));
+  assert(isScaled(sum(q.div(2).neg().exp())));
+  assert(isScaled(sum(y.sub(x).sqNorm2().neg().exp().mul(Vj(b)))));
+  assert(isScaled(sum(q.mul(Pm(-3)).exp())));
+  assert(!isScaled(sum(q.mul(Pm(tensor([-3]))).exp())), "tensors may still be to compute");
+  assert(!isScaled(sum(q.mul(-2).exp(), DIRECT)));
+  assert(!isScaled(sum(q.mul(2).exp())));
+  assert(!isScaled(sum(q.mul(tensor([1]).sub(3)).exp())), "a scale that is not known yet");
+  assert(!isScaled(sum(x.sub(y).mul(q.mul(-2).exp()))), "differences are taken all the same");
+  const [u, v] = [Vi(points("float64")), Vj(points("float64"))];
+  assert(!isScaled(sum(u.sqDist(v).mul(-2).exp())));
+});
+
+Deno.test("scales that are computed give the same bits before and after somebody reads them", async () => {
+  const random = randomFor("scaled reading");
+  const [x, y] = [30, 50].map((n) => tensor(random.float32(3 * n), [n, 3]));
+  const scale = tensor(Float32Array.of(1.7)).mul(1);
+  const folded = () => Vi(x).sqDist(Vj(y)).mul(Pm(scale)).neg().exp().sum("j", CENTRED).data();
+  const before = await folded();
+  await scale.data();
+  assertEquals(await folded(), before);
+  const infinite = Vi(x).sqDist(Vj(y)).mul(-Infinity).exp().sum("j", CENTRED);
+  assertEquals(await infinite.data(), new Float32Array(30));
+});
+
+Deno.test("scales in points: infinite points and empty scales behave as written", async () => {
+  const x = tensor([0, 1, 2, Infinity, 5, NaN, 1e30, -1e30], [8, 1]);
+  const y = tensor([1, 1.5], [2, 1]);
+  for (const s of [0, 1, 1e-30]) {
+    const of = (choices: FoldChoices) =>
+      Vi(x.astype("float32")).sqDist(Vj(y.astype("float32"))).mul(-s).exp().sum("j", choices)
+        .data();
+    const [got, want] = [await of(CENTRED), await of(DIRECT)];
+    got.forEach((value, k) => {
+      const isSame = Object.is(value, want[k]) || Math.abs(value - want[k]) < 1e-6;
+      assert(isSame, `s = ${s}, row ${k}: got ${value}, expected ${want[k]}`);
+    });
+  }
+});
 
 /** Folds over Gaussians and distances, by name. */
 const FOLDS: Readonly<Record<string, (q: LazyTensor, options: FoldChoices) => Tensor>> = {

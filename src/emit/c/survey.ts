@@ -14,6 +14,7 @@ import {
   type StateItem,
   type Survey,
 } from "../../loop/mod.ts";
+import { costOf } from "../../tiling/mod.ts";
 import type { CodeWriter } from "./code.ts";
 import type { Lines } from "./lines.ts";
 
@@ -25,14 +26,15 @@ export class TileSurvey {
   readonly #survey: Survey;
   readonly #copies: RowCopies;
   readonly #columnSlots: number;
-  readonly #close: Region;
+  readonly #close: Region | null;
   readonly #regions: Readonly<
     Record<"beginSpan" | "begin" | "group" | "end" | "bound" | "test", Region>
   >;
-  /** By row vector: a group folded into it. */
+  /** By row vector: some columns of a group folded into it. */
   readonly #folds: readonly Region[];
+  readonly #foldedColumns: number;
 
-  private constructor(kernel: Kernel, survey: Survey, copies: RowCopies, close: Region) {
+  private constructor(kernel: Kernel, survey: Survey, copies: RowCopies, close: Region | null) {
     const columnSlots = kernel.records.column.length;
     const group = { columns: GROUP_COLUMNS, columnSlots, guards: false, inOrder: true };
     this.#survey = survey;
@@ -47,16 +49,19 @@ export class TileSurvey {
       bound: replicate(survey.bound, copies),
       test: replicate(survey.test, copies),
     };
+    // appends are short; what else a column does need not be there eight times
+    this.#foldedColumns = costOf(kernel).rare === "appends" ? GROUP_COLUMNS : 1;
+    const folded = { ...group, columns: this.#foldedColumns, inOrder: false };
     this.#folds = Array.from(
       { length: copies.rows },
-      (_, row) => replicate(kernel.pair, copies, { ...group, inOrder: false, rows: [row] }),
+      (_, row) => replicate(kernel.pair, copies, { ...folded, rows: [row] }),
     );
   }
 
-  /** Null where the kernel has none; `close` is its closing step, copied. */
+  /** Null where the kernel has none; `close` is its closing step, copied, if it has one. */
   static of(kernel: Kernel, copies: RowCopies, close: Region | null): TileSurvey | null {
     const { survey } = kernel;
-    return survey === null || close === null ? null : new TileSurvey(kernel, survey, copies, close);
+    return survey === null ? null : new TileSurvey(kernel, survey, copies, close);
   }
 
   get regions(): Region[] {
@@ -96,6 +101,19 @@ export class TileSurvey {
         advance(GROUP_COLUMNS);
       });
 
+    const foldGroup = (fold: Region): void => {
+      const columns = this.#foldedColumns;
+      if (columns === GROUP_COLUMNS) {
+        w.region(fold);
+        return;
+      }
+      lines.block(`for (word t = 0; t < ${GROUP_COLUMNS}; t += ${columns})`, () => {
+        w.region(fold);
+        advance(columns);
+      });
+      advance(-GROUP_COLUMNS);
+    };
+
     lines.block(`while (count >= ${least * spanColumns})`, () => {
       lines.add(
         `const word looked = count < ${spans * spanColumns} ? count / ${spanColumns} : ${spans};`,
@@ -130,10 +148,10 @@ export class TileSurvey {
             load(ofGroups, "g");
             lines.block("", () => w.region(test));
             this.#folds.forEach((fold, row) => {
-              lines.block(`if (!all(${names(skips)[row]}))`, () => w.region(fold));
+              lines.block(`if (!all(${names(skips)[row]}))`, () => foldGroup(fold));
             });
           });
-          w.region(this.#close);
+          if (this.#close !== null) w.region(this.#close);
         });
       });
     });

@@ -17,10 +17,11 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { PARTLY_UNROLLED, REGISTER_ARRAY, unrolledStatements } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
+import { type Slice, Unrolling } from "./unrolling.ts";
 
 /** What the code of a section stands in: how it names its rows, columns and memory. */
 export interface Surroundings {
@@ -38,27 +39,10 @@ export interface Surroundings {
   readonly staged: number;
 }
 
-/** What a block of threads keeps of arrays that are too wide for one. */
-export interface Slice {
-  /** Components of the slice, and of the whole. */
-  readonly length: number;
-  readonly whole: number;
-  /** Counters of the loops over components. */
-  readonly counters: ReadonlySet<Counter>;
-  readonly arrays: ReadonlySet<LocalArray>;
-}
-
 /** What the names of arrays in registers begin with. */
 const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
-
-/**
- * How a loop over elements is unrolled: wholly where its arrays then fit into registers. Left to
- * itself the compiler unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
- */
-export const unrollOf = (count: number, turns = 1): string =>
-  count <= REGISTER_ARRAY ? "#pragma unroll" : `#pragma unroll ${turns}`;
 
 /** The vector type that records are read by, and its width. */
 export function vectorOf(
@@ -70,33 +54,39 @@ export function vectorOf(
   return { type: width === 1 ? scalar : `${scalar}${width}`, width };
 }
 
-/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
-const LOOP_BUDGET = 1000;
-
-/** Statements of a loop's turn, beyond which turns do not stand side by side. */
-const TURN_BUDGET = 300;
-
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
   /** Vectors of the column's record that stand in variables. */
   readonly #loaded = new Map<number, string>();
-  /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
-  readonly #indexed = new Set<Cell | LocalArray>();
-
   readonly #slice: Slice | null;
+  readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
   #isPair = false;
 
-  constructor(lines: Lines, kernel: Kernel, around: Surroundings, slice: Slice | null = null) {
+  constructor(
+    lines: Lines,
+    kernel: Kernel,
+    around: Surroundings,
+    { slice = null, longest = REGISTER_ARRAY }: {
+      readonly slice?: Slice | null;
+      readonly longest?: number;
+    } = {},
+  ) {
     super(lines, kernel);
     this.#around = around;
     this.#slice = slice;
+    this.#unrolling = new Unrolling(slice, longest);
   }
 
   /** Whether only a slice of the state is kept. */
   get isSliced(): boolean {
     return this.#slice !== null;
+  }
+
+  /** How a loop that moves the elements of an array is unrolled. */
+  unrollMove(count: number): string {
+    return this.#unrolling.pragma(count, 1);
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */
@@ -138,14 +128,16 @@ export class CodeWriter extends StatementWriter {
 
   /** Declares the cells and arrays that regions use, items of state, and records of rows. */
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
-    for (const region of regions) this.#noteIndexed(region);
+    this.#unrolling.note(regions);
     for (const place of placesOf(regions, items)) {
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
     const { length } = this.kernel.records.row;
     if (length === 0) return;
+    // several elements of what stands in memory are one load where all rows begin at 16 bytes
+    const padded = length <= this.#unrolling.longest ? length : 4 * Math.ceil(length / 4);
     for (let row = 0; row < rows; row++) {
-      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${length}];`);
+      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
     }
   }
 
@@ -240,49 +232,29 @@ export class CodeWriter extends StatementWriter {
     if (this.#slice?.counters.has(counter)) {
       return [this.#isPair ? "#pragma unroll" : `#pragma unroll ${PARTLY_UNROLLED}`];
     }
-    if (!this.#isIndexed(body)) return [unrollOf(count, PARTLY_UNROLLED)];
-    // side by side, turns load several elements of a vector at once
-    const isShort = unrolledStatements(body) <= TURN_BUDGET &&
-      !body.statements.some((s) => s.kind === "for" || s.kind === "when");
-    return [`#pragma unroll ${isShort ? PARTLY_UNROLLED : 1}`];
+    return [this.#unrolling.pragmaOf(count, body)];
   }
 
   protected override loop(s: Statement & { kind: "for" }, name: string, body: () => void): void {
     const slice = this.#slice;
-    if (slice === null || !slice.counters.has(s.counter)) return super.loop(s, name, body);
+    if (slice === null || !slice.counters.has(s.counter)) {
+      const rest = s.count % PARTLY_UNROLLED;
+      if (rest === 0 || !this.#unrolling.standsSideBySide(s.body)) return super.loop(s, name, body);
+      // what is left over comes last: the compiler would put it first, and vectors were not aligned
+      super.loop({ ...s, count: s.count - rest }, name, body);
+      this.lines.add("#pragma unroll");
+      this.lines.block(
+        `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
+        body,
+      );
+      return;
+    }
     this.lines.block(`for (int q = 0; q < ${slice.length}; ++q)`, () => {
       this.lines.add(`const int ${name} = slice * ${slice.length} + q;`);
       if (slice.whole % slice.length === 0) return body();
       if (this.#isPair && !meetsOthers(s.body, s.counter)) return body();
       this.lines.block(`if (${name} < ${slice.whole})`, body);
     });
-  }
-
-  /** Notes the arrays that no unrolling brings into registers. */
-  #noteIndexed(region: Region): void {
-    visit(region, (s) => {
-      for (const place of placesIn(s)) {
-        const isWhole = !("length" in place && this.#slice?.arrays.has(place));
-        const isLong = isWhole && "length" in place && place.length > REGISTER_ARRAY;
-        const isComputed = s.kind === "scatter" || s.kind === "append";
-        if (isLong || isComputed) this.#indexed.add(place);
-      }
-      if (s.kind !== "for") return;
-      const count = this.#slice?.counters.has(s.counter) ? this.#slice.length : s.count;
-      if (count * unrolledStatements(s.body) > LOOP_BUDGET) {
-        visit(s.body, (inner) => placesIn(inner).forEach((place) => this.#indexed.add(place)));
-      }
-    });
-  }
-
-  /** Whether a loop works on such arrays, or holds a loop of many turns. */
-  #isIndexed(body: Region): boolean {
-    let isIndexed = false;
-    visit(body, (s) => {
-      if (s.kind === "for" && s.count * PARTLY_UNROLLED > REGISTER_ARRAY) isIndexed = true;
-      if (placesIn(s).some((place) => this.#indexed.has(place))) isIndexed = true;
-    });
-    return isIndexed;
   }
 
   protected isTaken(name: string): boolean {

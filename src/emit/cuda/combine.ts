@@ -5,6 +5,12 @@ import { CodeWriter } from "./code.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
 
+/**
+ * Elements of arrays up to which they are registers: few rows are joined, and few states of each, so
+ * that what counts is how long it takes to compile (arrays of 40 unrolled: 1.3 s, as loops 0.2).
+ */
+const LONGEST = 8;
+
 /** One thread per row: the states of its splits, in order, to outputs. */
 export function writeCombine(source: SourceWriter): void {
   const kernel = source.kernel;
@@ -32,7 +38,7 @@ export function writeCombine(source: SourceWriter): void {
       `const ${source.float}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
     );
     source.pointers("row");
-    const w = new CodeWriter(lines, kernel, source.rowSurroundings("0"));
+    const w = new CodeWriter(lines, kernel, source.rowSurroundings("0"), { longest: LONGEST });
     const state = source.stateOfRows(kernel.state, copies, 1);
     const incoming = source.stateOfRows(kernel.incoming, copies, 1);
     w.declare([row, combine, finish], 1, [...state[0], ...incoming[0]]);

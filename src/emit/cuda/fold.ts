@@ -2,8 +2,9 @@
 
 import { type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
 import { sliceableOf, unrolledStatements } from "../../tiling/mod.ts";
-import { CodeWriter, type Slice, vectorOf } from "./code.ts";
+import { CodeWriter, vectorOf } from "./code.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
+import type { Slice } from "./unrolling.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
 /** Statements of an inner loop, all rows together, beyond which the tail has no copy of its own. */
@@ -46,7 +47,7 @@ export function writeFold(source: SourceWriter): void {
   source.function(ENTRIES.fold, threads, parameters, () => {
     const items = source.stateOfRows(kernel.state, copies, rows);
     const slice = sliceOf(source, items);
-    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), slice);
+    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), { slice });
     if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
     lines.add(...FIND_SEGMENT);
     lines.add(`const long long last = segment[${SEGMENT.i1}] - 1;`);
@@ -138,6 +139,7 @@ function overColumns(
   const lines = source.lines;
   const { stride, staged } = source.record;
   const { type, width } = vectorOf(source.kernel, staged);
+  const layout = layoutOf(source.kernel, source.schedule);
   const vectors = stride / width;
   const hasRecord = records.column.length > 0;
   lines.add(
@@ -166,7 +168,11 @@ function overColumns(
       }
       const stood = isTiled ? "tile" : hasRecord ? `packed + j * ${vectors}` : null;
       if (stood !== null) {
-        lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${stood});`);
+        // of vectors, so that loops over long ones load several components at once
+        const aligned = isTiled || width === 1
+          ? stood
+          : `__builtin_assume_aligned(${stood}, ${width * layout.size})`;
+        lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${aligned});`);
       }
       const statements = unrolledStatements(source.kernel.pair) * source.schedule.rows;
       const hasTail = source.schedule.columns > 1 || statements <= TAIL_BUDGET;

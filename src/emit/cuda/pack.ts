@@ -1,6 +1,6 @@
 // The kernel that packs columns into records.
 
-import { REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import { CodeWriter, vectorOf } from "./code.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
@@ -46,7 +46,7 @@ export function writePack(source: SourceWriter): void {
       column: "column",
       columnPlace: record.packedPlace,
       staged: stride,
-    });
+    }, { longest: isShort ? REGISTER_ARRAY : PARTLY_UNROLLED });
     w.declare([source.kernel.column], 0);
     w.region(source.kernel.column);
     const places = new Set(records.column.map((_, slot) => record.packedPlace(slot)));

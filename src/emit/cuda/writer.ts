@@ -2,11 +2,14 @@
 // state that they keep.
 
 import {
+  type Cell,
   type Kernel,
   type KernelInput,
   lengthOf,
+  type LocalArray,
   type RowCopies,
   type StateItem,
+  typeOf,
 } from "../../loop/mod.ts";
 import {
   type ColumnRecord,
@@ -15,8 +18,8 @@ import {
   describeCudaSchedule,
 } from "../../tiling/mod.ts";
 import { commentOf, Lines } from "../c/lines.ts";
-import { type CodeWriter, type Surroundings, unrollOf } from "./code.ts";
-import { SEGMENT, segmentWords, statePlaces } from "./layout.ts";
+import type { CodeWriter, Surroundings } from "./code.ts";
+import { SEGMENT, segmentWords, type StatePlace, statePlaces } from "./layout.ts";
 import { PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
 
@@ -31,6 +34,9 @@ export const FIND_SEGMENT = [
   "const unsigned unit = blockIdx.x + base;",
   "const long long* segment = segment_of(segments, length, unit);",
 ];
+
+const placeOf = (item: StateItem): Cell | LocalArray =>
+  item.kind === "cell" ? item.cell : item.array;
 
 /** Writes the kernels of one source. */
 export class SourceWriter {
@@ -151,45 +157,59 @@ export class SourceWriter {
     firstRow: number,
   ): void {
     const lines = this.lines;
-    rows.forEach((items, row) => {
-      // several threads may read a row that the last one repeats, one may write it
-      const head = direction === "save" ? `if (${this.rowOf(row)} <= last)` : "";
-      lines.block(head, () => {
-        lines.add(`const long long at = ${stateRow} + i${row} - segment[${firstRow}];`);
-        for (const { item, before } of statePlaces(this.kernel, items)) {
-          const place = item.kind === "cell" ? item.cell : item.array;
-          // masks are kept as integers
-          const type = place.type === "mask" ? "int" : TYPES[place.type];
-          const kept = (k: string): string =>
-            `((${type}*)(state + ${before}ll * stateRows))[${k}at]`;
-          const move = (inTile: string, inMemory: string): void =>
-            lines.add(
-              direction === "load" ? `${inTile} = ${inMemory};` : `${inMemory} = ${inTile};`,
-            );
-          if (item.kind === "cell") {
-            const isAll = direction === "load" || !w.isSliced;
-            lines.block(isAll ? "" : "if (slice == 0)", () => move(w.place(place), kept("")));
-            continue;
-          }
-          const { slice } = this.record;
-          if (!w.isSliced) {
-            lines.add(unrollOf(lengthOf(item)));
-            lines.block(
-              `for (int k = 0; k < ${lengthOf(item)}; ++k)`,
-              () => move(`${w.place(place)}[k]`, kept("k * stateRows + ")),
-            );
-            continue;
-          }
-          lines.add("#pragma unroll 1");
-          lines.block(`for (int q = 0; q < ${slice}; ++q)`, () => {
-            lines.add(`const int k = slice * ${slice} + q;`);
-            lines.block(
-              `if (k < ${lengthOf(item)})`,
-              () => move(`${w.place(place)}[q]`, kept("k * stateRows + ")),
-            );
+    const isLoad = direction === "load";
+    // several threads may read a row that the last one repeats, one may write it
+    const head = (row: number): string => isLoad ? "" : `if (${this.rowOf(row)} <= last)`;
+    const kept = ({ item, before }: StatePlace, row: number, k = ""): string => {
+      // masks are kept as integers
+      const type = typeOf(item) === "mask" ? "int" : TYPES[typeOf(item)];
+      return `((${type}*)(state + ${before}ll * stateRows))[${k}at${row}]`;
+    };
+    const move = (inTile: string, inMemory: string): void =>
+      lines.add(isLoad ? `${inTile} = ${inMemory};` : `${inMemory} = ${inTile};`);
+    const places = rows.map((items) => statePlaces(this.kernel, items));
+    lines.block("", () => {
+      rows.forEach((_, row) =>
+        lines.add(`const long long at${row} = ${stateRow} + i${row} - segment[${firstRow}];`)
+      );
+      places.forEach((items, row) => {
+        const cells = items.filter(({ item }) => item.kind === "cell");
+        if (cells.length === 0) return;
+        lines.block(head(row), () => {
+          lines.block(isLoad || !w.isSliced ? "" : "if (slice == 0)", () => {
+            for (const place of cells) move(w.place(placeOf(place.item)), kept(place, row));
           });
-        }
+        });
       });
+      // one loop for all arrays of a length, of all rows: there may be many
+      const lengths = new Set(
+        places.flat().flatMap(({ item }) => item.kind === "array" ? [lengthOf(item)] : []),
+      );
+      for (const length of lengths) {
+        const each = (element: string): void =>
+          places.forEach((items, row) => {
+            const arrays = items.filter(({ item }) =>
+              item.kind === "array" && lengthOf(item) === length
+            );
+            lines.block(head(row), () => {
+              for (const place of arrays) {
+                const name = w.place(placeOf(place.item));
+                move(`${name}[${element}]`, kept(place, row, "k * stateRows + "));
+              }
+            });
+          });
+        const { slice } = this.record;
+        if (!w.isSliced) {
+          lines.add(w.unrollMove(length));
+          lines.block(`for (int k = 0; k < ${length}; ++k)`, () => each("k"));
+          continue;
+        }
+        lines.add("#pragma unroll 1");
+        lines.block(`for (int q = 0; q < ${slice}; ++q)`, () => {
+          lines.add(`const int k = slice * ${slice} + q;`);
+          lines.block(`if (k < ${length})`, () => each("q"));
+        });
+      }
     });
   }
 

@@ -4,22 +4,20 @@ import { PairfoldError } from "../../error.ts";
 import {
   bytesOf,
   type Cell,
-  type Counter,
-  isFloat,
   type Kernel,
-  type LocalArray,
-  type Memory,
-  type Place,
   type Region,
-  type ScatterPart,
   type Statement,
   type Type,
   type Value,
   visit,
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
+import { MemoryAccess } from "./access.ts";
+import { Addressing } from "./addressing.ts";
 import { type Append, type AppendFrame, emitAppends } from "./append.ts";
 import type { FunctionBody } from "./assembler.ts";
+import { type ConstantPool, vectorOf } from "./constants.ts";
+import type { Frame } from "./frame.ts";
 import {
   CONSTANTS_ADDRESS,
   CONSTANTS_END,
@@ -29,66 +27,6 @@ import {
 } from "./layout.ts";
 import { Spelling, type WasmFeatures } from "./spelling.ts";
 
-/** Vector constants that functions load from memory, each once. */
-export class ConstantPool {
-  readonly #indices = new Map<string, number>();
-  readonly entries: { readonly type: Type; readonly value: number }[] = [];
-
-  indexOf(type: Type, value: number): number {
-    const key = `${type}:${Object.is(value, -0) ? "-0" : value}`;
-    let index = this.#indices.get(key);
-    if (index === undefined) {
-      index = this.entries.length;
-      this.#indices.set(key, index);
-      this.entries.push({ type, value });
-    }
-    return index;
-  }
-}
-
-/** A vector constant's bytes. */
-export function vectorOf(type: Type, value: number): Uint8Array {
-  switch (type) {
-    case "f32":
-      return new Uint8Array(new Float32Array(4).fill(value).buffer);
-    case "f64":
-      return new Uint8Array(new Float64Array(2).fill(value).buffer);
-    case "i32":
-      return new Uint8Array(new Int32Array(4).fill(value).buffer);
-    case "i64":
-      return new Uint8Array(new BigInt64Array(2).fill(BigInt(value)).buffer);
-    case "mask":
-      return new Uint8Array(VECTOR_BYTES).fill(value === 0 ? 0 : 255);
-  }
-}
-
-/** The locals that regions of one function work with. */
-export interface Frame {
-  /** Base addresses. */
-  readonly uniforms: number;
-  readonly scratch: number;
-  /** The packed record at hand (pair), or where to pack to (column). */
-  readonly record: number;
-  /** What the pairs of a block hold for deferred updates: the address of the pair at hand. */
-  readonly held?: number;
-  /** Per input and output: address of the first row (or column) at hand. */
-  readonly inputs: readonly number[];
-  readonly outputs: readonly number[];
-  /** Global index of the first row at hand, of the column at hand, and number of columns. */
-  readonly rowIndex: number;
-  readonly columnIndex: number;
-  readonly count: number;
-}
-
-/** A local with an address that a loop moves. */
-export interface Pointer {
-  readonly pointer: number;
-  /** Bytes from one turn to the next. */
-  readonly step: number;
-  /** The local with the address that it started from. */
-  readonly base: number;
-}
-
 /** Names a fixed place of a row's or the uniform record; null for other values. */
 function recordKey(value: Value): string | null {
   if (value.kind !== "load" || value.memory.kind !== "record") return null;
@@ -97,13 +35,8 @@ function recordKey(value: Value): string | null {
   return `${section}:${value.place.offset}:${section === "row" ? value.row : 0}`;
 }
 
-/** Names an address without its fixed offset. */
-function pointerKey(base: number, { terms }: Place, stride: number): string {
-  return `${base}:${terms.map((t) => `${t.counter.id}*${t.step * stride}`).sort()}`;
-}
-
 /** Statements of a loop's body that its turns may add up to when they stand side by side. */
-const UNROLLED = 128;
+const UNROLLED = 160;
 const MAX_UNROLL = 4;
 
 /** How many statements a region holds. */
@@ -132,16 +65,8 @@ export class CodeWriter {
   readonly #frame: Frame;
   readonly #values = new Map<Value, readonly number[]>();
   readonly #cells = new Map<Cell, readonly number[]>();
-  readonly #counters = new Map<Counter, number>();
-  /** Turns of a loop that stand side by side: which of them is being written. */
-  readonly #unrolled = new Map<Counter, number>();
-  /** The loop being written, and how many of its turns stand side by side; null in a branch. */
-  #innermost: Counter | null = null;
-  #turns = 1;
-  /** Vectors of packed columns that such turns share, by counter and slot. */
-  readonly #runs = new Map<string, number>();
-  /** Locals that hold the addresses which loops move. */
-  readonly #pointers = new Map<string, number>();
+  readonly #addresses: Addressing;
+  readonly #access: MemoryAccess;
   /** Row and uniform values that were loaded into locals before the inner loop. */
   readonly #hoisted = new Map<string, readonly number[]>();
   /** Bytes of a lane, lanes of a vector. */
@@ -164,6 +89,9 @@ export class CodeWriter {
     this.#pool = pool;
     this.#scratch = scratch;
     this.#frame = frame;
+    this.#addresses = new Addressing(f, kernel, schedule, scratch, frame);
+    const push = (value: Value, half?: number): void => this.#push(value, half);
+    this.#access = new MemoryAccess(f, kernel, schedule, this.#addresses, frame, push);
     this.#size = bytesOf(kernel.float, kernel.float);
     this.#lanes = VECTOR_BYTES / this.#size;
   }
@@ -188,33 +116,9 @@ export class CodeWriter {
     return Array.from({ length: count }, () => this.#f.local("v128"));
   }
 
-  /** One number of the packed column in all lanes; in an unrolled loop, by vectors of them. */
-  #loadColumn(place: Place): void {
-    const f = this.#f;
-    const { record } = this.#frame;
-    const [term, ...others] = place.terms;
-    const turn = this.#unrolled.get(term?.counter);
-    const isRun = this.#turns === this.#lanes && term?.counter === this.#innermost &&
-      term?.step === 1 && others.length === 0;
-    if (!isRun || turn === undefined) {
-      const offset = this.#address(record, place, this.#size);
-      const how = this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat";
-      f.op(how, this.#added(offset));
-      return;
-    }
-    const key = `${term.counter.id}:${place.offset}`;
-    let vector = this.#runs.get(key);
-    if (vector === undefined) {
-      this.#runs.set(key, vector = f.local("v128"));
-    }
-    if (turn === 0) {
-      f.op("v128.load", this.#address(record, place, this.#size)).set(vector);
-    }
-    const bytes = Array.from(
-      { length: VECTOR_BYTES },
-      (_, k) => turn * this.#size + k % this.#size,
-    );
-    f.get(vector).get(vector).op("i8x16.shuffle", ...bytes);
+  /** The addresses of the function. */
+  get addresses(): Addressing {
+    return this.#addresses;
   }
 
   /** Emits a region's statements; appends come last, behind one test. */
@@ -242,10 +146,10 @@ export class CodeWriter {
         return;
       }
       case "store":
-        this.#store(s.memory, s.place, s.value, s.row);
+        this.#access.store(s.memory, s.place, s.value, s.row);
         return;
       case "scatter":
-        this.#scatterLanes(s.index, s.parts);
+        this.#access.scatterLanes(s.index, s.parts);
         return;
       case "append":
         throw new PairfoldError("internal", "appends are emitted with their region");
@@ -260,14 +164,14 @@ export class CodeWriter {
         // V8 allocates registers badly for loops in what is rarely entered
         if (containsLoop(s.body)) f.op("if");
         else f.ifRarely();
-        const loop = this.#innermost;
-        this.#innermost = null; // what a branch loads is not there for the turns after it
+        const loop = this.#access.innermost;
+        this.#access.innermost = null; // what a branch loads is not there for the turns after it
         this.region(s.body);
         if (s.otherwise !== undefined) {
           f.op("else");
           this.region(s.otherwise);
         }
-        this.#innermost = loop;
+        this.#access.innermost = loop;
         f.op("end");
         return;
       }
@@ -289,7 +193,7 @@ export class CodeWriter {
       scratch: this.#frame.scratch,
       columnIndex: this.#frame.columnIndex,
       push: (value) => this.#push(value),
-      startOf: (array) => this.#arrayPlace(array, 0).start,
+      startOf: (array) => this.#addresses.arrayPlace(array, 0).start,
       waiting: (vectors) => this.#scratch.room(vectors),
     };
     emitAppends(frame, appends);
@@ -326,7 +230,7 @@ export class CodeWriter {
     }
     const locals = this.#newLocals(value.type);
     if (value.kind === "load" && value.memory.kind === "input") {
-      this.#gather(value, value.memory.slot, locals[0]);
+      this.#access.gather(value, value.memory.slot, locals[0]);
     } else {
       locals.forEach((local, half) => {
         this.#compute(value, half);
@@ -357,15 +261,15 @@ export class CodeWriter {
         this.#splatInteger();
         return;
       case "counter":
-        f.get(this.#counter(value.counter));
-        f.i32(this.#unrolled.get(value.counter) ?? 0).op("i32.add");
+        f.get(this.#addresses.counter(value.counter));
+        f.i32(this.#addresses.turnOf(value.counter)).op("i32.add");
         this.#splatInteger();
         return;
       case "get":
         f.get(this.cell(value.cell)[half]);
         return;
       case "load":
-        this.#load(value.memory, value.place, value, half);
+        this.#access.load(value.memory, value.place, value, half);
         return;
       case "operation":
         this.#spelling.operation(value, half);
@@ -403,286 +307,34 @@ export class CodeWriter {
     f.op("v128.const", ...bytes).op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
   }
 
-  #counter(counter: Counter): number {
-    const local = this.#counters.get(counter);
-    if (local === undefined) throw new PairfoldError("internal", "a counter has no local");
-    return local;
-  }
-
   /** A loop, some turns of it at a time; what it addresses is pointed at, not computed anew. */
   #for(s: Statement & { kind: "for" }): void {
     const f = this.#f;
     const { counter, count } = s;
     const local = f.local("i32");
     const turns = Math.min(count, MAX_UNROLL, Math.max(1, Math.floor(UNROLLED / sizeOf(s.body))));
-    const steps = this.point(s.body, counter);
-    this.#counters.set(counter, local);
+    const steps = this.#addresses.point(s.body, counter);
+    this.#addresses.enter(counter, local);
     const turn = (unrolled: number): void => {
-      this.#unrolled.set(counter, unrolled);
+      this.#addresses.setTurn(counter, unrolled);
       this.region(s.body);
     };
     const whole = count - count % turns;
-    const [around, turnsAround] = [this.#innermost, this.#turns];
-    this.#innermost = counter;
-    this.#turns = turns;
+    const [around, turnsAround] = [this.#access.innermost, this.#access.turns];
+    this.#access.innermost = counter;
+    this.#access.turns = turns;
     f.i32(0).set(local).op("loop");
     for (let k = 0; k < turns; k++) turn(k);
-    this.#turns = 1;
+    this.#access.turns = 1;
     for (const { pointer, step } of steps.values()) {
       f.get(pointer).i32(step * turns).op("i32.add").set(pointer);
     }
     f.get(local).i32(turns).op("i32.add").op("local.tee", local).i32(whole);
     f.op("i32.lt_u").op("br_if", 0).op("end");
     for (let k = 0; k < count - whole; k++) turn(k);
-    this.#innermost = around;
-    this.#turns = turnsAround;
-    this.#counters.delete(counter);
-    this.#unrolled.delete(counter);
-    this.unpoint(steps);
-  }
-
-  /** Sets a pointer for every address that moves with a counter; returns them with their steps. */
-  point(
-    body: Region,
-    counter: Counter,
-    steps: Map<string, Pointer> = new Map(),
-  ): Map<string, Pointer> {
-    const f = this.#f;
-    visit(body, (s) => {
-      const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
-      if (access === null || !("memory" in access)) return;
-      const { place, memory } = access;
-      const own = place.terms.find((t) => t.counter === counter);
-      const others = place.terms.filter((t) => t !== own);
-      if (own === undefined || place.terms.some((t) => t.step < 0)) return;
-      if (!others.every((t) => this.#counters.has(t.counter))) return;
-      const type = "type" in access ? access.type : access.value.type;
-      const { base, stride } = this.#location(memory, type);
-      const key = pointerKey(base, place, stride);
-      if (this.#pointers.has(key)) return;
-      this.#address(base, { offset: 0, terms: others }, stride); // each use adds unrolled turns
-      const pointer = f.local("i32");
-      f.set(pointer);
-      this.#pointers.set(key, pointer);
-      steps.set(key, { pointer, step: own.step * stride, base });
-    });
-    return steps;
-  }
-
-  /** Forgets pointers, which moved. */
-  unpoint(steps: ReadonlyMap<string, Pointer>): void {
-    for (const key of steps.keys()) this.#pointers.delete(key);
-  }
-
-  #held(): number {
-    const { held } = this.#frame;
-    if (held === undefined) throw new PairfoldError("internal", "nothing is held here");
-    return held;
-  }
-
-  /** Where memory of a kind starts, and the bytes between its elements. */
-  #location(memory: Memory, type: Type): { readonly base: number; readonly stride: number } {
-    const { inputs, outputs, record, scratch, uniforms } = this.#frame;
-    switch (memory.kind) {
-      case "array":
-        return {
-          base: scratch,
-          stride: registersOf(memory.array.type, this.#kernel) * VECTOR_BYTES,
-        };
-      case "input":
-        return { base: inputs[memory.slot], stride: isFloat(type) ? this.#size : 4 };
-      case "output": {
-        const isIndex = this.#kernel.outputs[memory.slot].number === "index";
-        return { base: outputs[memory.slot], stride: isIndex ? 4 : this.#size };
-      }
-      case "held":
-        return { base: this.#held(), stride: this.#schedule.rowVectors * VECTOR_BYTES };
-      case "record":
-        switch (memory.section) {
-          case "uniform":
-            return { base: uniforms, stride: VECTOR_BYTES };
-          case "row":
-            return { base: scratch, stride: this.#schedule.rowVectors * VECTOR_BYTES };
-          case "column":
-            return { base: record, stride: this.#size };
-        }
-    }
-  }
-
-  /**
-   * Adds an offset to the address on the stack, and leaves none to the instruction: V8 keeps base plus
-   * offset in a register for each offset, and the inner loop has few.
-   */
-  #added(offset: number): number {
-    if (offset > 0) this.#f.i32(offset).op("i32.add");
-    return 0;
-  }
-
-  /** Leaves an address on the stack: a base local plus the counters' shares; returns the offset. */
-  #address(base: number, place: Place, stride: number): number {
-    const f = this.#f;
-    let offset = place.offset * stride;
-    for (const { counter, step } of place.terms) {
-      offset += step * stride * (this.#unrolled.get(counter) ?? 0);
-    }
-    const pointer = this.#pointers.get(pointerKey(base, place, stride));
-    if (pointer !== undefined) {
-      f.get(pointer);
-      return offset;
-    }
-    f.get(base);
-    // the offset of an instruction does not wrap: what counts down starts from the whole address
-    const countsDown = place.terms.some((t) => t.step < 0);
-    if (countsDown) f.i32(offset).op("i32.add");
-    for (const { counter, step } of place.terms) {
-      f.get(this.#counter(counter)).i32(step * stride).op("i32.mul").op("i32.add");
-    }
-    return countsDown ? 0 : offset;
-  }
-
-  #arrayPlace(array: LocalArray, half: number): { start: number; stride: number } {
-    const start = this.#scratch.offsetOf(array) + half * VECTOR_BYTES;
-    return { start, stride: registersOf(array.type, this.#kernel) * VECTOR_BYTES };
-  }
-
-  #load(memory: Memory, place: Place, value: Value, half: number): void {
-    const f = this.#f;
-    if (memory.kind === "array") {
-      const { start, stride } = this.#arrayPlace(memory.array, half);
-      const offset = this.#address(this.#frame.scratch, place, stride);
-      f.op("v128.load", start + offset);
-      return;
-    }
-    if (memory.kind === "held") {
-      const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-      const offset = this.#address(this.#held(), place, stride);
-      f.op("v128.load", offset + value.row * VECTOR_BYTES);
-      return;
-    }
-    if (memory.kind !== "record") {
-      throw new PairfoldError("internal", `a kernel may not load from ${memory.kind} here`);
-    }
-    switch (memory.section) {
-      case "uniform": {
-        const offset = this.#address(this.#frame.uniforms, place, VECTOR_BYTES);
-        f.op("v128.load", offset);
-        return;
-      }
-      case "row": {
-        const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-        const offset = this.#address(this.#frame.scratch, place, stride);
-        f.op("v128.load", this.#added(offset + value.row * VECTOR_BYTES));
-        return;
-      }
-      case "column":
-        this.#loadColumn(place);
-        return;
-    }
-    memory.section satisfies never;
-  }
-
-  /** Loads one element of an input for each lane's row (in the pack pass: column). */
-  #gather(value: Value & { kind: "load" }, slot: number, local: number): void {
-    const f = this.#f;
-    const { dim } = this.#kernel.inputs[slot];
-    const isNarrow = !isFloat(value.type) && this.#size === 8; // int32 in float64 kernels
-    const size = isNarrow ? 4 : this.#size;
-    for (let lane = 0; lane < this.#lanes; lane++) {
-      const start = (value.row * this.#lanes + lane) * dim * size;
-      const address = (): number =>
-        start + this.#address(this.#frame.inputs[slot], value.place, size);
-      if (isNarrow) {
-        if (lane > 0) f.get(local);
-        f.op("i64.load32_s", address());
-        if (lane === 0) f.op("i64x2.splat");
-        else f.op("i64x2.replace_lane", lane);
-      } else if (lane === 0) {
-        f.op(size === 4 ? "v128.load32_splat" : "v128.load64_splat", address());
-      } else {
-        const offset = address();
-        f.get(local).op(size === 4 ? "v128.load32_lane" : "v128.load64_lane", offset, lane);
-      }
-      f.set(local);
-    }
-  }
-
-  #store(memory: Memory, place: Place, value: Value, row: number): void {
-    const f = this.#f;
-    if (memory.kind === "array") {
-      for (let half = 0; half < registersOf(value.type, this.#kernel); half++) {
-        const { start, stride } = this.#arrayPlace(memory.array, half);
-        const offset = this.#address(this.#frame.scratch, place, stride);
-        this.#push(value, half);
-        f.op("v128.store", start + offset);
-      }
-      return;
-    }
-    if (memory.kind === "held" || (memory.kind === "record" && memory.section === "row")) {
-      const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-      const base = memory.kind === "held" ? this.#held() : this.#frame.scratch;
-      const offset = this.#address(base, place, stride);
-      this.#push(value);
-      f.op("v128.store", offset + row * VECTOR_BYTES);
-      return;
-    }
-    if (memory.kind === "record" && memory.section === "column") {
-      const recordBytes = this.#kernel.records.column.length * this.#size;
-      this.#scatter(value, this.#frame.record, place, this.#size, recordBytes, 0);
-      return;
-    }
-    if (memory.kind === "output") {
-      const { dim, number } = this.#kernel.outputs[memory.slot];
-      const size = number === "index" ? 4 : this.#size;
-      const first = row * this.#lanes * dim * size;
-      this.#scatter(value, this.#frame.outputs[memory.slot], place, size, dim * size, first);
-      return;
-    }
-    throw new PairfoldError("internal", `a kernel may not store to ${memory.kind} here`);
-  }
-
-  /** Stores each lane to its own place of arrays. */
-  #scatterLanes(index: Value, parts: readonly ScatterPart[]): void {
-    const f = this.#f;
-    const bytes = f.local("v128");
-    const shift = Math.log2(VECTOR_BYTES);
-    this.#push(index);
-    f.i32(shift).op(this.#size === 4 ? "i32x4.shl" : "i64x2.shl").set(bytes);
-    const address = f.local("i32");
-    for (let lane = 0; lane < this.#lanes; lane++) {
-      const lane32 = lane * (this.#size / 4); // the low half of a 64-bit lane
-      f.get(bytes).op("i32x4.extract_lane", lane32).get(this.#frame.scratch).op("i32.add");
-      f.set(address);
-      for (const { array, value } of parts) {
-        if (registersOf(array.type, this.#kernel) > 1) {
-          throw new PairfoldError("internal", "scatter of wide values");
-        }
-        const { start } = this.#arrayPlace(array, 0);
-        f.get(address);
-        this.#push(value);
-        f.op(this.#size === 4 ? "v128.store32_lane" : "v128.store64_lane", ...[
-          start + lane * this.#size,
-          lane,
-        ]);
-      }
-    }
-  }
-
-  /** Stores each lane to its own row: `first + lane · rowBytes`. */
-  #scatter(
-    value: Value,
-    base: number,
-    place: Place,
-    size: number,
-    rowBytes: number,
-    first: number,
-  ): void {
-    const f = this.#f;
-    for (let lane = 0; lane < this.#lanes; lane++) {
-      const offset = first + lane * rowBytes + this.#address(base, place, size);
-      this.#push(value);
-      const lane32 = lane * (this.#size / 4); // the low half of a 64-bit lane
-      if (size === 4) f.op("v128.store32_lane", offset, lane32);
-      else f.op("v128.store64_lane", offset, lane);
-    }
+    this.#access.innermost = around;
+    this.#access.turns = turnsAround;
+    this.#addresses.leave(counter);
+    this.#addresses.unpoint(steps);
   }
 }

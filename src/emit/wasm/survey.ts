@@ -21,9 +21,10 @@ export interface SurveyRegions {
   readonly end: Region;
   readonly bound: Region;
   readonly test: Region;
-  /** By row vector: a group folded into it. */
+  /** By row vector: some columns of a group folded into it. */
   readonly folds: readonly Region[];
-  readonly close: Region;
+  readonly foldedColumns: number;
+  readonly close: Region | null;
 }
 
 /** A cell by row vector, and where in scratch its values of all groups (or spans) stand. */
@@ -57,9 +58,8 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
   const { f, write, local, scratch, record, index, groupBytes, ofGroups, ofSpans } = frame;
   const { span, spans } = frame;
   const spanBytes = span * groupBytes;
-  const [begin, beginIndex, end, ofGroup, ofSpan, spanEnd] = [0, 1, 2, 3, 4, 5].map(() =>
-    f.local("i32")
-  );
+  const [begin, beginIndex, end, ofGroup, ofSpan, spanEnd, groupEnd] = [0, 1, 2, 3, 4, 5, 6]
+    .map(() => f.local("i32"));
   const advance = (pointer: number, bytes: number): unknown =>
     f.get(pointer).i32(bytes).op("i32.add").set(pointer);
   /** Goes on with the innermost loop while there are columns. */
@@ -81,6 +81,22 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
   const toBegin = (): void => {
     f.get(begin).set(record).get(beginIndex).set(index);
     f.get(scratch).set(ofGroup).get(scratch).set(ofSpan);
+  };
+  /** Folds a group into one row vector, and goes back to its first column. */
+  const foldGroup = (fold: Region): void => {
+    const columns = regions.foldedColumns;
+    if (columns === GROUP_COLUMNS) {
+      write(fold);
+      return;
+    }
+    f.get(record).i32(groupBytes).op("i32.add").set(groupEnd);
+    f.op("loop");
+    write(fold);
+    advance(index, columns);
+    advance(record, columns * groupBytes / GROUP_COLUMNS);
+    again(groupEnd);
+    advance(index, -GROUP_COLUMNS);
+    advance(record, -groupBytes);
   };
   const toSpanEnd = (): unknown => f.get(record).i32(spanBytes).op("i32.add").set(spanEnd);
 
@@ -138,14 +154,14 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
     f.get(local(frame.skips[row]));
     anyFails();
     f.ifRarely();
-    write(fold);
+    foldGroup(fold);
     f.op("end");
   });
   advance(ofGroup, VECTOR_BYTES);
   advance(index, GROUP_COLUMNS);
   advance(record, groupBytes);
   again(spanEnd);
-  write(regions.close);
+  if (regions.close !== null) write(regions.close);
   f.op("else");
   advance(ofGroup, span * VECTOR_BYTES);
   advance(index, span * GROUP_COLUMNS);

@@ -3,7 +3,8 @@
 
 import type { Region, UpdateTile } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
-import type { CodeWriter, Pointer } from "./code.ts";
+import type { CodeWriter } from "./code.ts";
+import type { Pointer } from "./frame.ts";
 
 /** What the updates of a block work with. */
 export interface UpdatesFrame {
@@ -49,7 +50,7 @@ function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd
   const turn = rows.updates(tile, together);
   const pointers = new Map<string, Pointer>();
   if (counter !== null) {
-    for (const region of [load, turn, store]) writer.point(region, counter, pointers);
+    for (const region of [load, turn, store]) writer.addresses.point(region, counter, pointers);
   }
   // those into column records move with the columns
   const moving = [...pointers.values()].filter(({ base }) => base === record);
@@ -77,5 +78,5 @@ function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd
     f.set(pointer);
   }
   f.get(left).i32(1).op("i32.sub").op("local.tee", left).op("br_if", 0).op("end");
-  writer.unpoint(pointers);
+  writer.addresses.unpoint(pointers);
 }

@@ -25,7 +25,7 @@ export interface WaveTables {
 }
 
 /** What the kernels of one program deal to a block of threads. */
-export interface Dealing {
+interface Dealing {
   readonly layout: CudaLayout;
   /** Columns that a block packs, and rows that a block joins. */
   readonly lineThreads: number;
@@ -166,7 +166,7 @@ export const slotsOn = (kernel: Kernel, ...axes: readonly KernelInput["axis"][])
   kernel.inputs.flatMap(({ axis }, slot) => axes.includes(axis) ? [slot] : []);
 
 /** Rows of a task's states, rounded so that every item of state is aligned. */
-export const stateRowsOf = (task: Task): number =>
+const stateRowsOf = (task: Task): number =>
   task.keepsState
     ? Math.ceil((task.i1 - task.i0) * task.splits.count / STATE_ROWS) * STATE_ROWS
     : 0;

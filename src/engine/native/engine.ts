@@ -8,7 +8,12 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
+<<<<<<< HEAD
   mirrorCut,
+=======
+  costText,
+  mirrorBlock,
+>>>>>>> main
   mirroredSchedule,
   nativeCandidates,
   type NativeSchedule,
@@ -131,8 +136,10 @@ export class NativeEngine implements Engine {
       asked: options.schedule,
       untiled: UNTILED_NATIVE,
       tuner,
-      model: (kernel, rows, columns) =>
-        chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+      model: (kernel, rows, columns) => ({
+        schedule: chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+        why: costText(kernel),
+      }),
       program: (kernel, schedule, why) => this.#program(kernel, schedule, why),
     });
   }
@@ -179,7 +186,8 @@ export class NativeEngine implements Engine {
   #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
     const { target } = this.#machine;
     const chosen = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
-    const key = `${chosen.rowVectors}:${chosen.interleave}:${chosen.columns}:${why}`;
+    const { rowVectors, interleave, columns, surveys = false } = chosen;
+    const key = `${rowVectors}:${interleave}:${columns}:${surveys}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);

@@ -8,7 +8,10 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseSchedule,
   costOf,
+  costText,
+  operationsIn,
   parseWasmSchedule,
+  SURVEYED_OPERATIONS,
   UNTILED,
   wasmCandidates,
   type WasmSchedule,
@@ -55,6 +58,11 @@ export interface WasmOptions {
   readonly cache?: string;
   /** Pairs from which a launch goes to the workers. */
   readonly threadedPairs?: number;
+  /**
+   * Operations up to which a kernel runs as the code that is made soonest, a row vector and a column
+   * at a time; 0: never. The bits are the same.
+   */
+  readonly quickOperations?: number;
 }
 
 /** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
@@ -66,6 +74,12 @@ const THREADED_PAIRS = 400_000;
 const STARTING_OPERATIONS = 4e9;
 /** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
 const ITEM_PAIRS = 1_000_000;
+/**
+ * Quick code is made 2 to 6 ms sooner in a young process, 1 ms in one that has made others (Zen 4,
+ * 2026-11-23), and takes a good millisecond for so many operations, 20 Gaussian sums of 100 × 100
+ * points, half of which tiles would save.
+ */
+const QUICK_OPERATIONS = 3e6;
 /** Groups of rows that are joined between two looks at the clock. */
 const COMBINE_GROUPS = 256;
 
@@ -82,6 +96,9 @@ export class WasmEngine implements Engine {
   readonly #programs: Programs;
   readonly #chooser: Chooser<WasmSchedule, WasmProgram>;
   readonly #queue = new LaunchQueue();
+  /** Operations up to which kernels run as quick code, and those that each has done without its best. */
+  readonly #quickOperations: number;
+  readonly #done = new WeakMap<Kernel, number>();
 
   constructor(options: WasmOptions = {}) {
     const found = detectFeatures();
@@ -111,9 +128,10 @@ export class WasmEngine implements Engine {
       asked: options.schedule,
       untiled: UNTILED,
       tuner,
-      model: chooseSchedule,
+      model: (kernel, rows, columns) => this.#model(kernel, rows, columns),
       program: (kernel, schedule, why) => this.#programs.of(kernel, schedule, why),
     });
+    this.#quickOperations = options.quickOperations ?? QUICK_OPERATIONS;
     this.#threadedPairs = options.threadedPairs ?? THREADED_PAIRS;
     this.#unthreaded = options.threadedPairs === undefined ? STARTING_OPERATIONS : 0;
   }
@@ -136,6 +154,26 @@ export class WasmEngine implements Engine {
 
   compile(kernel: Kernel, rows: number, columns: number): WasmProgram {
     return this.#chooser.compile(kernel, rows, columns);
+  }
+
+  #model(kernel: Kernel, rows: number, columns: number): { schedule: WasmSchedule; why: string } {
+    const before = this.#done.get(kernel) ?? 0;
+    const done = before + rows * columns * operationsIn(kernel.pair);
+    if (done < this.#quickOperations) {
+      return { schedule: UNTILED, why: "little work so far" };
+    }
+    return { schedule: chooseSchedule(kernel, rows, done), why: costText(kernel) };
+  }
+
+  /** Counts what is done before the best code is worth while; a kernel that goes on gets better. */
+  #count({ kernel, schedule }: WasmProgram, pairs: number): void {
+    const { survey, pair } = kernel;
+    if (schedule !== UNTILED && (survey === null || schedule.surveys)) return;
+    const before = this.#done.get(kernel) ?? 0;
+    const done = before + pairs * operationsIn(pair);
+    this.#done.set(kernel, done);
+    const passes = (limit: number): boolean => before < limit && done >= limit;
+    if ([this.#quickOperations, SURVEYED_OPERATIONS].some(passes)) this.#chooser.forget(kernel);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -196,6 +234,7 @@ export class WasmEngine implements Engine {
     const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
     const waves = planWaves(segments, program.footprint, budget);
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
+    this.#count(program, total);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
     const memory = this.#machine.memory;

@@ -85,11 +85,16 @@ export const hostMath: MathFunctions = {
  */
 export const cudaMath: MathFunctions = {
   ...hostMath,
+  // longer ones are cut into slices: totals wait in memory while columns pass, and code stays short
+  scalars: 8,
   pow: (b, x, y) => halfPower(b, x, y) ?? b.primitive("pow", x, y),
   exp: (b, x) =>
     b.float === "f64"
       ? b.primitive("exp", x)
       : b.primitive("exp2", b.mul(x, b.constant(Math.LOG2E))),
-  expScaled: (b, q, _nonNegative, uniform) =>
-    b.primitive("exp2", b.mul(q, uniform(binaryScale(b.float)))),
+  expScaled: (b, q, _nonNegative, uniform, constant) => {
+    // 2^q as formulas spell it
+    if (b.float === "f32" && constant === Math.LN2) return b.primitive("exp2", q);
+    return b.primitive("exp2", b.mul(q, uniform(binaryScale(b.float))));
+  },
 };

@@ -3,6 +3,7 @@
 import { build, type Node, variable, type VariableNode } from "../../../src/formula/mod.ts";
 import type { FloatType, Kernel } from "../../../src/loop/mod.ts";
 import { cudaMath, lower } from "../../../src/lower/mod.ts";
+import { scaledGaussian } from "../../../src/program/scaled.ts";
 import type { ReductionName } from "../../../src/reduction/mod.ts";
 
 const x = variable(0, "i", 3);
@@ -37,6 +38,13 @@ export function kernelMatrix(dim: number, width: number, float: FloatType = "f32
   return kernelOf(build.mul(gaussian(p, q), weights), [p, q, weights, scale], { float });
 }
 
+/** The Gaussian as `distances: "centred"` has it, its scale in points around a centre. */
+function centredGaussian(): Kernel {
+  const centre = variable(4, "p", 3);
+  const formula = scaledGaussian({ a: x, b: y, scale }, centre);
+  return kernelOf(build.mul(formula, b), [x, y, b, scale, centre]);
+}
+
 const points = [x, y];
 const weighted = [x, y, b, scale];
 const gradient = build.mul(
@@ -47,6 +55,7 @@ const gradient = build.mul(
 /** Headline kernels by name. */
 export const HEADLINES = {
   "gaussian": () => kernelMatrix(3, 1),
+  "gaussian, centred": centredGaussian,
   "gaussian f64": () => kernelMatrix(3, 1, "f64"),
   "gradient": () => kernelOf(gradient, weighted),
   "logsumexp": () => kernelOf(exponent(x, y), weighted, { reduction: "logSumExp" }),

@@ -127,14 +127,18 @@ export function* sources(all: boolean): Generator<Source> {
         }
       }
     }
-    for (const reduction of REDUCTIONS) {
+    for (const [place, reduction] of REDUCTIONS.entries()) {
       for (const [n, formulas] of formulasFor(reduction).entries()) {
         const kernel = kernelOf({ ...formulas, reduction, dtype, k: 3 });
-        const few = (schedule: CudaSchedule): boolean =>
-          all || n === 1 || schedule !== UNTILED_CUDA;
-        for (const schedule of [many(kernel), UNTILED_CUDA].filter(few)) {
+        // of some, dtypes take turns: one has the chosen schedule, one none; one joins states
+        const isFirst = (place % 2 === 0) === (dtype === "float32");
+        const schedules = all
+          ? [many(kernel), UNTILED_CUDA]
+          : [n === 0 || isFirst ? many(kernel) : UNTILED_CUDA];
+        for (const schedule of schedules) {
           const name = `${reduction}, ${dtype}, formula ${n}, ${schedule.rows} rows`;
-          yield* sourcesOf(name, kernel, schedule);
+          const both = sourcesOf(name, kernel, schedule);
+          yield* all || isFirst === (n === 0) ? both : both.slice(0, 1);
         }
       }
     }

@@ -1,15 +1,17 @@
 // Compiles headline kernels by the real NVRTC through the shim and counts what their inner loops take;
-// prints one line of JSON per kernel and architecture. Arguments: architectures, then names (default all).
+// prints one line of JSON per kernel and architecture. Arguments: architectures, then names (default all)
+// or dims and widths of Gaussians, as 65x1.
 
 import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";
 import { chooseCudaSchedule, type CudaSchedule } from "../../../src/tiling/mod.ts";
-import { type Headline, HEADLINES } from "./headlines.ts";
+import type { Kernel } from "../../../src/loop/mod.ts";
+import { type Headline, HEADLINES, kernelMatrix } from "./headlines.ts";
 import { countOf, disassemble, floatsLoaded, notesOf, pairLoop, scatteredLoads } from "./sass.ts";
 
 /** What the machine code of a fold takes. */
 export interface Measured {
-  readonly name: Headline;
+  readonly name: Headline | `${number}x${number}`;
   readonly architecture: number;
   readonly schedule: CudaSchedule;
   /** Of one turn of the inner loop, on the shortest way through it. */
@@ -28,18 +30,28 @@ export interface Measured {
   };
   readonly registers: number;
   readonly stack: number;
+  /** What compiling took, in milliseconds: for people, no test looks at it. */
+  readonly milliseconds: number;
+}
+
+function kernelOf(name: Measured["name"]): Kernel {
+  if (name in HEADLINES) return HEADLINES[name as Headline]();
+  const [dim, width] = name.split("x").map(Number);
+  return kernelMatrix(dim, width);
 }
 
 export async function measure(
   shim: Shim,
-  name: Headline,
+  name: Measured["name"],
   architecture: number,
   schedule?: CudaSchedule,
 ): Promise<Measured> {
-  const kernel = HEADLINES[name]();
+  const kernel = kernelOf(name);
   const chosen = schedule ?? chooseCudaSchedule(kernel, 1e6);
   const { source } = emitCuda(kernel, chosen);
+  const begin = performance.now();
   const { binary } = await shim.compileBinary(architecture, source, "kernel.cu", OPTIONS);
+  const milliseconds = Math.round(performance.now() - begin);
   const code = (await disassemble(binary)).get("fold");
   const notes = notesOf(binary).get("fold");
   const loop = code === undefined ? null : pairLoop(code);
@@ -59,13 +71,18 @@ export async function measure(
       isBroadcast: !path.some((i) => scattered.has(i)),
     },
     ...notes,
+    milliseconds,
   };
 }
 
 if (import.meta.main) {
   const architectures = Deno.args.filter((a) => /^\d+$/.test(a)).map(Number);
   const names = Object.keys(HEADLINES) as Headline[];
-  const wanted = names.filter((name) => Deno.args.includes(name));
+  const isOther = (name: string): name is `${number}x${number}` => /^\d+x\d+$/.test(name);
+  const wanted = [
+    ...names.filter((name) => Deno.args.includes(name)),
+    ...Deno.args.filter(isOther),
+  ];
   const shim = Shim.openSync();
   shim.openNvrtc();
   const queue = (wanted.length > 0 ? wanted : names)

@@ -1,0 +1,128 @@
+// The regions of a kernel, copied for the rows of a group and the columns of a turn.
+
+import {
+  type Deferred,
+  type Kernel,
+  type Region,
+  replicate,
+  type Replication,
+  RowCopies,
+  type StateItem,
+  type UpdateTile,
+} from "../../loop/mod.ts";
+import { costOf, type WasmSchedule } from "../../tiling/mod.ts";
+import { GROUP_COLUMNS, type SurveyRegions } from "./survey.ts";
+
+/** The regions of a kernel for a group of row vectors, each copied when first asked for. */
+export class Rows {
+  readonly copies: RowCopies;
+  readonly #kernel: Kernel;
+  readonly #interleave: number;
+  readonly #deferred: Deferred | null;
+  /** The pair section, less what is deferred. */
+  readonly #narrow: Region;
+  readonly columnSlots: number;
+  readonly heldSlots: number;
+  readonly #made = new Map<Region, Region>();
+
+  constructor(
+    kernel: Kernel,
+    { rowVectors, interleave }: WasmSchedule,
+    deferred: Deferred | null,
+    columnSlots: number,
+  ) {
+    // the smallest value of a group is remembered between its columns
+    const { survey } = kernel;
+    const smallest: StateItem[] = survey === null
+      ? []
+      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
+    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
+    this.#kernel = kernel;
+    this.#interleave = interleave;
+    this.#deferred = deferred;
+    this.#narrow = deferred?.narrow ?? kernel.pair;
+    this.columnSlots = columnSlots;
+    this.heldSlots = deferred?.held.length ?? 0;
+  }
+
+  #copy(region: Region, replication: Replication = {}): Region {
+    let copy = this.#made.get(region);
+    if (copy === undefined) {
+      copy = replicate(region, this.copies, replication);
+      this.#made.set(region, copy);
+    }
+    return copy;
+  }
+  get row(): Region {
+    return this.#copy(this.#kernel.row);
+  }
+  get init(): Region {
+    return this.#copy(this.#kernel.init);
+  }
+  get pair(): Region {
+    return this.#copy(this.#narrow, { interleave: this.#interleave, chains: true });
+  }
+  /** The inner loop's region for several columns at once. */
+  turn(columns: number): Region {
+    const interleave = this.#interleave;
+    const { columnSlots, heldSlots } = this;
+    const turn = { interleave, columns, columnSlots, heldSlots, chains: true };
+    return replicate(this.#narrow, this.copies, turn);
+  }
+  /** One column of a tile of deferred updates, several times. */
+  updates(tile: UpdateTile, columns: number): Region {
+    const { columnSlots, heldSlots } = this;
+    return replicate(tile.column, this.copies, { columns, columnSlots, heldSlots, inOrder: true });
+  }
+  /** A region of a tile for all rows. */
+  moves(region: Region): Region {
+    return replicate(region, this.copies);
+  }
+  get careful(): { readonly test: Region; readonly pair: Region } | null {
+    const { careful } = this.#kernel;
+    if (careful === null) return null;
+    return {
+      test: this.#copy(careful.test),
+      pair: this.#copy(careful.pair, { interleave: this.#interleave, chains: true }),
+    };
+  }
+  /** The regions of the survey, where the kernel has one. */
+  get survey(): SurveyRegions | null {
+    const { survey, pair, records } = this.#kernel;
+    if (survey === null) return null;
+    const columnSlots = Math.max(1, records.column.length);
+    const group = { columns: GROUP_COLUMNS, columnSlots };
+    // appends of a group share a word; what else a column does is long, and need not be there eight times
+    const columns = costOf(this.#kernel).rare === "appends" ? GROUP_COLUMNS : 1;
+    return {
+      beginSpan: this.#copy(survey.beginSpan),
+      begin: this.#copy(survey.begin),
+      group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
+      end: this.#copy(survey.end),
+      bound: this.#copy(survey.bound),
+      test: this.#copy(survey.test),
+      folds: Array.from(
+        { length: this.copies.rows },
+        (_, row) =>
+          replicate(pair, this.copies, { columnSlots, columns, guards: false, rows: [row] }),
+      ),
+      foldedColumns: columns,
+      close: this.close,
+    };
+  }
+  get close(): Region | null {
+    const { close } = this.#kernel;
+    return close === null ? null : this.#copy(close);
+  }
+  /** What deferred updates leave of it. */
+  get restOfClose(): Region | null {
+    const close = this.#deferred === null ? this.#kernel.close : this.#deferred.close;
+    return close === null ? null : this.#copy(close);
+  }
+  get combine(): Region {
+    return this.#copy(this.#kernel.combine);
+  }
+  get finish(): Region {
+    return this.#copy(this.#kernel.finish);
+  }
+}
