@@ -4,29 +4,8 @@
 import { build, type Node } from "../formula/mod.ts";
 import { spelledAs } from "../lower/mod.ts";
 
-<<<<<<< HEAD
 /** A formula with what is the same in another written as there, where that loses no sign. */
 export const writtenAs = (formula: Node, other: Node): Node => spelledAs(formula, other) ?? formula;
-=======
-/** Ops of two arguments that may change places, bit for bit. */
-const SYMMETRIC: ReadonlySet<OpName> = new Set(["add", "mul", "dot", "sqDist", "eq", "ne"]);
-/** Ops that give the same for −x, bit for bit. */
-const EVEN: ReadonlySet<OpName> = new Set(["square", "abs", "cos", "sqNorm2", "norm2"]);
-
-/** A formula with what is the same in another written as there; differences up to their sign. */
-export function spelledAs(formula: Node, other: Node): Node {
-  const known = new Set(topological(other));
-  return transform(formula, (leaf) => leaf, ({ op, attributes }, args) => {
-    const [a, b] = args;
-    if (EVEN.has(op) && a.kind === "op" && a.op === "neg") return apply(op, [a.args[0]]);
-    const node = apply(op, args, attributes);
-    if (known.has(node)) return node;
-    const swapped = SYMMETRIC.has(op) || op === "sub" ? apply(op, [b, a]) : node;
-    if (swapped === node || !known.has(swapped)) return node;
-    return op === "sub" ? build.neg(swapped) : swapped;
-  });
-}
->>>>>>> main
 
 /** A product's factors in order, and whether it is negated. */
 interface Product {

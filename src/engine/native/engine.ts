@@ -8,12 +8,8 @@ import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
   costOf,
-<<<<<<< HEAD
-  mirrorCut,
-=======
   costText,
-  mirrorBlock,
->>>>>>> main
+  mirrorCut,
   mirroredSchedule,
   nativeCandidates,
   type NativeSchedule,
