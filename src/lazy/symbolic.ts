@@ -85,7 +85,8 @@ export function variableOf(op: string, v: Symbolic): VariableNode {
   if (v.formula.kind === "variable") {
     // numbers of templates have the slots of their places, which may be others in other formulas
     const { slot } = v.formula;
-    if (v.inputs.byId.get(slot)?.tensor.id === slot) return v.formula;
+    const input = v.inputs.byId.get(slot);
+    if (input === undefined || !input.isNumber || input.tensor.id === slot) return v.formula;
   }
   throw new PairfoldError(
     "shape",
