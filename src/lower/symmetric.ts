@@ -40,6 +40,22 @@ interface Signed {
 const plus = (node: Node): Signed => ({ negative: false, loose: false, node });
 const written = ({ negative, node }: Signed): Node => negative ? build.neg(node) : node;
 
+/** Whether products by a constant are exact, but for overflow. */
+const isPowerOfTwo = (node: Node): boolean =>
+  node.kind === "constant" && Number.isInteger(Math.log2(Math.abs(node.value)));
+
+/** (c · u) · v as (c · v) · u, c being a power of two, in every order of the two. */
+function doublesMoved(args: readonly Node[]): Node[] {
+  const [first, second] = args;
+  return [[first, second], [second, first]].flatMap(([product, v]) => {
+    if (product.kind !== "op" || product.op !== "mul") return [];
+    const [c, u] = product.args;
+    if (!isPowerOfTwo(c) || u.dim !== v.dim) return [];
+    const moved = build.mul(c, v);
+    return [build.mul(moved, u), build.mul(u, moved)];
+  });
+}
+
 /**
  * A formula with what is the same in another written as there, differences up to their sign; null
  * where an op would see a zero of the other sign.
@@ -52,7 +68,8 @@ export function spelledAs(formula: Node, other: Node): Node | null {
     const node = apply(op, args, attributes);
     if (known.has(node) || !COMMUTATIVE.has(op)) return node;
     const turned = apply(op, [...args].reverse(), attributes);
-    return known.has(turned) ? turned : node;
+    const others = [turned, ...(op === "mul" ? doublesMoved(args) : [])];
+    return others.find((other) => known.has(other)) ?? node;
   };
   /** a + b. */
   const added = (a: Signed, b: Signed): Signed => {

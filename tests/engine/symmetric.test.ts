@@ -191,6 +191,15 @@ test("totals in float64 of float32 terms, and plain sums of blocks", async () =>
   }
 });
 
+test("centred distances", async () => {
+  const c = { ...caseOf(mul(exp(neg(q(10))), b()), "float32"), device: testEngine() };
+  const choices = { device: c.device, distances: "centred" } as const;
+  const [once, twice] = bothInputs(c, "centred");
+  assert(isTaken(c, once, choices));
+  const [[got], [want]] = [await runFold({ ...c, choices }, once), await runFold(c, twice)];
+  checkSame(got, want, 4e-6, "centred distances");
+});
+
 test("a hundred thousand terms of one sign: within 1e-6", async () => {
   const size = 100_000;
   const table = randomFor("symmetric ones").float32(2 * size, 0, 0.01);

@@ -2,7 +2,7 @@
 // zeros that an op could see are left alone.
 
 import { assert, assertEquals } from "@std/assert";
-import { build, index, type Node, print, variable } from "../../src/formula/mod.ts";
+import { build, constant, index, type Node, print, variable } from "../../src/formula/mod.ts";
 import { exchanged, spelledAs } from "../../src/lower/mod.ts";
 import { ReferenceEvaluator } from "../../src/engine/mod.ts";
 import { randomFor } from "../support/random.ts";
@@ -21,6 +21,7 @@ const CASES: readonly (readonly [Node, Node])[] = [
   [exp(neg(q)), exp(neg(q))],
   [mul(exp(neg(q)), b), mul(exp(neg(q)), c)],
   [sum(mul(x, y)), sum(mul(x, y))],
+  [sum(mul(mul(constant(-2), x), y)), sum(mul(mul(constant(-2), x), y))],
   [add(sum(x), sum(y)), add(sum(x), sum(y))],
   [mul(d, exp(q)), neg(mul(d, exp(q)))],
   [mul(mul(d, exp(q)), b), neg(mul(mul(d, exp(q)), c))],
