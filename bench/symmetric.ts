@@ -68,7 +68,7 @@ for (const { name, dim, width, dtype, formula } of ROWS) {
     const TypedArray = dtype === "float32" ? Float32Array : Float64Array;
     const random = uniform(1);
     const drawn = (length: number, scale = 1): Float32Array | Float64Array =>
-      TypedArray.from({ length }, () => scale * random.next().value);
+      TypedArray.from(Array.from({ length }, () => scale * random.next().value));
     const points = drawn(size * dim, 1 / Math.sqrt(dim));
     const x = tensor(points, [size, dim]);
     const copy = tensor(points.slice(), [size, dim]);
