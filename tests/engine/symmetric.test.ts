@@ -108,7 +108,8 @@ function checkSame(
 
 for (const dtype of FLOATS) {
   test(`sums agree with the reference and with all pairs, ${dtype}`, async () => {
-    const device = testEngine();
+    // compiled sooner; other schedules give the same bits, as a test below says
+    const device = testEngine({ schedule: "untiled" });
     using plain = wasm();
     const random = randomFor(`symmetric ${dtype}`);
     for (const [k, [name, formula]] of Object.entries(TAKEN).entries()) {
