@@ -1,7 +1,7 @@
 // Exact Gaussian-process regression: length scale, amplitude and noise are learnt by gradient of the
 // marginal likelihood, then values at new points are predicted with their intervals.
-// Run it: deno run examples/gaussian_process.ts [--points 10000] [--large]
-// --large: 100,000 points; parameters are learnt on 10,000 of them, predictions made from all.
+// Run it: deno run examples/gaussian_process.ts [--points 10000] [--large] [--learn 10000]
+// --large: 100,000 points, minutes; parameters are learnt on so many of them, predictions use all.
 
 import { parseArgs } from "node:util";
 import { concatenate, indexOf, type LazyTensor, lbfgs, minimise, ones, Pm } from "pairfold";
@@ -9,9 +9,9 @@ import { randomNormal, randomUniform, type Tensor, valueAndGrad } from "pairfold
 import { Vi, Vj } from "pairfold";
 
 const { values: flags } = parseArgs({
-  options: { points: { type: "string", default: "10000" }, large: { type: "boolean" } },
+  options: { points: { type: "string" }, large: { type: "boolean" }, learn: { type: "string" } },
 });
-const count = flags.large ? 100_000 : Number(flags.points);
+const count = flags.large ? 100_000 : Number(flags.points ?? 10_000);
 const tests = flags.large ? 50 : 200, dtype = "float64";
 
 // a function drawn from the process by 4000 waves (Rahimi and Recht 2007), seen with noise
@@ -24,7 +24,7 @@ const draw = (n: number, stream: number): [x: Tensor, f: Tensor, y: Tensor] => {
   return [x, f, f.add(randomNormal([n, 1], { seed: 4, stream, std: truth.noise, dtype }))];
 };
 const [x, , y] = draw(count, 0), [asked, wanted, seen] = draw(tests, 1);
-const learning = Math.min(count, 10_000);
+const learning = Math.min(count, Number(flags.learn ?? 10_000));
 const [some, seenOfSome] = [x, y].map((t) => t.slice({ stop: learning }));
 
 type Parameters = Record<keyof typeof truth, Tensor>; // logarithms
