@@ -1,6 +1,7 @@
 // What the first use of a formula costs: in a fresh process, where nothing of the library has been
 // compiled, and in one that has met others.
 
+import { timesInFreshProcess } from "../fresh.ts";
 import { NOTHING, table, Times } from "../report.ts";
 import type { Library } from "./library.ts";
 
@@ -66,23 +67,12 @@ export async function firstUse(library: Library, engine: string, cache: string):
 }
 
 /** First uses in a fresh process, by formula. */
-async function fresh(
+const fresh = (
   address: string,
   engine: string,
   cache: string,
-): Promise<Map<string, number[]>> {
-  const script = new URL("../overhead.ts", import.meta.url).pathname;
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", script, "--first-use", address, engine, cache],
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  const lines = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
-  return new Map(lines.map((line) => {
-    const { name, times } = JSON.parse(line) as { name: string; times: number[] };
-    return [name, times];
-  }));
-}
+): Promise<Map<string, number[]>> =>
+  timesInFreshProcess("overhead.ts", "--first-use", address, engine, cache);
 
 /** Processes that each figure is the median of. */
 const PROCESSES = {

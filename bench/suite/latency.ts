@@ -3,6 +3,7 @@
 
 import { type LazyTensor, native, tensor, Vi, Vj, wasm } from "pairfold";
 import { uniform } from "../random.ts";
+import { timesInFreshProcess } from "../fresh.ts";
 import { NOTHING, table, Times } from "../report.ts";
 
 /** Formulas whose first call is timed; each is another kernel. */
@@ -32,18 +33,8 @@ export async function firstCalls(engine: string, cache: string): Promise<void> {
 }
 
 /** First calls in a fresh process, by formula. */
-async function fresh(engine: string, cache: string): Promise<Map<string, number[]>> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("../suite.ts", import.meta.url).pathname, "--first", engine, cache],
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  const lines = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
-  return new Map(lines.map((line) => {
-    const { name, times } = JSON.parse(line) as { name: string; times: number[] };
-    return [name, times];
-  }));
-}
+const fresh = (engine: string, cache: string): Promise<Map<string, number[]>> =>
+  timesInFreshProcess("suite.ts", "--first", engine, cache);
 
 /** The table of first calls: the first formula of a process pays for waking Deno's parts. */
 export async function firstCallTable(engines: readonly string[], folder: string): Promise<string> {
