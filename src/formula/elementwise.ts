@@ -33,7 +33,7 @@ const TWO = constant(2);
 const ZERO = constant(0);
 
 /** x^n by repeated squaring; n ≥ 1. */
-function power<T, M>(s: ScalarAlgebra<T, M>, x: T, n: number): T {
+export function power<T>(s: Pick<ScalarAlgebra<T, unknown>, "mul">, x: T, n: number): T {
   if (n === 1) return x;
   const half = power(s, x, n >> 1);
   const squared = s.mul(half, half);

@@ -1,6 +1,6 @@
 // Symbolic formulas: nodes, op tables, printing, rewrite rules.
 
-export { isHalfPower } from "./elementwise.ts";
+export { isHalfPower, power } from "./elementwise.ts";
 export * as build from "./build.ts";
 export {
   drawn,

@@ -55,7 +55,8 @@ export abstract class ElementwiseOps extends Readable {
   }
   /**
    * this to a power. Integers are part of the formula (KeOps' `Pow`), ½ and −½ are `sqrt` and
-   * `rsqrt`, other numbers and symbolic exponents are real powers (KeOps' `Powf`).
+   * `rsqrt`, other numbers and symbolic exponents are real powers (KeOps' `Powf`); halves of odd
+   * integers up to 15.5 are part of the formula too, and products of square roots.
    *
    * ```ts
    * import { Vi } from "pairfold";

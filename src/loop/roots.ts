@@ -1,12 +1,12 @@
 // Quotients by a square root, for targets that have 1 / √x without the divider.
 
-import type { Region, Value } from "./ir.ts";
+import type { FloatType, Region, Value } from "./ir.ts";
 import { reads, visit } from "./passes.ts";
 
-const isRoot = (value: Value): boolean => value.kind === "operation" && value.operation === "sqrt";
-
-/** The square roots of a region that are divisors and nothing else. */
-export function divisorRoots(root: Region): Set<Value> {
+/** The square roots of a region, those inside it too, that are divisors and nothing else. */
+export function divisorRoots(root: Region, float: FloatType): Set<Value> {
+  const isRoot = (value: Value): boolean =>
+    value.kind === "operation" && value.operation === "sqrt" && value.type === float;
   const found = new Set<Value>();
   const others = new Set<Value>();
   visit(root, (s) => {

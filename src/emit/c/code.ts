@@ -30,7 +30,7 @@ export class CodeWriter extends StatementWriter {
   readonly #lanes: Lanes;
   readonly #vectorBytes: number;
   /** Square roots that need no variable, for quotients take their inverse. */
-  #divisorRoots: ReadonlySet<Value> = new Set();
+  #divisorRoots: ReadonlySet<Value> | null = null;
   #scratchBytes = 0;
   #appended = 0;
 
@@ -76,11 +76,10 @@ export class CodeWriter extends StatementWriter {
   }
 
   override region(region: Region): void {
-    const outer = this.#divisorRoots;
-    const own = [...divisorRoots(region)].filter(({ type }) => type === this.kernel.float);
-    if (own.length > 0) this.#divisorRoots = new Set([...outer, ...own]);
+    const isOutermost = this.#divisorRoots === null;
+    this.#divisorRoots ??= divisorRoots(region, this.kernel.float);
     super.region(region);
-    this.#divisorRoots = outer;
+    if (isOutermost) this.#divisorRoots = null;
   }
 
   protected typeOf(type: Type): string {
@@ -94,7 +93,7 @@ export class CodeWriter extends StatementWriter {
   protected operation(value: Value & { kind: "operation" }): string {
     const { args, attribute } = value;
     const [a, b] = args;
-    if (value.operation === "div" && b.kind === "operation" && this.#divisorRoots.has(b)) {
+    if (value.operation === "div" && b.kind === "operation" && this.#divisorRoots?.has(b)) {
       const inverse = `inverse_root(${this.use(b.args[0])})`;
       return a.kind === "constant" && a.value === 1 ? inverse : `${this.use(a)} * ${inverse}`;
     }

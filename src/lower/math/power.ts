@@ -1,6 +1,6 @@
 // Real powers, and the length of the hypotenuse.
 
-import { isHalfPower } from "../../formula/mod.ts";
+import { isHalfPower, power } from "../../formula/mod.ts";
 import type { Builder, Value } from "../../loop/mod.ts";
 import { CONSTANTS } from "./constants.ts";
 import { exp } from "./exponential.ts";
@@ -14,17 +14,9 @@ export function halfPower(b: Builder, x: Value, y: Value): Value | null {
   if (y.kind !== "constant" || !isHalfPower(y.value)) return null;
   const root = b.sqrt(x);
   const whole = Math.floor(Math.abs(y.value));
-  if (y.value > 0) return whole === 0 ? root : b.mul(integerPower(b, x, whole), root);
+  if (y.value > 0) return whole === 0 ? root : b.mul(power(b, x, whole), root);
   const inverse = b.abs(b.div(b.constant(1), root)); // √−0 = −0
-  return whole === 0 ? inverse : b.mul(integerPower(b, b.mul(inverse, inverse), whole), inverse);
-}
-
-/** x^n by repeated squaring; n ≥ 1. */
-function integerPower(b: Builder, x: Value, n: number): Value {
-  if (n === 1) return x;
-  const half = integerPower(b, x, n >> 1);
-  const squared = b.mul(half, half);
-  return n % 2 === 0 ? squared : b.mul(squared, x);
+  return whole === 0 ? inverse : b.mul(power(b, b.mul(inverse, inverse), whole), inverse);
 }
 
 /** x^y = exp(y log x), 1 at y = 0. */
