@@ -18,6 +18,16 @@ import type { WasmEngine } from "./wasm/engine.ts";
  */
 const NATIVE_OPERATIONS = 2e8;
 
+/** Whether a fold is long enough for a compiler. */
+function isLong({ kernel, rows, columns }: Pick<Program, "kernel"> & Extent): boolean {
+  return rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
+}
+
+interface Extent {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** A kernel for one of two engines; which one is known where the compiler was asked. */
 class AutoProgram implements Program {
   readonly kernel: Kernel;
@@ -33,7 +43,7 @@ class AutoProgram implements Program {
   }
 
   get isLong(): boolean {
-    return this.rows * this.columns * costOf(this.kernel).operations >= NATIVE_OPERATIONS;
+    return isLong(this);
   }
 
   explain(): ReturnType<Program["explain"]> {
@@ -78,9 +88,16 @@ export class AutoEngine implements Engine {
     }
   }
 
-  /** WebAssembly takes their kernels too, and folds all pairs. */
   mirrors(points: number, dim: number, float: FloatType): boolean {
-    return this.#failure === null && this.#native.mirrors(points, dim, float);
+    return [this.#native, this.#wasm].some((engine) => engine.mirrors(points, dim, float));
+  }
+
+  /** Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to. */
+  mirrorPays(kernel: Kernel, points: number): boolean {
+    const isNative = this.#failure === null && isLong({ kernel, rows: points, columns: points });
+    const engine = isNative ? this.#native : this.#wasm;
+    const dim = kernel.mirror?.sums.length ?? 0;
+    return engine.mirrors(points, dim, kernel.float) && engine.mirrorPays(kernel);
   }
 
   compile(kernel: Kernel, rows: number, columns: number): Program {

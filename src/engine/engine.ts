@@ -100,6 +100,8 @@ export interface Engine {
    * the same bits every time.
    */
   mirrors?(points: number, dim: number, float: FloatType): boolean;
+  /** Whether a kernel's mirror is estimated to pay there, for so many points. */
+  mirrorPays?(kernel: Kernel, points: number): boolean;
   /** Opens what can only be opened asynchronously; awaited before all that follows. */
   open?(): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */

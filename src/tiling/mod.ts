@@ -14,6 +14,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  mirroredWasm,
   operationsIn,
   SURVEYED_OPERATIONS,
   UNTILED,
@@ -46,4 +47,12 @@ export {
   type Rates,
   type TurnCode,
 } from "./cuda_code.ts";
-export { type MirrorCut, mirrorCut, mirrorGain, mirrorPays } from "./symmetric.ts";
+export {
+  type MirrorCosts,
+  type MirrorCut,
+  mirrorCut,
+  mirrorGain,
+  mirrorPays,
+  NATIVE_MIRROR,
+  WASM_MIRROR,
+} from "./symmetric.ts";

@@ -11,6 +11,8 @@ import {
   costText,
   mirrorCut,
   mirroredSchedule,
+  mirrorPays,
+  NATIVE_MIRROR,
   nativeCandidates,
   type NativeSchedule,
   parseNativeSchedule,
@@ -222,6 +224,10 @@ export class NativeEngine implements Engine {
   mirrors(points: number, dim: number, float: FloatType): boolean {
     const cut = mirrorCut(points, dim, float);
     return cut !== null && cut.bytes <= this.#limit;
+  }
+
+  mirrorPays(kernel: Kernel): boolean {
+    return mirrorPays(kernel, NATIVE_MIRROR);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
