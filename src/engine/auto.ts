@@ -19,14 +19,8 @@ import type { WasmEngine } from "./wasm/engine.ts";
 const NATIVE_OPERATIONS = 2e8;
 
 /** Whether a fold is long enough for a compiler. */
-function isLong({ kernel, rows, columns }: Pick<Program, "kernel"> & Extent): boolean {
-  return rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
-}
-
-interface Extent {
-  readonly rows: number;
-  readonly columns: number;
-}
+const isLong = (kernel: Kernel, rows: number, columns: number): boolean =>
+  rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
 
 /** A kernel for one of two engines; which one is known where the compiler was asked. */
 class AutoProgram implements Program {
@@ -43,7 +37,7 @@ class AutoProgram implements Program {
   }
 
   get isLong(): boolean {
-    return isLong(this);
+    return isLong(this.kernel, this.rows, this.columns);
   }
 
   explain(): ReturnType<Program["explain"]> {
@@ -94,7 +88,7 @@ export class AutoEngine implements Engine {
 
   /** Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to. */
   mirrorPays(kernel: Kernel, points: number): boolean {
-    const isNative = this.#failure === null && isLong({ kernel, rows: points, columns: points });
+    const isNative = this.#failure === null && isLong(kernel, points, points);
     const engine = isNative ? this.#native : this.#wasm;
     const dim = kernel.mirror?.sums.length ?? 0;
     return engine.mirrors(points, dim, kernel.float) && engine.mirrorPays(kernel);

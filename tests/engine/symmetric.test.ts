@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
+import { AutoEngine } from "../../src/engine/auto.ts";
 import {
   type Engine,
   type NativeOptions,
@@ -43,7 +44,7 @@ interface Kind {
 const NATIVE: Kind = { name: "native", missing: withoutCompiler, open: testEngine };
 const WASM: Kind = { name: "wasm", missing: null, open: wasm };
 
-const native = (name: string, run: () => Promise<void>): void =>
+const native = (name: string, run: () => Promise<void> | void): void =>
   testUnless(withoutCompiler, `symmetric, native: ${name}`, run);
 
 /** A test on each of the engines. */
@@ -308,6 +309,16 @@ native(
     }
   },
 );
+
+native("device auto asks the engine that a fold is long enough for", () => {
+  using few = testEngine({ memoryLimit: 2 ** 19 });
+  using other = wasm();
+  const device = new AutoEngine(few, other);
+  const long = caseOf(gaussian, "float32", 4096);
+  const short = caseOf(TAKEN.cauchy, "float32", 4096);
+  assert(!isTaken(long, bothInputs(long, "auto")[0], { device }));
+  assert(isTaken(short, bothInputs(short, "auto")[0], { device }));
+});
 
 Deno.test("symmetric, wasm: where states fit into memory but not what is staged, all pairs", async () => {
   const random = randomFor("symmetric memory");

@@ -61,7 +61,11 @@ export interface WasmOptions {
   readonly relaxedSimd?: boolean;
   /** Use shared memory and workers; default where the host has them. */
   readonly sharedMemory?: boolean;
-  /** Bytes of linear memory that a launch may use at most; default 1 GiB. */
+  /**
+   * Bytes of linear memory that a launch may use at most; default 1 GiB. Larger ones run in chunks,
+   * which change no bit; sums of a table with itself that need more than this (256 MiB at most beside
+   * their tensors) to meet each pair of points once fold all pairs, which may change the last.
+   */
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: WasmSchedule | "untiled" | "auto";
