@@ -311,7 +311,7 @@ native(
 );
 
 native("device auto asks the engine that a fold is long enough for", () => {
-  using few = testEngine({ memoryLimit: 2 ** 19 });
+  using few = testEngine({ memoryLimit: 2 ** 18 });
   using other = wasm();
   const device = new AutoEngine(few, other);
   const long = caseOf(gaussian, "float32", 4096);
