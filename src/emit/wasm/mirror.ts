@@ -49,14 +49,15 @@ class MirrorEmitter {
     f.op("else");
     w.region(rows.init);
     f.op("end");
-    w.hoist(rows.mirrored(this.#mirror.pair, 1));
+    const single = rows.mirrored(this.#mirror.pair, 1);
+    w.hoist(single);
     const last = f.local("i32");
     f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
     const end = f.local("i32");
     f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0).op("loop");
     f.get(record).i32(kernel.block * recordBytes).op("i32.add").op("local.tee", end);
     f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
-    this.#block(f, w, { record, index, sums }, end);
+    this.#block(f, w, single, { record, index, sums }, end);
     if (rows.close !== null) w.region(rows.close);
     f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end").op("end");
     module.moveState("save", f, w, kernel.state, state, MIRROR_PHASES);
@@ -64,7 +65,7 @@ class MirrorEmitter {
   }
 
   /** The inner loop: turns of several columns while there are enough, single columns after. */
-  #block(f: FunctionBody, w: CodeWriter, place: Columns, end: number): void {
+  #block(f: FunctionBody, w: CodeWriter, single: Region, place: Columns, end: number): void {
     const { schedule: { columns }, sizes: { recordBytes, lanes }, rows } = this.#module;
     const { record } = place;
     const unless = (limit: number, body: () => void): void => {
@@ -92,7 +93,7 @@ class MirrorEmitter {
         some(stages?.turn ?? turn, turnsEnd, columns);
       });
     }
-    unless(end, () => some(rows.mirrored(this.#mirror.pair, 1), end, 1));
+    unless(end, () => some(single, end, 1));
   }
 
   /** A turn; each sum is in a register from the first statement that reads it to the last that sets it. */

@@ -256,9 +256,9 @@ export class WasmEngine implements Engine {
   /** The task that meets each pair of points once, where there is memory for it. */
   #mirrored(program: WasmProgram, segments: readonly Segment[]): Task | null {
     const { kernel } = program;
-    const task = this.mirrorPays(kernel) ? mirroredTask(kernel, segments) : null;
-    if (task === null) return null;
-    return taskBytes(program.footprint, task) <= this.#memoryLimit ? task : null;
+    if (kernel.mirror === null || !this.mirrorPays(kernel)) return null;
+    const task = mirroredTask(kernel, segments);
+    return task !== null && taskBytes(program.footprint, task) <= this.#memoryLimit ? task : null;
   }
 
   async #fold(
