@@ -6,7 +6,8 @@ import type { Cell, Counter, LocalArray, Operation, Place, Region, Value } from 
 
 const bool = (x: boolean): number => x ? 1 : 0;
 
-const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> = {
+/** What operations give, masks as 0 and 1. */
+export const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> = {
   add: ([a, b]) => a + b,
   sub: ([a, b]) => a - b,
   mul: ([a, b]) => a * b,
@@ -60,7 +61,8 @@ function refuse(): never {
   throw new PairfoldError("internal", "the uniform section has no integer operations");
 }
 
-type UniformInputs = readonly (ArrayLike<number> | null)[];
+/** One row per input; null: not uniform. */
+export type UniformInputs = readonly (ArrayLike<number> | null)[];
 type Interpreter = (inputs: UniformInputs, length: number) => Float64Array;
 
 /** What has been made ready: a launch of many batches runs one section as often. */

@@ -173,6 +173,9 @@ function withFactorInside({ factor: outside, core }: Factored): Factored {
   return { factor: null, core: scaledBy(outside, core) };
 }
 
+/** A kernel less what only people read, which is made when they do. */
+type KernelBody = Omit<Kernel, "title">;
+
 /** Formula and reduction for people. */
 function titleOf({ reduction, formula, weight, twins }: Fold): string {
   const both = twins ? ", pairs of points once" : "";
@@ -222,8 +225,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   });
 
   const { close } = folding;
-  const kernel: Kernel = {
-    title: titleOf(fold),
+  const body: KernelBody = {
     float,
     inputs: inputsOf(fold),
     outputs: reduction.outputs.map((number) => ({ number, dim })),
@@ -243,9 +245,14 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
   };
-  const clean = removeDeadRegions(kernel);
-  verifyKernel(clean);
-  return clean;
+  const kernel: Kernel = {
+    ...removeDeadRegions(body),
+    get title() {
+      return titleOf(fold);
+    },
+  };
+  verifyKernel(kernel);
+  return kernel;
 }
 
 /** An inner loop without unused values, each value as late as it costs nothing. */
@@ -254,7 +261,7 @@ function tidy(pair: Region): Region {
 }
 
 /** Drops unused values from every region. */
-function removeDeadRegions(kernel: Kernel): Kernel {
+function removeDeadRegions(kernel: KernelBody): KernelBody {
   return {
     ...kernel,
     uniform: removeDead(kernel.uniform),

@@ -27,7 +27,7 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave }: WasmSchedule,
+    { rowVectors, interleave, columns, surveys = false }: WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
@@ -36,7 +36,9 @@ export class Rows {
     const smallest: StateItem[] = survey === null
       ? []
       : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
-    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
+    const state = [...kernel.state, ...kernel.incoming, ...smallest];
+    const isSingle = rowVectors === 1 && columns === 1 && !surveys && deferred === null;
+    this.copies = new RowCopies(rowVectors, state, new Map(), isSingle);
     this.#kernel = kernel;
     this.#interleave = interleave;
     this.#deferred = deferred;

@@ -3,7 +3,7 @@
 
 import { ALIGNMENT, COMBINE_WORDS, FOLD_FLAGS, PACK_WORDS, TASK } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import { bytesOf, interpretUniform, type Kernel } from "../../loop/mod.ts";
+import { bytesOf, type Kernel, uniformRecord } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import {
   type Footprint,
@@ -263,7 +263,7 @@ export class Stage {
 
   #uniforms({ segment }: Task): Float32Array | Float64Array {
     const { kernel, layout } = this.#program;
-    const values = interpretUniform(
+    const values = uniformRecord(
       kernel.uniform,
       kernel.inputs.map((input, slot) => {
         if (input.axis !== "uniform") return null;
