@@ -34,6 +34,8 @@ import { TileSurvey } from "./survey.ts";
 
 export {
   ALIGNMENT,
+  CALL,
+  CALL_WORDS,
   type CLayout,
   COMBINE_WORDS,
   CONTROL,

@@ -2,7 +2,7 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { CONTROL, emitC } from "../../emit/c/mod.ts";
+import { CALL, CALL_WORDS, CONTROL, emitC } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -40,9 +40,9 @@ import {
   probeNow,
   type Target,
 } from "./compiler.ts";
-import { Libraries } from "./library.ts";
+import { Libraries, type Library } from "./library.ts";
 import { NativeProgram } from "./program.ts";
-import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
+import { addressOf, type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
 
 /** Choices of a native engine; all have defaults. */
@@ -86,11 +86,34 @@ interface Opened {
   readonly libraries: Libraries;
 }
 
-/** A list of items as threads claim it: how many, and the calls of one thread. */
+/** Lists as threads claim their items. */
 interface Work {
+  readonly library: Library;
+  readonly scratchBytes: number;
+  readonly tasks: Float64Array<ArrayBuffer>;
+  readonly packs: Float64Array<ArrayBuffer> | null;
+  readonly packCount: number;
+  readonly items: Float64Array<ArrayBuffer>;
   readonly count: number;
-  readonly here: (control: Int32Array<ArrayBuffer>) => void;
-  readonly apart: (control: Int32Array<ArrayBuffer>, thread: number) => Promise<void>;
+}
+
+/** The words of one thread's call. */
+function callOf(
+  { tasks, packs, packCount, items, count }: Work,
+  control: Int32Array<ArrayBuffer>,
+  scratch: Uint8Array<ArrayBuffer>,
+  thread: number,
+): Float64Array<ArrayBuffer> {
+  const words = new Float64Array(CALL_WORDS);
+  words[CALL.tasks] = addressOf(tasks);
+  words[CALL.packs] = packs === null ? 0 : addressOf(packs);
+  words[CALL.packCount] = packCount;
+  words[CALL.items] = addressOf(items);
+  words[CALL.count] = count;
+  words[CALL.control] = addressOf(control);
+  words[CALL.scratch] = addressOf(scratch);
+  words[CALL.thread] = thread;
+  return words;
 }
 
 export class NativeEngine implements Engine {
@@ -107,6 +130,8 @@ export class NativeEngine implements Engine {
   readonly #queue = new LaunchQueue();
   #spare: Block | null = null;
   #scratch: Uint8Array<ArrayBuffer>[] = [];
+  /** What calls on other threads point to. */
+  readonly #held = new Set<unknown>();
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
@@ -305,10 +330,10 @@ export class NativeEngine implements Engine {
     const { libraries } = this.#machine;
     const { fold } = program.emitted;
     // side by side, where both are compiled; what goes wrong is told where it is used
-    if (wave.some((task) => task.mirrored) && !libraries.known("combine", program.combine)) {
+    if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
       libraries.open("combine", program.combine).catch(() => {});
     }
-    const library = libraries.known("fold", fold) ?? await libraries.open("fold", fold);
+    const library = libraries.known(fold) ?? await libraries.open("fold", fold);
     throwIfAborted(run.control);
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
@@ -318,13 +343,9 @@ export class NativeEngine implements Engine {
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
     const { tasks, packs, packCount, folds, pairs: done } = tables;
-    const call = [tasks, packs, packCount, folds, done.length] as const;
-    await this.#dispatch(run, tables, isThreaded, fold.scratchBytes, {
-      count: done.length,
-      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
-      apart: (control, thread) =>
-        library.symbols.apart(...call, control, this.#scratch[thread], thread),
-    });
+    const { scratchBytes } = fold;
+    const work = { library, scratchBytes, tasks, packs, packCount, items: folds };
+    await this.#dispatch(run, tables, isThreaded, { ...work, count: done.length });
     if (tables.combineCount > 0) await this.#combine(program, tables, run, isThreaded);
   }
 
@@ -337,16 +358,12 @@ export class NativeEngine implements Engine {
   ): Promise<void> {
     const { libraries } = this.#machine;
     const { combine } = program;
-    const library = libraries.known("combine", combine) ??
+    const library = libraries.known(combine) ??
       await libraries.open("combine", combine);
-    const { tasks, combines, combineCount } = tables;
-    const call = [tasks, combines, combineCount] as const;
-    await this.#dispatch(run, null, isThreaded, combine.scratchBytes, {
-      count: combineCount,
-      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
-      apart: (control, thread) =>
-        library.symbols.apart(...call, control, this.#scratch[thread], thread),
-    });
+    const { tasks, combines: items, combineCount: count } = tables;
+    const { scratchBytes } = combine;
+    const work = { library, scratchBytes, tasks, packs: null, packCount: 0, items, count };
+    await this.#dispatch(run, null, isThreaded, work);
   }
 
   /** Runs items here, or on threads; tells of progress where these are pairs. */
@@ -354,17 +371,22 @@ export class NativeEngine implements Engine {
     run: Run,
     tables: Tables | null,
     isThreaded: boolean,
-    scratchBytes: number,
     work: Work,
   ): Promise<void> {
     const threads = isThreaded ? Math.min(this.#threads, Math.max(1, work.count)) : 1;
     const control = new Int32Array(CONTROL.perThread + threads);
     for (let thread = 0; thread < threads; thread++) {
       const there = this.#scratch[thread]?.byteLength ?? 0;
-      if (there < scratchBytes + 256) this.#scratch[thread] = new Uint8Array(scratchBytes + 256);
+      if (there >= work.scratchBytes + 256) continue;
+      this.#scratch[thread] = new Uint8Array(work.scratchBytes + 256);
     }
+    const { here, apart } = work.library.symbols;
+    const calls = Array.from(
+      { length: threads },
+      (_, thread) => callOf(work, control, this.#scratch[thread], thread),
+    );
     if (!isThreaded) {
-      work.here(control);
+      here(Deno.UnsafePointer.of(calls[0]));
       run.threads = Math.max(run.threads, 1);
       return;
     }
@@ -380,12 +402,15 @@ export class NativeEngine implements Engine {
       onProgress?.({ done: pairs, total: run.total, threads: run.threads });
     };
     const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
+    const held = [work, tables?.held, control, calls];
+    this.#held.add(held);
     try {
       if (signal?.aborted) abort();
       // all of them end before this does: they use memory that goes with it
-      await Promise.all(Array.from({ length: threads }, (_, k) => work.apart(control, k)));
+      await Promise.all(calls.map((call) => apart(Deno.UnsafePointer.of(call))));
       report();
     } finally {
+      this.#held.delete(held);
       clearInterval(timer);
       signal?.removeEventListener("abort", abort);
     }
