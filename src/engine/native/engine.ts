@@ -2,7 +2,7 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { CALL, CALL_WORDS, CONTROL, emitC } from "../../emit/c/mod.ts";
+import { ALIGNMENT, type CSource, emitC } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -33,6 +33,7 @@ import { mirroredTask, pairsOf, planWaves, type Wave } from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
+import { Calls, type Work } from "./calls.ts";
 import {
   type CompilerOptions,
   findCompiler,
@@ -40,9 +41,9 @@ import {
   probeNow,
   type Target,
 } from "./compiler.ts";
-import { Libraries, type Library } from "./library.ts";
+import { Libraries } from "./library.ts";
 import { NativeProgram } from "./program.ts";
-import { addressOf, type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
+import { Block, footprintOf, type Items, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
 
 /** Choices of a native engine; all have defaults. */
@@ -86,36 +87,6 @@ interface Opened {
   readonly libraries: Libraries;
 }
 
-/** Lists as threads claim their items. */
-interface Work {
-  readonly library: Library;
-  readonly scratchBytes: number;
-  readonly tasks: Float64Array<ArrayBuffer>;
-  readonly packs: Float64Array<ArrayBuffer> | null;
-  readonly packCount: number;
-  readonly items: Float64Array<ArrayBuffer>;
-  readonly count: number;
-}
-
-/** The words of one thread's call. */
-function callOf(
-  { tasks, packs, packCount, items, count }: Work,
-  control: Int32Array<ArrayBuffer>,
-  scratch: Uint8Array<ArrayBuffer>,
-  thread: number,
-): Float64Array<ArrayBuffer> {
-  const words = new Float64Array(CALL_WORDS);
-  words[CALL.tasks] = addressOf(tasks);
-  words[CALL.packs] = packs === null ? 0 : addressOf(packs);
-  words[CALL.packCount] = packCount;
-  words[CALL.items] = addressOf(items);
-  words[CALL.count] = count;
-  words[CALL.control] = addressOf(control);
-  words[CALL.scratch] = addressOf(scratch);
-  words[CALL.thread] = thread;
-  return words;
-}
-
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly math = expandedMath;
@@ -129,9 +100,7 @@ export class NativeEngine implements Engine {
   #opening: Promise<void> | null = null;
   readonly #queue = new LaunchQueue();
   #spare: Block | null = null;
-  #scratch: Uint8Array<ArrayBuffer>[] = [];
-  /** What calls on other threads point to. */
-  readonly #held = new Set<unknown>();
+  #scratch: Block[] = [];
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
@@ -260,7 +229,7 @@ export class NativeEngine implements Engine {
   /** Tensors stand on the host; launches stage what they need beside them. */
   memory(): MemoryUse {
     const kept = (this.#spare?.bytes.byteLength ?? 0) +
-      this.#scratch.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      this.#scratch.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     const live = this.#queue.isBusy ? kept : 0;
     const total = Math.max(this.#limit, kept);
     return { live, pooled: kept - live, available: total - live, total };
@@ -315,7 +284,7 @@ export class NativeEngine implements Engine {
       libraries.leave();
       const { spare } = stage;
       if (spare !== null && spare.bytes.byteLength <= KEPT_BYTES) this.#spare = spare;
-      this.#scratch = this.#scratch.filter(({ byteLength }) => byteLength <= KEPT_BYTES);
+      this.#scratch = this.#scratch.filter(({ bytes }) => bytes.byteLength <= KEPT_BYTES);
     }
     control.onProgress?.({ done: total, total, threads: run.threads });
   }
@@ -342,11 +311,9 @@ export class NativeEngine implements Engine {
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
-    const { tasks, packs, packCount, folds, pairs: done } = tables;
-    const { scratchBytes } = fold;
-    const work = { library, scratchBytes, tasks, packs, packCount, items: folds };
-    await this.#dispatch(run, tables, isThreaded, { ...work, count: done.length });
-    if (tables.combineCount > 0) await this.#combine(program, tables, run, isThreaded);
+    const scratch = this.#scratchOf(isThreaded, tables.folds, fold);
+    await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
+    if (tables.combines.count > 0) await this.#combine(program, tables, run, isThreaded);
   }
 
   /** Joins the states of finished tasks. */
@@ -360,57 +327,46 @@ export class NativeEngine implements Engine {
     const { combine } = program;
     const library = libraries.known(combine) ??
       await libraries.open("combine", combine);
-    const { tasks, combines: items, combineCount: count } = tables;
-    const { scratchBytes } = combine;
-    const work = { library, scratchBytes, tasks, packs: null, packCount: 0, items, count };
-    await this.#dispatch(run, null, isThreaded, work);
+    const items = tables.combines;
+    const scratch = this.#scratchOf(isThreaded, items, combine);
+    await this.#dispatch(run, { library, tables, items, scratch }, isThreaded);
   }
 
-  /** Runs items here, or on threads; tells of progress where these are pairs. */
-  async #dispatch(
-    run: Run,
-    tables: Tables | null,
-    isThreaded: boolean,
-    work: Work,
-  ): Promise<void> {
-    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, work.count)) : 1;
-    const control = new Int32Array(CONTROL.perThread + threads);
+  /** Memory of the threads that some items are worth. */
+  #scratchOf(isThreaded: boolean, { count }: Items, { scratchBytes }: CSource): readonly Block[] {
+    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, count)) : 1;
     for (let thread = 0; thread < threads; thread++) {
-      const there = this.#scratch[thread]?.byteLength ?? 0;
-      if (there >= work.scratchBytes + 256) continue;
-      this.#scratch[thread] = new Uint8Array(work.scratchBytes + 256);
+      const there = this.#scratch[thread]?.bytes.byteLength ?? 0;
+      if (there < scratchBytes + ALIGNMENT) this.#scratch[thread] = new Block(scratchBytes);
     }
-    const { here, apart } = work.library.symbols;
-    const calls = Array.from(
-      { length: threads },
-      (_, thread) => callOf(work, control, this.#scratch[thread], thread),
-    );
+    return this.#scratch.slice(0, threads);
+  }
+
+  /** Runs items here, or on threads; tells of progress where these fold. */
+  async #dispatch(run: Run, work: Work, isThreaded: boolean): Promise<void> {
+    const calls = new Calls(work);
     if (!isThreaded) {
-      here(Deno.UnsafePointer.of(calls[0]));
+      calls.here();
       run.threads = Math.max(run.threads, 1);
       return;
     }
     const { signal, onProgress } = run.control;
-    const abort = (): void => void Atomics.store(control, CONTROL.abort, 1);
+    const { items, tables: { folds, pairs } } = work;
+    const abort = (): void => calls.abort();
     signal?.addEventListener("abort", abort);
     const report = (): void => {
-      const active = control.subarray(CONTROL.perThread).reduce((n, items) => n + +(items > 0), 0);
-      run.threads = Math.max(run.threads, active);
-      const done = Atomics.load(control, CONTROL.done);
-      if (tables === null) return;
-      const pairs = run.before + (done > 0 ? tables.pairs[done - 1] : 0);
-      onProgress?.({ done: pairs, total: run.total, threads: run.threads });
+      run.threads = Math.max(run.threads, calls.threads);
+      if (items !== folds) return;
+      const done = run.before + (calls.done > 0 ? pairs[calls.done - 1] : 0);
+      onProgress?.({ done, total: run.total, threads: run.threads });
     };
     const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
-    const held = [work, tables?.held, control, calls];
-    this.#held.add(held);
     try {
       if (signal?.aborted) abort();
       // all of them end before this does: they use memory that goes with it
-      await Promise.all(calls.map((call) => apart(Deno.UnsafePointer.of(call))));
+      await calls.apart();
       report();
     } finally {
-      this.#held.delete(held);
       clearInterval(timer);
       signal?.removeEventListener("abort", abort);
     }
