@@ -87,6 +87,11 @@ export interface Mirror {
 export interface Kernel {
   /** The formula and reduction, for people. */
   readonly title: string;
+  /**
+   * What it was lowered from, as text: in one version of Pairfold, kernels for one set of math functions
+   * with equal texts are equal. Absent where nobody knows.
+   */
+  readonly identity?: string;
   readonly float: FloatType;
   readonly inputs: readonly KernelInput[];
   readonly outputs: readonly KernelOutput[];

@@ -18,6 +18,11 @@ export type UniformStep =
   }
   | { readonly kind: "store"; readonly at: number; readonly from: number };
 
+/** A number as text that gives the same number, with the sign of zero. */
+export function numberText(value: number): string {
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
 /** The steps of a section; null where it does more than steps can. */
 export function uniformSteps({ statements }: Region): UniformStep[] | null {
   const registers = new Map<Value, number>();

@@ -1,6 +1,6 @@
 // Formulas and reduction to a kernel in loop IR. A list of passes, in order.
 
-import { build, type Node, print, type VariableNode } from "../formula/mod.ts";
+import { build, fingerprint, type Node, print, type VariableNode } from "../formula/mod.ts";
 import {
   Builder,
   type CarefulLoop,
@@ -253,6 +253,86 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   };
   verifyKernel(kernel);
   return kernel;
+}
+
+/** What a fold is lowered from, as text. */
+function identityOf(
+  { formula, reduction, weight, float, inputs, options, fastMath }: Fold,
+): string {
+  const { sumScheme, accumulator, k } = options;
+  const tables = inputs.map(({ axis, dim, number }) => `${axis}${dim}${number}`);
+  const formulas = weight ? [formula, weight] : [formula];
+  return [reduction, float, sumScheme, accumulator, k, fastMath, tables, fingerprint(...formulas)]
+    .join(" ");
+}
+
+/**
+ * The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not.
+ * Formulas that the reduction cannot have are refused at once.
+ */
+export function lowerLater(fold: Fold, math: MathFunctions): Kernel {
+  const { formula, weight, float, options, twins } = fold;
+  const reduction = reductions[fold.reduction];
+  checkFormulas(fold.reduction, formula, weight ?? null);
+  const dim = reduction.outputDim(formula.dim, weight?.dim ?? 0, options.k);
+  let lowered: Kernel | null = null;
+  const kernel = (): Kernel => lowered ??= lower(fold, math);
+  const isMirrored = (twins ?? null) !== null;
+  let identity: string | undefined;
+  return {
+    float,
+    inputs: inputsOf(fold),
+    outputs: reduction.outputs.map((number) => ({ number, dim })),
+    block: BLOCK_LENGTH,
+    get identity() {
+      return isMirrored ? undefined : identity ??= identityOf(fold);
+    },
+    get title() {
+      return titleOf(fold);
+    },
+    get mirror() {
+      return isMirrored ? kernel().mirror : null;
+    },
+    get records() {
+      return kernel().records;
+    },
+    get uniform() {
+      return kernel().uniform;
+    },
+    get row() {
+      return kernel().row;
+    },
+    get column() {
+      return kernel().column;
+    },
+    get init() {
+      return kernel().init;
+    },
+    get pair() {
+      return kernel().pair;
+    },
+    get careful() {
+      return kernel().careful;
+    },
+    get survey() {
+      return kernel().survey;
+    },
+    get close() {
+      return kernel().close;
+    },
+    get combine() {
+      return kernel().combine;
+    },
+    get finish() {
+      return kernel().finish;
+    },
+    get state() {
+      return kernel().state;
+    },
+    get incoming() {
+      return kernel().incoming;
+    },
+  };
 }
 
 /** An inner loop without unused values, each value as late as it costs nothing. */

@@ -90,6 +90,11 @@ export function costOf(kernel: Kernel): Cost {
   return cost;
 }
 
+/** Says what a kernel costs that has not been lowered yet. */
+export function recallCost(kernel: Kernel, cost: Cost): void {
+  costs.set(kernel, cost);
+}
+
 /** About the operations of a region, its loops run to the end: known soon, where that matters. */
 export function operationsIn({ statements }: Region): number {
   let operations = 0;

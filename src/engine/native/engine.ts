@@ -2,7 +2,7 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { ALIGNMENT, type CSource, emitC } from "../../emit/c/mod.ts";
+import { ALIGNMENT, type CSource } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -38,11 +38,14 @@ import {
   type CompilerOptions,
   findCompiler,
   type FoundCompiler,
+  type Machine,
   probeNow,
   type Target,
 } from "./compiler.ts";
-import { Libraries } from "./library.ts";
-import { NativeProgram } from "./program.ts";
+import { Libraries, type Library } from "./library.ts";
+import { Notes } from "./notes.ts";
+import { NativeProgram, scheduleKey } from "./program.ts";
+import { ownStamp } from "./sources.ts";
 import { Block, footprintOf, type Items, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
 
@@ -85,6 +88,8 @@ const KEPT_BYTES = 64 * 2 ** 20;
 interface Opened {
   readonly target: Target;
   readonly libraries: Libraries;
+  /** Null where versions of Pairfold cannot be told apart. */
+  readonly notes: Notes | null;
 }
 
 export class NativeEngine implements Engine {
@@ -97,6 +102,8 @@ export class NativeEngine implements Engine {
   readonly #programs = new WeakMap<Kernel, Map<string, NativeProgram>>();
   readonly #chooser: Chooser<NativeSchedule, NativeProgram>;
   #opened: Opened | null = null;
+  /** What it makes code for, where somebody asked before it was opened. */
+  #machine: Machine | null = null;
   #opening: Promise<void> | null = null;
   readonly #queue = new LaunchQueue();
   #spare: Block | null = null;
@@ -117,7 +124,7 @@ export class NativeEngine implements Engine {
       mode: options.tune,
       cache: options.cache,
       machine: () => {
-        const { title, vectorBytes } = this.#machine.target;
+        const { title, vectorBytes } = this.#target;
         return `native, ${title}, ${vectorBytes}, ${processorOf() ?? ""}`;
       },
       parse: parseNativeSchedule,
@@ -127,7 +134,7 @@ export class NativeEngine implements Engine {
       untiled: UNTILED_NATIVE,
       tuner,
       model: (kernel, rows, columns) => ({
-        schedule: chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+        schedule: chooseNativeSchedule(kernel, rows, columns, this.#target),
         why: costText(kernel),
       }),
       program: (kernel, schedule, why) => this.#program(kernel, schedule, why),
@@ -154,38 +161,55 @@ export class NativeEngine implements Engine {
   open(): Promise<void> {
     if (this.#opened !== null) return Promise.resolve();
     return this.#opening ??= targetOf(this.#compiler, this.#options, this.#cache)
-      .then((target) => void this.#keep(target))
+      .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
   }
 
-  #keep(found: Target): Opened {
+  #openedFor(found: Target): Opened {
     const { timeout, vectorBytes = found.vectorBytes } = this.#options;
     const target = { ...found, vectorBytes };
-    const libraries = new Libraries(this.#compiler, target, this.#cache, timeout);
-    return this.#opened ??= { target, libraries };
+    const compiler = this.#compiler;
+    const libraries = new Libraries(compiler, target, this.#cache, timeout);
+    const stamp = ownStamp();
+    const { machine, identity } = target;
+    const version = [stamp, compiler.path, compiler.args, machine, identity, vectorBytes].join(
+      "\n",
+    );
+    return { target, libraries, notes: stamp === null ? null : new Notes(this.#cache, version) };
   }
 
-  get #machine(): Opened {
-    return this.#opened ?? this.#keep(probeNow(this.#compiler, this.#options));
+  get #target(): Machine {
+    if (this.#opened !== null) return this.#opened.target;
+    if (this.#machine === null) {
+      const found = probeNow(this.#compiler, this.#options);
+      this.#machine = { ...found, vectorBytes: this.#options.vectorBytes ?? found.vectorBytes };
+    }
+    return this.#machine;
+  }
+
+  /** What launches need. */
+  get #ready(): Opened {
+    if (this.#opened === null) throw new PairfoldError("internal", "native: it was not opened");
+    return this.#opened;
   }
 
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
+    this.#opened?.notes?.of(kernel); // schedules are chosen by what it knows
     return this.#chooser.compile(kernel, rows, columns);
   }
 
   #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
-    const { target } = this.#machine;
-    const chosen = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
-    const { rowVectors, interleave, columns, surveys = false } = chosen;
-    const key = `${rowVectors}:${interleave}:${columns}:${surveys}:${why}`;
+    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    const key = `${scheduleKey(schedule)}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
     if (program === undefined) {
-      const title = `native, ${target.title}, ${target.vectorBytes} bytes per vector, ` +
-        `${this.#threads} threads`;
-      const emitted = emitC(kernel, chosen, target.vectorBytes);
-      programs.set(key, program = new NativeProgram(kernel, chosen, emitted, title, why));
+      const { title, vectorBytes } = this.#target;
+      const target = `native, ${title}, ${vectorBytes} bytes per vector, ${this.#threads} threads`;
+      const note = this.#opened?.notes?.of(kernel) ?? null;
+      program = new NativeProgram({ kernel, schedule, vectorBytes, target, why, note });
+      programs.set(key, program);
     }
     return program;
   }
@@ -198,11 +222,11 @@ export class NativeEngine implements Engine {
     { signal }: RunControl,
   ): Promise<NativeProgram> {
     const { rows, columns } = extentOf(segments);
-    const { libraries, target } = this.#machine;
+    const { libraries, target } = this.#ready;
     const schedules = nativeCandidates(kernel, rows, columns, target);
     // compilers run side by side; one that fails is told of when its kernel is timed
     await Promise.allSettled(
-      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).emitted.fold)),
+      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).fold)),
     );
     return await this.#chooser.tuned(
       kernel,
@@ -249,6 +273,7 @@ export class NativeEngine implements Engine {
     const own = ownProgram(program, NativeProgram);
     const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
     return this.#queue.run(control, async () => {
+      if (this.#opened === null) await this.open();
       const isTimed = this.#chooser.wants(own, segments);
       const taken = isTimed ? await this.#tuned(own, from, segments, control) : own;
       await this.#fold(taken, from, to, segments, control);
@@ -270,7 +295,7 @@ export class NativeEngine implements Engine {
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
-    const { libraries } = this.#machine;
+    const { libraries } = this.#ready;
     libraries.enter();
     const stage = new Stage(program, inputs, outputs, this.#spare);
     this.#spare = null;
@@ -296,14 +321,15 @@ export class NativeEngine implements Engine {
     wave: Wave,
     run: Run,
   ): Promise<void> {
-    const { libraries } = this.#machine;
-    const { fold } = program.emitted;
+    const { libraries } = this.#ready;
+    const { fold } = program;
     // side by side, where both are compiled; what goes wrong is told where it is used
     if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
-      libraries.open("combine", program.combine).catch(() => {});
+      this.#library(program, "combine").catch(() => {});
     }
-    const library = libraries.known(fold) ?? await libraries.open("fold", fold);
-    throwIfAborted(run.control);
+    const known = libraries.known(fold);
+    const opening = known === null ? this.#library(program, "fold") : null;
+    opening?.catch(() => {}); // told of below, unless something else goes wrong before
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const { threadedOperations = THREADED_OPERATIONS } = this.#options;
@@ -311,9 +337,23 @@ export class NativeEngine implements Engine {
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
+    const library = known ?? await opening;
+    if (library === null) throw new PairfoldError("internal", "native: no library");
+    throwIfAborted(run.control);
     const scratch = this.#scratchOf(isThreaded, tables.folds, fold);
     await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
     if (tables.combines.count > 0) await this.#combine(program, tables, run, isThreaded);
+  }
+
+  /** Opens a library of a program, and keeps what a later process needs to know of it. */
+  #library(program: NativeProgram, kind: "fold" | "combine"): Promise<Library> {
+    const { libraries, notes } = this.#ready;
+    return libraries.open(kind, program[kind], (library) => {
+      const { kernel, schedule, layout } = program;
+      const { effort, scratchBytes } = program[kind];
+      const note = { library, effort, scratchBytes };
+      notes?.keep(kernel, scheduleKey(schedule), layout, kind, note);
+    });
   }
 
   /** Joins the states of finished tasks. */
@@ -323,10 +363,9 @@ export class NativeEngine implements Engine {
     run: Run,
     isThreaded: boolean,
   ): Promise<void> {
-    const { libraries } = this.#machine;
     const { combine } = program;
-    const library = libraries.known(combine) ??
-      await libraries.open("combine", combine);
+    const library = this.#ready.libraries.known(combine) ??
+      await this.#library(program, "combine");
     const items = tables.combines;
     const scratch = this.#scratchOf(isThreaded, items, combine);
     await this.#dispatch(run, { library, tables, items, scratch }, isThreaded);

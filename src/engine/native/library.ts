@@ -3,7 +3,7 @@
 import { PairfoldError } from "../../error.ts";
 import { type CSource, ENTRIES } from "../../emit/c/mod.ts";
 import type { CachedLibrary, LibraryCache } from "./cache.ts";
-import { compile, type FoundCompiler, optionsOf, sha256, type Target } from "./compiler.ts";
+import { compile, type FoundCompiler, optionsOf, type Target } from "./compiler.ts";
 
 /** Which entry a source has. */
 type Kind = keyof typeof ENTRIES;
@@ -19,6 +19,14 @@ const symbolsOf = (kind: Kind) => ({
 
 export type Library = Deno.DynamicLibrary<ReturnType<typeof symbolsOf>>;
 
+/** What a library is made from, and its name in the folder where that is known without the text. */
+export interface LibrarySource extends CSource {
+  readonly library: string | null;
+}
+
+/** What sources are known by. */
+const keyOf = (source: LibrarySource): string => source.library ?? source.text;
+
 /** Libraries that are kept open. */
 const MAX_LIBRARIES = 256;
 
@@ -31,8 +39,6 @@ export class Libraries {
   readonly #open = new Map<string, Library>();
   readonly #opening = new Map<string, Promise<Library>>();
   #doomed: Library[] = [];
-  /** The digest of what the compiler says of itself. */
-  #identity: Promise<string> | null = null;
   #users = 0;
   #compiled = 0;
 
@@ -77,30 +83,62 @@ export class Libraries {
   }
 
   /** The library of a source where it is open: without a turn of the event loop. */
-  known({ text }: CSource): Library | null {
-    const library = this.#open.get(text);
+  known(source: LibrarySource): Library | null {
+    const key = keyOf(source);
+    const library = this.#open.get(key);
     if (library === undefined) return null;
-    this.#open.delete(text);
-    this.#open.set(text, library); // the youngest now
+    this.#open.delete(key);
+    this.#open.set(key, library); // the youngest now
     return library;
   }
 
-  /** Opens the library of a source, compiling it where that is needed. */
-  open(kind: Kind, source: CSource): Promise<Library> {
-    const { text } = source;
-    let opening = this.#opening.get(text);
+  /**
+   * Opens the library of a source, compiling it where that is needed; `named` gets the name of one
+   * that was found by its text.
+   */
+  open(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void = () => {},
+  ): Promise<Library> {
+    const key = keyOf(source);
+    let opening = this.#opening.get(key);
     if (opening === undefined) {
-      opening = this.#make(kind, source).finally(() => this.#opening.delete(text));
-      this.#opening.set(text, opening);
+      opening = this.#take(kind, source, named).finally(() => this.#opening.delete(key));
+      this.#opening.set(key, opening);
     }
     return opening;
   }
 
-  async #make(kind: Kind, source: CSource): Promise<Library> {
+  async #take(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void,
+  ): Promise<Library> {
+    const library = await this.#find(kind, source) ?? await this.#make(kind, source, named);
+    this.#open.set(keyOf(source), library);
+    if (this.#open.size > MAX_LIBRARIES) {
+      const [[oldest, doomed]] = this.#open;
+      this.#open.delete(oldest);
+      this.#doomed.push(doomed);
+    }
+    return library;
+  }
+
+  /** The library of a source that is known by its name; null where it is gone, or none any more. */
+  async #find(kind: Kind, { library }: LibrarySource): Promise<Library | null> {
+    const cached = library === null ? null : await this.#cache.find(library);
+    return cached === null ? null : await opened(kind, cached).catch(() => null);
+  }
+
+  async #make(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void,
+  ): Promise<Library> {
     const { path, args } = this.#compiler;
-    this.#identity ??= sha256(new TextEncoder().encode(this.#target.identity));
     const options = optionsOf(this.#target, source);
-    const parts = [path, ...args, ...options, await this.#identity, source.text];
+    const parts = [path, ...args, ...options, this.#target.identity, source.text];
     const get = (): Promise<CachedLibrary> =>
       this.#cache.get(parts, async (file) => {
         this.#compiled++;
@@ -113,12 +151,7 @@ export class Libraries {
       await cached.forget();
       return await opened(kind, await get());
     });
-    this.#open.set(source.text, library);
-    if (this.#open.size > MAX_LIBRARIES) {
-      const [[oldest, doomed]] = this.#open;
-      this.#open.delete(oldest);
-      this.#doomed.push(doomed);
-    }
+    if (cached.name !== null) named(cached.name);
     return library;
   }
 }

@@ -10,7 +10,7 @@ import {
   TASK,
 } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import { bytesOf, type Kernel, uniformRecord } from "../../loop/mod.ts";
+import { bytesOf, type Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import {
   type Footprint,
@@ -286,15 +286,13 @@ export class Stage {
   }
 
   #uniforms({ segment }: Task): Float32Array | Float64Array {
-    const { kernel, layout } = this.#program;
-    const values = uniformRecord(
-      kernel.uniform,
+    const { kernel } = this.#program;
+    const values = this.#program.uniforms(
       kernel.inputs.map((input, slot) => {
         if (input.axis !== "uniform") return null;
         const first = (segment.offsets[slot] ?? 0) * input.dim;
         return this.#inputs[slot].subarray(first, first + input.dim);
       }),
-      layout.uniforms,
     );
     return kernel.float === "f32" ? Float32Array.from(values) : values;
   }
