@@ -18,11 +18,13 @@ export const OPTIONS = [
  * How hard the compiler tries: never a bit of the result. The loops come unrolled and ordered as they
  * should run, so that of what -O2 has beyond -O1 only the order of instructions and of blocks counts:
  * a quarter less time to compile for the same speed (14 rows, gcc 12, Zen 4, 2026-11-23). Lists of
- * candidates are branches and loops: 50-smallest is a tenth faster with all of -O2.
+ * candidates are branches and loops: 50-smallest is a tenth faster with all of -O2. Constants are
+ * propagated already; where gcc does so, vectors wider than the machine's (float64 beside float32)
+ * become scalars in memory: sums of sines take four times as long.
  */
 export const EFFORTS = {
   quick: [
-    ...["-O1", "-fschedule-insns2"],
+    ...["-O1", "-fschedule-insns2", "-fno-tree-ccp"],
     ...["-freorder-blocks-and-partition", "-freorder-blocks-algorithm=stc"],
   ],
   thorough: ["-O2"],

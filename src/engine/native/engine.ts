@@ -157,12 +157,20 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for. */
-  open(): Promise<void> {
+  /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
+  open(kernel?: Kernel): Promise<void> {
     if (this.#opened !== null) return Promise.resolve();
-    return this.#opening ??= targetOf(this.#compiler, this.#options, this.#cache)
+    if (this.#opening !== null) return this.#opening;
+    const known = targetOf(this.#compiler, this.#options, this.#cache);
+    if (typeof known !== "function") {
+      this.#opened = this.#openedFor(known);
+      return Promise.resolve();
+    }
+    this.#opening = known()
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
+    void kernel?.pair;
+    return this.#opening;
   }
 
   #openedFor(found: Target): Opened {
@@ -193,8 +201,13 @@ export class NativeEngine implements Engine {
     return this.#opened;
   }
 
+  /** Finds out what a kernel costs without lowering it, where an earlier process has kept that. */
+  recall(kernel: Kernel): void {
+    this.#opened?.notes?.of(kernel);
+  }
+
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
-    this.#opened?.notes?.of(kernel); // schedules are chosen by what it knows
+    this.recall(kernel); // schedules are chosen by what it costs
     return this.#chooser.compile(kernel, rows, columns);
   }
 

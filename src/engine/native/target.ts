@@ -9,21 +9,21 @@ import { type CompilerOptions, type FoundCompiler, probe, type Target } from "./
 /** Part of every key. */
 const FORMAT = "pairfold target 2";
 
-/** Finds the target of a compiler, or asks for it. */
-export async function targetOf(
+/** The target of a compiler, or who asks for it. */
+export function targetOf(
   compiler: FoundCompiler,
   options: CompilerOptions,
   cache: LibraryCache,
-): Promise<Target> {
+): Target | (() => Promise<Target>) {
   const key = keyOf(compiler, options);
   const name = key === null ? null : `${hashOf(key)}.target`;
-  if (key !== null && name !== null) {
-    const known = parsed(cache.read(name), key);
-    if (known !== null) return known;
-  }
-  const target = await probe(compiler, options);
-  if (name !== null) await cache.write(name, JSON.stringify({ ...target, key }));
-  return target;
+  const known = key === null || name === null ? null : parsed(cache.read(name), key);
+  if (known !== null) return known;
+  return async () => {
+    const target = await probe(compiler, options);
+    if (name !== null) await cache.write(name, JSON.stringify({ ...target, key }));
+    return target;
+  };
 }
 
 function keyOf(compiler: FoundCompiler, options: CompilerOptions): string | null {
