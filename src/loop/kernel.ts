@@ -83,7 +83,7 @@ export interface Mirror {
   readonly into: readonly Cell[];
 }
 
-/** A fold over columns, for every row, in loop IR. */
+/** A fold over columns, for every row, in loop IR. Its fields may be made when they are asked for. */
 export interface Kernel {
   /** The formula and reduction, for people. */
   readonly title: string;

@@ -5,7 +5,7 @@
 import { interpretUniform, MEANING, type UniformInputs } from "./interpret.ts";
 import type { Operation, Region, Value } from "./ir.ts";
 
-/** One step; `to` and `args` are registers, one per value. */
+/** One step; `to`, `from` and arguments are registers, one per value. */
 export type UniformStep =
   | { readonly kind: "constant"; readonly to: number; readonly value: number }
   | { readonly kind: "input"; readonly to: number; readonly slot: number; readonly at: number }
@@ -14,7 +14,10 @@ export type UniformStep =
     readonly kind: "operation";
     readonly to: number;
     readonly name: Operation;
-    readonly args: readonly number[];
+    readonly a: number;
+    /** The first one again, where there are fewer arguments. */
+    readonly b: number;
+    readonly c: number;
   }
   | { readonly kind: "store"; readonly at: number; readonly from: number };
 
@@ -42,7 +45,8 @@ export function uniformSteps({ statements }: Region): UniformStep[] | null {
     } else if (value.kind === "operation") {
       const args = value.args.map((a) => registers.get(a) ?? -1);
       if (args.includes(-1)) return null;
-      steps.push({ kind: "operation", to, name: value.operation, args });
+      const [a, b = a, c = a] = args;
+      steps.push({ kind: "operation", to, name: value.operation, a, b, c });
     } else if (value.kind === "load" && value.place.terms.length === 0) {
       const { memory, place: { offset: at } } = value;
       if (memory.kind === "input") steps.push({ kind: "input", to, slot: memory.slot, at });
@@ -75,12 +79,9 @@ export function runSteps(
       case "record":
         registers.push(record[s.at]);
         break;
-      case "operation": {
-        const { args } = s;
-        const values = [registers[args[0]], registers[args[1]], registers[args[2]]];
-        registers.push(MEANING[s.name](values));
+      case "operation":
+        registers.push(MEANING[s.name](registers[s.a], registers[s.b], registers[s.c]));
         break;
-      }
       case "store":
         record[s.at] = registers[s.from];
         break;

@@ -266,73 +266,91 @@ function identityOf(
     .join(" ");
 }
 
+/** The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not. */
+class LaterKernel implements Kernel {
+  readonly float: FloatType;
+  readonly inputs: readonly KernelInput[];
+  readonly outputs: Kernel["outputs"];
+  readonly block = BLOCK_LENGTH;
+  readonly #fold: Fold;
+  readonly #math: MathFunctions;
+  readonly #isMirrored: boolean;
+  #identity: string | null = null;
+  #lowered: Kernel | null = null;
+
+  constructor(fold: Fold, math: MathFunctions) {
+    const { formula, weight, float, options, twins } = fold;
+    const reduction = reductions[fold.reduction];
+    const dim = reduction.outputDim(formula.dim, weight?.dim ?? 0, options.k);
+    this.float = float;
+    this.inputs = inputsOf(fold);
+    this.outputs = reduction.outputs.map((number) => ({ number, dim }));
+    this.#fold = fold;
+    this.#math = math;
+    this.#isMirrored = (twins ?? null) !== null;
+  }
+
+  get #kernel(): Kernel {
+    return this.#lowered ??= lower(this.#fold, this.#math);
+  }
+  get title(): string {
+    return titleOf(this.#fold);
+  }
+  /** Those of points with themselves are always lowered: whether they have a mirror shows then. */
+  get identity(): string | undefined {
+    return this.#isMirrored ? undefined : this.#identity ??= identityOf(this.#fold);
+  }
+  get mirror(): Mirror | null {
+    return this.#isMirrored ? this.#kernel.mirror : null;
+  }
+  get records(): Kernel["records"] {
+    return this.#kernel.records;
+  }
+  get uniform(): Region {
+    return this.#kernel.uniform;
+  }
+  get row(): Region {
+    return this.#kernel.row;
+  }
+  get column(): Region {
+    return this.#kernel.column;
+  }
+  get init(): Region {
+    return this.#kernel.init;
+  }
+  get pair(): Region {
+    return this.#kernel.pair;
+  }
+  get careful(): CarefulLoop | null {
+    return this.#kernel.careful;
+  }
+  get survey(): Survey | null {
+    return this.#kernel.survey;
+  }
+  get close(): Region | null {
+    return this.#kernel.close;
+  }
+  get combine(): Region {
+    return this.#kernel.combine;
+  }
+  get finish(): Region {
+    return this.#kernel.finish;
+  }
+  get state(): readonly StateItem[] {
+    return this.#kernel.state;
+  }
+  get incoming(): readonly StateItem[] {
+    return this.#kernel.incoming;
+  }
+}
+
 /**
- * The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not.
+ * The kernel of a fold for targets whose math functions are given, lowered when it is first looked into.
  * Formulas that the reduction cannot have are refused at once.
  */
 export function lowerLater(fold: Fold, math: MathFunctions): Kernel {
-  const { formula, weight, float, options, twins } = fold;
-  const reduction = reductions[fold.reduction];
-  checkFormulas(fold.reduction, formula, weight ?? null);
-  const dim = reduction.outputDim(formula.dim, weight?.dim ?? 0, options.k);
-  let lowered: Kernel | null = null;
-  const kernel = (): Kernel => lowered ??= lower(fold, math);
-  const isMirrored = (twins ?? null) !== null;
-  let identity: string | undefined;
-  return {
-    float,
-    inputs: inputsOf(fold),
-    outputs: reduction.outputs.map((number) => ({ number, dim })),
-    block: BLOCK_LENGTH,
-    get identity() {
-      return isMirrored ? undefined : identity ??= identityOf(fold);
-    },
-    get title() {
-      return titleOf(fold);
-    },
-    get mirror() {
-      return isMirrored ? kernel().mirror : null;
-    },
-    get records() {
-      return kernel().records;
-    },
-    get uniform() {
-      return kernel().uniform;
-    },
-    get row() {
-      return kernel().row;
-    },
-    get column() {
-      return kernel().column;
-    },
-    get init() {
-      return kernel().init;
-    },
-    get pair() {
-      return kernel().pair;
-    },
-    get careful() {
-      return kernel().careful;
-    },
-    get survey() {
-      return kernel().survey;
-    },
-    get close() {
-      return kernel().close;
-    },
-    get combine() {
-      return kernel().combine;
-    },
-    get finish() {
-      return kernel().finish;
-    },
-    get state() {
-      return kernel().state;
-    },
-    get incoming() {
-      return kernel().incoming;
-    },
-  };
+  checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);
+  return new LaterKernel(fold, math);
 }
 
 /** An inner loop without unused values, each value as late as it costs nothing. */

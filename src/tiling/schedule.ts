@@ -105,6 +105,11 @@ export function operationsIn({ statements }: Region): number {
 }
 
 function countCost(kernel: Kernel): Cost {
+  return { ...costOfLoop(kernel, kernel.pair), deferred: deferredOf(kernel)?.components ?? 0 };
+}
+
+/** What one inner loop of a kernel costs, less what may wait. */
+export function costOfLoop(kernel: Kernel, pair: Region): Omit<Cost, "deferred"> {
   let operations = 0;
   let looped = 0;
   let divisions = 0;
@@ -128,11 +133,10 @@ function countCost(kernel: Kernel): Cost {
       if (s.value.operation === "div" || s.value.operation === "sqrt") divisions += times;
     }
   };
-  count(kernel.pair, 1);
-  const rare = rareOf(kernel.pair);
-  const deferred = deferredOf(kernel)?.components ?? 0;
+  count(pair, 1);
+  const rare = rareOf(pair);
   const isLong = looped > operations / 2;
-  return { operations, divisions, state: written.size, isWide, isLong, deferred, statements, rare };
+  return { operations, divisions, state: written.size, isWide, isLong, statements, rare };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;
