@@ -21,7 +21,7 @@ const REGISTRIES = [/^https:\/\/jsr\.io\/@[^/]+\/[^/]+\/\d[^/]*\//];
 export function stampOf(address: string, since: number): string | null {
   const [registry] = REGISTRIES.flatMap((versions) => versions.exec(address) ?? []);
   if (registry !== undefined) return registry;
-  if (!address.startsWith("file:") || Deno.build.os === "windows") return null;
+  if (!address.startsWith("file:")) return null;
   const path = decodeURIComponent(new URL(address).pathname);
   const root = path.endsWith(OWN) ? path.slice(0, -OWN.length) : null; // null: one file, a bundle
   if (!granted({ name: "read", path: root ?? path })) return null;
@@ -49,8 +49,29 @@ export function stampOf(address: string, since: number): string | null {
 
 /** Milliseconds by which clocks of files and of processes may differ. */
 const MARGIN = 1000;
+/** Of Linux's clock of processes, per second. */
+const TICKS = 100;
+
+/**
+ * When this process began, in milliseconds since 1970: no source was read before. Workers and test files
+ * begin later, with modules that were read for others. Null where the system does not tell.
+ */
+function beginning(): number | null {
+  if (Deno.build.os !== "linux" || !granted({ name: "read" })) return null;
+  try {
+    const [uptime] = Deno.readTextFileSync("/proc/uptime").split(" ");
+    // behind the command's name, which may hold anything
+    const fields = Deno.readTextFileSync("/proc/self/stat").replace(/^.*\) /s, "").split(" ");
+    const age = 1000 * (Number(uptime) - Number(fields[19]) / TICKS);
+    // not so where a container has an uptime of its own
+    return age >= performance.now() - MARGIN / 2 ? Date.now() - age : null;
+  } catch {
+    return null;
+  }
+}
 
 /** The stamp of the source that runs. */
 export function ownStamp(): string | null {
-  return stampOf(import.meta.url, performance.timeOrigin - MARGIN);
+  const since = import.meta.url.startsWith("file:") ? beginning() : 0;
+  return since === null ? null : stampOf(import.meta.url, since - MARGIN);
 }
