@@ -336,13 +336,13 @@ export class NativeEngine implements Engine {
   ): Promise<void> {
     const { libraries } = this.#ready;
     const { fold } = program;
+    const known = libraries.known(fold);
+    const opening = known === null ? this.#library(program, "fold") : null;
+    opening?.catch(() => {}); // told of below, unless something else goes wrong before
     // side by side, where both are compiled; what goes wrong is told where it is used
     if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
       this.#library(program, "combine").catch(() => {});
     }
-    const known = libraries.known(fold);
-    const opening = known === null ? this.#library(program, "fold") : null;
-    opening?.catch(() => {}); // told of below, unless something else goes wrong before
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const { threadedOperations = THREADED_OPERATIONS } = this.#options;
