@@ -106,7 +106,14 @@ async function run(
 const withoutNotes = withoutCompiler ??
   (ownStamp() === null ? "the source was changed this second, or cannot be told apart" : null);
 const test = (name: string, body: () => Promise<void>): void =>
-  testUnless(withoutNotes, `native notes: ${name}`, body);
+  testUnless(withoutNotes, `native notes: ${name}`, async () => {
+    try {
+      await body();
+    } catch (error) {
+      if (ownStamp() !== null) throw error;
+      console.warn("left out: the source was changed while this ran, and keeps no notes since");
+    }
+  });
 
 for (const name of Object.keys(FOLDS)) {
   test(`the same bits without lowering: ${name}`, async () => {
