@@ -22,6 +22,9 @@ const NATIVE_OPERATIONS = 2e8;
 const isLong = (kernel: Kernel, rows: number, columns: number): boolean =>
   rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
 
+/** Pairs from which most formulas are as long: what is known of their kernels is asked for first. */
+const LIKELY_PAIRS = NATIVE_OPERATIONS / 20;
+
 /** A kernel for one of two engines; which one is known where the compiler was asked. */
 class AutoProgram implements Program {
   readonly kernel: Kernel;
@@ -119,14 +122,17 @@ export class AutoEngine implements Engine {
       const compiled = engine.compile(kernel, rows, columns);
       return engine.launch(compiled, inputs, outputs, segments, control);
     };
-    if (this.#chosen(own) === this.#wasm) return await on(this.#wasm);
-    try {
-      await this.#native.open();
-      await on(this.#native);
-    } catch (error) {
-      this.#goOn(error);
-      await on(this.#wasm);
+    const isLikely = own.rows * own.columns >= LIKELY_PAIRS && this.#failure === null;
+    if (isLikely || this.#chosen(own) === this.#native) {
+      try {
+        await this.#native.open(own.kernel);
+        this.#native.recall(own.kernel);
+        if (this.#chosen(own) === this.#native) return await on(this.#native);
+      } catch (error) {
+        this.#goOn(error);
+      }
     }
+    await on(this.#wasm);
   }
 
   /** Goes on with WebAssembly after what only native kernels can have to do with. */

@@ -102,8 +102,11 @@ export interface Engine {
   mirrors?(points: number, dim: number, float: FloatType): boolean;
   /** Whether a kernel's mirror is estimated to pay there, for so many points. */
   mirrorPays?(kernel: Kernel, points: number): boolean;
-  /** Opens what can only be opened asynchronously; awaited before all that follows. */
-  open?(): Promise<void>;
+  /**
+   * Opens what can only be opened asynchronously; awaited before all that follows. Where that takes
+   * long, the kernel that is wanted first is made ready meanwhile.
+   */
+  open?(kernel?: Kernel): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */
   allocate(dtype: DType, length: number): Held;
   /**

@@ -83,10 +83,15 @@ export interface Mirror {
   readonly into: readonly Cell[];
 }
 
-/** A fold over columns, for every row, in loop IR. */
+/** A fold over columns, for every row, in loop IR. Its fields may be made when they are asked for. */
 export interface Kernel {
   /** The formula and reduction, for people. */
   readonly title: string;
+  /**
+   * What it was lowered from, as text: in one version of Pairfold, kernels for one set of math functions
+   * with equal texts are equal. Absent where nobody knows.
+   */
+  readonly identity?: string;
   readonly float: FloatType;
   readonly inputs: readonly KernelInput[];
   readonly outputs: readonly KernelOutput[];

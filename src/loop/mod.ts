@@ -2,6 +2,7 @@
 
 export { Builder, Names, SCALARS } from "./builder.ts";
 export { interpretUniform } from "./interpret.ts";
+export { numberText, runSteps, uniformRecord, type UniformStep, uniformSteps } from "./uniform.ts";
 export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";

@@ -12,7 +12,7 @@ import {
   type VariableNode,
 } from "../formula/mod.ts";
 import type { Kernel, MathFunctions } from "../loop/mod.ts";
-import { type Fold, lower } from "../lower/mod.ts";
+import { type Fold, lowerLater } from "../lower/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 
 /** Exchanges i and j, so that the folded axis is j. */
@@ -113,7 +113,7 @@ export function kernelOf(fold: Fold, math: MathFunctions): Kernel {
   const key = `${formulas}:${numbers}:${twins}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
-  const kernel = lower(fold, math);
+  const kernel = lowerLater(fold, math);
   plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();

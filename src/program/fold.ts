@@ -225,7 +225,7 @@ export class FoldRun implements Origin {
   async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
-    if (engine.open !== undefined) await engine.open();
+    if (engine.open !== undefined) await engine.open(this.kernel);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {

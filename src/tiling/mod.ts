@@ -35,8 +35,11 @@ export {
   checkNativeSchedule,
   chooseNativeSchedule,
   mirroredSchedule,
+  type NativeFacts,
+  nativeFacts,
   type NativeRegisters,
   type NativeSchedule,
+  recallFacts,
   UNTILED_NATIVE,
 } from "./native.ts";
 export {

@@ -100,6 +100,11 @@ export function costOf(kernel: Kernel): Cost {
   return cost;
 }
 
+/** Says what a kernel costs that has not been lowered yet. */
+export function recallCost(kernel: Kernel, cost: Cost): void {
+  costs.set(kernel, cost);
+}
+
 /** About the operations of a region, its loops run to the end: known soon, where that matters. */
 export function operationsIn({ statements }: Region): number {
   let operations = 0;
@@ -110,6 +115,11 @@ export function operationsIn({ statements }: Region): number {
 }
 
 function countCost(kernel: Kernel): Cost {
+  return { ...costOfLoop(kernel, kernel.pair), deferred: deferredOf(kernel)?.components ?? 0 };
+}
+
+/** What one inner loop of a kernel costs, less what may wait. */
+export function costOfLoop(kernel: Kernel, pair: Region): Omit<Cost, "deferred"> {
   let operations = 0;
   let looped = 0;
   let divisions = 0;
@@ -133,11 +143,10 @@ function countCost(kernel: Kernel): Cost {
       if (s.value.operation === "div" || s.value.operation === "sqrt") divisions += times;
     }
   };
-  count(kernel.pair, 1);
-  const rare = rareOf(kernel.pair);
-  const deferred = deferredOf(kernel)?.components ?? 0;
+  count(pair, 1);
+  const rare = rareOf(pair);
   const isLong = looped > operations / 2;
-  return { operations, divisions, state: written.size, isWide, isLong, deferred, statements, rare };
+  return { operations, divisions, state: written.size, isWide, isLong, statements, rare };
 }
 
 type Cut = Omit<WasmSchedule, "interleave">;

@@ -6,7 +6,7 @@
 // size alone.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { costOf } from "./schedule.ts";
+import { costOf, costOfLoop } from "./schedule.ts";
 
 /** Numbers that a point's sum takes per component: total, open block, rest. */
 const STATE_VALUES = 3;
@@ -79,7 +79,7 @@ export function mirrorGain(kernel: Kernel, costs: MirrorCosts): number {
 function estimate(kernel: Kernel, { perComponent, atAll, division }: MirrorCosts): number {
   const { mirror } = kernel;
   if (mirror === null) return 0;
-  const { operations, divisions } = costOf({ ...kernel, pair: mirror.pair });
+  const { operations, divisions } = costOfLoop(kernel, mirror.pair);
   const once = operations + division * divisions + atAll + perComponent * mirror.sums.length;
   const twice = costOf(kernel);
   return 2 * (twice.operations + division * twice.divisions) / once;

@@ -27,7 +27,7 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave }: WasmSchedule,
+    { rowVectors, interleave, columns, surveys = false }: WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
@@ -39,7 +39,9 @@ export class Rows {
     const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
     // the rows of a group add to one vector of a column's lanes
     const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, 1]));
-    this.copies = new RowCopies(rowVectors, remembered, shared);
+    const isSingle = rowVectors === 1 && columns === 1 && !surveys && deferred === null &&
+      kernel.mirror === null;
+    this.copies = new RowCopies(rowVectors, remembered, shared, isSingle);
     this.#kernel = kernel;
     this.#interleave = interleave;
     this.#deferred = deferred;

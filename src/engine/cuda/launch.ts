@@ -4,7 +4,7 @@
 
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import { interpretUniform, type Kernel } from "../../loop/mod.ts";
+import { type Kernel, uniformRecord } from "../../loop/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
 import { isDeviceArray } from "../host.ts";
 import {
@@ -217,7 +217,7 @@ export class CudaLaunch {
         const first = (segment.offsets[slot] ?? 0) * input.dim;
         return held.subarray(first, first + input.dim);
       });
-      records.push(interpretUniform(this.#kernel.uniform, inputs, length));
+      records.push(uniformRecord(this.#kernel.uniform, inputs, length));
     }
     const record = this.#kernel.float === "f32"
       ? new Float32Array(records.length * length)

@@ -145,7 +145,11 @@ export class WasmEngine implements Engine {
       asked: options.schedule,
       untiled: UNTILED,
       tuner,
-      model: (kernel, rows, columns) => this.#model(kernel, rows, columns),
+      quick: (kernel, rows, columns) => this.#isQuick(kernel, rows, columns) ? UNTILED : null,
+      model: (kernel, rows, columns) => ({
+        schedule: chooseSchedule(kernel, rows, this.#doneBy(kernel, rows, columns)),
+        why: costText(kernel),
+      }),
       program: (kernel, wanted, why) => {
         const schedule = kernel.mirror === null ? wanted : mirroredWasm(wanted);
         return this.#programs.of(kernel, schedule, why);
@@ -176,13 +180,13 @@ export class WasmEngine implements Engine {
     return this.#chooser.compile(kernel, rows, columns);
   }
 
-  #model(kernel: Kernel, rows: number, columns: number): { schedule: WasmSchedule; why: string } {
-    const before = this.#done.get(kernel) ?? 0;
-    const done = before + rows * columns * operationsIn(kernel.pair);
-    if (done < this.#quickOperations) {
-      return { schedule: UNTILED, why: "little work so far" };
-    }
-    return { schedule: chooseSchedule(kernel, rows, done), why: costText(kernel) };
+  /** Operations that a kernel will have done, less those of its best code. */
+  #doneBy(kernel: Kernel, rows: number, columns: number): number {
+    return (this.#done.get(kernel) ?? 0) + rows * columns * operationsIn(kernel.pair);
+  }
+
+  #isQuick(kernel: Kernel, rows: number, columns: number): boolean {
+    return this.#doneBy(kernel, rows, columns) < this.#quickOperations;
   }
 
   /** Counts what is done before the best code is worth while; a kernel that goes on gets better. */
