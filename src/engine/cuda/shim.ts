@@ -3,6 +3,7 @@
 // behind it as its cause (`failureOf`).
 
 import { type Bytes, cString, LOG_BYTES, pointed, ShimCalls } from "./calls.ts";
+import type { CommandList } from "./commands.ts";
 import { type LibraryOptions, openLibrary, openLibrarySync } from "./library.ts";
 import { Report } from "./report.ts";
 
@@ -174,6 +175,33 @@ export class Shim extends ShimCalls {
       (report) => this.call.pf_download_nonblocking(report, device, stream, to, source, bytes),
       [to],
     );
+  }
+
+  /**
+   * Fills `target`, of at most 16 KiB, if what is queued on the stream before ends within so many
+   * microseconds; else says that it has not.
+   */
+  downloadSoon(
+    device: Handle,
+    stream: Handle,
+    target: Bytes,
+    source: bigint,
+    microseconds: number,
+  ): boolean {
+    const bytes = BigInt(target.byteLength), patience = BigInt(1000 * microseconds);
+    this.check(
+      this.call.pf_download_soon(
+        this.out,
+        device,
+        stream,
+        pointed(target),
+        source,
+        bytes,
+        patience,
+        this.words,
+      ),
+    );
+    return this.words[0] !== 0;
   }
 
   /** Queues a copy within the device. */
@@ -393,6 +421,21 @@ export class Shim extends ShimCalls {
         arguments_,
         offsets,
         offsets.length,
+      ),
+    );
+  }
+
+  /** Queues the commands of a list, whose copies to the device are from `data`. */
+  run(device: Handle, stream: Handle, commands: CommandList, data: Bytes | null): void {
+    this.check(
+      this.call.pf_run(
+        this.out,
+        device,
+        stream,
+        commands.words,
+        BigInt(commands.length),
+        data === null ? null : pointed(data),
+        BigInt(data?.byteLength ?? 0),
       ),
     );
   }
