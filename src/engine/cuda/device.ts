@@ -48,6 +48,8 @@ export class CudaDevice {
   readonly kept: KeptMemory;
   readonly #runtime: Runtime;
   readonly #handle: Handle;
+  /** Downloads that wait on threads of their own. */
+  #reading = 0;
   /** Kernels by module and name. */
   readonly #functions = new Map<string, KernelFunction>();
 
@@ -126,12 +128,20 @@ export class CudaDevice {
   upload(target: bigint, source: Bytes): void {
     this.#runtime.shim.upload(this.#handle, STREAM, target, source);
   }
-  download(target: Bytes, source: bigint): Promise<void> {
-    return this.#runtime.shim.download(this.#handle, STREAM, target, source);
+  async download(target: Bytes, source: bigint): Promise<void> {
+    this.#reading++;
+    try {
+      await this.#runtime.shim.download(this.#handle, STREAM, target, source);
+    } finally {
+      this.#reading--;
+    }
   }
-  /** Reads a few numbers at once, where the launch of so many pairs that fills them ends soon. */
+  /**
+   * Reads a few numbers at once, where the launch of so many pairs that fills them ends soon. While
+   * others wait for the card it does not.
+   */
   downloadSoon(target: Bytes, source: bigint, pairs: number): boolean {
-    if (target.byteLength > SOON.bytes || pairs > SOON.pairs) return false;
+    if (this.#reading > 0 || target.byteLength > SOON.bytes || pairs > SOON.pairs) return false;
     const { shim } = this.#runtime;
     return shim.downloadSoon(this.#handle, STREAM, target, source, SOON.microseconds);
   }

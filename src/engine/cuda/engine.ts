@@ -30,7 +30,8 @@ import { splitColumns } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
-import { CudaLaunch, SPLIT } from "./launch.ts";
+import { CudaLaunch } from "./launch.ts";
+import { SPLIT } from "./plans.ts";
 import { CudaProgram, ModuleCache } from "./program.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 

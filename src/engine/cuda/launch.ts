@@ -7,31 +7,24 @@ import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import {
-  type Footprint,
-  pairsOf,
-  planWaves,
-  rowBytes,
-  type SplitRule,
-  type Wave,
-} from "../plan.ts";
+import { type Footprint, pairsOf, planWaves, rowBytes, type Wave } from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
-import { LaunchPlan, PLAN_BYTES, uniformGroups } from "./plans.ts";
+import {
+  type LaunchPlan,
+  neededBytes,
+  planOf,
+  SMALL_BYTES,
+  SPLIT,
+  uniformGroups,
+  waveTables,
+} from "./plans.ts";
 import type { CudaProgram, FoldCode, LaunchCode, ModuleCache } from "./program.ts";
 import { PlannedLaunch } from "./repeat.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
 import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
-import { type Table, tablesOf, type WaveTables } from "./table.ts";
+import type { Table, WaveTables } from "./table.ts";
 
-/**
- * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
- * those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on every card.
- */
-export const SPLIT: SplitRule = { rows: 512, units: 1056, columns: 1024 };
-
-/** Bytes that a launch takes without asking how much there is. */
-const SMALL_BYTES = 64 * 2 ** 20;
 /** Part of the free memory that one launch may take. */
 const SHARE = 0.9;
 /** How often a launch that ran out of memory is planned anew with half of it. */
@@ -147,22 +140,11 @@ export class CudaLaunch {
     if (!this.#places.every(isHere) || !this.#outputs.every(({ place }) => isHere(place))) {
       return null;
     }
-    const { plans, emitted } = this.#program;
+    const { plans } = this.#program;
     const known = plans.find(this.#segments);
     if (known !== null) return known;
-    const footprint = this.#footprint();
-    if (this.#needed(footprint) > SMALL_BYTES / 2) return null;
-    const budget = { bytes: SMALL_BYTES, wave: SMALL_BYTES, split: SPLIT };
-    const [wave, ...others] = planWaves(this.#segments, footprint, budget);
-    if (wave === undefined || others.length > 0) return null;
-    const groups = uniformGroups(this.#kernel, emitted.layout, wave);
-    const tables = this.#tables(wave, groups.slotOf);
-    const bytes = [tables.pack, tables.fold, tables.combine]
-      .reduce((sum, { words }) => sum + words.byteLength, 0);
-    if (bytes > PLAN_BYTES || tables.fold.units > MAX_BLOCKS) return null;
-    const { uniforms } = emitted.layout;
-    const { representatives } = groups;
-    const plan = new LaunchPlan(this.#kernel, this.#segments, tables, representatives, uniforms);
+    const plan = planOf(this.#kernel, this.#program.emitted.layout, this.#segments);
+    if (plan === null) return null;
     for (const { piece } of plans.add(plan)) if (piece !== null) device.kept.drop(piece);
     return plan;
   }
@@ -224,19 +206,11 @@ export class CudaLaunch {
     };
   }
 
-  /** What all rows and columns take together, states aside. */
-  #needed({ row, record, column }: Footprint): number {
-    return this.#segments.reduce(
-      (sum, s) => sum + (s.i1 - s.i0) * row + (s.j1 - s.j0) * (record + column),
-      0,
-    );
-  }
-
   /** Bytes that this launch may take. */
   #budget(footprint: Footprint): number {
     const { memoryLimit, device } = this.#context;
     if (memoryLimit !== null) return memoryLimit;
-    if (this.#needed(footprint) <= SMALL_BYTES / 2) return SMALL_BYTES;
+    if (neededBytes(this.#segments, footprint) <= SMALL_BYTES / 2) return SMALL_BYTES;
     const { available, pooled } = device.memory();
     return (available + pooled) * SHARE;
   }
@@ -244,6 +218,7 @@ export class CudaLaunch {
   /** Runs waves that share the states of their rows, the last of which finishes them. */
   async #runWaves(waves: readonly Wave[], code: FoldCode): Promise<void> {
     const { device } = this.#context;
+    const { layout } = this.#program.emitted;
     const kept: bigint[] = [];
     const alloc = (bytes: number, list: bigint[]): bigint => {
       const address = device.alloc(bytes);
@@ -256,9 +231,9 @@ export class CudaLaunch {
         const own: bigint[] = [];
         try {
           const uniforms = this.#uniforms(wave);
-          const tables = this.#tables(wave, uniforms.slotOf);
+          const tables = waveTables(this.#kernel, layout, wave, uniforms.slotOf);
           if (state === 0n) {
-            const bytes = tables.stateRows * this.#program.emitted.layout.stateBytes;
+            const bytes = tables.stateRows * layout.stateBytes;
             state = bytes === 0 ? 0n : alloc(bytes, kept);
           }
           await this.#runWave(wave, tables, uniforms.record, state, code, (b) => alloc(b, own));
@@ -280,11 +255,6 @@ export class CudaLaunch {
     const record = new Numbers(records.length * layout.uniforms);
     records.forEach((r, k) => record.set(r, k * layout.uniforms));
     return { record, slotOf };
-  }
-
-  #tables(wave: Wave, slotOf: (segment: Segment) => number): WaveTables {
-    const dealing = { layout: this.#program.emitted.layout, lineThreads: LINE_THREADS };
-    return tablesOf(this.#kernel, dealing, wave, slotOf);
   }
 
   async #runWave(

@@ -3,18 +3,28 @@
 // ones, or a new one. What is planned fits into one wave whatever the card's memory, so that it depends
 // on the segments alone.
 
-import type { CudaLayout } from "../../emit/cuda/mod.ts";
+import { type CudaLayout, LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { type Kernel, visit } from "../../loop/mod.ts";
 import type { NumberArray, Segment } from "../engine.ts";
-import type { Wave } from "../plan.ts";
+import { type Footprint, planWaves, type SplitRule, type Wave } from "../plan.ts";
+import { MAX_BLOCKS } from "./device.ts";
 import type { KeptPiece } from "./kept.ts";
 import { concatenated } from "./staging.ts";
-import { OffsetGroups, slotsOn, type WaveTables } from "./table.ts";
+import { OffsetGroups, slotsOn, tablesOf, type WaveTables } from "./table.ts";
+
+/**
+ * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
+ * those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on every card.
+ */
+export const SPLIT: SplitRule = { rows: 512, units: 1056, columns: 1024 };
+
+/** Bytes that a launch takes without asking how much there is. */
+export const SMALL_BYTES: number = 64 * 2 ** 20;
 
 /** Plans that a program keeps, the bytes of their tables together, and those of one plan at most. */
 const PLANS = 8;
 const ALL_BYTES = 4 * 2 ** 20;
-export const PLAN_BYTES: number = 2 ** 21;
+const PLAN_BYTES = 2 ** 21;
 /** Words of a table of columns up to which equal ones of several plans are found to be equal. */
 const COMPARED_WORDS = 64;
 
@@ -103,6 +113,48 @@ export class LaunchPlan {
     }
     return differs;
   }
+}
+
+/** What all rows and columns of a launch take together, states aside. */
+export function neededBytes(
+  segments: readonly Segment[],
+  { row, record, column }: Footprint,
+): number {
+  return segments.reduce(
+    (sum, s) => sum + (s.i1 - s.i0) * row + (s.j1 - s.j0) * (record + column),
+    0,
+  );
+}
+
+/** The tables of a wave for a layout. */
+export function waveTables(
+  kernel: Kernel,
+  layout: CudaLayout,
+  wave: Wave,
+  slotOf: (segment: Segment) => number,
+): WaveTables {
+  return tablesOf(kernel, { layout, lineThreads: LINE_THREADS }, wave, slotOf);
+}
+
+/** Plans a launch whose arrays are on the card; null where one wave does not do, or tables are long. */
+export function planOf(
+  kernel: Kernel,
+  layout: CudaLayout,
+  segments: readonly Segment[],
+): LaunchPlan | null {
+  const record = layout.recordStride * layout.size;
+  const footprint = { row: 0, record, column: 0, state: layout.stateBytes, packing: Infinity };
+  if (neededBytes(segments, footprint) > SMALL_BYTES / 2) return null;
+  const budget = { bytes: SMALL_BYTES, wave: SMALL_BYTES, split: SPLIT };
+  const [wave, ...others] = planWaves(segments, footprint, budget);
+  if (wave === undefined || others.length > 0) return null;
+  const { representatives, slotOf } = uniformGroups(kernel, layout, wave);
+  const tables = waveTables(kernel, layout, wave, slotOf);
+  const { pack, fold, combine } = tables;
+  const words = pack.words.length + fold.words.length + combine.words.length;
+  const units = Math.max(pack.units, fold.units, combine.units);
+  if (8 * words > PLAN_BYTES || units > MAX_BLOCKS) return null;
+  return new LaunchPlan(kernel, segments, tables, representatives, layout.uniforms);
 }
 
 /** The plans of one program, the youngest first. */

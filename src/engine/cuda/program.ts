@@ -110,6 +110,8 @@ export class CudaProgram implements Program {
   readonly #target: string;
   readonly #why: string;
   #combine: string | null = null;
+  /** Kernels as they were found last, and in which modules. */
+  #loaded: { module: bigint; joining: bigint; code: LaunchCode } | null = null;
 
   constructor(
     kernel: Kernel,
@@ -152,8 +154,12 @@ export class CudaProgram implements Program {
     const module = modules.loaded(this.emitted.source);
     const joining = joins ? modules.loaded(this.#combineSource) : 0n;
     if (module === null || joining === null) return null;
+    const known = this.#loaded;
+    if (known?.module === module && known.joining === joining) return known.code;
     const combine = joins ? device.kernel(joining, ENTRIES.combine) : null;
-    return { ...this.#foldCode(device, module), combine };
+    const code = { ...this.#foldCode(device, module), combine };
+    this.#loaded = { module, joining, code };
+    return code;
   }
 
   /** The uniform record of each segment, from the inputs that stand on the host. */
