@@ -155,8 +155,6 @@ testOnCard(
     }
     if (isReal) return;
     // the card is full, even once what is pooled went back: what is kept goes, whoever kept it, and the launch runs
-    const pooled = (): number => one.memory()!.pooled;
-    const before = one.memory()!.live;
     Deno.env.set("PAIRFOLD_EMULATOR_FAIL", "cuMemAlloc_v2:1=2,cuMemAlloc_v2:2=2");
     try {
       const big = Vi(points(90_001)).sqDist(Vj(y)).min("j", { device: other });
