@@ -2,7 +2,7 @@
 // microseconds. Kernels take no part: calls are counted on the emulator, times are taken on a driver
 // whose device does nothing.
 //
-//     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts]
+//     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts] [--out folder]
 //
 // With --against, another checkout is counted too, and timed in the same run, taking turns. Wants bash,
 // cmake and gcc.
@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { cell, type Contestant, type Library, load, timed } from "../overhead/library.ts";
 import { uniform } from "../random.ts";
-import { table, warm } from "../report.ts";
+import { cpuSlug, machineLine, table, warm } from "../report.ts";
 
 /** What is launched, from building to the numbers on the host. */
 const WORKS: Record<string, (library: Library) => Contestant> = {
@@ -187,7 +187,8 @@ function listed(calls: Readonly<Record<string, number>>): string {
   return `${rounded(sum)} (${names.join(", ")})`;
 }
 
-async function main(addresses: readonly string[], calls: string): Promise<void> {
+/** A table for each checkout. */
+async function page(addresses: readonly string[], calls: string): Promise<string> {
   const here = fromFileUrl(import.meta.url);
   const root = fromFileUrl(new URL("../..", import.meta.url));
   const folder = await Deno.makeTempDir({ prefix: "pairfold-launches-" });
@@ -210,6 +211,7 @@ async function main(addresses: readonly string[], calls: string): Promise<void> 
         return [name, times];
       }),
     );
+    const sections: string[] = [];
     for (const [k, address] of addresses.entries()) {
       const lines = await output(Deno.execPath(), [...self, "--count", address], {
         ...emulator,
@@ -221,8 +223,14 @@ async function main(addresses: readonly string[], calls: string): Promise<void> 
         return [name, times.get(name)![k], listed(shim), listed(driver), up, down];
       });
       const head = ["launch", "µs, median (best)", "shim", "driver", "bytes up", "bytes down"];
-      console.log(`\n${address}\n\n${table(head, rows)}`);
+      sections.push(`## ${k === 0 ? "This checkout" : "The other one"}`, table(head, rows));
     }
+    const day = new Date().toISOString().slice(0, 10);
+    const what =
+      `- ${machineLine()}\n- Deno ${Deno.version.deno}; microseconds on a driver that does ` +
+      "nothing, calls of the shim and of the driver from the emulator, the fifth time";
+    return [`# What launches on a card cost the host, ${day}`, what, ...sections].join("\n\n") +
+      "\n";
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -232,6 +240,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     calls: { type: "string", default: "2000" },
     against: { type: "string" },
+    out: { type: "string" },
     count: { type: "boolean", default: false },
     time: { type: "boolean", default: false },
   },
@@ -243,5 +252,10 @@ else {
   const own = new URL("../../mod.ts", import.meta.url).href;
   const { against } = options;
   const others = against === undefined ? [] : [toFileUrl(resolve(against)).href];
-  await main([own, ...others], options.calls);
+  const text = await page([own, ...others], options.calls);
+  console.log(text);
+  if (options.out !== undefined) {
+    const day = new Date().toISOString().slice(0, 10);
+    Deno.writeTextFileSync(`${options.out}/${day}-${cpuSlug()}-launches.md`, text);
+  }
 }
