@@ -7,9 +7,9 @@
 // With --against, another checkout is counted too, and timed in the same run, taking turns. Wants bash,
 // cmake and gcc.
 
-import { parseArgs } from "node:util";
 import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { cell, type Contestant, type Library, load, timed } from "../overhead/library.ts";
+import { countOf, optionsOf } from "../options.ts";
 import { uniform } from "../random.ts";
 import { cpuSlug, machineLine, table, warm } from "../report.ts";
 
@@ -236,7 +236,7 @@ async function page(addresses: readonly string[], calls: string): Promise<string
   }
 }
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = optionsOf({
   options: {
     calls: { type: "string", default: "2000" },
     against: { type: "string" },
@@ -247,7 +247,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 if (options.count) await count(positionals[0]);
-else if (options.time) await time(positionals, Number(options.calls));
+else if (options.time) await time(positionals, countOf("calls", options.calls));
 else {
   const own = new URL("../../mod.ts", import.meta.url).href;
   const { against } = options;
