@@ -16,6 +16,7 @@ import {
   sink,
   type StateItem,
   type Survey,
+  type TensorProducts,
   type Value,
   verifyKernel,
 } from "../loop/mod.ts";
@@ -50,6 +51,8 @@ export interface Fold {
   readonly inputs: readonly VariableNode[];
   readonly options: FoldOptions;
   readonly fastMath: boolean;
+  /** How tensor cores may multiply, on targets that have them; default not at all. */
+  readonly products?: TensorProducts;
   /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
   readonly twins?: Twins | null;
 }
@@ -242,6 +245,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     finish: builders.finish.root,
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
+    ...(fold.products === undefined ? {} : { products: fold.products }),
   };
   const clean = removeDeadRegions(kernel);
   verifyKernel(clean);
