@@ -149,7 +149,8 @@ export class FoldRun implements Origin {
   explainAlone(): string {
     const { rows } = segmentsOf(this.#batched);
     const program = this.#engine.compile(this.kernel, rows, this.#columns);
-    const { target, schedule, source } = program.explain();
+    const { target, schedule, source, products = "float32: no tensor cores here" } = program
+      .explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
       `formula   ${reduction} over the folded axis of ${print(formula)}`,
@@ -157,6 +158,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",
       printKernel(this.kernel),
