@@ -8,16 +8,16 @@
 // host; first calls stand apart. The card's limits are measured first. Rows for which no time is left
 // are named too. --tiny has sizes that take no time, for a test of this script on the emulator.
 
-import { parseArgs } from "node:util";
 import { cuda, type CudaEngine, genred, tensor } from "pairfold";
 import { dataOf, errorOf, type Numbers, SAMPLE } from "./cuda/data.ts";
 import { type CardLimits, measureLimits } from "./cuda/limits.ts";
 import { boundOf, CUDA_ROWS, type CudaRow, inputsOf, KINDS, tinyRows } from "./cuda/rows.ts";
+import { optionsOf } from "./options.ts";
 import { PeerProcess, writeNumbers } from "./peers/process.ts";
 import { linePlot } from "./plots.ts";
 import { NOTHING, ratio, seconds, table, Times } from "./report.ts";
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf({
   options: {
     card: { type: "string", default: "0" },
     budget: { type: "string", default: "540" },

@@ -5,7 +5,6 @@
 //
 // The target is 3 for the gradient alone at N = 10,000.
 
-import { parseArgs } from "node:util";
 import {
   type DeviceName,
   grad,
@@ -17,15 +16,16 @@ import {
   Vi,
   Vj,
 } from "pairfold";
+import { countOf, optionsOf } from "./options.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags } = optionsOf({
   options: {
     points: { type: "string", default: "10000" },
     repeats: { type: "string", default: "9" },
     device: { type: "string", default: "auto" },
   },
 });
-const N = Number(flags.points), repeats = Number(flags.repeats);
+const N = countOf("points", flags.points), repeats = countOf("repeats", flags.repeats);
 const device = flags.device as DeviceName;
 const TARGET = 3;
 

@@ -6,8 +6,8 @@
 // every list. Both orders of a K, and both engines, take turns; without a C compiler the table has
 // WebAssembly alone. Times are of whole calls, first calls excluded.
 
-import { parseArgs } from "node:util";
 import { native, type NativeEngine, PairfoldError, wasm, type WasmEngine } from "pairfold";
+import { countOf, optionsOf } from "./options.ts";
 import { cpuSlug, machineLine, NOTHING, ratio, seconds, table, Times, warm } from "./report.ts";
 import { folder, problemOf, refuseWrong, type Workload, WORKLOADS } from "./workloads.ts";
 
@@ -15,7 +15,7 @@ const COUNTS = [1, 10, 50, 100] as const;
 /** Milliseconds of idle work before each call; see bench/peers/run.ts. */
 const WARMING = 20;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf({
   options: {
     size: { type: "string", default: "10000" },
     threads: { type: "string", default: "2" },
@@ -23,8 +23,9 @@ const { values: options } = parseArgs({
     out: { type: "string" },
   },
 });
-const size = Number(options.size);
-const threads = Number(options.threads);
+const size = countOf("size", options.size);
+const threads = countOf("threads", options.threads);
+const repeats = countOf("repeats", options.repeats);
 
 /** The engines that are there, by name. */
 function engines(): Map<string, WasmEngine | NativeEngine> {
@@ -73,7 +74,7 @@ for (const k of COUNTS) {
     const worst = await contestant(workloadOf(`${k}-smallest-nearing`), device);
     list.push({ engine, random, worst });
   }
-  for (let n = 0; n < Number(options.repeats); n++) {
+  for (let n = 0; n < repeats; n++) {
     for (const { random, worst } of list) {
       await random.run();
       await worst.run();

@@ -8,15 +8,15 @@
 // figure stands beside its own: times of runs that follow one another do not compare on a busy
 // machine.
 
-import { parseArgs } from "node:util";
 import { resolve, toFileUrl } from "@std/path";
+import { countOf, namesOf, optionsOf } from "./options.ts";
 import { firstUse, firstUseTable } from "./overhead/first.ts";
 import { foldTable } from "./overhead/folds.ts";
 import { type Library, load } from "./overhead/library.ts";
 import { stepTable } from "./overhead/steps.ts";
 import { cpuSlug, machineLine } from "./report.ts";
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = optionsOf({
   options: {
     parts: { type: "string", default: "steps,folds,first" },
     engines: { type: "string", default: "wasm,native" },
@@ -41,9 +41,9 @@ const own = new URL("../mod.ts", import.meta.url).href;
 const addresses = options.against === undefined ? [own] : [own, addressOf(options.against)];
 const libraries: Library[] = [];
 for (const address of addresses) libraries.push(await load(address));
-const parts = options.parts.split(",");
-const engines = options.engines.split(",");
-const calls = Number(options.calls);
+const parts = namesOf("parts", options.parts, ["steps", "folds", "first"]);
+const engines = namesOf("engines", options.engines, ["wasm", "native"]);
+const calls = countOf("calls", options.calls);
 
 const sections: string[] = [];
 if (parts.includes("steps")) {

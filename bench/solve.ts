@@ -10,6 +10,7 @@
 import { fromFileUrl, join } from "@std/path";
 import { type LazyTensor, type SolveOptions, tensor, Vi, Vj } from "pairfold";
 import { boundingBox, readPointCloud } from "pairfold/pointcloud";
+import { countOf, optionsOf, refuse } from "./options.ts";
 
 const nystrom = { kind: "nystrom", rank: 500 } as const;
 const CASES: Readonly<Record<string, SolveOptions>> = {
@@ -22,13 +23,13 @@ const CASES: Readonly<Record<string, SolveOptions>> = {
   "1e-2-none": { alpha: 1e-2, preconditioner: "none" },
 };
 
-const flag = Deno.args.indexOf("--points");
-const wanted = flag < 0 ? Infinity : Number(Deno.args[flag + 1]);
-const named = Deno.args.filter((_, k) => flag < 0 || (k !== flag && k !== flag + 1));
-const unknown = named.filter((name) => !(name in CASES));
-if (unknown.length > 0) {
-  console.error(`unknown: ${unknown.join(", ")}; cases are ${Object.keys(CASES).join(", ")}`);
-  Deno.exit(1);
+const { values: options, positionals: named } = optionsOf({
+  options: { points: { type: "string" } },
+  allowPositionals: true,
+});
+const wanted = options.points === undefined ? Infinity : countOf("points", options.points);
+for (const name of named) {
+  if (!(name in CASES)) refuse(`got ${name}; expected some of ${Object.keys(CASES).join(", ")}`);
 }
 
 const folder = Deno.env.get("PAIRFOLD_DATA") ??

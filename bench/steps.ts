@@ -5,17 +5,17 @@
 //
 // On the WebAssembly engine. Memory is what is left after a collection.
 
-import { parseArgs } from "node:util";
 import { adam, Pm, randomNormal, type Tensor, valueAndGrad, Vi, Vj, WasmEngine } from "pairfold";
 import { internedCount } from "../src/formula/mod.ts";
+import { countOf, optionsOf } from "./options.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags } = optionsOf({
   options: {
     steps: { type: "string", default: "10000" },
     points: { type: "string", default: "100" },
   },
 });
-const steps = Number(flags.steps), n = Number(flags.points);
+const steps = countOf("steps", flags.steps), n = countOf("points", flags.points);
 const PARTS = 10;
 
 const device = new WasmEngine();

@@ -11,15 +11,15 @@
 // timed. `rows` runs bench/peers/run.ts, which holds PERFORMANCE.md's rows against KeOps and
 // hand-written loops, in pages of its own. --tiny has the smallest sizes, for a test of this script.
 
-import { parseArgs } from "node:util";
 import { native } from "pairfold";
+import { countOf, namesOf, optionsOf } from "./options.ts";
 import { linePlot } from "./plots.ts";
 import { cpuSlug, machineLine, table } from "./report.ts";
 import { type Contestant, contestant, ENGINES, PEERS, takes } from "./suite/contestants.ts";
 import { firstCalls, firstCallTable, smallTable } from "./suite/latency.ts";
 import { type Limits, measure, plotOf, type Sweep, SWEEPS, tableOf } from "./suite/sweeps.ts";
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = optionsOf({
   options: {
     parts: { type: "string" },
     engines: { type: "string" },
@@ -32,22 +32,8 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 
-/** Names from a list on the command line, or all of them. */
-function chosen<T extends string>(
-  option: string,
-  text: string | undefined,
-  known: readonly T[],
-): readonly T[] {
-  if (text === undefined) return known;
-  return text.split(",").filter((name) => name !== "").map((name) => {
-    const found = known.find((one) => one === name);
-    if (found !== undefined) return found;
-    throw new TypeError(`--${option}: got ${name}; expected some of ${known.join(", ")}`);
-  });
-}
-
 const OTHER_PARTS = ["rows", "threads", "latency"] as const;
-const threads = Number(options.threads);
+const threads = countOf("threads", options.threads);
 const limits: Limits = options.tiny
   ? { call: 20_000, repeats: 1, enough: 1, shortRepeats: 1, shortEnough: 1 }
   : { call: 20_000, repeats: 5, enough: 1500, shortRepeats: 60, shortEnough: 50 };
@@ -128,11 +114,14 @@ async function main(): Promise<void> {
   const date = new Date().toISOString().slice(0, 10);
   const folder = options.out ?? new URL("results", import.meta.url).pathname;
   const stem = `${date}-${cpuSlug()}-suite`;
-  const parts = chosen("parts", options.parts, [...SWEEPS.map(({ name }) => name), ...OTHER_PARTS]);
+  const parts = namesOf("parts", options.parts, [
+    ...SWEEPS.map(({ name }) => name),
+    ...OTHER_PARTS,
+  ]);
   const missing = withoutNative();
-  const engines = chosen("engines", options.engines, ENGINES)
+  const engines = namesOf("engines", options.engines, ENGINES)
     .filter((name) => name !== "native" || missing === null);
-  const peers = chosen("peers", options.peers, PEERS);
+  const peers = namesOf("peers", options.peers, PEERS);
   const names = [...engines, ...peers];
   const scratch = await Deno.makeTempDir({ prefix: "pairfold-suite-" });
   const sections: string[] = [];

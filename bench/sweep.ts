@@ -1,8 +1,11 @@
 // Throughput of one engine along the width of b (1 … 512) and the dim of the points (1 … 3000), as
 // a table: where it drops from one row to the next is a cliff. One thread, so that it is the inner
-// loop's. `deno run -A bench/sweep.ts [width|dim|both] [device] [--f64]`
+// loop's.
+//
+//     deno run -A bench/sweep.ts [--along width,dim] [--device wasm] [--f64]
 
 import { type LazyTensor, native, Vi, Vj, wasm } from "pairfold";
+import { namesOf, optionsOf } from "./options.ts";
 
 const WIDTHS = [
   1,
@@ -62,8 +65,16 @@ const COLUMNS = 4096;
 /** A narrow pair's operations beside its vectors': an exponential with its scale. */
 const EXPONENTIAL = 18;
 
-const [what = "both", device = "wasm"] = Deno.args.filter((a) => !a.startsWith("--"));
-const isDouble = Deno.args.includes("--f64");
+const { values: options } = optionsOf({
+  options: {
+    along: { type: "string" },
+    device: { type: "string", default: "wasm" },
+    f64: { type: "boolean", default: false },
+  },
+});
+const along = namesOf("along", options.along, ["width", "dim"]);
+const [device] = namesOf("device", options.device, ["wasm", "native"]);
+const isDouble = options.f64;
 const make = (length: number): Float32Array | Float64Array => {
   const array = isDouble ? new Float64Array(length) : new Float32Array(length);
   return array.map(() => Math.random());
@@ -98,5 +109,5 @@ async function row(dim: number, width: number): Promise<string> {
 
 console.log(`|      dim |    width | Gpairs/s |  GFLOP/s |`);
 console.log(`| -------: | -------: | -------: | -------: |`);
-if (what !== "dim") { for (const width of WIDTHS) console.log(await row(3, width)); }
-if (what !== "width") { for (const dim of DIMS) console.log(await row(dim, 1)); }
+if (along.includes("width")) { for (const width of WIDTHS) console.log(await row(3, width)); }
+if (along.includes("dim")) { for (const dim of DIMS) console.log(await row(dim, 1)); }

@@ -5,15 +5,15 @@
 //
 // Both take turns on the native engine. Times are of whole calls, first calls excluded.
 
-import { parseArgs } from "node:util";
 import { type LazyTensor, native, type Tensor, tensor, Vi, Vj } from "pairfold";
+import { countOf, optionsOf } from "./options.ts";
 import { uniform } from "./random.ts";
 import { cpuSlug, machineLine, ratio, seconds, table, Times, warm } from "./report.ts";
 
 /** Milliseconds of idle work before each call; see bench/peers/run.ts. */
 const WARMING = 20;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf({
   options: {
     sizes: { type: "string", default: "10000,30000" },
     threads: { type: "string", default: "2" },
@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
     out: { type: "string" },
   },
 });
+
+const repeats = countOf("repeats", options.repeats);
 
 interface Row {
   readonly name: string;
@@ -61,10 +63,10 @@ const ROWS: readonly Row[] = [
   row("gravity", gravity),
 ];
 
-using device = native({ threads: Number(options.threads) });
+using device = native({ threads: countOf("threads", options.threads) });
 const lines: string[][] = [];
 for (const { name, dim, width, dtype, formula } of ROWS) {
-  for (const size of options.sizes.split(",").map(Number)) {
+  for (const size of options.sizes.split(",").map((size) => countOf("sizes", size))) {
     const TypedArray = dtype === "float32" ? Float32Array : Float64Array;
     const random = uniform(1);
     const drawn = (length: number, scale = 1): Float32Array | Float64Array =>
@@ -78,7 +80,7 @@ for (const { name, dim, width, dtype, formula } of ROWS) {
     const isTaken = /each pair of points once/.test(once().explain());
     const contestants = [{ run: once, times: new Times() }, { run: twice, times: new Times() }];
     for (const { run } of contestants) await run().data();
-    for (let n = 0; n < Number(options.repeats); n++) {
+    for (let n = 0; n < repeats; n++) {
       for (const { run, times } of contestants) {
         warm(WARMING);
         const start = performance.now();

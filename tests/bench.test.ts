@@ -45,3 +45,26 @@ Deno.test("a plot leaves out what its axes cannot show", () => {
   assertEquals(text.match(/<circle /g)?.length, 3);
   assertMatch(text, />a title<\/text>/);
 });
+
+Deno.test("benchmarks say what they take, and refuse what they do not know in a line", async () => {
+  const run = async (...args: string[]): Promise<[number, string, string]> => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "bench/orders.ts", ...args],
+      cwd: new URL("..", import.meta.url),
+      stdin: "null",
+    }).output();
+    const decoder = new TextDecoder();
+    return [code, decoder.decode(stdout).trim(), decoder.decode(stderr).trim()];
+  };
+  const usage = "usage: deno run -A bench/orders.ts " +
+    "[--size 10000] [--threads 2] [--repeats 7] [--out …]";
+  assertEquals(await run("--help"), [0, usage, ""]);
+  const [code, printed, unknown] = await run("--sise", "3");
+  assertEquals([code, printed], [2, ""]);
+  assertMatch(unknown, /^bench\/orders\.ts: Unknown option '--sise'.*\nusage: .*$/);
+  assertEquals(await run("--size", "0"), [
+    2,
+    "",
+    'bench/orders.ts: --size: got "0"; expected a whole number from 1',
+  ]);
+});

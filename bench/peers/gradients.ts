@@ -9,24 +9,24 @@
 // than the limit. Times are bests of repeats of value and gradient together, first calls excluded,
 // one contestant after the other.
 
-import { parseArgs } from "node:util";
 import { doctor, type Tensor } from "pairfold";
 import { loadNpy, saveNpy } from "pairfold/npy";
+import { countOf, namesOf, optionsOf } from "../options.ts";
 import { ENERGIES, type Energy, type FloatType, type Inputs } from "./energies.ts";
 
 /** The largest relative difference of float64 values and gradients. */
 const LIMIT = 1e-5;
 const THREADS = navigator.hardwareConcurrency;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf({
   options: {
     energies: { type: "string" },
     repeats: { type: "string", default: "3" },
     out: { type: "string" },
   },
 });
-const repeats = Number(options.repeats);
-const chosen = options.energies?.split(",");
+const repeats = countOf("repeats", options.repeats);
+const chosen = namesOf("energies", options.energies, ENERGIES.map(({ name }) => name));
 
 /** What the worker says (its docstring is the contract). */
 interface Answer {
@@ -140,7 +140,7 @@ async function compare(energy: Energy, dtype: FloatType, folder: string): Promis
 
 const folder = await Deno.makeTempDir({ prefix: "pairfold-peers-" });
 try {
-  for (const energy of ENERGIES.filter(({ name }) => chosen?.includes(name) ?? true)) {
+  for (const energy of ENERGIES.filter(({ name }) => chosen.includes(name))) {
     for (const dtype of ["float64", "float32"] as const) {
       const missing = await compare(energy, dtype, folder);
       if (missing === null) continue;

@@ -10,9 +10,9 @@
 // numbers; neither includes the first call. Machines are noisy: compare bests with bests and medians
 // with medians.
 
-import { parseArgs } from "node:util";
 import { native, type NativeEngine, wasm, type WasmEngine } from "pairfold";
 import { prepare } from "../handwritten/loop.ts";
+import { countOf, namesOf, optionsOf } from "../options.ts";
 import { cpuSlug, machineLine, NOTHING, ratio, seconds, table, Times, warm } from "../report.ts";
 import {
   comparable,
@@ -36,7 +36,7 @@ const HANDWRITTEN_TARGET = 0.9;
  */
 const WARMING = 50;
 
-const { values: options } = parseArgs({
+const { values: options } = optionsOf({
   options: {
     rows: { type: "string" },
     threads: { type: "string", default: "2" },
@@ -45,21 +45,15 @@ const { values: options } = parseArgs({
     out: { type: "string" },
   },
 });
-if (options.device !== "wasm" && options.device !== "native") {
-  throw new TypeError(`--device: got ${options.device}; expected wasm or native`);
-}
-const isNative = options.device === "native";
-const threads = Number(options.threads);
-const repeats = Number(options.repeats);
+const [device] = namesOf("device", options.device, ["wasm", "native"]);
+const isNative = device === "native";
+const threads = countOf("threads", options.threads);
+const repeats = countOf("repeats", options.repeats);
 
 function chosenRows(): readonly Workload[] {
   if (options.rows === undefined) return WORKLOADS.filter((w) => w.target !== null);
-  return options.rows.split(",").map((name) => {
-    const found = WORKLOADS.find((w) => w.name === name);
-    if (found !== undefined) return found;
-    const known = WORKLOADS.map((w) => w.name).join(", ");
-    throw new TypeError(`--rows: got ${name}; expected some of ${known}`);
-  });
+  const names = namesOf("rows", options.rows, WORKLOADS.map((w) => w.name));
+  return WORKLOADS.filter((w) => names.includes(w.name));
 }
 
 /** What was found out about one row. */
@@ -222,7 +216,7 @@ function report(results: readonly Result[], keops: Keops, date: string): string 
 
 - ${machineLine()}
 - Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; KeOps ${keops.version ?? "missing"}
-- Engine ${options.device}, ${threads} threads each, ${repeats} repeats, the contestants taking turns
+- Engine ${device}, ${threads} threads each, ${repeats} repeats, the contestants taking turns
 
 ${speed}
 

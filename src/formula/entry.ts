@@ -99,6 +99,10 @@ export function samplesOf({ samples, arity }: EntryBase): readonly Sample[] {
 export const onVector = (dim: number, ...attributes: readonly (readonly number[])[]): Sample[] =>
   attributes.map((list) => ({ dims: [dim], attributes: list }));
 
+/** Samples of arguments of some dims, without attributes. */
+export const onDims = (...lists: readonly (readonly number[])[]): Sample[] =>
+  lists.map((dims) => ({ dims, attributes: [] }));
+
 /** An op on components: `evaluate` in float64, `scalar` its definition for every target. */
 export interface ScalarEntry extends EntryBase {
   readonly evaluate: (args: readonly number[], attributes: readonly number[]) => number;

@@ -135,8 +135,15 @@ export type ElementwiseOp = typeof ELEMENTWISE_OPS[number];
 export type SpecialOp = typeof SPECIAL_OPS[number];
 export type ComparisonOp = typeof COMPARISON_OPS[number];
 export type TensorOp = typeof TENSOR_OPS[number];
-/** Those with a table of their own: B-splines and time warping. */
+/** Those with tables of their own: B-splines and time warping. */
 export type CurveOp = "bSpline" | "softDtwSqDist" | "softDtwTable" | "gridScan" | "gridScanT";
+/** Norms with weights. */
+export type WeightedOp =
+  | "sqNormIso"
+  | "sqNormDiag"
+  | "symSqNorm"
+  | "weightedSqNorm"
+  | "weightedSqDist";
 export type VectorOp = typeof VECTOR_OPS[number] | TensorOp;
 export type ComplexOp = typeof COMPLEX_OPS[number];
 /** Ops with a scalar definition, applied component by component. */

@@ -9,6 +9,7 @@ import { type ComplexOp, isScalarOp, type OpName, type ScalarOp, type VectorOp }
 import { tensor } from "./tensor.ts";
 import { special } from "./special.ts";
 import { vector } from "./vector.ts";
+import { weighted } from "./weighted.ts";
 
 export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
   ...elementwise,
@@ -18,6 +19,7 @@ export const scalarTable: Readonly<Record<ScalarOp, ScalarEntry>> = {
 
 export const vectorTable: Readonly<Record<VectorOp | ComplexOp, VectorEntry>> = {
   ...vector,
+  ...weighted,
   ...tensor,
   ...curve,
   ...complex,

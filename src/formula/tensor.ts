@@ -1,24 +1,14 @@
-// The table of tensor algebra: weighted norms, extrema and bases of vectors, products of matrices
-// and tensors (row-major), 3×3 matrices. Names and argument orders are KeOps'.
+// The table of tensor algebra: extrema and bases of vectors, products of matrices and tensors
+// (row-major), 3×3 matrices. Names and argument orders are KeOps'.
 
 import { PairfoldError } from "../error.ts";
 import * as f from "./build.ts";
 import { adjoint, contract, layoutFault, layoutOf, resultDims } from "./contraction.ts";
-import {
-  broadcast,
-  checkAttribute,
-  contraction,
-  declare,
-  onVector,
-  refuse,
-  type Sample,
-  type VectorEntry,
-} from "./entry.ts";
-import type { CurveOp, TensorOp } from "./names.ts";
+import { checkAttribute, declare, onDims, onVector, refuse, type VectorEntry } from "./entry.ts";
+import type { CurveOp, TensorOp, WeightedOp } from "./names.ts";
 import { constant, type DimRule, type Node, type OpNode } from "./node.ts";
 
 const HALF = constant(0.5);
-const TWO = constant(2);
 
 const unary = {
   arity: 1,
@@ -28,52 +18,12 @@ const unary = {
 
 const binary = { ...unary, arity: 2 } as const;
 
-/** Samples of arguments of some dims, without attributes. */
-const onDims = (...lists: readonly (readonly number[])[]): Sample[] =>
-  lists.map((dims) => ({ dims, attributes: [] }));
-
-/** The component of a vector that may be a broadcast scalar. */
-const at = (x: Float64Array, d: number): number => x.length === 1 ? x[0] : x[d];
-
 /** A matrix's other side than the one that a vector fits. */
 const otherSide = (matrix: 0 | 1): DimRule => (op, args) => {
   const [a, b] = [args[matrix].dim, args[1 - matrix].dim];
   if (a % b !== 0) refuse(op, args, "a matrix whose dim is a multiple of the vector's");
   return a / b;
 };
-
-function isSquareOf(a: Node, x: Node): boolean {
-  return a.dim === x.dim * x.dim;
-}
-
-/** Which of the three weighted norms a weight's dim asks for, as KeOps has it. */
-function normOf(s: Node, x: Node): "iso" | "diagonal" | "full" | null {
-  if (s.dim === 1) return "iso";
-  if (s.dim === x.dim) return "diagonal";
-  return isSquareOf(s, x) ? "full" : null;
-}
-
-const WEIGHTS = "the weight's dim 1, the vector's, or its square";
-
-function weighted(s: Node, x: Node): Node {
-  switch (normOf(s, x)) {
-    case "iso":
-      return f.sqNormIso(s, x);
-    case "diagonal":
-      return f.sqNormDiag(s, x);
-    default:
-      return f.symSqNorm(s, x);
-  }
-}
-
-/** Σ s x², with a scalar, a diagonal or a full matrix s. */
-function weightedSum(s: Float64Array, x: Float64Array): number {
-  let total = 0;
-  const n = x.length;
-  if (s.length <= n) x.forEach((v, d) => total += at(s, d) * v * v);
-  else for (let k = 0; k < n * n; k++) total += s[k] * x[Math.floor(k / n)] * x[k % n];
-  return total;
-}
 
 /** Index of the first winner; NaN never wins; −1 when there is nothing else. */
 function winner(x: Float64Array, sign: 1 | -1): number {
@@ -163,100 +113,7 @@ function kronDims([rank, ...dims]: readonly number[]): [number[], number[]] {
   return [dims.slice(0, rank), dims.slice(rank)];
 }
 
-export const tensor = declare<Exclude<TensorOp, CurveOp>, VectorEntry>({
-  sqNormIso: {
-    ...binary,
-    samples: onDims([1, 3], [2, 3]),
-    meaning: "s · |x|²: arguments s, x",
-    dim: (_op, [s]) => s.dim,
-    evaluate: ([s, x], _attributes, out) => {
-      const square = x.reduce((total, v) => total + v * v, 0);
-      s.forEach((v, d) => out[d] = v * square);
-    },
-    define: ([s, x]) => f.mul(s, f.sqNorm2(x)),
-    grad: (g, [s, x]) => [f.mul(g, f.sqNorm2(x)), f.mul(f.mul(TWO, f.dot(g, s)), x)],
-  },
-  sqNormDiag: {
-    ...binary,
-    meaning: "Σ s_d x_d²: arguments s, x",
-    dim: contraction,
-    evaluate: ([s, x], _attributes, out) => {
-      const dim = Math.max(s.length, x.length);
-      for (let d = 0; d < dim; d++) out[0] += at(s, d) * at(x, d) ** 2;
-    },
-    define: ([s, x]) => f.sum(f.mul(s, f.square(x))),
-    grad: (g, [s, x]) => [f.mul(g, f.square(x)), f.mul(f.mul(TWO, g), f.mul(s, x))],
-  },
-  symSqNorm: {
-    ...binary,
-    samples: onDims([9, 3], [1, 1], [4, 2]),
-    meaning: "xᵀ A x: arguments A, x; A need not be symmetric",
-    dim: (op, args) => {
-      if (!isSquareOf(args[0], args[1])) refuse(op, args, "the square of the vector's dim first");
-      return 1;
-    },
-    evaluate: ([a, x], _attributes, out) => {
-      const n = x.length;
-      a.forEach((v, k) => out[0] += v * x[Math.floor(k / n)] * x[k % n]);
-    },
-    define: ([a, x]) => f.dot(x, f.matVecMult(a, x)),
-    grad: (g, [a, x]) => [
-      f.mul(g, f.tensorProd(x, x)),
-      f.mul(g, f.add(f.matVecMult(a, x), f.vecMatMult(x, a))),
-    ],
-  },
-  weightedSqNorm: {
-    ...binary,
-    samples: onDims([1, 3], [3, 3], [9, 3]),
-    meaning: "|x|² with a weight s: a scalar, a diagonal or a full matrix, by its dim",
-    dim: (op, args) => {
-      if (normOf(args[0], args[1]) === null) refuse(op, args, WEIGHTS);
-      return 1;
-    },
-    evaluate: ([s, x], _attributes, out) => void (out[0] = weightedSum(s, x)),
-    define: ([s, x]) => weighted(s, x),
-    grad: (g, [s, x]) => {
-      switch (normOf(s, x)) {
-        case "iso":
-          return [f.mul(g, f.sqNorm2(x)), f.mul(f.mul(TWO, f.mul(g, s)), x)];
-        case "diagonal":
-          return [f.mul(g, f.square(x)), f.mul(f.mul(TWO, g), f.mul(s, x))];
-        default:
-          return [
-            f.mul(g, f.tensorProd(x, x)),
-            f.mul(g, f.add(f.matVecMult(s, x), f.vecMatMult(x, s))),
-          ];
-      }
-    },
-  },
-  weightedSqDist: {
-    ...unary,
-    arity: 3,
-    samples: onDims([1, 3, 3], [3, 3, 3], [9, 3, 3], [3, 1, 3]),
-    meaning: "|x − y|² with a weight s, x, y: s a scalar, a diagonal or a full matrix, by its dim",
-    dim: (op, args, attributes) => {
-      const [s, x, y] = args;
-      broadcast(op, [x, y], attributes);
-      if (normOf(s, f.sub(x, y)) === null) refuse(op, args, WEIGHTS);
-      return 1;
-    },
-    evaluate: ([s, x, y], _attributes, out) => {
-      const dim = Math.max(x.length, y.length);
-      out[0] = weightedSum(s, Float64Array.from({ length: dim }, (_, d) => at(x, d) - at(y, d)));
-    },
-    define: ([s, x, y]) => weighted(s, f.sub(x, y)),
-    grad: (g, [s, x, y]) => {
-      const difference = f.sub(x, y);
-      const outer = normOf(s, difference) === "full"
-        ? f.tensorProd(difference, difference)
-        : f.square(difference);
-      const turned = normOf(s, difference) === "full"
-        ? f.add(f.matVecMult(s, difference), f.vecMatMult(difference, s))
-        : f.mul(TWO, f.mul(s, difference));
-      const towards = f.mul(g, turned);
-      return [f.mul(g, outer), towards, f.neg(towards)];
-    },
-  },
+export const tensor = declare<Exclude<TensorOp, CurveOp | WeightedOp>, VectorEntry>({
   maxOf: extremum(1),
   minOf: extremum(-1),
   argMaxOf: argument(1),

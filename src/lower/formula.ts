@@ -3,18 +3,10 @@
 // long ones stay loops, or are written to an array where no loop meets them at affine places.
 
 import { PairfoldError } from "../error.ts";
-import {
-  isScalarOp,
-  type Node,
-  type OpNode,
-  type ScalarAlgebra,
-  scalarTable,
-  topological,
-} from "../formula/mod.ts";
+import { isScalarOp, type Node, type OpNode, scalarTable, topological } from "../formula/mod.ts";
 import {
   Builder,
   type FloatType,
-  isFloat,
   type LocalArray,
   type MathFunctions,
   moved,
@@ -31,6 +23,7 @@ import {
   type Value,
 } from "../loop/mod.ts";
 import { UNROLL_LIMIT } from "../reduction/mod.ts";
+import { algebraOf, asFloat } from "./algebra.ts";
 import { hostMath } from "./math/mod.ts";
 import { isNonNegative } from "./normalise.ts";
 import { loopsOf, runsOf } from "./runs.ts";
@@ -99,14 +92,14 @@ export class FormulaLowering {
     const b = this.builders[section];
     this.#countReaders(node);
     this.#eachPlace(node, section, (at) => {
-      body(at, this.#asFloat(b, this.#component(node, at, section)));
+      body(at, asFloat(b, this.#component(node, at, section)));
     }, node.dim <= this.scalars);
   }
 
   /** One component of a formula (or its only one) as a float of a section. */
   component(node: Node, at: Place, section: Section): Value {
     this.#countReaders(node);
-    return this.#asFloat(this.builders[section], this.#argument(node, at, section));
+    return asFloat(this.builders[section], this.#argument(node, at, section));
   }
 
   #countReaders(root: Node): void {
@@ -191,8 +184,7 @@ export class FormulaLowering {
 
   #components(section: Section): Components {
     const b = this.builders[section];
-    const value = (node: Node, at: Place): Value =>
-      this.#asFloat(b, this.#argument(node, at, section));
+    const value = (node: Node, at: Place): Value => asFloat(b, this.#argument(node, at, section));
     return {
       b,
       math: this.#mathOf(section),
@@ -242,7 +234,7 @@ export class FormulaLowering {
       for (let d = 0; d < node.dim; d++) types.push(this.#recordType(home));
       const from = base;
       this.#eachPlace(node, home, (part) => {
-        const value = this.#asFloat(this.builders[home], this.#component(node, part, home));
+        const value = asFloat(this.builders[home], this.#component(node, part, home));
         this.builders[home].store(memory, shifted(part, from), value);
       });
     }
@@ -268,10 +260,6 @@ export class FormulaLowering {
     return target.load(memory, place(slot), type);
   }
 
-  #asFloat(b: Builder, value: Value): Value {
-    return isFloat(value.type) ? value : b.convert(value);
-  }
-
   #compute(node: Node, at: Place, section: Section): Value {
     const b = this.builders[section];
     switch (node.kind) {
@@ -295,7 +283,11 @@ export class FormulaLowering {
     if (isScalarOp(op)) {
       if (op === "exp") return this.#exponential(node, at, section);
       const values = args.map((a) => this.#argument(a, at, section));
-      return scalarTable[op].scalar(this.#algebra(section), values, attributes);
+      return scalarTable[op].scalar(
+        algebraOf(this.builders[section], this.#mathOf(section)),
+        values,
+        attributes,
+      );
     }
     const source = sourceOf(node, at);
     switch (source?.kind) {
@@ -339,7 +331,7 @@ export class FormulaLowering {
   /** Sum of components: a chain, or a loop when long. */
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
-    const term = (at: Place): Value => this.#asFloat(b, this.#component(argument, at, section));
+    const term = (at: Place): Value => asFloat(b, this.#component(argument, at, section));
     const isLoop = argument.dim > UNROLL_LIMIT || isCostly(argument, section);
     if (!isLoop) {
       let total: Value | null = null;
@@ -369,7 +361,7 @@ export class FormulaLowering {
       ? unscaled(argument)
       : scaleOf(argument);
     if (scale === null) {
-      const x = this.#asFloat(b, this.#argument(argument, at, section));
+      const x = asFloat(b, this.#argument(argument, at, section));
       return this.#mathOf(section).exp(b, x);
     }
     const u = this.builders.uniform;
@@ -377,7 +369,7 @@ export class FormulaLowering {
       const c = this.#argument(scale, at, "uniform");
       return this.#load(compute(u, negative ? u.neg(c) : c), "uniform", b);
     };
-    const q = this.#asFloat(b, this.#argument(rest, at, section));
+    const q = asFloat(b, this.#argument(rest, at, section));
     const sign = negative ? -1 : 1;
     const constant = scale.kind === "constant" ? sign * scale.value : undefined;
     return this.#math.expScaled(b, q, isNonNegative(rest), uniform, constant);
@@ -385,49 +377,5 @@ export class FormulaLowering {
 
   #mathOf(section: Section): MathFunctions {
     return section === "uniform" ? hostMath : this.#math;
-  }
-
-  /** The scalar definitions of ops, over values of a section. Indices become floats in arithmetic. */
-  #algebra(section: Section): ScalarAlgebra<Value, Value> {
-    const b = this.builders[section];
-    const math = this.#mathOf(section);
-    const float = (x: Value): Value => this.#asFloat(b, x);
-    // indices compare as integers, exactly
-    const compare = (how: "lt" | "le" | "eq") => (x: Value, y: Value): Value =>
-      x.type === y.type ? b[how](x, y) : b[how](float(x), float(y));
-    return {
-      constant: (value) => b.constant(value),
-      add: (x, y) => b.add(float(x), float(y)),
-      sub: (x, y) => b.sub(float(x), float(y)),
-      mul: (x, y) => b.mul(float(x), float(y)),
-      div: (x, y) => b.div(float(x), float(y)),
-      neg: (x) => b.neg(float(x)),
-      abs: (x) => b.abs(float(x)),
-      sqrt: (x) => b.sqrt(float(x)),
-      floor: (x) => b.floor(float(x)),
-      exp: (x) => math.exp(b, float(x)),
-      expm1: (x) => math.expm1(b, float(x)),
-      log: (x) => math.log(b, float(x)),
-      log1p: (x) => math.log1p(b, float(x)),
-      sin: (x) => math.sin(b, float(x)),
-      cos: (x) => math.cos(b, float(x)),
-      asin: (x) => math.asin(b, float(x)),
-      acos: (x) => math.acos(b, float(x)),
-      atan: (x) => math.atan(b, float(x)),
-      atan2: (y, x) => math.atan2(b, float(y), float(x)),
-      sinh: (x) => math.sinh(b, float(x)),
-      cosh: (x) => math.cosh(b, float(x)),
-      tanh: (x) => math.tanh(b, float(x)),
-      erf: (x) => math.erf(b, float(x)),
-      erfc: (x) => math.erfc(b, float(x)),
-      pow: (x, y) => math.pow(b, float(x), float(y)),
-      hypot: (x, y) => math.hypot(b, float(x), float(y)),
-      lt: compare("lt"),
-      le: compare("le"),
-      eq: compare("eq"),
-      not: (m) => b.maskNot(m),
-      or: (m, n) => b.maskOr(m, n),
-      select: (m, x, y) => x.type === y.type ? b.select(m, x, y) : b.select(m, float(x), float(y)),
-    };
   }
 }
