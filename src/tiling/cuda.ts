@@ -319,15 +319,11 @@ function longColumns(kernel: Kernel, slice: number): number {
  * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
  * choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64 components take
  * 87 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences take two operations
- * per component, behind which their loads hide without patches, as long as tiles hold the columns.
+ * per component, behind which their loads hide without patches.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
-  const patches = choosePatches(kernel);
-  if (patches !== null && patchOf(kernel)?.isProduct) return patches;
-  const chosen = chooseRows(kernel, rows);
-  // long vectors that no tile holds are read again for every few rows
-  const hasTile = chosen.tile > 0 || kernel.records.column.length === 0;
-  return patches === null || hasTile ? chosen : patches;
+  const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;
+  return patches ?? chooseRows(kernel, rows);
 }
 
 /** Chooses how many rows and columns a thread takes, pair by pair. */
