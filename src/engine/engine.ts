@@ -81,7 +81,13 @@ export interface RunControl {
 export interface Program {
   readonly kernel: Kernel;
   /** What was chosen and what runs, for people. */
-  explain(): { readonly target: string; readonly schedule: string; readonly source: string };
+  explain(): {
+    readonly target: string;
+    readonly schedule: string;
+    readonly source: string;
+    /** How products that tensor cores might take are computed, on engines that have them. */
+    readonly products?: string;
+  };
 }
 
 /** Runs kernels on one kind of hardware. */

@@ -16,6 +16,7 @@ import {
   sink,
   type StateItem,
   type Survey,
+  type TensorProducts,
   type Value,
   verifyKernel,
 } from "../loop/mod.ts";
@@ -50,6 +51,8 @@ export interface Fold {
   readonly inputs: readonly VariableNode[];
   readonly options: FoldOptions;
   readonly fastMath: boolean;
+  /** How tensor cores may multiply, on targets that have them; default not at all. */
+  readonly products?: TensorProducts;
   /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
   readonly twins?: Twins | null;
 }
@@ -244,6 +247,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     finish: builders.finish.root,
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
+    ...(fold.products === undefined ? {} : { products: fold.products }),
   };
   const kernel: Kernel = {
     ...removeDeadRegions(body),
@@ -257,13 +261,13 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
 
 /** What a fold is lowered from, as text. */
 function identityOf(
-  { formula, reduction, weight, float, inputs, options, fastMath }: Fold,
+  { formula, reduction, weight, float, inputs, options, fastMath, products = "" }: Fold,
 ): string {
   const { sumScheme, accumulator, k } = options;
   const tables = inputs.map(({ axis, dim, number }) => `${axis}${dim}${number}`);
   const formulas = weight ? [formula, weight] : [formula];
-  return [reduction, float, sumScheme, accumulator, k, fastMath, tables, fingerprint(...formulas)]
-    .join(" ");
+  const choices = [sumScheme, accumulator, k, fastMath, products];
+  return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
 }
 
 /** The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not. */
@@ -272,6 +276,7 @@ class LaterKernel implements Kernel {
   readonly inputs: readonly KernelInput[];
   readonly outputs: Kernel["outputs"];
   readonly block = BLOCK_LENGTH;
+  readonly products?: TensorProducts;
   readonly #fold: Fold;
   readonly #math: MathFunctions;
   readonly #isMirrored: boolean;
@@ -285,6 +290,7 @@ class LaterKernel implements Kernel {
     this.float = float;
     this.inputs = inputsOf(fold);
     this.outputs = reduction.outputs.map((number) => ({ number, dim }));
+    if (fold.products !== undefined) this.products = fold.products;
     this.#fold = fold;
     this.#math = math;
     this.#isMirrored = (twins ?? null) !== null;

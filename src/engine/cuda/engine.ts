@@ -12,7 +12,7 @@ import {
   type CudaSchedule,
   describeCudaSchedule,
   parseCudaSchedule,
-  UNTILED_CUDA,
+  untiledCuda,
 } from "../../tiling/mod.ts";
 import type {
   DType,
@@ -156,7 +156,7 @@ export class CudaEngine implements Engine {
 
   compile(kernel: Kernel, rows: number, columns: number): CudaProgram {
     const { schedule = "auto" } = this.#options;
-    if (schedule === "untiled") return this.#program(kernel, UNTILED_CUDA, "asked for");
+    if (schedule === "untiled") return this.#program(kernel, untiledCuda(kernel), "asked for");
     if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
     const tuned = this.#opened === null ? null : this.#tuner.known(kernel, rows, columns);
     if (tuned !== null && isCudaSchedule(kernel, tuned.schedule)) {
