@@ -261,12 +261,12 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
 
 /** What a fold is lowered from, as text. */
 function identityOf(
-  { formula, reduction, weight, float, inputs, options, fastMath, products = "" }: Fold,
+  { formula, reduction, weight, float, inputs, options, fastMath, products }: Fold,
 ): string {
   const { sumScheme, accumulator, k } = options;
   const tables = inputs.map(({ axis, dim, number }) => `${axis}${dim}${number}`);
   const formulas = weight ? [formula, weight] : [formula];
-  const choices = [sumScheme, accumulator, k, fastMath, products];
+  const choices = [sumScheme, accumulator, k, fastMath, products ?? ""];
   return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
 }
 
