@@ -123,6 +123,8 @@ export type ValueType = "i32" | "v128";
 const VALUE_TYPES = { i32: 0x7f, v128: 0x7b } as const;
 const EMPTY_BLOCK = 0x40;
 
+const [LOCAL_GET] = OPCODES["local.get"];
+
 /**
  * Bytes that grow. A list, because what the first formula of a process runs through is hardly compiled
  * yet: appending to lists is the host's own code.
@@ -263,7 +265,7 @@ export class FunctionBody {
   }
   get(local: number): this {
     if (local > 127 || this.#lines !== null) return this.op("local.get", local);
-    this.#code.list.push(0x20, local); // every other instruction
+    this.#code.list.push(LOCAL_GET, local); // every other instruction
     return this;
   }
   set(local: number): this {
