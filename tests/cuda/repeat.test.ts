@@ -206,11 +206,15 @@ testOnCard("what is disposed of takes what was made from it along", async () => 
       await sum.data();
     }
   };
-  await round();
-  const before = live();
-  // the memory of one round does for all
-  for (let k = 0; k < 10; k++) await round();
-  assert(live() <= before + 4096, `${live() - before} bytes more`);
+  // memory that the stream still works on when it is asked for is taken anew: what is held varies by a
+  // table, but what leaks is more after each round than after any before
+  const held: number[] = [];
+  for (let k = 0; k < 20; k++) {
+    await round();
+    held.push(live());
+  }
+  const before = Math.max(...held.slice(0, 10)), after = Math.min(...held.slice(10));
+  assert(after <= before, `${after - before} bytes more`);
 });
 
 // ---- the memory that is kept -------------------------------------------------------------------
