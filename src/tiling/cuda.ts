@@ -24,6 +24,8 @@ import {
   SHORT_STATE,
   TENSOR_CHUNK,
 } from "./cuda_patch.ts";
+import { checkPanels, choosePanels } from "./cuda_panel_choice.ts";
+import { panelBytes, panelShape } from "./cuda_panel.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
 /** Cuts of a CUDA kernel. */
@@ -45,6 +47,11 @@ export interface CudaSchedule {
    * values each thread then walks for one row; 0: every pair computes its own.
    */
   readonly chunk: number;
+  /**
+   * Columns of a panel of values that a warp multiplies with the components of a slice; absent or 0: every
+   * thread adds the components of its own rows.
+   */
+  readonly panel?: number;
 }
 
 /** One row per thread, columns read where they stand: always legal, and the oracle for the others. */
@@ -71,7 +78,7 @@ function patchSchedule(chunk: number, threads: number): CudaSchedule {
 
 /** A schedule in words. */
 export function describeCudaSchedule(schedule: CudaSchedule): string {
-  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk, panel = 0 } = schedule;
   return [
     `${rows} rows per thread, ${threads} threads`,
     tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`,
@@ -79,7 +86,13 @@ export function describeCudaSchedule(schedule: CudaSchedule): string {
     `${unroll} turns side by side`,
     ...(slice > 0 ? [`slices of ${slice} components`] : []),
     ...(chunk > 0 ? [`patches of 8 × 8 pairs, ${chunk} components at a time`] : []),
+    ...(panel > 0 ? [panelText(slice, panel)] : []),
   ].join(", ");
+}
+
+function panelText(slice: number, panel: number): string {
+  const { rows, components } = panelShape(slice);
+  return `panels of ${panel} columns times ${rows} rows × ${components} components per thread`;
 }
 
 const MAX_ROWS = 8;
@@ -96,7 +109,7 @@ function tileBytes(kernel: Kernel, columns: number, slice: number): number {
 
 /** Refuses a schedule that a kernel cannot have, with the reason. */
 export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void {
-  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk, panel = 0 } = schedule;
   const refuse = (got: string, wanted: string): never => {
     throw new PairfoldError("compile", `schedule: got ${got}; expected ${wanted}`);
   };
@@ -107,15 +120,21 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
     refuse(`${threads} threads`, `a multiple of 32 up to ${MAX_THREADS}`);
   }
   if (tile !== 0 && !isPowerOfTwo(tile)) refuse(`a tile of ${tile} columns`, "0 or a power of two");
-  if (!Number.isInteger(slice) || slice < 0 || slice % 4 !== 0 || slice > REGISTER_ARRAY) {
+  const hasPanels = checkPanels(kernel, schedule, refuse);
+  const isWhole = Number.isInteger(slice) && slice >= 0 && slice % 4 === 0;
+  if (!isWhole || (slice > REGISTER_ARRAY && !hasPanels)) {
     refuse(`slices of ${slice}`, `0 or a multiple of 4 up to ${REGISTER_ARRAY}`);
   }
   if (slice > 0 && sliceableOf(kernel) === null) {
     refuse(`slices of ${slice}`, "0: this state is no array of independent components");
   }
   if (slice > 0 && tile === 0) refuse("slices without a tile", "columns staged in tiles");
-  checkPatches(kernel, schedule, refuse);
-  const bytes = chunk > 0 ? patchBytes(kernel, threads, chunk) : tileBytes(kernel, tile, slice);
+  if (!hasPanels) checkPatches(kernel, schedule, refuse);
+  const bytes = hasPanels
+    ? panelBytes(kernel, { threads, slice, chunk, panel })
+    : chunk > 0
+    ? patchBytes(kernel, threads, chunk)
+    : tileBytes(kernel, tile, slice);
   if (bytes > SHARED_BYTES) {
     refuse(`a tile of ${bytes} bytes`, `at most ${SHARED_BYTES} (shared memory of a block)`);
   }
@@ -323,7 +342,7 @@ function longColumns(kernel: Kernel, slice: number): number {
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;
-  return patches ?? chooseRows(kernel, rows);
+  return patches ?? choosePanels(kernel) ?? chooseRows(kernel, rows);
 }
 
 /** Chooses how many rows and columns a thread takes, pair by pair. */

@@ -31,6 +31,7 @@ export {
   UNTILED_CUDA,
   untiledCuda,
 } from "./cuda.ts";
+export { type Panel, PANEL_PAD, panelContraction, panelOf, panelShape } from "./cuda_panel.ts";
 export { HANDED, HANDED_STRIDE, PATCH, PATCH_TILE, PATCH_TURN, patchOf } from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {

@@ -140,6 +140,7 @@ export class CodeWriter extends StatementWriter {
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
     this.#unrolling.note(regions);
     for (const place of placesOf(regions, items)) {
+      if (!this.declares(place)) continue;
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
     const { vector } = this.#around;
@@ -155,6 +156,11 @@ export class CodeWriter extends StatementWriter {
     for (let row = 0; row < rows; row++) {
       this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
     }
+  }
+
+  /** Whether a cell or array is declared with the others. */
+  protected declares(_place: Cell | LocalArray): boolean {
+    return true;
   }
 
   /** The brackets of a declaration; what the last slice lacks is defined all the same. */
@@ -417,6 +423,22 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
   ...["min", "max", "fold", "pack", "combine"],
   ...["rowChunks", "columnChunks", "handed", "patch", "lane", "warpRow", "buffer", "side", "own"],
+  ...[
+    "from",
+    "to",
+    "left",
+    "none",
+    "a",
+    "b",
+    "r",
+    "u",
+    "n",
+    "p",
+    "cells",
+    "scales",
+    "isScaled",
+    "kept",
+  ],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

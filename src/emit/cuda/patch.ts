@@ -67,10 +67,18 @@ class PatchWriter extends CodeWriter {
 
 /** What a thread does besides. */
 export interface Walk {
-  /** Walks columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on. */
-  readonly pairs: (turns: string, isWhole: boolean) => void;
+  /**
+   * Meets columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on, whose sums its warp was
+   * handed.
+   */
+  readonly columns: () => void;
   /** After a tile. */
   readonly close: () => void;
+  /**
+   * Stages what else the columns from j on have, once, and while their sums are computed; without it that
+   * comes with the first chunk, twice.
+   */
+  readonly stage?: () => void;
 }
 
 /** Writes the loops over tiles and chunks. */
@@ -95,16 +103,19 @@ export class PatchLoops {
     return this.#contraction.products !== null;
   }
 
-  /** Arrays in shared memory. */
+  /** Where a thread stands, and arrays in shared memory. */
   declare(): void {
     const { schedule: { threads }, record, lines } = this.#source;
     lines.add(
+      "const int lane = threadIdx.x % 32;",
+      "const int warpRow = threadIdx.x - lane;",
       `__shared__ float4 rowChunks[${2 * threads * this.#quads}];`,
       `__shared__ float4 columnChunks[${2 * PATCH_TILE * this.#quads}];`,
       `__shared__ float4 handed[${threads * HANDED_STRIDE / 4}];`,
     );
     if (record.staged === 0) return;
-    lines.add(`__shared__ float4 tile[${2 * PATCH_TILE * record.staged / 4}];`);
+    const tiles = (this.#source.schedule.panel ?? 0) > 0 ? 1 : 2;
+    lines.add(`__shared__ float4 tile[${tiles * PATCH_TILE * record.staged / 4}];`);
   }
 
   /** The loops, once the row's vector is there. */
@@ -112,18 +123,18 @@ export class PatchLoops {
     const { record, lines } = this.#source;
     const { counter, initial } = this.#contraction;
     const chunks = Math.ceil(counter.count / (4 * this.#quads));
+    const { stage } = walk;
+    const side = (text: string): string | null => stage === undefined ? text : null;
     lines.add(
       `const long long j1 = segment[${SEGMENT.j1}];`,
       `const float* packed = (const float*)records + ` +
         `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${record.stride};`,
-      "const int lane = threadIdx.x % 32;",
-      "const int warpRow = threadIdx.x - lane;",
       "int buffer = 0;",
       "int side = 0;",
     );
     lines.block(
       `if (segment[${SEGMENT.j0}] < j1)`,
-      () => this.#stage(`segment[${SEGMENT.j0}]`, "0", "buffer", "side"),
+      () => this.#stage(`segment[${SEGMENT.j0}]`, "0", "buffer", side("side")),
     );
     lines.add("pf_cp_async_commit();");
     lines.block(
@@ -139,6 +150,7 @@ export class PatchLoops {
         );
         lines.block(`for (int n = 0; n < ${chunks}; ++n)`, () => {
           lines.add("pf_cp_async_wait<0>();", "__syncthreads();");
+          if (stage !== undefined) lines.block("if (n == 0)", stage);
           if (chunks > 1) {
             lines.block(
               `if (n + 1 < ${chunks})`,
@@ -147,15 +159,18 @@ export class PatchLoops {
           }
           lines.block(
             `${chunks > 1 ? "else " : ""}if (j + ${PATCH_TILE} < j1)`,
-            () => this.#stage(`(j + ${PATCH_TILE})`, "0", "(buffer ^ 1)", "(side ^ 1)"),
+            () => this.#stage(`(j + ${PATCH_TILE})`, "0", "(buffer ^ 1)", side("(side ^ 1)")),
           );
           lines.add("pf_cp_async_commit();");
           this.#either(() => this.#multiply(), () => this.#meet(chunks));
           lines.add("buffer ^= 1;");
         });
-        if (record.staged > 0) {
-          const side = `side * ${PATCH_TILE * record.staged / 4}`;
-          lines.add(`const float* chunk = (const float*)(tile + ${side});`);
+        if (stage !== undefined) {
+          lines.add("pf_cp_async_wait<0>();", "__syncthreads();");
+          lines.add("const float* chunk = (const float*)tile;");
+        } else if (record.staged > 0) {
+          const at = `side * ${PATCH_TILE * record.staged / 4}`;
+          lines.add(`const float* chunk = (const float*)(tile + ${at});`);
         }
         lines.add("#pragma unroll 1");
         lines.block(`for (int c0 = 0; c0 < here; c0 += ${HANDED})`, () => {
@@ -167,11 +182,7 @@ export class PatchLoops {
               lines.add("__syncwarp();");
             });
           }
-          lines.add(
-            `const float* own = (const float*)handed + threadIdx.x * ${HANDED_STRIDE};`,
-          );
-          lines.block(`if (turns == ${HANDED})`, () => walk.pairs(`${HANDED}`, true));
-          lines.block("else", () => walk.pairs("turns", false));
+          walk.columns();
         });
         walk.close();
         lines.add("side ^= 1;");

@@ -17,14 +17,15 @@ const gaussian = (p: Node, q: Node): Node => build.exp(exponent(p, q));
 function kernelOf(
   formula: Node,
   inputs: readonly VariableNode[],
-  { reduction = "sum", float = "f32", k = 1 }: {
+  { reduction = "sum", float = "f32", k = 1, weight = null }: {
     reduction?: ReductionName;
     float?: FloatType;
     k?: number;
+    weight?: Node | null;
   } = {},
 ): Kernel {
   const options = { sumScheme: "compensated", accumulator: float, k } as const;
-  const fold = { formula, weight: null, reduction, float, inputs, options, fastMath: false };
+  const fold = { formula, weight, reduction, float, inputs, options, fastMath: false };
   return lower(fold, cudaMath);
 }
 
@@ -36,6 +37,17 @@ export function kernelMatrix(dim: number, width: number, float: FloatType = "f32
     variable(2, "j", width),
   ];
   return kernelOf(build.mul(gaussian(p, q), weights), [p, q, weights, scale], { float });
+}
+
+/** softmax(⟨x, y⟩ / √dim) b. */
+export function attentionKernel(dim: number, width: number): Kernel {
+  const [p, q, weight] = [
+    variable(0, "i", dim),
+    variable(1, "j", dim),
+    variable(2, "j", width),
+  ];
+  const formula = build.mul(build.constant(1 / Math.sqrt(dim)), build.dot(p, q));
+  return kernelOf(formula, [p, q, weight], { reduction: "sumSoftMaxWeight", weight });
 }
 
 /** The Gaussian as `distances: "centred"` has it, its scale in points around a centre. */
