@@ -24,7 +24,7 @@ import {
   SHORT_STATE,
   TENSOR_CHUNK,
 } from "./cuda_patch.ts";
-import { checkPanels, choosePanels } from "./cuda_panel_choice.ts";
+import { checkPanels, choosePanels, tensorProductsOf } from "./cuda_panel_choice.ts";
 import { panelBytes, panelShape } from "./cuda_panel.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
@@ -67,8 +67,9 @@ export const UNTILED_CUDA: CudaSchedule = {
 
 /** The simplest schedule of a kernel: the oracle for its others. */
 export function untiledCuda(kernel: Kernel): CudaSchedule {
-  const isOnTensorCores = patchOf(kernel)?.products ?? null;
-  return isOnTensorCores === null ? UNTILED_CUDA : patchSchedule(TENSOR_CHUNK, 64);
+  if (tensorProductsOf(kernel) === null) return UNTILED_CUDA;
+  const panels = choosePanels(kernel);
+  return panels === null ? patchSchedule(TENSOR_CHUNK, 64) : { ...panels, threads: 32, slice: 8 };
 }
 
 function patchSchedule(chunk: number, threads: number): CudaSchedule {

@@ -1,6 +1,6 @@
 // Schedules with panels: which are legal, and which is best.
 
-import { contractionOf, type Kernel } from "../loop/mod.ts";
+import { contractionOf, type Kernel, type TensorProducts } from "../loop/mod.ts";
 import type { CudaSchedule } from "./cuda.ts";
 import { isPanelSlice, panelBytes, panelOf, PANELS, panelSlice } from "./cuda_panel.ts";
 import {
@@ -8,6 +8,7 @@ import {
   HANDED,
   PATCH_TILE,
   PATCH_TURN,
+  patchOf,
   SHARED_BYTES,
   TENSOR_CHUNK,
 } from "./cuda_patch.ts";
@@ -21,7 +22,7 @@ const SHORT_ROW = 16;
 const SLICE = 104;
 const PATCH_SLICE = 64;
 /** Components from which on panels take less than slices whose values come pair by pair. */
-const WIDE = 33;
+const WIDE = 41;
 
 /** Refuses panels that a kernel cannot have; true where it has them. */
 export function checkPanels(
@@ -30,6 +31,13 @@ export function checkPanels(
   refuse: (got: string, wanted: string) => never,
 ): boolean {
   const { rows, tile, columns, slice, chunk, panel = 0 } = schedule;
+  const products = tensorProductsOf(kernel);
+  if (products !== null && panelOf(kernel) !== null && (panel === 0 || chunk !== TENSOR_CHUNK)) {
+    refuse(
+      `panels of ${panel} columns, chunks of ${chunk}`,
+      `panels behind chunks of ${TENSOR_CHUNK}: tensor cores give these products`,
+    );
+  }
   if (panel === 0) return false;
   if (!PANELS.includes(panel)) refuse(`panels of ${panel} columns`, `0 or one of ${PANELS}`);
   if (panelOf(kernel) === null) {
@@ -52,6 +60,14 @@ export function checkPanels(
   }
   if (panel !== HANDED) refuse(`panels of ${panel} columns`, `${HANDED}, as patches hand over`);
   return true;
+}
+
+/** How tensor cores multiply the contraction of a kernel; null where they do not. */
+export function tensorProductsOf(kernel: Kernel): TensorProducts | null {
+  const patch = patchOf(kernel);
+  if (patch !== null) return patch.products;
+  const products = contractionOf(kernel)?.products ?? null;
+  return products !== null && choosePanels(kernel) !== null ? products : null;
 }
 
 /**

@@ -32,6 +32,8 @@ export {
   untiledCuda,
 } from "./cuda.ts";
 export { type Panel, PANEL_PAD, panelContraction, panelOf, panelShape } from "./cuda_panel.ts";
+export { tensorProductsOf } from "./cuda_panel_choice.ts";
+export { PANEL_CODE, panelBoundPerClock, type PanelCode } from "./cuda_panel_code.ts";
 export { HANDED, HANDED_STRIDE, PATCH, PATCH_TILE, PATCH_TURN, patchOf } from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {

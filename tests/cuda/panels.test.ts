@@ -2,10 +2,12 @@
 // while they are folded, and what kernels cannot have.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Vi, Vj } from "../../mod.ts";
 import { PairfoldError } from "../../src/error.ts";
 import { emitCuda } from "../../src/emit/cuda/mod.ts";
 import { build, type Node, variable } from "../../src/formula/mod.ts";
 import { chooseCudaSchedule, type CudaSchedule, panelOf } from "../../src/tiling/mod.ts";
+import type { FoldChoices } from "../../src/program/request.ts";
 import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
@@ -77,6 +79,26 @@ for (const [name, parts, schedules, isPrecise = true] of CASES) {
   });
 }
 
+testOnCard(
+  "panels of TF32 products: the same bits by every schedule, digits by how many, on a card",
+  async () => {
+    const [M, N, dim, width] = [70, 77, 40, 20];
+    const random = randomFor("panels of products");
+    const [x, y, b] = [random.float32(M * dim), random.float32(N * dim), random.float32(N * width)];
+    const folded = (device: FoldChoices["device"], products: FoldChoices["products"]) =>
+      Vi(x, dim).dot(Vj(y, dim)).square().mul(Vj(b, width)).sum("j", { device, products }).data();
+    const single = await folded(card(), "float32");
+    const scale = Math.max(...single.map(Math.abs));
+    const errors = await Promise.all((["tf32x3", "tf32"] as const).map(async (products) => {
+      const got = await folded(card(), products);
+      assertEquals(await folded(card({ schedule: "untiled" }), products), got);
+      return Math.max(...Array.from(got, (v, k) => Math.abs(Number(v) - Number(single[k])))) /
+        scale;
+    }));
+    assert(errors[0] > 0 && errors[0] < 1e-6 && errors[1] > 1e-5 && errors[1] < 2e-3, `${errors}`);
+  },
+);
+
 testOnCard("shift, mass and weighted sums: once each, on a card", async () => {
   const parts = attention(3, 34, 1 / 3, "maxSumShiftExpWeight");
   const c: FoldCase = { axis: "j", M: 33, N: 131, dtype: "float32", ...parts };
@@ -104,7 +126,7 @@ testOnCard("sums of 1e5 terms of one sign keep six digits, on a card", async () 
 });
 
 Deno.test("panels that a kernel cannot have are refused with the reason", () => {
-  const wide = HEADLINES["wide 64"]();
+  const wide = kernelMatrix(3, 64);
   const refused = [
     [HEADLINES["gaussian"](), { ...panels, slice: 16 }, "no wide sums of products"],
     [kernelMatrix(3, 64, "f64"), { ...panels, slice: 64 }, "no wide sums of products"],

@@ -78,9 +78,17 @@ export const HEADLINES = {
   "D=300": () => kernelMatrix(300, 1),
   "D=3000": () => kernelMatrix(3000, 1),
   "wide 16": () => kernelMatrix(3, 16),
-  "wide 64": () => kernelMatrix(3, 64),
-  "wide 512": () => kernelMatrix(3, 512),
-  "D=64, wide 64": () => kernelMatrix(64, 64),
 } as const satisfies Record<string, () => Kernel>;
 
 export type Headline = keyof typeof HEADLINES;
+
+/** Those whose sums are products of panels. */
+export const PANEL_HEADLINES = {
+  "wide 64": () => kernelMatrix(3, 64),
+  "wide 100": () => kernelMatrix(3, 100),
+  "wide 512": () => kernelMatrix(3, 512),
+  "D=64, wide 64": () => kernelMatrix(64, 64),
+  "attention 64": () => attentionKernel(64, 64),
+} as const satisfies Record<string, () => Kernel>;
+
+export type PanelHeadline = keyof typeof PANEL_HEADLINES;
