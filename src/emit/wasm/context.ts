@@ -35,6 +35,8 @@ export class ModuleContext {
   /** What waits until a block of columns is done, if the schedule says so. */
   readonly deferred: Deferred | null;
   readonly sizes: ReturnType<typeof sizesOf>;
+  /** Vectors that instances of the module have for themselves. */
+  globals = 0;
 
   constructor(
     kernel: Kernel,
@@ -106,6 +108,7 @@ export class ModuleContext {
       this.pool,
       scratch,
       frame,
+      () => this.globals++,
     );
   }
 
