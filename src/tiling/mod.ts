@@ -14,6 +14,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  mayImprove,
   operationsIn,
   SURVEYED_OPERATIONS,
   UNTILED,

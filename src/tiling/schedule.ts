@@ -21,6 +21,8 @@ export interface WasmSchedule {
    * every pair computes was done for the whole block; default none: pair by pair.
    */
   readonly components?: number;
+  /** Whether loops over the components of rows are written out, up to a length; default no. */
+  readonly writesOut?: boolean;
 }
 
 /** One row vector, nothing interleaved: always legal, and the oracle for the others. */
@@ -215,6 +217,7 @@ const CODE_BUDGET = 3000;
 /**
  * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20 ms
  * longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4, 2026-11-23).
+ * Loops that are written out, and twice the rows of wide sums, take as long to make.
  */
 export const SURVEYED_OPERATIONS = 2e9;
 
@@ -230,9 +233,13 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
  */
 export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
   const cost = costOf(kernel);
+  const chosen = cutOf(kernel, cost);
+  const isLarge = done >= SURVEYED_OPERATIONS;
   const cut = {
-    ...cutOf(kernel, cost),
+    ...chosen,
     ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
+    ...(isLarge && chosen === CUTS.long ? { writesOut: true } : {}),
+    ...(!isLarge && chosen === CUTS.deferred ? { rowVectors: CUTS.deferred.interleave } : {}),
   };
   const lanes = kernel.float === "f32" ? 4 : 2;
   const state = cost.deferred > 0 ? 1 : cost.state; // a tile's sums are few
@@ -244,4 +251,13 @@ export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): W
   const rowVectors = Math.min(cut.rowVectors, fitting, there, affordable);
   const interleave = Math.min(cut.interleave ?? rowVectors, rowVectors);
   return { ...cut, columns, rowVectors, interleave };
+}
+
+/** Whether a kernel that goes on may get code that takes longer to make than what it has. */
+export function mayImprove(kernel: Kernel, schedule: WasmSchedule): boolean {
+  if (schedule === UNTILED) return true;
+  if (kernel.survey !== null) return !schedule.surveys;
+  const { deferred, isWide, isLong } = costOf(kernel);
+  if (deferred > 0) return schedule.rowVectors === CUTS.deferred.interleave;
+  return !isWide && isLong && schedule.writesOut !== true;
 }

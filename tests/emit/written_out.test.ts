@@ -8,7 +8,13 @@ function numbers(length: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, k) => Math.sin(1 + 7.3 * k));
 }
 
-const SCHEDULE = { rowVectors: 4, interleave: 4, columns: 2, operands: "memory" } as const;
+const SCHEDULE = {
+  rowVectors: 4,
+  interleave: 4,
+  columns: 2,
+  operands: "memory",
+  writesOut: true,
+} as const;
 
 /** The matrix of exp(−|x − y|² / dim) for rows and columns that fill no tile. */
 function gaussian(dim: number): LazyTensor {

@@ -31,6 +31,11 @@ class TileEmitter {
     this.#module = module;
   }
 
+  /** Whether the loops of a turn are written out. */
+  get #writesOut(): boolean {
+    return this.#module.schedule.columns > 1 && this.#module.schedule.writesOut === true;
+  }
+
   /** Folds columns into one group of rows. */
   emit(): FunctionBody {
     const f = this.#module.function("tile", PARAMETERS.fold);
@@ -60,7 +65,7 @@ class TileEmitter {
     const { columns } = this.#module.schedule;
     const turn = columns > 1 ? rows.turn(columns) : rows.pair;
     w.hoist(rows.pair);
-    w.writesOut = columns > 1;
+    w.writesOut = this.#writesOut;
     w.hoist(turn);
     w.writesOut = false;
     if (rows.careful !== null) w.hoist(rows.careful.pair);
@@ -203,7 +208,7 @@ class TileEmitter {
       const fits = columns <= this.#module.sizes.lanes;
       const stages = fits ? pipeline(turn, this.#module.rows.copies, ahead) : null;
       if (stages !== null) w.region(stages.prologue);
-      w.writesOut = true;
+      w.writesOut = this.#writesOut;
       this.#columns(f, w, stages?.turn ?? turn, place, turnsEnd, columns);
       w.writesOut = false;
     });
