@@ -14,6 +14,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  mayImprove,
   mirroredWasm,
   operationsIn,
   SURVEYED_OPERATIONS,
