@@ -414,8 +414,9 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["segment", "segments", "length", "parameters", "records", "uniforms", "state", "stateRows"],
   ...["first", "last", "count", "special", "tile", "packed", "chunk", "here", "turns", "column"],
   ...["j", "c", "k", "t", "s", "q", "at", "slice"],
+  ...["blockOfRows", "blockOfColumns", "block", "rowsBegin", "begin", "sums", "warpSums"],
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
-  ...["min", "max", "fold", "pack", "combine"],
+  ...["min", "max", "fold", "pack", "combine", "mirror"],
   ...["rowChunks", "columnChunks", "handed", "patch", "lane", "warpRow", "buffer", "side", "own"],
 ]);
 
