@@ -5,7 +5,7 @@
 // block of threads takes one such rectangle, so that there have to be as many as keep it busy.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { type CudaSchedule, unrolledStatements } from "./cuda.ts";
+import { chooseCudaSchedule, type CudaSchedule, unrolledStatements } from "./cuda.ts";
 import { SHARED_BYTES } from "./cuda_patch.ts";
 import { columnRecord } from "./cuda_slices.ts";
 import { type MirrorCosts, type MirrorCut, mirrorPays } from "./symmetric.ts";
@@ -51,21 +51,28 @@ const TURN_SUMS = 8;
 /** Statements of a turn, all rows together, beyond which compiling takes longer than it gains. */
 const TURN_STATEMENTS = 400;
 
-/** How a mirrored kernel walks columns. */
+/** How a mirrored kernel is cut. */
 export interface CudaMirror {
+  /** Rows of a thread, which decide in which order they are added up: the same whatever is asked for. */
+  readonly rows: CudaSchedule;
   /** Columns of a tile: whole blocks of the sum. */
   readonly tile: number;
   /** Columns whose sums are added up across a warp together. */
   readonly columns: number;
 }
 
-/** How a kernel meets pairs of points once; null where it has no mirror, or its schedule no room. */
+/**
+ * How a kernel meets pairs of points once; null where it has no mirror, its columns are too long, or what
+ * its schedule packs is none of the mirror's.
+ */
 export function cudaMirrorOf(kernel: Kernel, schedule: CudaSchedule): CudaMirror | null {
   const { mirror, careful, block } = kernel;
-  const { rows, threads, slice, chunk } = schedule;
-  if (mirror === null || careful !== null || slice > 0 || chunk > 0) return null;
-  if (kernel.records.column.length === 0 || UNIT % (rows * threads) !== 0) return null;
-  const { staged } = columnRecord(kernel, slice);
+  if (mirror === null || careful !== null || kernel.records.column.length === 0) return null;
+  const chosen = chooseCudaSchedule(kernel, Infinity);
+  const { rows, threads } = chosen;
+  if ([schedule, chosen].some(({ slice, chunk }) => slice > 0 || chunk > 0)) return null;
+  if (UNIT % (rows * threads) !== 0) return null;
+  const { staged } = columnRecord(kernel, 0);
   const sums = mirror.sums.length;
   const perColumn = (staged + sums * threads / 32) * bytesOf(kernel.float, kernel.float);
   let tile = TILE;
@@ -74,7 +81,7 @@ export function cudaMirrorOf(kernel: Kernel, schedule: CudaSchedule): CudaMirror
   let columns = 2 ** Math.max(0, Math.ceil(Math.log2(TURN_SUMS / sums)));
   const statements = rows * unrolledStatements(mirror.pair);
   while (columns > 1 && columns * statements > TURN_STATEMENTS) columns /= 2;
-  return { tile, columns };
+  return { rows: chosen, tile, columns };
 }
 
 /**

@@ -103,17 +103,28 @@ testOnCard(
     }
     const c = caseOf(gaussian, "float32");
     const [inputs] = bothInputs(c, "others");
-    const untiled = engine({ schedule: "untiled" });
     const little = engine({ memoryLimit: 2 ** 16 });
     assert(!isTaken(c, inputs, { device: little }), "little memory");
     assert(!isTaken(c, inputs, { device: card() }), "few points");
     const [want] = await runFold({ ...c, device }, inputs);
-    for (const other of [untiled, little, card()]) {
+    for (const other of [little, card()]) {
       const [got] = await runFold({ ...c, device: other }, inputs);
       checkSame(got, want, 4e-6, "another engine");
     }
   },
 );
+
+testOnCard("symmetric, cuda: the same bits with any schedule", async () => {
+  const c = caseOf(gaussian, "float32");
+  const [inputs] = bothInputs(c, "schedules");
+  const want = await runFold({ ...c, device: engine() }, inputs);
+  const few = { rows: 2, threads: 256, tile: 64, columns: 1, unroll: 2, slice: 0, chunk: 0 };
+  for (const schedule of ["untiled", few] as const) {
+    const device = engine({ schedule });
+    assert(isTaken(c, inputs, { device }), `${schedule}`);
+    assertEquals(await runFold({ ...c, device }, inputs), want, `${schedule}`);
+  }
+});
 
 testOnCard(
   "symmetric, cuda: tables that stay on the host, and NaN and infinity in their rows",

@@ -8,7 +8,7 @@
 // in device memory meanwhile.
 
 import { type Mirror, type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
-import { type CudaMirror, cudaMirrorOf } from "../../tiling/mod.ts";
+import type { CudaMirror } from "../../tiling/mod.ts";
 import { CodeWriter, vectorOf } from "./code.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
@@ -16,11 +16,10 @@ import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 /** Lanes of a warp. */
 const WARP = 32;
 
-/** Writes the kernel, where its schedule allows one. */
-export function writeMirror(source: SourceWriter): void {
+/** Writes the kernel of a cut. */
+export function writeMirror(source: SourceWriter, cut: CudaMirror): void {
   const { mirror } = source.kernel;
-  const cut = cudaMirrorOf(source.kernel, source.schedule);
-  if (mirror !== null && cut !== null) new MirrorKernel(source, mirror, cut).write();
+  if (mirror !== null) new MirrorKernel(source, mirror, cut).write();
 }
 
 class MirrorKernel {

@@ -7,7 +7,12 @@
 // of threads looks up which entry it belongs to.
 
 import type { Kernel } from "../../loop/mod.ts";
-import { checkCudaSchedule, cudaMirrorOf, type CudaSchedule } from "../../tiling/mod.ts";
+import {
+  checkCudaSchedule,
+  type CudaMirror,
+  cudaMirrorOf,
+  type CudaSchedule,
+} from "../../tiling/mod.ts";
 import { writeCombine } from "./combine.ts";
 import { writeFold } from "./fold.ts";
 import { type CudaLayout, layoutOf } from "./layout.ts";
@@ -26,7 +31,7 @@ export interface CudaModule {
   /** The source of `combine`, emitted when first needed. */
   readonly combine: () => string;
   /** The source of `mirror`, emitted when first needed; null where all pairs are folded. */
-  readonly mirror: (() => string) | null;
+  readonly mirror: { readonly source: () => string; readonly threads: number } | null;
   readonly layout: CudaLayout;
   /** Whether there is a `pack`. */
   readonly packs: boolean;
@@ -47,20 +52,23 @@ function combineSource(kernel: Kernel, schedule: CudaSchedule): string {
   return source.toString();
 }
 
-function mirrorSource(kernel: Kernel, schedule: CudaSchedule): string {
-  const source = new SourceWriter(kernel, schedule);
+function mirrorSource(kernel: Kernel, cut: CudaMirror): string {
+  const source = new SourceWriter(kernel, cut.rows);
   source.head();
-  writeMirror(source);
+  writeMirror(source, cut);
   return source.toString();
 }
 
 /** Emits a kernel. Throws `PairfoldError` (compile) for a schedule that it cannot have. */
 export function emitCuda(kernel: Kernel, schedule: CudaSchedule): CudaModule {
   checkCudaSchedule(kernel, schedule);
+  const cut = cudaMirrorOf(kernel, schedule);
   return {
     source: foldSource(kernel, schedule),
     combine: () => combineSource(kernel, schedule),
-    mirror: cudaMirrorOf(kernel, schedule) === null ? null : () => mirrorSource(kernel, schedule),
+    mirror: cut === null
+      ? null
+      : { source: () => mirrorSource(kernel, cut), threads: cut.rows.threads },
     layout: layoutOf(kernel, schedule),
     packs: kernel.records.column.length > 0,
   };

@@ -327,13 +327,15 @@ export class CudaLaunch {
     }
     const foldArguments = [parameters, records, ...rest];
     const pairs = pairsIn(wave);
+    const { threads } = this.#program.schedule;
     if (code.mirror === null || mirror.units === 0) {
-      await this.#fold(code.fold, foldAt, fold, foldArguments, pairs, run);
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, pairs, run);
     } else {
+      const wide = this.#program.emitted.mirror?.threads ?? threads;
       // blocks with later ones, then with themselves: of n² rectangles of pairs, n
       const itself = pairs * fold.length / (fold.length + 2 * mirror.units);
-      await this.#fold(code.mirror, mirrorAt, mirror, foldArguments, pairs - itself, run);
-      await this.#fold(code.fold, foldAt, fold, foldArguments, itself, run);
+      await this.#fold(code.mirror, wide, mirrorAt, mirror, foldArguments, pairs - itself, run);
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, itself, run);
     }
     if (combine.units > 0) {
       const kernel = await this.#program.combineCode(device, modules);
@@ -371,13 +373,13 @@ export class CudaLaunch {
   /** Queues a fold: at once where it is short, else in slices of time. */
   async #fold(
     kernel: KernelFunction,
+    threads: number,
     at: bigint,
     table: Table,
     args: readonly bigint[],
     pairs: number,
     run: () => void,
   ): Promise<void> {
-    const { threads } = this.#program.schedule;
     if (this.#total <= QUEUED_PAIRS) {
       this.#queue(kernel, threads, at, table, args, 0, table.units);
       run();

@@ -154,7 +154,7 @@ export class CudaProgram implements Program {
   async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
     const { mirror } = this.emitted;
     if (mirror === null) return null;
-    return device.kernel(await modules.moduleOf(this.#mirror ??= mirror()), ENTRIES.mirror);
+    return device.kernel(await modules.moduleOf(this.#mirror ??= mirror.source()), ENTRIES.mirror);
   }
 
   /** All kernels of a launch, where they are loaded. */
