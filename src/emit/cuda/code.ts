@@ -229,15 +229,19 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected append(appends: readonly (Statement & { kind: "append" })[]): void {
-    for (const { unless, size, parts } of appends) {
-      this.lines.block(`if (!${this.use(unless)})`, () => {
-        const end = `${this.place(size)}[0]`;
-        for (const { array, value } of parts) {
-          this.lines.add(`${this.place(array)}[${end}] = ${this.use(value)};`);
-        }
-        this.lines.add(`${end} = ${end} + 1;`);
-      });
-    }
+    // most pairs append nothing: one branch asks for all of them
+    const all = appends.map(({ unless }) => this.use(unless)).join(" & ");
+    this.lines.block(appends.length === 1 ? "" : `if (!(${all}))`, () => {
+      for (const { unless, size, parts } of appends) {
+        this.lines.block(`if (!${this.use(unless)})`, () => {
+          const end = `${this.place(size)}[0]`;
+          for (const { array, value } of parts) {
+            this.lines.add(`${this.place(array)}[${end}] = ${this.use(value)};`);
+          }
+          this.lines.add(`${end} = ${end} + 1;`);
+        });
+      }
+    });
   }
 
   protected condition({ test, mask }: Statement & { kind: "when" }): string {
