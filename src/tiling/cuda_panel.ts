@@ -65,6 +65,12 @@ export function panelShape(slice: number): { readonly rows: number; readonly com
   return { rows, components: slice / rows };
 }
 
+/** Panels in words. */
+export function panelText(slice: number, panel: number): string {
+  const { rows, components } = panelShape(slice);
+  return `panels of ${panel} columns times ${rows} rows × ${components} components per thread`;
+}
+
 /** Whether slices can be dealt to the threads of a warp. */
 export function isPanelSlice(slice: number): boolean {
   const { components } = panelShape(slice);

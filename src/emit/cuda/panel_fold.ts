@@ -32,75 +32,70 @@ export function writePanelFold(source: SourceWriter): void {
   const w = new PanelWriter(source, around, panel);
   const narrow = panel.narrow(contraction?.pair ?? kernel.pair);
   const code = new PanelCode(source, panel, w, narrow);
-  const parameters = [
-    "const long long* __restrict__ segments",
-    "int length",
-    "unsigned base",
-    `const float* __restrict__ parameters`,
-    `const float4* __restrict__ records`,
-    ...source.inputParameters("row"),
-    ...source.outputParameters(),
-    "char* __restrict__ state",
-    "long long stateRows",
-  ];
   const resident = loops === null ? RESIDENT_THREADS : RESIDENT_BESIDE_PATCHES;
   writeMove(source, w, panel);
-  source.function(ENTRIES.fold, `${threads}, ${resident / threads}`, parameters, () => {
-    if (loops !== null) loops.declare();
-    else {
+  source.function(
+    ENTRIES.fold,
+    `${threads}, ${resident / threads}`,
+    source.foldParameters(),
+    () => {
+      if (loops !== null) loops.declare();
+      else {
+        lines.add(
+          "const int lane = threadIdx.x % 32;",
+          "const int warpRow = threadIdx.x - lane;",
+          `__shared__ float4 handed[${threads * code.stride / 4}];`,
+          `__shared__ float4 tile[${2 * wide * staged / 4}];`,
+        );
+      }
+      lines.add(...FIND_SEGMENT);
+      const unit = `(unit - (unsigned)segment[${SEGMENT.firstUnit}])`;
+      const { blockRows } = layoutOf(kernel, schedule);
+      const rowOfUnit = `${slices > 1 ? `(${unit} / ${slices})` : unit} * (long long)${blockRows}`;
       lines.add(
-        "const int lane = threadIdx.x % 32;",
-        "const int warpRow = threadIdx.x - lane;",
-        `__shared__ float4 handed[${threads * code.stride / 4}];`,
-        `__shared__ float4 tile[${2 * wide * staged / 4}];`,
+        `const long long last = segment[${SEGMENT.i1}] - 1;`,
+        slices > 1 ? `const int slice = (int)(${unit} % ${slices});` : "const int slice = 0;",
+        `const long long firstRow = segment[${SEGMENT.i0}] + ${rowOfUnit};`,
+        "// rows beyond the last repeat it; they are not written",
+        "const long long i0 = min(firstRow + threadIdx.x, last);",
+        `const long long count = segment[${SEGMENT.count}];`,
+        `const float* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
-    }
-    lines.add(...FIND_SEGMENT);
-    const unit = `(unit - (unsigned)segment[${SEGMENT.firstUnit}])`;
-    const { blockRows } = layoutOf(kernel, schedule);
-    const rowOfUnit = `${slices > 1 ? `(${unit} / ${slices})` : unit} * (long long)${blockRows}`;
-    lines.add(
-      `const long long last = segment[${SEGMENT.i1}] - 1;`,
-      slices > 1 ? `const int slice = (int)(${unit} % ${slices});` : "const int slice = 0;",
-      `const long long firstRow = segment[${SEGMENT.i0}] + ${rowOfUnit};`,
-      "// rows beyond the last repeat it; they are not written",
-      "const long long i0 = min(firstRow + threadIdx.x, last);",
-      `const long long count = segment[${SEGMENT.count}];`,
-      `const float* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
-    );
-    source.pointers("row");
-    const cells = kernel.state.filter((item) => item.kind === "cell");
-    w.declare([kernel.row, panel.init.cells, narrow, panel.close.cells], 1, cells);
-    w.declareArrays();
-    w.region(kernel.row);
-    lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
-      moveState("load", source, w, panel);
-    });
-    lines.block("else", () => {
-      w.region(panel.init.cells);
-      w.region(panel.init.arrays);
-    });
-    w.overSums(
-      true,
-      (index) => lines.add(`${w.place(panel.sums)}[${index}] = ${literal("f32", panel.initial)};`),
-    );
-    const close = (): void => {
-      w.region(panel.close.cells);
-      w.closing(panel.close.arrays);
-    };
-    if (loops !== null) {
-      loops.write({
-        columns: () => code.columns(),
-        close,
-        stage: () => stageTile(source),
+      source.pointers("row");
+      const cells = kernel.state.filter((item) => item.kind === "cell");
+      w.declare([kernel.row, panel.init.cells, narrow, panel.close.cells], 1, cells);
+      w.declareArrays();
+      w.region(kernel.row);
+      lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
+        moveState("load", source, w, panel);
       });
-    } else overPanels(source, () => code.columns(), close);
-    lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
-      moveState("save", source, w, panel);
-      lines.add("return;");
-    });
-    finish(source, w, code.stride);
-  });
+      lines.block("else", () => {
+        w.region(panel.init.cells);
+        w.region(panel.init.arrays);
+      });
+      w.overSums(
+        true,
+        (index) =>
+          lines.add(`${w.place(panel.sums)}[${index}] = ${literal("f32", panel.initial)};`),
+      );
+      const close = (): void => {
+        w.region(panel.close.cells);
+        w.closing(panel.close.arrays);
+      };
+      if (loops !== null) {
+        loops.write({
+          columns: () => code.columns(),
+          close,
+          stage: () => stageTile(source),
+        });
+      } else overPanels(source, () => code.columns(), close);
+      lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
+        moveState("save", source, w, panel);
+        lines.add("return;");
+      });
+      finish(source, w, code.stride);
+    },
+  );
 }
 
 /** The loop over panels where every pair computes its own value. */

@@ -6,8 +6,19 @@
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
+import { cudaMirrorPays } from "../../tiling/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import { type Footprint, pairsOf, planWaves, rowBytes, type Wave } from "../plan.ts";
+import {
+  type Footprint,
+  type MirrorCutter,
+  mirroredTask,
+  pairsOf,
+  planWaves,
+  rowBytes,
+  type Task,
+  taskBytes,
+  type Wave,
+} from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
 import {
@@ -45,6 +56,13 @@ export interface LaunchContext {
   readonly modules: ModuleCache;
   /** Bytes that a launch may take; null for what there is. */
   readonly memoryLimit: number | null;
+  /** How points with themselves are cut; null where all pairs are folded. */
+  readonly mirrorCut: MirrorCutter;
+}
+
+/** The kernels of a wave, less the one that joins states. */
+interface WaveCode extends FoldCode {
+  readonly mirror: KernelFunction | null;
 }
 
 const isMemoryError = (error: unknown): boolean =>
@@ -105,7 +123,8 @@ export class CudaLaunch {
   async run(): Promise<void> {
     this.#throwIfAborted();
     const { device, modules } = this.#context;
-    const plan = this.#planned();
+    const mirrored = this.#mirrored();
+    const plan = mirrored === null ? this.#planned() : null;
     if (plan !== null) {
       const joins = plan.units.combine > 0;
       const code = this.#program.loadedCode(device, modules, joins) ?? await this.#compiled(joins);
@@ -122,7 +141,17 @@ export class CudaLaunch {
         modules.leave();
       }
     }
-    await this.#runInPieces();
+    await this.#runInPieces(mirrored);
+  }
+
+  /** The task of points with themselves, each pair once; null where that is not to be, or has no room. */
+  #mirrored(): Task | null {
+    const { mirror } = this.#program.emitted;
+    if (mirror === null || !cudaMirrorPays(this.#kernel)) return null;
+    const task = mirroredTask(this.#kernel, this.#segments, this.#context.mirrorCut);
+    if (task === null) return null;
+    const footprint = this.#footprint();
+    return taskBytes(footprint, task) <= this.#budget(footprint) ? task : null;
   }
 
   /** All kernels of a launch. */
@@ -150,14 +179,21 @@ export class CudaLaunch {
   }
 
   /** Plans waves and runs them, in smaller and smaller pieces as long as memory runs out. */
-  async #runInPieces(): Promise<void> {
+  async #runInPieces(mirrored: Task | null): Promise<void> {
     const { device, modules } = this.#context;
-    const code = await this.#program.foldCode(device, modules);
+    // compiled side by side
+    const [folding, mirror] = await Promise.all([
+      this.#program.foldCode(device, modules),
+      mirrored === null ? null : this.#program.mirrorCode(device, modules),
+    ]);
+    const code = { ...folding, mirror };
     modules.enter();
     try {
       let full: unknown = null;
       for (let attempt = 0;; attempt++) {
-        const waves = this.#plan(0.5 ** attempt, full);
+        const waves = mirrored !== null && attempt === 0
+          ? [[mirrored]]
+          : this.#plan(0.5 ** attempt, full);
         this.#report(0);
         try {
           for (const wave of groupedByState(waves)) await this.#runWaves(wave, code);
@@ -216,7 +252,7 @@ export class CudaLaunch {
   }
 
   /** Runs waves that share the states of their rows, the last of which finishes them. */
-  async #runWaves(waves: readonly Wave[], code: FoldCode): Promise<void> {
+  async #runWaves(waves: readonly Wave[], code: WaveCode): Promise<void> {
     const { device } = this.#context;
     const { layout } = this.#program.emitted;
     const kept: bigint[] = [];
@@ -262,7 +298,7 @@ export class CudaLaunch {
     tables: WaveTables,
     uniforms: NumberArray,
     state: bigint,
-    code: FoldCode,
+    code: WaveCode,
     alloc: Alloc,
   ): Promise<void> {
     const { device, modules } = this.#context;
@@ -270,13 +306,15 @@ export class CudaLaunch {
     const inputs = stageInputs(device, this.#kernel, this.#places, wave, alloc);
     const outputPlaces = this.#outputs.map(({ place }) => place);
     const outputs = stageOutputs(this.#kernel, outputPlaces, wave, alloc);
-    const { pack, fold, combine } = tables;
-    const job = concatenated([pack.words, fold.words, combine.words, uniforms]);
+    const { pack, fold, mirror, combine } = tables;
+    const job = concatenated([pack.words, fold.words, mirror.words, combine.words, uniforms]);
     // one allocation: the job, whose parts are multiples of 16 bytes, and the records behind it
     const at = alloc(job.bytes.byteLength + tables.records * layout.recordStride * layout.size);
     device.commands.upload(at, 0, job.bytes.byteLength);
     const records = at + BigInt(job.bytes.byteLength);
-    const [packAt, foldAt, combineAt, parameters] = job.offsets.map((o) => at + BigInt(o));
+    const [packAt, foldAt, mirrorAt, combineAt, parameters] = job.offsets.map((o) =>
+      at + BigInt(o)
+    );
     const of = (axis: "row" | "column"): bigint[] =>
       inputs.filter((_, slot) => this.#kernel.inputs[slot].axis === axis);
     const stateRows = BigInt(tables.stateRows);
@@ -288,7 +326,17 @@ export class CudaLaunch {
       this.#queue(code.pack, LINE_THREADS, packAt, pack, args, 0, pack.units);
     }
     const foldArguments = [parameters, records, ...rest];
-    await this.#fold(code.fold, foldAt, fold, foldArguments, pairsIn(wave), run);
+    const pairs = pairsIn(wave);
+    const { threads } = this.#program.schedule;
+    if (code.mirror === null || mirror.units === 0) {
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, pairs, run);
+    } else {
+      const wide = this.#program.emitted.mirror?.threads ?? threads;
+      // blocks with later ones, then with themselves: of n² rectangles of pairs, n
+      const itself = pairs * fold.length / (fold.length + 2 * mirror.units);
+      await this.#fold(code.mirror, wide, mirrorAt, mirror, foldArguments, pairs - itself, run);
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, itself, run);
+    }
     if (combine.units > 0) {
       const kernel = await this.#program.combineCode(device, modules);
       this.#queue(
@@ -325,13 +373,13 @@ export class CudaLaunch {
   /** Queues a fold: at once where it is short, else in slices of time. */
   async #fold(
     kernel: KernelFunction,
+    threads: number,
     at: bigint,
     table: Table,
     args: readonly bigint[],
     pairs: number,
     run: () => void,
   ): Promise<void> {
-    const { threads } = this.#program.schedule;
     if (this.#total <= QUEUED_PAIRS) {
       this.#queue(kernel, threads, at, table, args, 0, table.units);
       run();
