@@ -2,14 +2,8 @@
 // same bits; which is fastest depends on the machine.
 
 import type { Kernel } from "../loop/mod.ts";
-import {
-  checkCudaSchedule,
-  chooseCudaSchedule,
-  choosePatches,
-  chooseRows,
-  type CudaSchedule,
-  describeCudaSchedule,
-} from "./cuda.ts";
+import { checkCudaSchedule, chooseCudaSchedule, choosePatches, chooseRows } from "./cuda.ts";
+import { type CudaSchedule, describeCudaSchedule } from "./cuda_schedule.ts";
 import {
   checkNativeSchedule,
   chooseNativeSchedule,

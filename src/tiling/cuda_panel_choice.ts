@@ -1,7 +1,7 @@
 // Schedules with panels: which are legal, and which is best.
 
 import { contractionOf, type Kernel, type TensorProducts } from "../loop/mod.ts";
-import type { CudaSchedule } from "./cuda.ts";
+import type { CudaSchedule } from "./cuda_schedule.ts";
 import { isPanelSlice, panelBytes, panelOf, PANELS, panelSlice } from "./cuda_panel.ts";
 import {
   CHUNKS,
