@@ -18,6 +18,7 @@ import {
   CHUNKS,
   PATCH_TILE,
   PATCH_TURN,
+  PATCH_UNROLL,
   patchBytes,
   patchOf,
   SHARED_BYTES,
@@ -65,8 +66,8 @@ export function untiledCuda(kernel: Kernel): CudaSchedule {
 }
 
 function patchSchedule(chunk: number, threads: number): CudaSchedule {
-  const columns = PATCH_TURN;
-  return { rows: 1, threads, tile: PATCH_TILE, columns, unroll: 1, slice: 0, chunk };
+  const [columns, unroll] = [PATCH_TURN, PATCH_UNROLL];
+  return { rows: 1, threads, tile: PATCH_TILE, columns, unroll, slice: 0, chunk };
 }
 
 /** A schedule in words. */
