@@ -422,7 +422,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
   ...["min", "max", "fold", "pack", "combine"],
   ...["rowChunks", "columnChunks", "patch", "lane", "warpRows", "buffer", "side", "own", "slot"],
-  ...["copied", "columnTarget"],
+  ...["copied", "columnTarget", "rowTarget", "columnPlace", "rowPlace", "pieces"],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

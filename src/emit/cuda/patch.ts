@@ -64,12 +64,16 @@ export class PatchLoops {
   /** Arrays in shared memory. */
   declare(): void {
     const { schedule: { threads, chunk }, record, lines } = this.#source;
+    const rows = threads / 32 * warpPieces(chunk);
+    const columns = 2 * PATCH_TILE * this.#stride;
+    const rest = 2 * PATCH_TILE * record.staged / 4;
+    // one array, for whose address every thread needs one register
     lines.add(
-      `__shared__ float4 rowChunks[${threads / 32 * warpPieces(chunk)}];`,
-      `__shared__ float4 columnChunks[${2 * PATCH_TILE * this.#stride}];`,
+      `__shared__ float4 pieces[${rows + columns + rest}];`,
+      "float4* const rowChunks = pieces;",
+      `float4* const columnChunks = pieces + ${rows};`,
+      ...(rest > 0 ? [`float4* const tile = pieces + ${rows + columns};`] : []),
     );
-    if (record.staged === 0) return;
-    lines.add(`__shared__ float4 tile[${2 * PATCH_TILE * record.staged / 4}];`);
   }
 
   /** The loops, once the row's vector is there. */
@@ -129,7 +133,7 @@ export class PatchLoops {
             });
           }
           lines.add(
-            `const float* own = (const float*)(warpRows + lane * ${HANDED_STRIDE});`,
+            `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
           );
           lines.block(`if (turns == ${HANDED})`, () => walk.pairs(`${HANDED}`, true));
           lines.block("else", () => walk.pairs("turns", false));
@@ -156,11 +160,14 @@ export class PatchLoops {
       `const float* packed = (const float*)records + ` +
         `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${record.stride};`,
       "const int lane = threadIdx.x % 32;",
-      `float4* warpRows = rowChunks + threadIdx.x / 32 * ${warpPieces(chunk)};`,
+      `const int warpRows = threadIdx.x / 32 * ${warpPieces(chunk)};`,
       `const int copied = ${piece};`,
       `const int slot = ${slot};`,
-      `float4* columnTarget = columnChunks + slot * ${this.#stride} + copied;`,
+      "// places that are met at every chunk",
+      `const int columnTarget = pf_kept(slot * ${this.#stride} + copied);`,
+      `const int rowTarget = pf_kept(warpRows + lane * ${this.#stride});`,
     );
+    this.#sums.begin();
     for (let t = 0; t < this.#copies; t++) lines.add(`const float* from${t} = packed;`);
     lines.add("int buffer = 0;", "int side = 0;");
   }
@@ -188,7 +195,7 @@ export class PatchLoops {
       for (let t = 0; t < this.#copies; t++) {
         const slots = t * threads / this.#pieces;
         const target = `columnTarget + ${buffer} * ${PATCH_TILE * this.#stride}`;
-        lines.add(`pf_cp_async<16>(${target} + ${slots * this.#stride}, from${t});`);
+        lines.add(`pf_cp_async<16>(columnChunks + ${target} + ${slots * this.#stride}, from${t});`);
       }
     };
     if (isWhole) copy();
@@ -225,7 +232,7 @@ export class PatchLoops {
     const { schedule: { chunk }, lines } = this.#source;
     lines.block("", () => {
       lines.add(
-        `float4* target = warpRows + ${buffer} * ${32 * this.#stride} + lane * ${this.#stride};`,
+        `float4* target = rowChunks + rowTarget + ${buffer} * ${32 * this.#stride};`,
         `const float4* own = (const float4*)(${VECTOR} + ${n} * ${chunk});`,
       );
       for (let p = 0; p < this.#pieces; p++) lines.add(`target[${p}] = own[${p}];`);

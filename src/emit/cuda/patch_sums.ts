@@ -97,12 +97,25 @@ export class PatchSums {
     this.either((isTensor) => isTensor ? this.#handProducts(half) : this.#handSums(half));
   }
 
+  /** What a thread knows of its first row and first column in every chunk. */
+  begin(): void {
+    const { lines } = this.#source;
+    const stride = this.#stride;
+    this.either((isTensor) => {
+      const [row, column] = isTensor
+        ? [`lane % 16 * ${stride} + lane / 16`, `lane % 8 * ${stride} + lane / 8`]
+        : [`lane / ${ALONG_COLUMNS} * ${stride}`, `lane % ${ALONG_COLUMNS} * ${stride}`];
+      lines.add(`const int rowPlace = pf_kept(warpRows + ${row});`);
+      lines.add(`const int columnPlace = pf_kept(${column});`);
+    });
+  }
+
   /** The place of a thread's first row and first column in the chunks that are met. */
-  #declarePlaces(row: string, column: string): void {
+  #declarePlaces(): void {
     const stride = this.#stride;
     this.#source.lines.add(
-      `const float4* rowsAt = warpRows + buffer * ${32 * stride} + ${row};`,
-      `const float4* columnsAt = columnChunks + buffer * ${PATCH_TILE * stride} + ${column};`,
+      `const float4* rowsAt = rowChunks + rowPlace + buffer * ${32 * stride};`,
+      `const float4* columnsAt = columnChunks + columnPlace + buffer * ${PATCH_TILE * stride};`,
     );
   }
 
@@ -115,11 +128,7 @@ export class PatchSums {
       columnSlots: kernel.records.column.length,
     });
     lines.block("", () => {
-      const stride = this.#stride;
-      this.#declarePlaces(
-        `lane / ${ALONG_COLUMNS} * ${stride}`,
-        `lane % ${ALONG_COLUMNS} * ${stride}`,
-      );
+      this.#declarePlaces();
       const piece = (components: number): void => this.#meetPiece(body, copies, components);
       const rest = this.#contraction.counter.count % chunk;
       const whole = (): void => {
@@ -180,10 +189,7 @@ export class PatchSums {
     const product = (m: number, s: number, a: string, b: string): void =>
       lines.add(`pf_mma_tf32(patch + (${m * PATCH} + t) * 4, ${a}${m}${s}, ${b} + ${2 * s});`);
     lines.block("", () => {
-      this.#declarePlaces(
-        `lane % 16 * ${stride} + lane / 16`,
-        `lane % 8 * ${stride} + lane / 8`,
-      );
+      this.#declarePlaces();
       for (let m = 0; m < 2; m++) {
         for (let s = 0; s < halves; s++) {
           const name = `a${m}${s}`;
@@ -215,7 +221,7 @@ export class PatchSums {
 
   #give(row: string, place: string, sums: readonly number[]): void {
     this.#source.lines.add(
-      `warpRows[(${row}) * ${HANDED_STRIDE} + ${place}] = ` +
+      `rowChunks[warpRows + (${row}) * ${HANDED_STRIDE} + ${place}] = ` +
         `make_float4(${sums.map((k) => `patch[${k}]`).join(", ")});`,
     );
   }

@@ -19,10 +19,11 @@ export const IF_TENSOR = "#if __CUDA_ARCH__ >= 800";
  * What patches need: copies to shared memory that come while others are met (cp.async), numbers rounded to
  * TF32, to nearest and ties away, or split into what tensor cores read of them and a rest, 4 × 16 bytes of
  * 8 rows each from shared memory to a warp (ldmatrix), and the tensor cores' product of 16 × 8 by 8 × 8
- * numbers of TF32. A thread of a warp with lane 4 g + t gives rows g and g + 8 of the first at columns t
+ * numbers of TF32; and a number of a thread that comes from elsewhere, so that the compiler keeps it
+ * instead of computing it again and again. A thread of a warp with lane 4 g + t gives rows g and g + 8 of the first at columns t
  * and t + 4, and column g of the second at rows t and t + 4; its sums are columns 2 t and 2 t + 1 of these
  * rows. Tensor cores do not read the lower 13 bits: what a split leaves there costs nothing to keep. Cards
- * before sm_80 have none of these, and copy at once.
+ * before sm_80 have none of these but the last, and copy at once.
  */
 export const PATCH_PRELUDE = `#if __CUDA_ARCH__ < 800
 template <int N> struct pf_bytes {};
@@ -72,6 +73,13 @@ __device__ __forceinline__ void pf_mma_tf32(float* d, const float* a, const floa
     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
     : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
       "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+}
+#endif
+#if defined(__PAIRFOLD_EMULATOR__)
+#define pf_kept(x) (x)
+#else
+__device__ __forceinline__ int pf_kept(int x) {
+  return __shfl_sync(0xffffffffu, x, (int)(threadIdx.x % 32));
 }
 #endif
 #if __CUDA_ARCH__ >= 800
