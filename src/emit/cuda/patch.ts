@@ -210,7 +210,9 @@ export class PatchLoops {
     const floats = [4, 2].find((n) => staged % n === 0) ?? 1;
     const width = staged / floats;
     const copy = (): void => {
-      const [column, part] = width === 1 ? ["t", ""] : [`t / ${width}`, ` + t % ${width} * ${floats}`];
+      const [column, part] = width === 1
+        ? ["t", ""]
+        : [`t / ${width}`, ` + t % ${width} * ${floats}`];
       lines.add(
         `pf_cp_async<${4 * floats}>(` +
           `(float*)tile + ${side} * ${PATCH_TILE * staged} + t * ${floats}, ` +
