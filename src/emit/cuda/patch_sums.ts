@@ -131,19 +131,18 @@ export class PatchSums {
       this.#declarePlaces();
       const piece = (components: number): void => this.#meetPiece(body, copies, components);
       const rest = this.#contraction.counter.count % chunk;
-      const whole = (): void => {
+      if (rest === 0) {
         lines.add(`#pragma unroll ${PIECES_SIDE_BY_SIDE}`);
         lines.block(`for (int q = 0; q < ${this.#pieces}; ++q)`, () => piece(4));
-      };
-      if (rest === 0) return whole();
-      if (chunks > 1) lines.block(`if (n + 1 < ${chunks})`, whole);
-      lines.block(chunks > 1 ? "else" : "", () => {
-        const full = Math.floor(rest / 4);
-        if (full > 0) {
-          lines.add("#pragma unroll 1");
-          lines.block(`for (int q = 0; q < ${full}; ++q)`, () => piece(4));
-        }
-        if (rest % 4 === 0) return;
+        return;
+      }
+      // one loop for all chunks, whatever they have: a copy for the last one takes long to compile
+      const full = Math.floor(rest / 4);
+      lines.add(`const int whole = n + 1 < ${chunks} ? ${this.#pieces} : ${full};`);
+      lines.add("#pragma unroll 1");
+      lines.block("for (int q = 0; q < whole; ++q)", () => piece(4));
+      if (rest % 4 === 0) return;
+      lines.block(`if (n + 1 == ${chunks})`, () => {
         lines.add(`const int q = ${full};`);
         piece(rest % 4);
       });
