@@ -117,14 +117,14 @@ export const MACHINE_CODE = {
   },
   "D=64, centred": {
     perTurn: 64,
-    instructions: { sm_75: 5339, sm_90: 5382, sm_100: 5322 },
+    instructions: { sm_75: 5339, sm_90: 5383, sm_100: 5325 },
     shared: 1216,
     local: 18,
     registers: 168,
   },
   "D=64, tf32x3": {
     perTurn: 64,
-    instructions: { sm_90: 2042, sm_100: 2062 },
+    instructions: { sm_90: 2040, sm_100: 2020 },
     shared: 384,
     local: 14,
     registers: 168,
@@ -132,7 +132,7 @@ export const MACHINE_CODE = {
   },
   "D=64, tf32": {
     perTurn: 64,
-    instructions: { sm_90: 1158, sm_100: 1165 },
+    instructions: { sm_90: 1162, sm_100: 1166 },
     shared: 384,
     local: 14,
     registers: 168,
