@@ -2,7 +2,7 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { ALIGNMENT, type CSource } from "../../emit/c/mod.ts";
+import { ALIGNMENT, type CSource, type SourceKind } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -241,7 +241,9 @@ export class NativeEngine implements Engine {
     const schedules = nativeCandidates(kernel, rows, columns, target);
     // compilers run side by side; one that fails is told of when its kernel is timed
     await Promise.allSettled(
-      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).fold)),
+      schedules.map((one) =>
+        libraries.open("fold", this.#chooser.tried(kernel, one).source("fold"))
+      ),
     );
     return await this.#chooser.tuned(
       kernel,
@@ -341,12 +343,14 @@ export class NativeEngine implements Engine {
     run: Run,
   ): Promise<void> {
     const { libraries } = this.#ready;
-    const { fold } = program;
-    const known = libraries.known(fold);
-    const opening = known === null ? this.#library(program, "fold") : null;
+    const isMirrored = wave.some((task) => task.mirrored);
+    const kind = isMirrored ? "mirror" : "fold";
+    const source = program.source(kind);
+    const known = libraries.known(source);
+    const opening = known === null ? this.#library(program, kind) : null;
     opening?.catch(() => {}); // told of below, unless something else goes wrong before
     // side by side, where both are compiled; what goes wrong is told where it is used
-    if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
+    if (isMirrored && !libraries.known(program.source("combine"))) {
       this.#library(program, "combine").catch(() => {});
     }
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
@@ -359,17 +363,18 @@ export class NativeEngine implements Engine {
     const library = known ?? await opening;
     if (library === null) throw new PairfoldError("internal", "native: no library");
     throwIfAborted(run.control);
-    const scratch = this.#scratchOf(isThreaded, tables.folds, fold);
+    const scratch = this.#scratchOf(isThreaded, tables.folds, source);
     await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
     if (tables.combines.count > 0) await this.#combine(program, tables, run, isThreaded);
   }
 
   /** Opens a library of a program, and keeps what a later process needs to know of it. */
-  #library(program: NativeProgram, kind: "fold" | "combine"): Promise<Library> {
+  #library(program: NativeProgram, kind: SourceKind): Promise<Library> {
     const { libraries, notes } = this.#ready;
-    return libraries.open(kind, program[kind], (library) => {
+    const source = program.source(kind);
+    return libraries.open(kind, source, (library) => {
       const { kernel, schedule, layout } = program;
-      const { effort, scratchBytes } = program[kind];
+      const { effort, scratchBytes } = source;
       const note = { library, effort, scratchBytes };
       notes?.keep(kernel, scheduleKey(schedule), layout, kind, note);
     });
@@ -382,7 +387,7 @@ export class NativeEngine implements Engine {
     run: Run,
     isThreaded: boolean,
   ): Promise<void> {
-    const { combine } = program;
+    const combine = program.source("combine");
     const library = this.#ready.libraries.known(combine) ??
       await this.#library(program, "combine");
     const items = tables.combines;

@@ -6,7 +6,7 @@
 // written by: its key, the last lines of its file, holds them all. The first line is a sum of the second,
 // which is the note.
 
-import type { CLayout, Effort } from "../../emit/c/mod.ts";
+import type { CLayout, Effort, SourceKind } from "../../emit/c/mod.ts";
 import { type Kernel, numberText, type UniformStep, uniformSteps } from "../../loop/mod.ts";
 import { type NativeFacts, nativeFacts, recallFacts } from "../../tiling/mod.ts";
 import { hashOf, pathOf } from "../system.ts";
@@ -19,11 +19,9 @@ export interface LibraryNote {
   readonly scratchBytes: number;
 }
 
-/** A kernel with a schedule. */
-export interface ProgramNote {
+/** A kernel with a schedule, and its libraries. */
+export interface ProgramNote extends Readonly<Partial<Record<SourceKind, LibraryNote>>> {
   readonly layout: CLayout;
-  readonly fold?: LibraryNote;
-  readonly combine?: LibraryNote;
 }
 
 /** A kernel. */
@@ -81,7 +79,7 @@ export class Notes {
     kernel: Kernel,
     schedule: string,
     layout: CLayout,
-    kind: "fold" | "combine",
+    kind: SourceKind,
     library: LibraryNote,
   ): void {
     // another process may have added some
