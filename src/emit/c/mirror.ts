@@ -120,7 +120,7 @@ export class TileMirror {
       const bytes = half * this.#size;
       lines.add(`typedef scalar part${half} __attribute__((vector_size(${bytes}), may_alias));`);
     }
-    lines.block("INLINE scalar sum_of_lanes(const scalar* lanes)", () => {
+    lines.block("APART scalar sum_of_lanes(const scalar* lanes)", () => {
       halves.forEach((half, k) => {
         const [low, high] = k === 0
           ? [`*(const part${half}*)lanes`, `*(const part${half}*)(lanes + ${half})`]
@@ -135,6 +135,7 @@ export class TileMirror {
       lines.add("return last[0] + last[1];");
     });
     const { state, init, close } = this.#kernel;
+    const { into } = this.#mirror;
     const single = new RowCopies(1, state);
     const copied = (region: Region): Region => replicate(region, single);
     const [fresh, closing] = [copied(init), close === null ? null : copied(close)];
@@ -161,17 +162,19 @@ export class TileMirror {
     lines.block(
       "APART void spread(const scalar* sums, word count, char* state, int isNew, char* scratch)",
       () => {
+        lines.add(`scalar terms[${into.length}][LANES] __attribute__((aligned(sizeof(vf))));`);
         w.declare(closing === null ? [fresh] : [fresh, closing], 0, items);
         lines.block(`for (word row = 0; row * LANES < count && row < ${vectors}; ++row)`, () => {
           lines.block("if (isNew)", () => w.region(fresh));
           lines.block("else", () => move("load"));
           lines.block("for (int k = 0; k < LANES; ++k)", () => {
-            lines.add("const word n = row * LANES + k;");
-            lines.add("if (n >= count) break;");
-            this.#mirror.into.forEach((cell, d) => {
-              const at = `sums + n * ${this.#step} + ${d * this.#lanes}`;
-              lines.add(`${w.place(single.of(cell, 0))}[k] += sum_of_lanes(${at});`);
-            });
+            const at = `sums + (row * LANES + k) * ${this.#step} + d * ${this.#lanes}`;
+            lines.add("const int there = row * LANES + k < count;");
+            lines.add(`for (int d = 0; d < ${into.length}; ++d)`);
+            lines.add(`  terms[d][k] = there ? sum_of_lanes(${at}) : 0;`);
+          });
+          into.forEach((cell, d) => {
+            lines.add(`${w.place(single.of(cell, 0))} += *(const vf*)terms[${d}];`);
           });
           if (closing !== null) w.region(closing);
           lines.block("", () => move("save"));
