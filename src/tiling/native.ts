@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
 import { type Cost, costOf, recallCost } from "./schedule.ts";
+import { type MirrorFacts, mirrorFacts, recallMirror } from "./symmetric.ts";
 
 /** Cuts of a native kernel. */
 export interface NativeSchedule {
@@ -163,15 +164,17 @@ function sizeOf(kernel: Kernel): Size {
 export interface NativeFacts {
   readonly cost: Cost;
   readonly size: Size;
+  readonly mirror: MirrorFacts | null;
 }
 
 export function nativeFacts(kernel: Kernel): NativeFacts {
-  return { cost: costOf(kernel), size: sizeOf(kernel) };
+  return { cost: costOf(kernel), size: sizeOf(kernel), mirror: mirrorFacts(kernel) };
 }
 
 /** Says what was found for an equal kernel, before this one is lowered. */
-export function recallFacts(kernel: Kernel, { cost, size }: NativeFacts): void {
+export function recallFacts(kernel: Kernel, { cost, size, mirror }: NativeFacts): void {
   recallCost(kernel, cost);
+  recallMirror(kernel, mirror);
   sizes.set(kernel, size);
 }
 
@@ -186,8 +189,9 @@ export function chooseNativeSchedule(
   const lanes = vectorBytes / bytesOf(kernel.float, kernel.float);
   const operations = rows * folded * cost.operations;
   const isShort = operations < MIRRORED_FOLD;
-  const cut = kernel.mirror === null ? cutOf(cost) : mirroredCut(cost, isShort);
-  const short = kernel.mirror === null || isShort ? CODE_BUDGET : MIRRORED_FOLD_BUDGET;
+  const hasMirror = mirrorFacts(kernel) !== null;
+  const cut = hasMirror ? mirroredCut(cost, isShort) : cutOf(cost);
+  const short = hasMirror && !isShort ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
   const budget = operations >= LONG_FOLD ? LONG_FOLD_BUDGET : short;
   const { around, pair, hasSurvey } = sizeOf(kernel);
   // a turn of several columns has a copy of the loop for those that are left

@@ -11,6 +11,7 @@ import {
   costText,
   mirrorCut,
   mirroredSchedule,
+  mirrorFacts,
   mirrorPays,
   NATIVE_MIRROR,
   nativeCandidates,
@@ -161,18 +162,23 @@ export class NativeEngine implements Engine {
 
   /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
   open(kernel?: Kernel): Promise<void> {
-    if (this.#opened !== null) return Promise.resolve();
     if (this.#opening !== null) return this.#opening;
-    const known = targetOf(this.#compiler, this.#options, this.#cache);
-    if (typeof known !== "function") {
-      this.#opened = this.#openedFor(known);
-      return Promise.resolve();
-    }
-    this.#opening = known()
+    const ask = this.#openAtOnce();
+    if (ask === null) return Promise.resolve();
+    this.#opening = ask()
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
     void kernel?.pair;
     return this.#opening;
+  }
+
+  /** Opens it where an earlier process has asked the compiler; else leaves who asks it. */
+  #openAtOnce(): (() => Promise<Target>) | null {
+    if (this.#opened !== null) return null;
+    const known = targetOf(this.#compiler, this.#options, this.#cache);
+    if (typeof known === "function") return known;
+    this.#opened = this.#openedFor(known);
+    return null;
   }
 
   #openedFor(found: Target): Opened {
@@ -205,6 +211,7 @@ export class NativeEngine implements Engine {
 
   /** Finds out what a kernel costs without lowering it, where an earlier process has kept that. */
   recall(kernel: Kernel): void {
+    if (this.#opening === null) this.#openAtOnce();
     this.#opened?.notes?.of(kernel);
   }
 
@@ -214,7 +221,7 @@ export class NativeEngine implements Engine {
   }
 
   #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
-    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    const schedule = mirrorFacts(kernel) === null ? wanted : mirroredSchedule(wanted);
     const key = `${scheduleKey(schedule)}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
@@ -260,7 +267,15 @@ export class NativeEngine implements Engine {
   }
 
   mirrorPays(kernel: Kernel): boolean {
-    return mirrorPays(kernel, NATIVE_MIRROR);
+    this.recall(kernel);
+    const pays = mirrorPays(kernel, NATIVE_MIRROR);
+    // it will not be compiled: a later process need not lower it to find that out
+    if (!pays) this.#opened?.notes?.keepFacts(kernel);
+    return pays;
+  }
+
+  isMirrored({ kernel }: Program, segments: readonly Segment[]): boolean {
+    return mirroredTask(kernel, segments) !== null;
   }
 
   allocate(dtype: DType, length: number): NumberArray {

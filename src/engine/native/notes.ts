@@ -55,6 +55,8 @@ export class Notes {
   readonly #version: string;
   readonly #versionHash: string;
   readonly #known = new WeakMap<Kernel, KernelNote | null>();
+  /** Kernels that were to be kept without a library. */
+  readonly #asked = new WeakSet<Kernel>();
 
   /** `version`: all that a library is made by, beside its kernel and schedule. */
   constructor(cache: LibraryCache, version: string) {
@@ -72,6 +74,14 @@ export class Notes {
       this.#known.set(kernel, note);
     }
     return note;
+  }
+
+  /** Keeps what a kernel costs, where nothing is kept of it yet. */
+  keepFacts(kernel: Kernel): void {
+    if (this.#asked.has(kernel) || this.of(kernel) !== null) return;
+    this.#asked.add(kernel);
+    const steps = uniformSteps(kernel.uniform);
+    if (steps !== null) this.#write(kernel, { facts: nativeFacts(kernel), steps, programs: {} });
   }
 
   /** Adds a library to what is kept of a kernel, where that can be kept. */

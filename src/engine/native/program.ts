@@ -8,7 +8,7 @@ import {
   type SourceKind,
 } from "../../emit/c/mod.ts";
 import { type Kernel, runSteps, uniformRecord } from "../../loop/mod.ts";
-import { checkNativeSchedule, type NativeSchedule } from "../../tiling/mod.ts";
+import { checkNativeSchedule, mirrorFacts, type NativeSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 import type { LibrarySource } from "./library.ts";
 import type { KernelNote, LibraryNote, ProgramNote } from "./notes.ts";
@@ -84,10 +84,9 @@ export class NativeProgram implements Program {
       target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
-        (this.kernel.mirror === null ? "" : "each pair of points once, for both, ") +
         (surveys ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${why})`,
-      source: this.source(this.kernel.mirror === null ? "fold" : "mirror").text,
+      source: this.source(mirrorFacts(this.kernel) === null ? "fold" : "mirror").text,
     };
   }
 }

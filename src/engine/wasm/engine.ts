@@ -265,6 +265,10 @@ export class WasmEngine implements Engine {
     return task !== null && taskBytes(program.footprint, task) <= this.#memoryLimit ? task : null;
   }
 
+  isMirrored(program: Program, segments: readonly Segment[]): boolean {
+    return this.#mirrored(ownProgram(program, WasmProgram), segments) !== null;
+  }
+
   async #fold(
     program: WasmProgram,
     inputs: readonly NumberArray[],
