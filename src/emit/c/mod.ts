@@ -7,7 +7,7 @@
 
 import type { Kernel } from "../../loop/mod.ts";
 import { checkNativeSchedule, costOf, type NativeSchedule } from "../../tiling/mod.ts";
-import { claimLoop, type Effort, ENTRIES, PACK_FIRST } from "./entries.ts";
+import { claimLoop, type Effort, type ENTRIES, PACK_FIRST } from "./entries.ts";
 import { FunctionWriter } from "./functions.ts";
 import {
   type CLayout,
