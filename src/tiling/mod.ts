@@ -73,6 +73,8 @@ export {
   type MirrorCosts,
   type MirrorCut,
   mirrorCut,
+  type MirrorFacts,
+  mirrorFacts,
   mirrorGain,
   mirrorPays,
   NATIVE_MIRROR,
