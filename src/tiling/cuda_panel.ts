@@ -19,7 +19,7 @@ import {
   type Value,
   visit,
 } from "../loop/mod.ts";
-import { HANDED, PATCH_TILE, SHORT_STATE } from "./cuda_patch.ts";
+import { chunkStride, HANDED, PATCH_TILE, SHORT_STATE, warpPieces } from "./cuda_patch.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
 /** Columns of a panel; behind patches it takes what they hand over at a time. */
@@ -95,9 +95,9 @@ export function panelBytes(
   },
 ): number {
   const { staged } = columnRecord(kernel, slice, chunk);
-  const values = threads * (panel + PANEL_PAD);
-  if (chunk === 0) return 4 * (values + 2 * panel * staged);
-  return 4 * (2 * (threads + PATCH_TILE) * chunk + values + PATCH_TILE * staged);
+  if (chunk === 0) return 4 * (threads * (panel + PANEL_PAD) + 2 * panel * staged);
+  const pieces = threads / 32 * warpPieces(chunk) + 2 * PATCH_TILE * chunkStride(chunk);
+  return 16 * pieces + 4 * PATCH_TILE * staged;
 }
 
 /** Each kernel is looked at once. */

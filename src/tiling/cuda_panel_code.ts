@@ -72,11 +72,11 @@ export const PANEL_CODE = {
   },
   "D=64, wide 64": {
     slices: 1,
-    chunks: 8,
+    chunks: 4,
     instructions: {
-      sm_75: { chunk: 1133, walk: 16, product: 279 },
-      sm_90: { chunk: 1183, walk: 17, product: 280 },
-      sm_100: { chunk: 1155, walk: 15, product: 277 },
+      sm_75: { chunk: 2205, walk: 17, product: 280 },
+      sm_90: { chunk: 2219, walk: 17, product: 281 },
+      sm_100: { chunk: 2213, walk: 15, product: 277 },
     },
     shared: { walk: 4, product: 64 },
     local: 0,
@@ -84,15 +84,15 @@ export const PANEL_CODE = {
   },
   "attention 64": {
     slices: 1,
-    chunks: 8,
+    chunks: 4,
     instructions: {
-      sm_75: { chunk: 622, walk: 61, product: 278 },
-      sm_90: { chunk: 674, walk: 80, product: 280 },
-      sm_100: { chunk: 649, walk: 78, product: 277 },
+      sm_75: { chunk: 1183, walk: 61, product: 280 },
+      sm_90: { chunk: 1195, walk: 80, product: 282 },
+      sm_100: { chunk: 1193, walk: 78, product: 277 },
     },
     shared: { walk: 4, product: 64 },
     local: 0,
-    registers: 255,
+    registers: 254,
   },
 } as const satisfies Record<string, PanelCode>;
 

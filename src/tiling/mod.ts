@@ -40,7 +40,16 @@ export { type CudaSchedule, describeCudaSchedule, UNTILED_CUDA } from "./cuda_sc
 export { type Panel, PANEL_PAD, panelContraction, panelOf, panelShape } from "./cuda_panel.ts";
 export { tensorProductsOf } from "./cuda_panel_choice.ts";
 export { PANEL_CODE, panelBoundPerClock, type PanelCode } from "./cuda_panel_code.ts";
-export { HANDED, HANDED_STRIDE, PATCH, PATCH_TILE, PATCH_TURN, patchOf } from "./cuda_patch.ts";
+export {
+  chunkStride,
+  HANDED,
+  HANDED_STRIDE,
+  PATCH,
+  PATCH_TILE,
+  PATCH_TURN,
+  patchOf,
+  warpPieces,
+} from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
@@ -65,6 +74,8 @@ export {
   type MirrorCosts,
   type MirrorCut,
   mirrorCut,
+  type MirrorFacts,
+  mirrorFacts,
   mirrorGain,
   mirrorPays,
   NATIVE_MIRROR,

@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
 import { type Cost, costOf, recallCost } from "./schedule.ts";
+import { type MirrorFacts, mirrorFacts, recallMirror } from "./symmetric.ts";
 
 /** Cuts of a native kernel. */
 export interface NativeSchedule {
@@ -75,6 +76,11 @@ const CUTS = {
   mirrored: { rowVectors: 4, columns: 2 },
   /** The same for vectors: gravity 1.3 times, 4 weights 1.35 (four vectors of rows 1.1, 1.2). */
   mirroredSums: { rowVectors: 2, columns: 2 },
+  /**
+   * Both while compiling takes longer than the fold: a tenth slower, and the code of a fourth (at 10,000
+   * points Gaussian 1.6 times, Laplacian 1.6, gradient 1.3).
+   */
+  mirroredShort: { rowVectors: 1, columns: 2 },
   /** min 11.3 (four vectors and two columns 10.6), 10-smallest 6.7 (6.5), Cauchy 8.5 (8.3). */
   light: { rowVectors: 8, columns: 1 },
 } as const satisfies Record<string, Cut>;
@@ -88,8 +94,12 @@ const SEVERAL = 3;
 /** Components from which only one vector of rows does. */
 const MANY = 8;
 
-function cutOf({ operations, state, isWide }: Cost, isMirrored: boolean): Cut {
-  if (isMirrored) return state >= SEVERAL ? CUTS.mirroredSums : CUTS.mirrored;
+function mirroredCut({ state }: Cost, isShort: boolean): Cut {
+  if (isShort) return CUTS.mirroredShort;
+  return state >= SEVERAL ? CUTS.mirroredSums : CUTS.mirrored;
+}
+
+function cutOf({ operations, state, isWide }: Cost): Cut {
   if (isWide) return CUTS.wide;
   if (operations < LIGHT) return CUTS.light;
   if (operations > LONG) return CUTS.long;
@@ -104,8 +114,8 @@ function cutOf({ operations, state, isWide }: Cost, isMirrored: boolean): Cut {
 const CODE_BUDGET = 480;
 const LONG_FOLD = 2e10;
 const LONG_FOLD_BUDGET = 4 * CODE_BUDGET;
-/** Two vectors of rows more in a mirror take 60 ms to compile, and save a tenth. */
-const MIRRORED_FOLD = 2e9;
+/** Four times the code in a mirror takes 60 ms to compile; folds of so many operations take as long. */
+const MIRRORED_FOLD = 5e9;
 const MIRRORED_FOLD_BUDGET = 2 * CODE_BUDGET;
 /**
  * Operations of folds that a survey halves by more than the 0.1 s that its code takes to compile:
@@ -136,9 +146,9 @@ function sizeOf(kernel: Kernel): Size {
   let size = sizes.get(kernel);
   if (size === undefined) {
     const { row, init, pair, close, careful, mirror, finish } = kernel;
-    // beside a mirror's loop there is one of the ordinary ones
-    const others = mirror === null ? [careful?.test ?? null, careful?.pair ?? null] : [pair];
-    const regions = [row, init, close, ...others, finish];
+    // where there is a mirror, states are finished apart
+    const others = mirror === null ? [careful?.test ?? null, careful?.pair ?? null, finish] : [];
+    const regions = [row, init, close, ...others];
     const around = regions.reduce((sum, region) => sum + statementsOf(region), 0);
     size = {
       around,
@@ -154,15 +164,17 @@ function sizeOf(kernel: Kernel): Size {
 export interface NativeFacts {
   readonly cost: Cost;
   readonly size: Size;
+  readonly mirror: MirrorFacts | null;
 }
 
 export function nativeFacts(kernel: Kernel): NativeFacts {
-  return { cost: costOf(kernel), size: sizeOf(kernel) };
+  return { cost: costOf(kernel), size: sizeOf(kernel), mirror: mirrorFacts(kernel) };
 }
 
 /** Says what was found for an equal kernel, before this one is lowered. */
-export function recallFacts(kernel: Kernel, { cost, size }: NativeFacts): void {
+export function recallFacts(kernel: Kernel, { cost, size, mirror }: NativeFacts): void {
   recallCost(kernel, cost);
+  recallMirror(kernel, mirror);
   sizes.set(kernel, size);
 }
 
@@ -174,11 +186,12 @@ export function chooseNativeSchedule(
   { vectorBytes, registers }: NativeRegisters,
 ): NativeSchedule {
   const cost = costOf(kernel);
-  const cut = cutOf(cost, kernel.mirror !== null);
   const lanes = vectorBytes / bytesOf(kernel.float, kernel.float);
   const operations = rows * folded * cost.operations;
-  const isMirrored = kernel.mirror !== null && operations >= MIRRORED_FOLD;
-  const short = isMirrored ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
+  const isShort = operations < MIRRORED_FOLD;
+  const hasMirror = mirrorFacts(kernel) !== null;
+  const cut = hasMirror ? mirroredCut(cost, isShort) : cutOf(cost);
+  const short = hasMirror && !isShort ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
   const budget = operations >= LONG_FOLD ? LONG_FOLD_BUDGET : short;
   const { around, pair, hasSurvey } = sizeOf(kernel);
   // a turn of several columns has a copy of the loop for those that are left

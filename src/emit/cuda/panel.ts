@@ -2,7 +2,7 @@
 // with the components of these columns. Each thread writes the values of its own row; then it adds to the
 // sums of some other rows and components, which are its registers.
 //
-// The panel is `handed`, row after row; behind each row's values there is room for the factors of four
+// The panel is `values`, a warp's own, row after row; behind each row's values there is room for the factors of four
 // columns. Where a row's sums are scaled, the panel ends with the four columns at hand.
 
 import {
@@ -214,7 +214,7 @@ export class PanelCode {
   /** Meets columns `c0` … `c0 + turns − 1` of `chunk`. */
   columns(): void {
     const { lines } = this.#source;
-    lines.add(`float* own = (float*)handed + threadIdx.x * ${this.#stride};`);
+    lines.add(`float* own = values + lane * ${this.#stride};`);
     if (this.#panel.factor === null) {
       lines.add("const int from = 0;");
       return this.#part();
@@ -313,7 +313,7 @@ export class PanelCode {
     const isScaling = this.#panel.factor !== null;
     const step = 32 / rows * this.#stride;
     lines.add(
-      `const float* rowsAt = (const float*)handed + (warpRow + lane / ${rows}) * ${this.#stride};`,
+      `const float* rowsAt = values + lane / ${rows} * ${this.#stride};`,
       `const float* columnsAt = chunk + c0 * ${record.staged};`,
       `const int whole = ${isScaling ? `isScaled ? (to - 1) / ${TURN} * ${TURN} : ` : ""}` +
         `to / ${TURN} * ${TURN};`,

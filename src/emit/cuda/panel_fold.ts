@@ -39,15 +39,18 @@ export function writePanelFold(source: SourceWriter): void {
     `${threads}, ${resident / threads}`,
     source.foldParameters(),
     () => {
-      if (loops !== null) loops.declare();
-      else {
+      if (loops !== null) {
+        loops.declare();
+        lines.add("float* const values = (float*)(rowChunks + warpRows);");
+      } else {
         lines.add(
           "const int lane = threadIdx.x % 32;",
-          "const int warpRow = threadIdx.x - lane;",
           `__shared__ float4 handed[${threads * code.stride / 4}];`,
           `__shared__ float4 tile[${2 * wide * staged / 4}];`,
+          `float* const values = (float*)handed + (threadIdx.x - lane) * ${code.stride};`,
         );
       }
+      lines.add("const int warpRow = threadIdx.x - lane;");
       lines.add(...FIND_SEGMENT);
       const unit = `(unit - (unsigned)segment[${SEGMENT.firstUnit}])`;
       const { blockRows } = layoutOf(kernel, schedule);
@@ -127,7 +130,7 @@ function overPanels(source: SourceWriter, columns: () => void, close: () => void
     );
     for (const n of turns) {
       const target = `&tile[${side} * ${parts} + threadIdx.x + ${n * threads}]`;
-      lines.add(`if (at${n} < end) pf_cp_async16(${target}, from + at${n});`);
+      lines.add(`if (at${n} < end) pf_cp_async<16>(${target}, from + at${n});`);
     }
   };
   lines.block(`if (${begin} < j1)`, () => stagePanel(begin, "side"));
@@ -168,7 +171,7 @@ function stageTile(source: SourceWriter): void {
   );
   lines.block(`for (int t = threadIdx.x; t < ${tile * width}; t += ${threads})`, () => {
     const at = `min(t / ${width}, left) * ${stride} + ${partOf(source, "t")}`;
-    lines.add(`pf_cp_async16(&tile[t], from + ${at});`);
+    lines.add(`pf_cp_async<16>(&tile[t], from + ${at});`);
   });
 }
 
@@ -242,9 +245,7 @@ function finish(source: SourceWriter, w: PanelWriter, stride: number): void {
   );
   if (read.length > 0) {
     lines.add("__syncwarp();");
-    read.forEach((cell, n) =>
-      lines.add(`((float*)handed)[threadIdx.x * ${stride} + ${n}] = ${w.place(cell)};`)
-    );
+    read.forEach((cell, n) => lines.add(`values[lane * ${stride} + ${n}] = ${w.place(cell)};`));
     lines.add("__syncwarp();");
   }
   const needsRow = reads(
@@ -256,7 +257,7 @@ function finish(source: SourceWriter, w: PanelWriter, stride: number): void {
   w.overRows(false, () => {
     lines.add(`const long long i0 = firstRow + ${w.rowOf("r")};`, "if (i0 > last) continue;");
     read.forEach((cell, n) =>
-      w.define(cell, `((const float*)handed)[${w.rowOf("r")} * ${stride} + ${n}]`)
+      w.define(cell, `values[(${w.rowOf("r")} - warpRow) * ${stride} + ${n}]`)
     );
     const own = region("root");
     w.declare([needsRow ? kernel.row : own, kernel.finish], needsRow ? 1 : 0);

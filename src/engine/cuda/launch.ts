@@ -6,38 +6,18 @@
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
-import { cudaMirrorPays } from "../../tiling/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import {
-  type Footprint,
-  type MirrorCutter,
-  mirroredTask,
-  pairsOf,
-  planWaves,
-  rowBytes,
-  type Task,
-  taskBytes,
-  type Wave,
-} from "../plan.ts";
+import { pairsOf, type Task, type Wave } from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
-import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
-import {
-  type LaunchPlan,
-  neededBytes,
-  planOf,
-  SMALL_BYTES,
-  SPLIT,
-  uniformGroups,
-  waveTables,
-} from "./plans.ts";
-import type { CudaProgram, FoldCode, LaunchCode, ModuleCache } from "./program.ts";
+import { MAX_BLOCKS } from "./device.ts";
+import { type LaunchPlan, planOf, uniformGroups, waveTables } from "./plans.ts";
+import type { CudaProgram, FoldCode, LaunchCode } from "./program.ts";
 import { PlannedLaunch } from "./repeat.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
+import { type LaunchContext, WavePlanner } from "./waves.ts";
 import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
 import type { Table, WaveTables } from "./table.ts";
 
-/** Part of the free memory that one launch may take. */
-const SHARE = 0.9;
 /** How often a launch that ran out of memory is planned anew with half of it. */
 const ATTEMPTS = 8;
 
@@ -48,17 +28,6 @@ const FIRST_SLICE = 2 ** 28;
 const SLICE_MS = 50;
 /** Slices that are queued at a time: one runs while the next one waits. */
 const SLICES_AHEAD = 2;
-
-/** What a launch runs on. */
-export interface LaunchContext {
-  readonly name: string;
-  readonly device: CudaDevice;
-  readonly modules: ModuleCache;
-  /** Bytes that a launch may take; null for what there is. */
-  readonly memoryLimit: number | null;
-  /** How points with themselves are cut; null where all pairs are folded. */
-  readonly mirrorCut: MirrorCutter;
-}
 
 /** The kernels of a wave, less the one that joins states. */
 interface WaveCode extends FoldCode {
@@ -119,11 +88,16 @@ export class CudaLaunch {
     );
   }
 
+  get #planner(): WavePlanner {
+    const places = { inputs: this.#places, outputs: this.#outputs.map(({ place }) => place) };
+    return new WavePlanner(this.#context, this.#program, places, this.#segments);
+  }
+
   /** Runs or queues the launch; where memory runs out, in smaller pieces. */
   async run(): Promise<void> {
     this.#throwIfAborted();
     const { device, modules } = this.#context;
-    const mirrored = this.#mirrored();
+    const mirrored = this.#planner.mirrored();
     const plan = mirrored === null ? this.#planned() : null;
     if (plan !== null) {
       const joins = plan.units.combine > 0;
@@ -142,16 +116,6 @@ export class CudaLaunch {
       }
     }
     await this.#runInPieces(mirrored);
-  }
-
-  /** The task of points with themselves, each pair once; null where that is not to be, or has no room. */
-  #mirrored(): Task | null {
-    const { mirror } = this.#program.emitted;
-    if (mirror === null || !cudaMirrorPays(this.#kernel)) return null;
-    const task = mirroredTask(this.#kernel, this.#segments, this.#context.mirrorCut);
-    if (task === null) return null;
-    const footprint = this.#footprint();
-    return taskBytes(footprint, task) <= this.#budget(footprint) ? task : null;
   }
 
   /** All kernels of a launch. */
@@ -193,7 +157,7 @@ export class CudaLaunch {
       for (let attempt = 0;; attempt++) {
         const waves = mirrored !== null && attempt === 0
           ? [[mirrored]]
-          : this.#plan(0.5 ** attempt, full);
+          : this.#planner.waves(0.5 ** attempt, full);
         this.#report(0);
         try {
           for (const wave of groupedByState(waves)) await this.#runWaves(wave, code);
@@ -208,47 +172,6 @@ export class CudaLaunch {
     } finally {
       modules.leave();
     }
-  }
-
-  #plan(share: number, full: unknown): Wave[] {
-    const footprint = this.#footprint();
-    try {
-      const bytes = this.#budget(footprint) * share;
-      return planWaves(this.#segments, footprint, { bytes, wave: bytes, split: SPLIT });
-    } catch (error) {
-      throw full ?? error; // what did not fit in larger pieces does not fit in smaller ones
-    }
-  }
-
-  /** What a row and a column take beyond the arrays that are on the card. */
-  #footprint(): Footprint {
-    const { layout } = this.#program.emitted;
-    const places = this.#places;
-    const staged = (axis: "row" | "column"): number =>
-      this.#kernel.inputs.reduce((bytes, input, slot) => {
-        if (input.axis !== axis || places[slot]?.kind === "device") return bytes;
-        return bytes + rowBytes(this.#kernel, input);
-      }, 0);
-    const results = this.#kernel.outputs.reduce((bytes, output, slot) => {
-      const isHere = this.#outputs[slot].place.kind === "device";
-      return isHere ? bytes : bytes + rowBytes(this.#kernel, output);
-    }, 0);
-    return {
-      row: staged("row") + results,
-      record: layout.recordStride * layout.size,
-      column: staged("column"),
-      state: layout.stateBytes,
-      packing: Infinity,
-    };
-  }
-
-  /** Bytes that this launch may take. */
-  #budget(footprint: Footprint): number {
-    const { memoryLimit, device } = this.#context;
-    if (memoryLimit !== null) return memoryLimit;
-    if (neededBytes(this.#segments, footprint) <= SMALL_BYTES / 2) return SMALL_BYTES;
-    const { available, pooled } = device.memory();
-    return (available + pooled) * SHARE;
   }
 
   /** Runs waves that share the states of their rows, the last of which finishes them. */

@@ -37,14 +37,19 @@ export function panelLoops(code: Code) {
     !loops.some((o) => o !== loop && o.head >= loop.head && o.tail <= loop.tail) &&
     countOf(loop.path, "BAR") === 0
   );
-  const products = inner.filter(({ path }) => countOf(path, "STS") === 0);
   const walk = most(inner.filter(({ path }) => countOf(path, "STS") > 0), "MUFU", "FMUL", "FADD");
   const waiting = loops.filter(({ path }) => countOf(path, "BAR") > 0);
   const chunk = waiting.find((loop) =>
     countOf(loop.path, "FFMA") >= 64 &&
     !waiting.some((o) => o !== loop && o.head >= loop.head && o.tail <= loop.tail)
   );
-  return { walk, chunk, products };
+  const isWithin = (loop: Loop): boolean =>
+    chunk !== undefined && chunk.head <= loop.head && loop.tail <= chunk.tail;
+  const products = inner.filter((loop) => countOf(loop.path, "STS") === 0 && !isWithin(loop));
+  const quads =
+    inner.find((loop) => loop !== chunk && isWithin(loop) && countOf(loop.path, "FFMA") >= 64) ??
+      null;
+  return { walk, chunk, quads, products };
 }
 
 async function measure(
@@ -61,11 +66,14 @@ async function measure(
   const code = (await disassemble(binary)).get("fold");
   const notes = notesOf(binary).get("fold");
   if (code === undefined || notes === undefined) throw new Error(`${name}: no fold`);
-  const { walk, chunk, products } = panelLoops(code);
+  const { walk, chunk, quads, products } = panelLoops(code);
   const product = most(products, "FFMA");
   if (walk === undefined || product === undefined) throw new Error(`${name}: no panel`);
   const contraction = schedule.chunk === 0 ? null : contractionOf(kernel);
   const chunks = contraction === null ? 0 : Math.ceil(contraction.counter.count / schedule.chunk);
+  // a loop over some of a chunk's components runs until they are met, 64 pairs and one FFMA each
+  const turns = quads === null ? 1 : 64 * schedule.chunk / countOf(quads.path, "FFMA");
+  const again = quads === null ? 0 : (turns - 1) * quads.path.length;
   return {
     name,
     architecture,
@@ -73,7 +81,7 @@ async function measure(
     chunks,
     instructions: {
       // all of it: the shortest way stages nothing
-      chunk: chunk === undefined ? 0 : chunk.tail - chunk.head + 1,
+      chunk: chunk === undefined ? 0 : chunk.tail - chunk.head + 1 + again,
       walk: walk.path.length,
       product: product.path.length,
     },
