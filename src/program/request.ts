@@ -28,6 +28,14 @@ export interface FoldChoices {
    * 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
    */
   readonly distances?: "direct" | "centred";
+  /**
+   * Whether minima and K-smallest reductions of distances between points leave out the points that
+   * are too far to be among them: the points are sorted into boxes first, and the result is the same to
+   * the last bit. Where it pays (many points, that lie in boxes), for formulas that are `sqDist`, `norm2`
+   * or `sqNorm2` of a difference, or its root or squares summed, on engines of the CPU, without batch
+   * dims. Default true.
+   */
+  readonly culling?: boolean;
 }
 
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
