@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 // Changes whenever a declaration below does.
-#define PF_ABI_VERSION 1
+#define PF_ABI_VERSION 2
 
 typedef int32_t pf_status;
 enum {
@@ -107,6 +107,11 @@ PF_API pf_status pf_upload(pf_report* report, uint64_t device, uint64_t stream, 
                            const void* source, uint64_t bytes);
 PF_API pf_status pf_download(pf_report* report, uint64_t device, uint64_t stream, void* target,
                              uint64_t source, uint64_t bytes);
+// The same where the work queued before is short: fills `target` if it ends within so many
+// nanoseconds, else leaves it as it is, with done = 0. At most 16 KiB.
+PF_API pf_status pf_download_soon(pf_report* report, uint64_t device, uint64_t stream, void* target,
+                                  uint64_t source, uint64_t bytes, uint64_t nanoseconds,
+                                  int32_t* done);
 PF_API pf_status pf_copy(pf_report* report, uint64_t device, uint64_t stream, uint64_t target,
                          uint64_t source, uint64_t bytes);
 PF_API pf_status pf_fill(pf_report* report, uint64_t device, uint64_t stream, uint64_t target,
@@ -164,6 +169,15 @@ PF_API pf_status pf_occupancy(pf_report* report, uint64_t device, uint64_t funct
 PF_API pf_status pf_launch(pf_report* report, uint64_t device, uint64_t stream, uint64_t function,
                            const uint32_t* dims, const void* arguments, const uint32_t* offsets,
                            uint32_t count);
+
+// Queues a list of copies and launches in order, in one call. Words, command after command:
+//   PF_RUN_UPLOAD, target, offset, bytes      as pf_upload, from `data` + offset
+//   PF_RUN_LAUNCH, function, blocks, threads, bytes of dynamic shared memory, count, and as many
+//                  arguments of 8 bytes each  as pf_launch, blocks and threads along x
+// Nothing is queued where a command is none. What a refused command follows is queued.
+enum { PF_RUN_UPLOAD = 1, PF_RUN_LAUNCH = 2 };
+PF_API pf_status pf_run(pf_report* report, uint64_t device, uint64_t stream, const uint64_t* words,
+                        uint64_t count, const void* data, uint64_t bytes);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,8 @@
 enum { EVENT_FLAGS_TIMED = 1, EVENT_FLAGS_UNTIMED = 3 };
 
 #define IDLE_EVENTS 64
+// of one launch
+#define MOST_ARGUMENTS 512
 
 typedef struct Device {
   Mutex mutex;
@@ -85,6 +87,15 @@ bool device_stream(pf_report* report, Device* device, uint64_t stream, CUstream*
 // Whether bytes of the device are within an allocation; else PF_INVALID in the report.
 bool device_holds(pf_report* report, Device* device, uint64_t address, uint64_t bytes,
                   const char* function);
+
+// Queues a copy to the device through pinned memory.
+CUresult device_upload(Device* device, const Driver* driver, CUstream stream, uint64_t target,
+                       const unsigned char* source, uint64_t bytes);
+// The kernel of a handle; null with PF_INVALID in the report where it is none.
+Function* device_function(pf_report* report, Device* device, uint64_t function, const char* caller);
+// Queues a launch; dims as of pf_launch.
+pf_status device_launch(pf_report* report, Device* device, Function* function, CUstream stream,
+                        const uint32_t* dims, void** pointers, const char* caller);
 
 // Waits for an event: looks again and again for a moment, then sleeps. Outside of the lock.
 CUresult event_wait(const Driver* driver, CUevent event);

@@ -17,8 +17,6 @@ enum {
   MOST_DYNAMIC_SHARED = 8
 };
 
-#define MOST_ARGUMENTS 512
-
 // ---- compiling ------------------------------------------------------------------------------
 
 typedef struct Job {
@@ -228,8 +226,8 @@ pf_status pf_function(pf_report* report, uint64_t handle, uint64_t module, const
   return device_leave(device, device_check(report, device, code, "pf_function"));
 }
 
-static Function* known_function(pf_report* report, Device* device, uint64_t function,
-                                const char* caller) {
+Function* device_function(pf_report* report, Device* device, uint64_t function,
+                          const char* caller) {
   Function* found = handles_find(&device->handles, HANDLE_FUNCTION, function);
   if (!found) {
     report_invalid(report, "%s: got %llu, which is no kernel of the device", caller,
@@ -244,7 +242,7 @@ pf_status pf_occupancy(pf_report* report, uint64_t handle, uint64_t function, ui
   Device* device;
   pf_status status = device_enter(report, handle, "pf_occupancy", &device);
   if (status != PF_OK) return status;
-  Function* found = known_function(report, device, function, "pf_occupancy");
+  Function* found = device_function(report, device, function, "pf_occupancy");
   if (!found) return device_leave(device, PF_INVALID);
   int value = 0;
   CUresult code = CUDA_INVALID_VALUE;
@@ -259,8 +257,8 @@ pf_status pf_occupancy(pf_report* report, uint64_t handle, uint64_t function, ui
   return device_leave(device, status);
 }
 
-static pf_status launch(pf_report* report, Device* device, Function* function, CUstream stream,
-                        const uint32_t* dims, void** pointers) {
+pf_status device_launch(pf_report* report, Device* device, Function* function, CUstream stream,
+                        const uint32_t* dims, void** pointers, const char* caller) {
   CUresult code =
       driver_get()->cuLaunchKernel(function->function, dims[0], dims[1], dims[2], dims[3], dims[4],
                                    dims[5], dims[6], stream, pointers, NULL);
@@ -274,7 +272,7 @@ static pf_status launch(pf_report* report, Device* device, Function* function, C
   Text detail = {0};
   text_add(&detail, "%s, grid %u x %u x %u, block %u x %u x %u, %u bytes of dynamic shared memory",
            function->name, dims[0], dims[1], dims[2], dims[3], dims[4], dims[5], dims[6]);
-  pf_status status = device_failed(report, device, code, PF_LAUNCH, "pf_launch", text_get(&detail));
+  pf_status status = device_failed(report, device, code, PF_LAUNCH, caller, text_get(&detail));
   text_clear(&detail);
   return status;
 }
@@ -298,9 +296,10 @@ pf_status pf_launch(pf_report* report, uint64_t handle, uint64_t stream, uint64_
   pf_status status = device_enter(report, handle, "pf_launch", &device);
   if (status != PF_OK) return status;
   CUstream queue;
-  Function* found = known_function(report, device, function, "pf_launch");
+  Function* found = device_function(report, device, function, "pf_launch");
   if (!found || !device_stream(report, device, stream, &queue, "pf_launch")) {
     return device_leave(device, PF_INVALID);
   }
-  return device_leave(device, launch(report, device, found, queue, dims, pointers));
+  status = device_launch(report, device, found, queue, dims, pointers, "pf_launch");
+  return device_leave(device, status);
 }

@@ -52,7 +52,7 @@ static size_t piece(const Ring* ring, uint64_t left) {
   return left < ring->bytes ? (size_t)left : ring->bytes;
 }
 
-static CUresult upload(Device* device, const Driver* driver, CUstream stream, uint64_t target,
+CUresult device_upload(Device* device, const Driver* driver, CUstream stream, uint64_t target,
                        const unsigned char* source, uint64_t bytes) {
   Ring* ring = ring_for(device, bytes);
   for (uint64_t done = 0; done < bytes;) {
@@ -147,7 +147,7 @@ pf_status pf_upload(pf_report* report, uint64_t handle, uint64_t stream, uint64_
   pf_status status =
       begin(report, handle, stream, source, target, bytes, "pf_upload", &device, &queue);
   if (status != PF_OK) return status;
-  CUresult code = upload(device, driver_get(), queue, target, source, bytes);
+  CUresult code = device_upload(device, driver_get(), queue, target, source, bytes);
   return device_leave(device, device_check(report, device, code, "pf_upload"));
 }
 
@@ -160,4 +160,49 @@ pf_status pf_download(pf_report* report, uint64_t handle, uint64_t stream, void*
   if (status != PF_OK) return status;
   CUresult code = download(device, driver_get(), queue, target, source, bytes);
   return device_leave(device, device_check(report, device, code, "pf_download"));
+}
+
+// Looks for an event again and again, so many nanoseconds at most.
+static CUresult look_for(const Driver* driver, CUevent event, uint64_t nanoseconds) {
+  uint64_t start = clock_nanoseconds();
+  CUresult code;
+  do {
+    code = driver->cuEventQuery(event);
+  } while (code == CUDA_NOT_READY && clock_nanoseconds() - start < nanoseconds);
+  return code;
+}
+
+pf_status pf_download_soon(pf_report* report, uint64_t handle, uint64_t stream, void* target,
+                           uint64_t source, uint64_t bytes, uint64_t nanoseconds, int32_t* done) {
+  if (!done) return report_invalid(report, "pf_download_soon: a pointer is null");
+  *done = 0;
+  Device* device;
+  CUstream queue;
+  pf_status status =
+      begin(report, handle, stream, target, source, bytes, "pf_download_soon", &device, &queue);
+  if (status != PF_OK) return status;
+  const Driver* driver = driver_get();
+  Ring* ring = &device->small;
+  if (bytes > ring->bytes) {
+    status = report_invalid(report, "pf_download_soon: got %llu bytes; expected at most %llu",
+                            (unsigned long long)bytes, (unsigned long long)ring->bytes);
+    return device_leave(device, status);
+  }
+  CUresult code = 0;
+  Flight flight;
+  if (bytes == 0) {
+    *done = 1;
+  } else if (queue_piece(device, driver, queue, ring, source, bytes, false, &flight, &code)) {
+    device_step_out(device);
+    code = look_for(driver, flight.chunk->event, nanoseconds);
+    *done = code == 0;
+    if (*done) memcpy(target, flight.chunk->memory, flight.bytes);
+    device_step_in(device);
+    // what is on its way still has its event behind it
+    flight.chunk->pending = !*done;
+    if (code == CUDA_NOT_READY) code = 0;
+    ring_give(ring, flight.chunk);
+    condition_wake_all(&device->chunk_free);
+  }
+  return device_leave(device, device_check(report, device, code, "pf_download_soon"));
 }

@@ -18,6 +18,13 @@ import type { WasmEngine } from "./wasm/engine.ts";
  */
 const NATIVE_OPERATIONS = 2e8;
 
+/** Whether a fold is long enough for a compiler. */
+const isLong = (kernel: Kernel, rows: number, columns: number): boolean =>
+  rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
+
+/** Pairs from which most formulas are as long: what is known of their kernels is asked for first. */
+const LIKELY_PAIRS = NATIVE_OPERATIONS / 20;
+
 /** A kernel for one of two engines; which one is known where the compiler was asked. */
 class AutoProgram implements Program {
   readonly kernel: Kernel;
@@ -33,7 +40,7 @@ class AutoProgram implements Program {
   }
 
   get isLong(): boolean {
-    return this.rows * this.columns * costOf(this.kernel).operations >= NATIVE_OPERATIONS;
+    return isLong(this.kernel, this.rows, this.columns);
   }
 
   explain(): ReturnType<Program["explain"]> {
@@ -78,9 +85,16 @@ export class AutoEngine implements Engine {
     }
   }
 
-  /** WebAssembly takes their kernels too, and folds all pairs. */
   mirrors(points: number, dim: number, float: FloatType): boolean {
-    return this.#failure === null && this.#native.mirrors(points, dim, float);
+    return [this.#native, this.#wasm].some((engine) => engine.mirrors(points, dim, float));
+  }
+
+  /** Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to. */
+  mirrorPays(kernel: Kernel, points: number): boolean {
+    const isNative = this.#failure === null && isLong(kernel, points, points);
+    const engine = isNative ? this.#native : this.#wasm;
+    const dim = kernel.mirror?.sums.length ?? 0;
+    return engine.mirrors(points, dim, kernel.float) && engine.mirrorPays(kernel);
   }
 
   compile(kernel: Kernel, rows: number, columns: number): Program {
@@ -108,14 +122,17 @@ export class AutoEngine implements Engine {
       const compiled = engine.compile(kernel, rows, columns);
       return engine.launch(compiled, inputs, outputs, segments, control);
     };
-    if (this.#chosen(own) === this.#wasm) return await on(this.#wasm);
-    try {
-      await this.#native.open();
-      await on(this.#native);
-    } catch (error) {
-      this.#goOn(error);
-      await on(this.#wasm);
+    const isLikely = own.rows * own.columns >= LIKELY_PAIRS && this.#failure === null;
+    if (isLikely || this.#chosen(own) === this.#native) {
+      try {
+        await this.#native.open(own.kernel);
+        this.#native.recall(own.kernel);
+        if (this.#chosen(own) === this.#native) return await on(this.#native);
+      } catch (error) {
+        this.#goOn(error);
+      }
     }
+    await on(this.#wasm);
   }
 
   /** Goes on with WebAssembly after what only native kernels can have to do with. */

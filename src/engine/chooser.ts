@@ -16,6 +16,8 @@ export interface ChooserOptions<S, P> {
   readonly asked: S | "untiled" | "auto" | undefined;
   readonly untiled: S;
   readonly tuner: Tuner<S>;
+  /** What runs while there is too little work for any choice to pay; null: there is enough. */
+  readonly quick?: (kernel: Kernel, rows: number, columns: number) => S | null;
   /** The cost model's choice, and why. */
   readonly model: (kernel: Kernel, rows: number, columns: number) => { schedule: S; why: string };
   /** A kernel with a schedule, and why this one. */
@@ -65,7 +67,9 @@ export class Chooser<S, P extends Kept> {
   }
 
   #chosen(kernel: Kernel, rows: number, columns: number): P {
-    const { tuner, model, program } = this.#options;
+    const { tuner, quick, model, program } = this.#options;
+    const soon = quick?.(kernel, rows, columns) ?? null;
+    if (soon !== null) return program(kernel, soon, "little work so far");
     const tuned = tuner.known(kernel, rows, columns);
     if (tuned !== null) return program(kernel, tuned.schedule, tunedText(tuned));
     const { schedule, why } = model(kernel, rows, columns);

@@ -81,7 +81,13 @@ export interface RunControl {
 export interface Program {
   readonly kernel: Kernel;
   /** What was chosen and what runs, for people. */
-  explain(): { readonly target: string; readonly schedule: string; readonly source: string };
+  explain(): {
+    readonly target: string;
+    readonly schedule: string;
+    readonly source: string;
+    /** How products that tensor cores might take are computed, on engines that have them. */
+    readonly products?: string;
+  };
 }
 
 /** Runs kernels on one kind of hardware. */
@@ -100,8 +106,13 @@ export interface Engine {
    * the same bits every time.
    */
   mirrors?(points: number, dim: number, float: FloatType): boolean;
-  /** Opens what can only be opened asynchronously; awaited before all that follows. */
-  open?(): Promise<void>;
+  /** Whether a kernel's mirror is estimated to pay there, for so many points. */
+  mirrorPays?(kernel: Kernel, points: number): boolean;
+  /**
+   * Opens what can only be opened asynchronously; awaited before all that follows. Where that takes
+   * long, the kernel that is wanted first is made ready meanwhile.
+   */
+  open?(kernel?: Kernel): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */
   allocate(dtype: DType, length: number): Held;
   /**

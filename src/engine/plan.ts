@@ -89,6 +89,11 @@ function bytesOfTask(f: Footprint, rows: number, columns: number, states: number
     SLACK_BYTES;
 }
 
+/** About the bytes that a task takes. */
+export function taskBytes(f: Footprint, { i0, i1, j0, j1, splits, keepsState }: Task): number {
+  return bytesOfTask(f, i1 - i0, j1 - j0, keepsState ? splits.count : 0);
+}
+
 function floorTo(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
 }

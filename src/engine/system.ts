@@ -50,6 +50,20 @@ export function cacheFolder(option?: string): string | null {
   return base ? `${base}/pairfold` : null;
 }
 
+/**
+ * A name made of a text, for an entry that holds the text itself: two hashes of it (FNV-1a from two
+ * seeds).
+ */
+export function hashOf(text: string): string {
+  let [a, b] = [0x811c9dc5, 0x2f0b4c47];
+  for (let k = 0; k < text.length; k++) {
+    const code = text.charCodeAt(k);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x01000193);
+  }
+  return [a, b].map((h) => (h >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
 /** Lines of /proc/cpuinfo that tell processors apart, on x86 and ARM. */
 const TELLING =
   /^(vendor_id|cpu family|model|model name|stepping|flags|Features|CPU [a-z]+)\s*:.*$/gm;

@@ -6,7 +6,7 @@ import { type Kernel, printKernel } from "../loop/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { costOf } from "../tiling/mod.ts";
 import type { NumberArray, Segment } from "./engine.ts";
-import { cacheFolder, granted, pathOf, readVariable } from "./system.ts";
+import { cacheFolder, granted, hashOf, pathOf, readVariable } from "./system.ts";
 
 /**
  * Where schedules come from: the cost model alone ("off"), what an earlier run of "full" has found on
@@ -96,6 +96,11 @@ export class Tuner<S> {
       if (this.#mode === "full" && granted({ name: "write", path: folder })) {
         Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
       }
+      // asking for what is not there throws: the first time that takes 0.7 ms
+      const names = granted({ name: "read", path: base })
+        ? Array.from(Deno.readDirSync(base), ({ name }) => name)
+        : null;
+      if (names?.includes("schedules") === false) return this.#folder = null;
       return this.#folder = Deno.statSync(folder).isDirectory ? folder : null;
     } catch {
       return this.#folder = null;
@@ -183,7 +188,7 @@ export class Tuner<S> {
     if (folder === null) return null;
     const key = this.#key(kernel, size);
     try {
-      const entry = JSON.parse(Deno.readTextFileSync(pathOf(folder, nameOf(key))));
+      const entry = JSON.parse(Deno.readTextFileSync(pathOf(folder, `${hashOf(key)}.json`)));
       const schedule = this.#options.parse(entry.schedule);
       const isEntry = entry.key === key && schedule !== null && entry.gain >= 1 &&
         Number.isInteger(entry.tried);
@@ -198,7 +203,7 @@ export class Tuner<S> {
     const folder = this.#entries;
     if (folder === null || !granted({ name: "write", path: folder })) return;
     const key = this.#key(kernel, size);
-    const path = pathOf(folder, nameOf(key));
+    const path = pathOf(folder, `${hashOf(key)}.json`);
     const own = `${path}.${Deno.pid}.${crypto.randomUUID()}.tmp`;
     try {
       Deno.writeTextFileSync(own, JSON.stringify({ ...tuned, key }));
@@ -222,16 +227,6 @@ function modeOfEnvironment(): TuneMode | null {
 function sizeClass(rows: number, columns: number): string {
   const magnitude = (n: number): number => Math.round(Math.log2(Math.max(1, n)) / 2);
   return `${magnitude(rows)}:${magnitude(columns)}`;
-}
-
-/** The name of an entry: two hashes of its key (FNV-1a from two seeds). */
-function nameOf(key: string): string {
-  const hash = (seed: number): string => {
-    let h = seed;
-    for (let k = 0; k < key.length; k++) h = Math.imul(h ^ key.charCodeAt(k), 0x01000193);
-    return (h >>> 0).toString(16).padStart(8, "0");
-  };
-  return `${hash(0x811c9dc5)}${hash(0x2f0b4c47)}.json`;
 }
 
 /** Rows and columns of the longest segments, and the pairs of all. */

@@ -31,6 +31,7 @@ export {
   type TensorDotLayout,
 } from "./contraction.ts";
 export { erf, erfc } from "./erf.ts";
+export { fingerprint } from "./fingerprint.ts";
 export * from "./node.ts";
 export { entryOf, scalarTable, vectorTable } from "./ops.ts";
 export { print } from "./print.ts";

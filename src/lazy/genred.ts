@@ -112,6 +112,7 @@ const OPTIONS: readonly string[] = [
   "accumulator",
   "fastMath",
   "distances",
+  "products",
 ];
 
 /** What a call needs of what was read. */

@@ -6,48 +6,52 @@ import type { Cell, Counter, LocalArray, Operation, Place, Region, Value } from 
 
 const bool = (x: boolean): number => x ? 1 : 0;
 
-const MEANING: Readonly<Record<Operation, (args: readonly number[]) => number>> = {
-  add: ([a, b]) => a + b,
-  sub: ([a, b]) => a - b,
-  mul: ([a, b]) => a * b,
-  div: ([a, b]) => a / b,
-  madd: ([a, b, c]) => a * b + c,
-  nmadd: ([a, b, c]) => c - a * b,
-  neg: ([x]) => -x,
-  abs: ([x]) => Math.abs(x),
-  sqrt: ([x]) => Math.sqrt(x),
-  floor: ([x]) => Math.floor(x),
-  pmin: ([a, b]) => b < a ? b : a,
-  pmax: ([a, b]) => a < b ? b : a,
-  lt: ([a, b]) => bool(a < b),
-  le: ([a, b]) => bool(a <= b),
-  eq: ([a, b]) => bool(a === b),
-  holds: ([m]) => -m,
-  maskNot: ([m]) => 1 - m,
-  maskAnd: ([a, b]) => a & b,
-  maskOr: ([a, b]) => a | b,
-  select: ([m, a, b]) => m ? a : b,
-  exp: ([x]) => Math.exp(x),
-  exp2: ([x]) => 2 ** x,
-  log: ([x]) => Math.log(x),
-  sin: ([x]) => Math.sin(x),
-  cos: ([x]) => Math.cos(x),
-  expm1: ([x]) => Math.expm1(x),
-  log1p: ([x]) => Math.log1p(x),
-  asin: ([x]) => Math.asin(x),
-  acos: ([x]) => Math.acos(x),
-  atan: ([x]) => Math.atan(x),
-  atan2: ([y, x]) => Math.atan2(y, x),
-  sinh: ([x]) => Math.sinh(x),
-  cosh: ([x]) => Math.cosh(x),
-  tanh: ([x]) => Math.tanh(x),
-  erf: ([x]) => erf(x),
-  erfc: ([x]) => erfc(x),
-  hypot: ([x, y]) => Math.hypot(x, y),
-  pow: ([x, y]) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
-  convert: ([x]) => x,
-  promote: ([x]) => x,
-  demote: ([x]) => Math.fround(x),
+/** What an operation gives; those of fewer arguments take no notice of the others. */
+type Meaning = (a: number, b: number, c: number) => number;
+
+/** What operations give, masks as 0 and 1. */
+export const MEANING: Readonly<Record<Operation, Meaning>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  madd: (a, b, c) => a * b + c,
+  nmadd: (a, b, c) => c - a * b,
+  neg: (x) => -x,
+  abs: (x) => Math.abs(x),
+  sqrt: (x) => Math.sqrt(x),
+  floor: (x) => Math.floor(x),
+  pmin: (a, b) => b < a ? b : a,
+  pmax: (a, b) => a < b ? b : a,
+  lt: (a, b) => bool(a < b),
+  le: (a, b) => bool(a <= b),
+  eq: (a, b) => bool(a === b),
+  holds: (m) => -m,
+  maskNot: (m) => 1 - m,
+  maskAnd: (a, b) => a & b,
+  maskOr: (a, b) => a | b,
+  select: (m, a, b) => m ? a : b,
+  exp: (x) => Math.exp(x),
+  exp2: (x) => 2 ** x,
+  log: (x) => Math.log(x),
+  sin: (x) => Math.sin(x),
+  cos: (x) => Math.cos(x),
+  expm1: (x) => Math.expm1(x),
+  log1p: (x) => Math.log1p(x),
+  asin: (x) => Math.asin(x),
+  acos: (x) => Math.acos(x),
+  atan: (x) => Math.atan(x),
+  atan2: (y, x) => Math.atan2(y, x),
+  sinh: (x) => Math.sinh(x),
+  cosh: (x) => Math.cosh(x),
+  tanh: (x) => Math.tanh(x),
+  erf: (x) => erf(x),
+  erfc: (x) => erfc(x),
+  hypot: (x, y) => Math.hypot(x, y),
+  pow: (x, y) => y === 0 ? 1 : x < 0 ? NaN : Math.abs(x) ** y,
+  convert: (x) => x,
+  promote: (x) => x,
+  demote: (x) => Math.fround(x),
   shl: refuse,
   shr: refuse,
   and: refuse,
@@ -60,7 +64,8 @@ function refuse(): never {
   throw new PairfoldError("internal", "the uniform section has no integer operations");
 }
 
-type UniformInputs = readonly (ArrayLike<number> | null)[];
+/** One row per input; null: not uniform. */
+export type UniformInputs = readonly (ArrayLike<number> | null)[];
 type Interpreter = (inputs: UniformInputs, length: number) => Float64Array;
 
 /** What has been made ready: a launch of many batches runs one section as often. */
@@ -127,11 +132,8 @@ function interpreterOf(root: Region): Interpreter {
   };
   const operation = (name: Operation, args: readonly number[], to: number): Step => {
     const meaning = MEANING[name];
-    const values = args.map(() => 0);
-    return () => {
-      for (let k = 0; k < args.length; k++) values[k] = registers[args[k]];
-      registers[to] = meaning(values);
-    };
+    const [a, b = a, c = a] = args;
+    return () => registers[to] = meaning(registers[a], registers[b], registers[c]);
   };
   const computing = (value: Value): Step => {
     switch (value.kind) {

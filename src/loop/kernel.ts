@@ -83,10 +83,21 @@ export interface Mirror {
   readonly into: readonly Cell[];
 }
 
-/** A fold over columns, for every row, in loop IR. */
+/**
+ * Products of long dot products on tensor cores: of numbers rounded to 11 bits (TF32), or of two such parts
+ * of each, all but the product of the small ones.
+ */
+export type TensorProducts = "tf32x3" | "tf32";
+
+/** A fold over columns, for every row, in loop IR. Its fields may be made when they are asked for. */
 export interface Kernel {
   /** The formula and reduction, for people. */
   readonly title: string;
+  /**
+   * What it was lowered from, as text: in one version of Pairfold, kernels for one set of math functions
+   * with equal texts are equal. Absent where nobody knows.
+   */
+  readonly identity?: string;
   readonly float: FloatType;
   readonly inputs: readonly KernelInput[];
   readonly outputs: readonly KernelOutput[];
@@ -116,6 +127,8 @@ export interface Kernel {
   readonly finish: Region;
   readonly state: readonly StateItem[];
   readonly incoming: readonly StateItem[];
+  /** How tensor cores may multiply the contraction's components; default not at all. */
+  readonly products?: TensorProducts;
 }
 
 /** All regions of a kernel with their names, in the order in which they run. */

@@ -1,7 +1,9 @@
 // The loop IR: values, regions, builder, passes, verifier, printer.
 
 export { Builder, Names, SCALARS } from "./builder.ts";
+export { type Contraction, contractionOf } from "./contraction.ts";
 export { interpretUniform } from "./interpret.ts";
+export { numberText, runSteps, uniformRecord, type UniformStep, uniformSteps } from "./uniform.ts";
 export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";

@@ -31,14 +31,18 @@ export class RowCopies {
   readonly #state: Set<Cell | LocalArray>;
   /** Cells of a column: every so many rows have one. */
   readonly #shared: ReadonlyMap<Cell | LocalArray, number>;
+  /** One row, and one column at a time: there is nothing to copy. */
+  readonly isSingle: boolean;
   #nextId = 0;
 
   constructor(
     rows: number,
     state: readonly StateItem[] = [],
     shared: ReadonlyMap<Cell | LocalArray, number> = new Map(),
+    isSingle = false,
   ) {
     this.rows = rows;
+    this.isSingle = isSingle;
     this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
     this.#shared = shared;
   }
@@ -67,6 +71,7 @@ export class RowCopies {
   }
 
   of<T extends Cell | LocalArray>(original: T, row: number, column = 0): T {
+    if (this.isSingle) return original;
     const copies = this.#copies.get(original) ?? [];
     this.#copies.set(original, copies);
     const own = row % (this.#shared.get(original) ?? this.rows);
@@ -136,6 +141,13 @@ export function replicate(
   copies: RowCopies,
   replication: Replication = {},
 ): Region {
+  const { chains = false } = replication;
+  const isArranged = chains && root.statements.some(({ kind }) => kind === "for");
+  // a first fold does without the code below
+  return copies.isSingle && !isArranged ? root : copied(root, copies, replication);
+}
+
+function copied(root: Region, copies: RowCopies, replication: Replication): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
   const { guards = true, inOrder = false, chains = false } = replication;
   const arranged = (body: Region): Region => chains ? chainByChain(body) : body;

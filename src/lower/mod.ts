@@ -1,6 +1,6 @@
 // Formulas and reduction to a kernel in loop IR. A list of passes, in order.
 
-import { build, type Node, print, type VariableNode } from "../formula/mod.ts";
+import { build, fingerprint, type Node, print, type VariableNode } from "../formula/mod.ts";
 import {
   Builder,
   type CarefulLoop,
@@ -16,6 +16,7 @@ import {
   sink,
   type StateItem,
   type Survey,
+  type TensorProducts,
   type Value,
   verifyKernel,
 } from "../loop/mod.ts";
@@ -50,6 +51,8 @@ export interface Fold {
   readonly inputs: readonly VariableNode[];
   readonly options: FoldOptions;
   readonly fastMath: boolean;
+  /** How tensor cores may multiply, on targets that have them; default not at all. */
+  readonly products?: TensorProducts;
   /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
   readonly twins?: Twins | null;
 }
@@ -173,6 +176,9 @@ function withFactorInside({ factor: outside, core }: Factored): Factored {
   return { factor: null, core: scaledBy(outside, core) };
 }
 
+/** A kernel less what only people read, which is made when they do. */
+type KernelBody = Omit<Kernel, "title">;
+
 /** Formula and reduction for people. */
 function titleOf({ reduction, formula, weight, twins }: Fold): string {
   const both = twins ? ", pairs of points once" : "";
@@ -222,8 +228,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   });
 
   const { close } = folding;
-  const kernel: Kernel = {
-    title: titleOf(fold),
+  const body: KernelBody = {
     float,
     inputs: inputsOf(fold),
     outputs: reduction.outputs.map((number) => ({ number, dim })),
@@ -242,10 +247,116 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     finish: builders.finish.root,
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
+    ...(fold.products === undefined ? {} : { products: fold.products }),
   };
-  const clean = removeDeadRegions(kernel);
-  verifyKernel(clean);
-  return clean;
+  const kernel: Kernel = {
+    ...removeDeadRegions(body),
+    get title() {
+      return titleOf(fold);
+    },
+  };
+  verifyKernel(kernel);
+  return kernel;
+}
+
+/** What a fold is lowered from, as text. */
+function identityOf(
+  { formula, reduction, weight, float, inputs, options, fastMath, products }: Fold,
+): string {
+  const { sumScheme, accumulator, k } = options;
+  const tables = inputs.map(({ axis, dim, number }) => `${axis}${dim}${number}`);
+  const formulas = weight ? [formula, weight] : [formula];
+  const choices = [sumScheme, accumulator, k, fastMath, products ?? ""];
+  return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
+}
+
+/** The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not. */
+class LaterKernel implements Kernel {
+  readonly float: FloatType;
+  readonly inputs: readonly KernelInput[];
+  readonly outputs: Kernel["outputs"];
+  readonly block = BLOCK_LENGTH;
+  readonly products?: TensorProducts;
+  readonly #fold: Fold;
+  readonly #math: MathFunctions;
+  readonly #isMirrored: boolean;
+  #identity: string | null = null;
+  #lowered: Kernel | null = null;
+
+  constructor(fold: Fold, math: MathFunctions) {
+    const { formula, weight, float, options, twins } = fold;
+    const reduction = reductions[fold.reduction];
+    const dim = reduction.outputDim(formula.dim, weight?.dim ?? 0, options.k);
+    this.float = float;
+    this.inputs = inputsOf(fold);
+    this.outputs = reduction.outputs.map((number) => ({ number, dim }));
+    if (fold.products !== undefined) this.products = fold.products;
+    this.#fold = fold;
+    this.#math = math;
+    this.#isMirrored = (twins ?? null) !== null;
+  }
+
+  get #kernel(): Kernel {
+    return this.#lowered ??= lower(this.#fold, this.#math);
+  }
+  get title(): string {
+    return titleOf(this.#fold);
+  }
+  /** Those of points with themselves are always lowered: whether they have a mirror shows then. */
+  get identity(): string | undefined {
+    return this.#isMirrored ? undefined : this.#identity ??= identityOf(this.#fold);
+  }
+  get mirror(): Mirror | null {
+    return this.#isMirrored ? this.#kernel.mirror : null;
+  }
+  get records(): Kernel["records"] {
+    return this.#kernel.records;
+  }
+  get uniform(): Region {
+    return this.#kernel.uniform;
+  }
+  get row(): Region {
+    return this.#kernel.row;
+  }
+  get column(): Region {
+    return this.#kernel.column;
+  }
+  get init(): Region {
+    return this.#kernel.init;
+  }
+  get pair(): Region {
+    return this.#kernel.pair;
+  }
+  get careful(): CarefulLoop | null {
+    return this.#kernel.careful;
+  }
+  get survey(): Survey | null {
+    return this.#kernel.survey;
+  }
+  get close(): Region | null {
+    return this.#kernel.close;
+  }
+  get combine(): Region {
+    return this.#kernel.combine;
+  }
+  get finish(): Region {
+    return this.#kernel.finish;
+  }
+  get state(): readonly StateItem[] {
+    return this.#kernel.state;
+  }
+  get incoming(): readonly StateItem[] {
+    return this.#kernel.incoming;
+  }
+}
+
+/**
+ * The kernel of a fold for targets whose math functions are given, lowered when it is first looked into.
+ * Formulas that the reduction cannot have are refused at once.
+ */
+export function lowerLater(fold: Fold, math: MathFunctions): Kernel {
+  checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);
+  return new LaterKernel(fold, math);
 }
 
 /** An inner loop without unused values, each value as late as it costs nothing. */
@@ -254,7 +365,7 @@ function tidy(pair: Region): Region {
 }
 
 /** Drops unused values from every region. */
-function removeDeadRegions(kernel: Kernel): Kernel {
+function removeDeadRegions(kernel: KernelBody): KernelBody {
   return {
     ...kernel,
     uniform: removeDead(kernel.uniform),

@@ -22,6 +22,7 @@ export type Twins = ReadonlyMap<Node, Node>;
 const COMMUTATIVE: ReadonlySet<OpName> = new Set(["add", "mul", "dot", "sqDist", "eq", "ne"]);
 /** Ops that give the same for −x, bit for bit. */
 const EVEN: ReadonlySet<OpName> = new Set(["square", "abs", "cos", "sqNorm2", "norm2"]);
+
 /** Exchanges i and j. */
 export function exchanged(formula: Node, twins: Twins): Node {
   return transform(formula, (leaf) => {

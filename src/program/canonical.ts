@@ -12,7 +12,7 @@ import {
   type VariableNode,
 } from "../formula/mod.ts";
 import type { Kernel, MathFunctions } from "../loop/mod.ts";
-import { type Fold, lower } from "../lower/mod.ts";
+import { type Fold, lowerLater } from "../lower/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 
 /** Exchanges i and j, so that the folded axis is j. */
@@ -105,15 +105,15 @@ const MAX_PLANS = 512;
 export function kernelOf(fold: Fold, math: MathFunctions): Kernel {
   let plans = plansOf.get(math);
   if (plans === undefined) plansOf.set(math, plans = new Map());
-  const { formula, weight, reduction, float, options, fastMath } = fold;
+  const { formula, weight, reduction, float, options, fastMath, products = "" } = fold;
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
-  const numbers = `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}`;
+  const numbers = `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}:${products}`;
   const twins = fold.twins ? [...fold.twins].map(([one, other]) => `${one.id}=${other.id}`) : "";
   const key = `${formulas}:${numbers}:${twins}`;
   const known = plans.get(key);
   if (known !== undefined) return known.kernel;
-  const kernel = lower(fold, math);
+  const kernel = lowerLater(fold, math);
   plans.set(key, { kernel, fold });
   if (plans.size > MAX_PLANS) {
     const [oldest] = plans.keys();

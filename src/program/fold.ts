@@ -85,6 +85,7 @@ export class FoldRun implements Origin {
       inputs: variables,
       options,
       fastMath: choices.fastMath ?? false,
+      ...productsOf(request),
     };
     this.#engine = engineOf(choices.device);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
@@ -154,7 +155,8 @@ export class FoldRun implements Origin {
   explainAlone(): string {
     const { rows } = segmentsOf(this.#batched);
     const program = this.#engine.compile(this.kernel, rows, this.#columns);
-    const { target, schedule, source } = program.explain();
+    const { target, schedule, source, products = "float32: no tensor cores here" } = program
+      .explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
       `formula   ${reduction} over the folded axis of ${print(formula)}`,
@@ -162,6 +164,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",
       printKernel(this.kernel),
@@ -231,7 +234,7 @@ export class FoldRun implements Origin {
   async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
-    if (engine.open !== undefined) await engine.open();
+    if (engine.open !== undefined) await engine.open(this.kernel);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
@@ -302,6 +305,18 @@ let ruleOfFolds: FoldRule | null = null;
 /** Derivatives of folds are folds again, so that their rule comes from a file after this one. */
 export function provideFoldRule(rule: FoldRule): void {
   ruleOfFolds = rule;
+}
+
+/** How tensor cores may multiply; refuses what is no way to do so. */
+function productsOf({ choices, reduction }: FoldRequest): Pick<Fold, "products"> {
+  const { products = "float32" } = choices;
+  if (products === "float32") return {};
+  if (products === "tf32x3" || products === "tf32") return { products };
+  throw new PairfoldError(
+    "syntax",
+    `${reduction}: got products ${JSON.stringify(products)}; ` +
+      `expected "float32", "tf32x3" or "tf32"`,
+  );
 }
 
 /** The fold with its distances computed as its choices say. */

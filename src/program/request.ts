@@ -36,6 +36,18 @@ export interface FoldChoices {
    * dims. Default true.
    */
   readonly culling?: boolean;
+  /**
+   * How dot products of more than 32 components between a row's vector and a column's are multiplied
+   * by a card's tensor cores, in float32 folds of at most 8 components that have one such product:
+   * "float32", not by them; "tf32x3", each number as the sum of two of 11 significant bits (TF32),
+   * all products of these but the smallest, off by at most (3 · 2⁻²² + D · 2⁻²³) Σ |a_k b_k|, about
+   * float32's error; "tf32", rounded to 11 bits, off by up to 2⁻¹⁰ Σ |a_k b_k|
+   * (`torch.set_float32_matmul_precision`'s "high"; JAX's `TF32_TF32_F32_X3` and `TF32_TF32_F32`).
+   * Squared distances become dot products with `distances: "centred"`. They want finite numbers. Cards
+   * before sm_80, other formulas, WebAssembly and native code compute in full float32. Default
+   * "float32".
+   */
+  readonly products?: "float32" | "tf32x3" | "tf32";
 }
 
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */

@@ -9,7 +9,6 @@ import { type Node, variable } from "../formula/mod.ts";
 import type { Kernel } from "../loop/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { storageOf, type Tensor } from "../tensor/mod.ts";
-import { mirrorPays } from "../tiling/mod.ts";
 import { kernelOf } from "./canonical.ts";
 
 /** A fold whose kernel has a mirror, and the slots of its inputs' tensors. */
@@ -60,5 +59,5 @@ export function symmetricFold(
   const symmetric = withTwins(fold, slots, tensors);
   if (symmetric === null) return null;
   const kernel = kernelOf(symmetric.fold, engine.math);
-  return mirrorPays(kernel) ? { kernel, slots: symmetric.slots } : null;
+  return engine.mirrorPays?.(kernel, points) ? { kernel, slots: symmetric.slots } : null;
 }

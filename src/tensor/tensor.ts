@@ -298,7 +298,8 @@ export function tensor(
   }
   const nested = shapeOfNested(data);
   const out = allocate(options.dtype ?? "float32", sizeOf(nested));
-  flatten(data, nested, out);
+  if (typeof data === "number") out[0] = data;
+  else flatten(data, nested, out);
   const ownShape = shape ?? nested;
   checkShape(ownShape, out.length);
   return new Tensor(ownShape, options.dtype ?? "float32", out);

@@ -2,7 +2,14 @@
 // same bits; which is fastest depends on the machine.
 
 import type { Kernel } from "../loop/mod.ts";
-import { checkCudaSchedule, chooseCudaSchedule, type CudaSchedule } from "./cuda.ts";
+import {
+  checkCudaSchedule,
+  chooseCudaSchedule,
+  choosePatches,
+  chooseRows,
+  type CudaSchedule,
+  describeCudaSchedule,
+} from "./cuda.ts";
 import {
   checkNativeSchedule,
   chooseNativeSchedule,
@@ -76,12 +83,17 @@ export function cudaCandidates(kernel: Kernel, rows: number): CudaSchedule[] {
     { columns: columns / 2 },
     { unroll: unroll === 1 ? 2 : unroll / 2 },
     { tile: tile / 2 },
+    ...patches(kernel),
     ...(slice === 0 ? [] : [
       { slice: slice * 2, rows: Math.max(1, perThread / 2) },
       { slice: slice / 2, rows: perThread * 2 },
     ]),
   ];
+  const seen = new Set<string>();
   return changes.map((change) => ({ ...chosen, ...change })).filter((one) => {
+    const key = describeCudaSchedule(one);
+    if (seen.has(key)) return false;
+    seen.add(key);
     try {
       checkCudaSchedule(kernel, one);
       return true;
@@ -91,11 +103,19 @@ export function cudaCandidates(kernel: Kernel, rows: number): CudaSchedule[] {
   });
 }
 
+/** Patches with chunks and threads of other lengths, and rows instead of them. */
+function patches(kernel: Kernel): CudaSchedule[] {
+  const best = choosePatches(kernel);
+  if (best === null) return [];
+  const none = chooseRows(kernel, Infinity);
+  return [best, { ...best, chunk: best.chunk === 16 ? 8 : 16 }, { ...best, threads: 64 }, none];
+}
+
 /** A CUDA schedule from what was written of one; null where no kernel has such a one. */
 export function parseCudaSchedule(value: unknown): CudaSchedule | null {
   if (typeof value !== "object" || value === null) return null;
-  const { rows, threads, tile, columns, unroll, slice } = value as CudaSchedule;
-  const schedule = { rows, threads, tile, columns, unroll, slice };
+  const { rows, threads, tile, columns, unroll, slice, chunk } = value as CudaSchedule;
+  const schedule = { rows, threads, tile, columns, unroll, slice, chunk };
   return Object.values(schedule).every(Number.isInteger) ? schedule : null;
 }
 

@@ -14,6 +14,16 @@ import {
   type Value,
   visit,
 } from "../loop/mod.ts";
+import {
+  CHUNKS,
+  PATCH_TILE,
+  PATCH_TURN,
+  patchBytes,
+  patchOf,
+  SHARED_BYTES,
+  SHORT_STATE,
+  TENSOR_CHUNK,
+} from "./cuda_patch.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
 /** Cuts of a CUDA kernel. */
@@ -30,6 +40,11 @@ export interface CudaSchedule {
   readonly unroll: number;
   /** Components of a wide output that a block of threads works for; 0: all. */
   readonly slice: number;
+  /**
+   * Components of long vectors that are staged at a time for patches of 8 × 8 pairs per thread, whose
+   * values each thread then walks for one row; 0: every pair computes its own.
+   */
+  readonly chunk: number;
 }
 
 /** One row per thread, columns read where they stand: always legal, and the oracle for the others. */
@@ -40,22 +55,33 @@ export const UNTILED_CUDA: CudaSchedule = {
   columns: 1,
   unroll: 1,
   slice: 0,
+  chunk: 0,
 };
+
+/** The simplest schedule of a kernel: the oracle for its others. */
+export function untiledCuda(kernel: Kernel): CudaSchedule {
+  const isOnTensorCores = patchOf(kernel)?.products ?? null;
+  return isOnTensorCores === null ? UNTILED_CUDA : patchSchedule(TENSOR_CHUNK, 64);
+}
+
+function patchSchedule(chunk: number, threads: number): CudaSchedule {
+  const columns = PATCH_TURN;
+  return { rows: 1, threads, tile: PATCH_TILE, columns, unroll: 1, slice: 0, chunk };
+}
 
 /** A schedule in words. */
 export function describeCudaSchedule(schedule: CudaSchedule): string {
-  const { rows, threads, tile, columns, unroll, slice } = schedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
   return [
     `${rows} rows per thread, ${threads} threads`,
     tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`,
     ...(columns > 1 ? [`${columns} columns per turn`] : []),
     `${unroll} turns side by side`,
     ...(slice > 0 ? [`slices of ${slice} components`] : []),
+    ...(chunk > 0 ? [`patches of 8 × 8 pairs, ${chunk} components at a time`] : []),
   ].join(", ");
 }
 
-/** Bytes of shared memory that every device gives a block without being asked. */
-const SHARED_BYTES = 48 * 1024;
 const MAX_ROWS = 8;
 const MAX_THREADS = 1024;
 /** Columns per turn: divisors of a block of 64. */
@@ -70,7 +96,7 @@ function tileBytes(kernel: Kernel, columns: number, slice: number): number {
 
 /** Refuses a schedule that a kernel cannot have, with the reason. */
 export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void {
-  const { rows, threads, tile, columns, unroll, slice } = schedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
   const refuse = (got: string, wanted: string): never => {
     throw new PairfoldError("compile", `schedule: got ${got}; expected ${wanted}`);
   };
@@ -88,7 +114,8 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
     refuse(`slices of ${slice}`, "0: this state is no array of independent components");
   }
   if (slice > 0 && tile === 0) refuse("slices without a tile", "columns staged in tiles");
-  const bytes = tileBytes(kernel, tile, slice);
+  checkPatches(kernel, schedule, refuse);
+  const bytes = chunk > 0 ? patchBytes(kernel, threads, chunk) : tileBytes(kernel, tile, slice);
   if (bytes > SHARED_BYTES) {
     refuse(`a tile of ${bytes} bytes`, `at most ${SHARED_BYTES} (shared memory of a block)`);
   }
@@ -96,6 +123,27 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
     refuse(`${columns} columns per turn of tiles of ${tile}`, `one of ${COLUMNS}, within a tile`);
   }
   if (!Number.isInteger(unroll) || unroll < 1) refuse(`unroll ${unroll}`, "an integer from 1");
+}
+
+/** Refuses patches that a kernel cannot have, and a schedule without those that it needs. */
+function checkPatches(
+  kernel: Kernel,
+  { rows, tile, columns, slice, chunk }: CudaSchedule,
+  refuse: (got: string, wanted: string) => never,
+): void {
+  const patch = patchOf(kernel);
+  if (patch !== null && patch.products !== null && chunk !== TENSOR_CHUNK) {
+    refuse(`chunks of ${chunk}`, `${TENSOR_CHUNK}: tensor cores give these products`);
+  }
+  if (chunk === 0) return;
+  if (!CHUNKS.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${CHUNKS}`);
+  if (patch === null) refuse(`chunks of ${chunk}`, "0: no long vectors of i and j are contracted");
+  if (rows !== 1 || tile !== PATCH_TILE || columns !== PATCH_TURN || slice !== 0) {
+    refuse(
+      `patches with ${rows} rows, tiles of ${tile}, ${columns} columns per turn, slices of ${slice}`,
+      `1 row, tiles of ${PATCH_TILE}, ${PATCH_TURN} columns per turn, no slices`,
+    );
+  }
 }
 
 /** Elements of arrays up to which their loops are unrolled wholly, so that they stay in registers. */
@@ -157,8 +205,6 @@ const CODE_BUDGET = 2000;
 const UNROLL_BUDGET = 200;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
-/** Components of a state up to which they are registers without more ado. */
-const SHORT_STATE = 8;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
 const BUSY_BLOCKS = 528;
 const THREADS = 128;
@@ -271,9 +317,17 @@ function longColumns(kernel: Kernel, slice: number): number {
  * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one, but
  * whether that keeps the digits depends on how far the points reach, which is known on the card alone:
  * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
- * choose it (`distances: "centred"`): 8.3.
+ * choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64 components take
+ * 87 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences take two operations
+ * per component, behind which their loads hide without patches.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
+  const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;
+  return patches ?? chooseRows(kernel, rows);
+}
+
+/** Chooses how many rows and columns a thread takes, pair by pair. */
+export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const width = kernel.float === "f64" ? 2 : 1;
   const { pair } = kernel;
   const length = sliceableOf(kernel)?.length ?? 0;
@@ -316,5 +370,19 @@ export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
     columns,
     unroll: columns > 1 || slice > 0 || !isSmall ? 1 : isTiny ? 8 : 4,
     slice: tile === 0 ? 0 : slice,
+    chunk: 0,
   };
+}
+
+/** The best patches of a kernel, where it can have any. */
+export function choosePatches(kernel: Kernel): CudaSchedule | null {
+  const patch = patchOf(kernel);
+  if (patch === null) return null;
+  const chunks = patch.products === null ? [16, 8] : [TENSOR_CHUNK];
+  for (const threads of [THREADS, THREADS / 2]) {
+    for (const chunk of chunks) {
+      if (patchBytes(kernel, threads, chunk) <= SHARED_BYTES) return patchSchedule(chunk, threads);
+    }
+  }
+  return null;
 }

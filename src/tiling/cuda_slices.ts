@@ -5,6 +5,7 @@
 
 import {
   bytesOf,
+  contractionOf,
   type Counter,
   type Kernel,
   type LocalArray,
@@ -138,6 +139,8 @@ export interface ColumnRecord {
   readonly slice: number;
   /** Windows at the record's beginning that slices read a part of. */
   readonly windows: number;
+  /** Numbers at the record's beginning that patches take chunk by chunk; they are not staged. */
+  readonly vector: number;
   /** Place of a slot as it is packed, and as it is staged. */
   readonly packedPlace: (slot: number) => number;
   readonly stagedPlace: (slot: number) => number;
@@ -197,9 +200,10 @@ function windowsOf(kernel: Kernel, { length, counters }: Sliceable, runs: readon
 /**
  * Places the slots of packed columns: what loops walk begins at a multiple of 16 bytes, so that
  * several components are one load. A slice of so many components (0: all) finds its part of every
- * window in the staged record.
+ * window in the staged record. Where patches take a contraction's vector in chunks (0: there are none),
+ * it comes first, in whole chunks for tensor cores.
  */
-export function columnRecord(kernel: Kernel, slice: number): ColumnRecord {
+export function columnRecord(kernel: Kernel, slice: number, chunk = 0): ColumnRecord {
   const slots = kernel.records.column.length;
   const runs = runsOf(kernel);
   const widest = 16 / bytesOf(kernel.float, kernel.float);
@@ -211,6 +215,14 @@ export function columnRecord(kernel: Kernel, slice: number): ColumnRecord {
   const packed = new Array<number>(slots).fill(-1);
   const staged = new Array<number>(slots).fill(-1);
   let [stride, stagedStride] = [0, 0];
+  const contraction = chunk === 0 ? null : contractionOf(kernel);
+  let vector = 0;
+  if (contraction !== null) {
+    const { column, counter, products } = contraction;
+    for (let slot = 0; slot < counter.count; slot++) packed[column + slot] = slot;
+    vector = products === null ? padded(counter.count) : chunk * Math.ceil(counter.count / chunk);
+    stride = vector;
+  }
   for (const { first, last } of windows) {
     for (let slot = first; slot <= last; slot++) {
       packed[slot] = stride + slot - first;
@@ -219,7 +231,8 @@ export function columnRecord(kernel: Kernel, slice: number): ColumnRecord {
     stride += slices * slice;
     stagedStride += slice;
   }
-  for (const { first, last } of runs.filter((run) => !windows.includes(run))) {
+  const isVector = ({ first }: Run): boolean => packed[first] !== -1 && vector > 0;
+  for (const { first, last } of runs.filter((run) => !windows.includes(run) && !isVector(run))) {
     for (let slot = first; slot <= last; slot++) {
       packed[slot] = stride + slot - first;
       staged[slot] = stagedStride + slot - first;
@@ -238,6 +251,7 @@ export function columnRecord(kernel: Kernel, slice: number): ColumnRecord {
     slices,
     slice: sliceable === null ? 0 : slice,
     windows: windows.length,
+    vector,
     packedPlace: (slot) => packed[slot],
     stagedPlace: (slot) => staged[slot],
   };

@@ -14,6 +14,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  mirroredWasm,
   operationsIn,
   SURVEYED_OPERATIONS,
   UNTILED,
@@ -28,14 +29,19 @@ export {
   REGISTER_ARRAY,
   unrolledStatements,
   UNTILED_CUDA,
+  untiledCuda,
 } from "./cuda.ts";
+export { HANDED, HANDED_STRIDE, PATCH, PATCH_TILE, PATCH_TURN, patchOf } from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
   chooseNativeSchedule,
   mirroredSchedule,
+  type NativeFacts,
+  nativeFacts,
   type NativeRegisters,
   type NativeSchedule,
+  recallFacts,
   UNTILED_NATIVE,
 } from "./native.ts";
 export {
@@ -46,4 +52,12 @@ export {
   type Rates,
   type TurnCode,
 } from "./cuda_code.ts";
-export { type MirrorCut, mirrorCut, mirrorGain, mirrorPays } from "./symmetric.ts";
+export {
+  type MirrorCosts,
+  type MirrorCut,
+  mirrorCut,
+  mirrorGain,
+  mirrorPays,
+  NATIVE_MIRROR,
+  WASM_MIRROR,
+} from "./symmetric.ts";

@@ -3,7 +3,7 @@
 
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
-import { type Cost, costOf } from "./schedule.ts";
+import { type Cost, costOf, recallCost } from "./schedule.ts";
 
 /** Cuts of a native kernel. */
 export interface NativeSchedule {
@@ -126,6 +126,7 @@ function statementsOf(region: Region | null): number {
 interface Size {
   readonly around: number;
   readonly pair: number;
+  readonly hasSurvey: boolean;
 }
 
 /** Each kernel is counted once: a schedule is chosen at every launch. */
@@ -139,9 +140,30 @@ function sizeOf(kernel: Kernel): Size {
     const others = mirror === null ? [careful?.test ?? null, careful?.pair ?? null] : [pair];
     const regions = [row, init, close, ...others, finish];
     const around = regions.reduce((sum, region) => sum + statementsOf(region), 0);
-    sizes.set(kernel, size = { around, pair: statementsOf(mirror?.pair ?? pair) });
+    size = {
+      around,
+      pair: statementsOf(mirror?.pair ?? pair),
+      hasSurvey: kernel.survey !== null,
+    };
+    sizes.set(kernel, size);
   }
   return size;
+}
+
+/** All that schedules of a kernel are chosen by, beside its header: plain data, so that it can be kept. */
+export interface NativeFacts {
+  readonly cost: Cost;
+  readonly size: Size;
+}
+
+export function nativeFacts(kernel: Kernel): NativeFacts {
+  return { cost: costOf(kernel), size: sizeOf(kernel) };
+}
+
+/** Says what was found for an equal kernel, before this one is lowered. */
+export function recallFacts(kernel: Kernel, { cost, size }: NativeFacts): void {
+  recallCost(kernel, cost);
+  sizes.set(kernel, size);
 }
 
 /** Chooses a schedule from the inner loop's operations, and by how many rows and columns there are. */
@@ -158,7 +180,7 @@ export function chooseNativeSchedule(
   const isMirrored = kernel.mirror !== null && operations >= MIRRORED_FOLD;
   const short = isMirrored ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
   const budget = operations >= LONG_FOLD ? LONG_FOLD_BUDGET : short;
-  const { around, pair } = sizeOf(kernel);
+  const { around, pair, hasSurvey } = sizeOf(kernel);
   // a turn of several columns has a copy of the loop for those that are left
   const copies = (columns: number): number =>
     Math.floor(budget / (around + pair * (columns === 1 ? 1 : columns + 1)));
@@ -168,7 +190,7 @@ export function chooseNativeSchedule(
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
   // a span that any row of a tile wants is looked into for all of them: few rows then
-  const surveys = kernel.survey !== null && operations >= SURVEYED_FOLD;
+  const surveys = hasSurvey && operations >= SURVEYED_FOLD;
   if (surveys) return { columns: 1, rowVectors: 1, interleave: 1, surveys };
   return { columns, rowVectors, interleave: rowVectors };
 }

@@ -6,7 +6,7 @@
 // size alone.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { costOf } from "./schedule.ts";
+import { costOf, costOfLoop } from "./schedule.ts";
 
 /** Numbers that a point's sum takes per component: total, open block, rest. */
 const STATE_VALUES = 3;
@@ -40,34 +40,51 @@ export function mirrorCut(points: number, dim: number, float: FloatType): Mirror
   return { length, blocks, bytes: blocks * state };
 }
 
+/** What a mirror costs on a target, in operations. */
+export interface MirrorCosts {
+  /** Of sums of columns, per component, and of the loop. */
+  readonly perComponent: number;
+  readonly atAll: number;
+  /** Of a quotient or a root, more than other operations. */
+  readonly division: number;
+}
+
 /**
- * What sums of columns cost beside their operations, per component and at all, and what a quotient or
- * root costs more than other operations; how much faster than twice each pair it has to be. Measured and
- * estimated (Zen 4, gcc 12, 2 threads, 20,000 points): Gaussian 1.7 and 1.6, with 4 weights 1.35 and 1.3,
- * with 8 1.1 and 1.05, with 16 0.8 and 0.85.
+ * Measured and estimated (Zen 4, gcc 12, 2 threads, 20,000 points): Gaussian 1.7 and 1.6, with 4 weights
+ * 1.35 and 1.3, with 8 1.1 and 1.05, with 16 0.8 and 0.85.
  */
-const PER_COMPONENT = 2.2;
-const AT_ALL = 2.5;
-const DIVISION = 6;
+export const NATIVE_MIRROR: MirrorCosts = { perComponent: 2.2, atAll: 2.5, division: 6 };
+
+/**
+ * Measured and estimated (Zen 4, Deno 2.9.6, 2 threads, 10,000 points): Gaussian 1.5 and 1.6, with 2
+ * weights 1.3 and 1.45, with 4 1.2 and 1.25, with 6 1.05 and 1.1, with 8 0.95 and 1.0, its gradient 1.25
+ * and 1.3, in 10-D 1.1 and 1.1.
+ */
+export const WASM_MIRROR: MirrorCosts = { perComponent: 2.6, atAll: 2.5, division: 6 };
+
+/** How many times faster than folding all pairs it has to be. */
 const WORTH = 1.2;
 
-const known = new WeakMap<Kernel, number>();
+const known = new WeakMap<MirrorCosts, WeakMap<Kernel, number>>();
 
 /** How many times faster a kernel's mirror is estimated to be than folding all pairs; 0: has none. */
-export function mirrorGain(kernel: Kernel): number {
-  let gain = known.get(kernel);
-  if (gain === undefined) known.set(kernel, gain = estimate(kernel));
+export function mirrorGain(kernel: Kernel, costs: MirrorCosts): number {
+  const gains = known.get(costs) ?? new WeakMap<Kernel, number>();
+  known.set(costs, gains);
+  let gain = gains.get(kernel);
+  if (gain === undefined) gains.set(kernel, gain = estimate(kernel, costs));
   return gain;
 }
 
-function estimate(kernel: Kernel): number {
+function estimate(kernel: Kernel, { perComponent, atAll, division }: MirrorCosts): number {
   const { mirror } = kernel;
   if (mirror === null) return 0;
-  const { operations, divisions } = costOf({ ...kernel, pair: mirror.pair });
-  const once = operations + DIVISION * divisions + AT_ALL + PER_COMPONENT * mirror.sums.length;
+  const { operations, divisions } = costOfLoop(kernel, mirror.pair);
+  const once = operations + division * divisions + atAll + perComponent * mirror.sums.length;
   const twice = costOf(kernel);
-  return 2 * (twice.operations + DIVISION * twice.divisions) / once;
+  return 2 * (twice.operations + division * twice.divisions) / once;
 }
 
 /** Whether that is worth it. */
-export const mirrorPays = (kernel: Kernel): boolean => mirrorGain(kernel) >= WORTH;
+export const mirrorPays = (kernel: Kernel, costs: MirrorCosts): boolean =>
+  mirrorGain(kernel, costs) >= WORTH;

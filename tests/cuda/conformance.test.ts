@@ -76,10 +76,10 @@ async function bitsOf(c: FoldCase, schedule: CudaSchedule | "untiled"): Promise<
 }
 
 const SCHEDULES: readonly CudaSchedule[] = [
-  { rows: 1, threads: 128, tile: 256, columns: 1, unroll: 4, slice: 0 },
-  { rows: 2, threads: 64, tile: 64, columns: 4, unroll: 2, slice: 0 },
-  { rows: 4, threads: 32, tile: 16, columns: 8, unroll: 1, slice: 0 },
-  { rows: 8, threads: 256, tile: 128, columns: 1, unroll: 8, slice: 0 },
+  { rows: 1, threads: 128, tile: 256, columns: 1, unroll: 4, slice: 0, chunk: 0 },
+  { rows: 2, threads: 64, tile: 64, columns: 4, unroll: 2, slice: 0, chunk: 0 },
+  { rows: 4, threads: 32, tile: 16, columns: 8, unroll: 1, slice: 0, chunk: 0 },
+  { rows: 8, threads: 256, tile: 128, columns: 1, unroll: 8, slice: 0, chunk: 0 },
 ];
 
 testOnCard("the same bits with every schedule, on a card", async () => {

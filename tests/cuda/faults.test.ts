@@ -78,6 +78,27 @@ testUnless(without, "after a kernel's fault the next use says so", async () => {
 
 testUnless(
   without,
+  "a fault of a launch that came again: one clear error, the rest goes",
+  async () => {
+    const lines = await script(
+      `const points = tensor(x, [100, 3]);
+     const sum = () => Vi(points).sqDist(Vj(points)).neg().exp().sum("j", { device: "cuda" });
+     const kept = sum();
+     for (let k = 0; k < 3; k++) await sum().data();
+     Deno.env.set("PAIRFOLD_EMULATOR_FAIL", "launch:1=700");
+     const waiting = [sum(), sum()];
+     const said = await Promise.all(waiting.map((t) => failure(() => t.data())));
+     console.log(said.every((text) => /lost/.test(text)));
+     for (const t of [points, kept, ...waiting]) t.dispose();
+     console.log(await failure(() => sum().data()));`,
+    );
+    assertEquals(lines[0], "true");
+    assertMatch(lines.slice(1).join("\n"), /disposed|lost until the process ends/);
+  },
+);
+
+testUnless(
+  without,
   "memory that runs out in the middle: smaller pieces, the same bits",
   async () => {
     const body = `

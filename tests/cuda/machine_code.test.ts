@@ -133,7 +133,7 @@ Deno.test("a loop that is longer than the table says is told, and so are spills"
   const measured = {
     name: "D=64" as Headline,
     architecture: 90,
-    schedule: { rows: 2, threads: 128, tile: 32, columns: 1, unroll: 1, slice: 0 },
+    schedule: { rows: 2, threads: 128, tile: 32, columns: 1, unroll: 1, slice: 0, chunk: 0 },
     turn,
     registers: code.registers,
     stack: 0,

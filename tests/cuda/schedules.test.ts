@@ -12,7 +12,9 @@ import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
 import { HEADLINES, kernelMatrix } from "./support/headlines.ts";
 
-const plain = { rows: 1, threads: 32, tile: 0, columns: 1, unroll: 1, slice: 0 } as const;
+const plain = { rows: 1, threads: 32, tile: 0, columns: 1, unroll: 1, slice: 0, chunk: 0 } as const;
+/** 8 × 8 pairs per thread. */
+const patches = { ...plain, threads: 64, tile: 64, columns: 4, chunk: 16 } as const;
 
 /** exp(−|x − y|² / dim) b in so many dims and components. */
 function gaussian(dim: number, width: number): Pick<FoldCase, "formula" | "reduction" | "axis"> {
@@ -34,6 +36,22 @@ function scaled(): Pick<FoldCase, "formula" | "reduction"> {
   const gaussian = { a: x, b: y, scale: build.constant(0.7) };
   const formula = build.mul(scaledGaussian(gaussian, variable(3, "p", 3)), b);
   return { formula, reduction: "sum" };
+}
+
+/** exp(⟨x, y⟩ / dim) b under a row's factor that may be infinite. */
+function dots(dim: number): Pick<FoldCase, "formula" | "reduction"> {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", 1)];
+  const formula = build.exp(build.mul(build.constant(1 / dim), build.dot(x, y)));
+  return {
+    formula: build.mul(build.mul(build.exp(variable(3, "i", 1)), formula), b),
+    reduction: "sum",
+  };
+}
+
+/** The columns of the three largest products. */
+function largest(dim: number): Pick<FoldCase, "formula" | "reduction" | "k"> {
+  const formula = build.neg(build.dot(variable(0, "i", dim), variable(1, "j", dim)));
+  return { formula, reduction: "kMinArgKMin", k: 3 };
 }
 
 /** A row's components in every term: x_i b_j, wide on both sides. */
@@ -67,6 +85,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
     { ...plain, rows: 2, tile: 32, columns: 4, slice: 20 },
     { ...plain, rows: 4, tile: 8, slice: 36 },
   ]],
+  ["dot products of 33", dots(33), [patches, { ...patches, threads: 128, chunk: 8 }]],
+  ["dot products of 100", dots(100), [{ ...patches, chunk: 8 }]],
+  ["largest of 64", largest(64), [patches]],
+  ["70 dims in patches", gaussian(70, 1), [{ ...patches, threads: 32 }]],
   ["products", products(38), [{ ...plain, rows: 2, tile: 16, slice: 16 }]],
 ];
 
@@ -77,6 +99,7 @@ for (const [name, parts, schedules] of CASES) {
       for (const dtype of ["float32", "float64"] as const) {
         const c = { axis: "j", M, N, dtype, ...parts } as FoldCase;
         const inputs = inputsOf(c, randomFor(`schedules ${name}`));
+        if (dtype === "float64" && schedules.some(({ chunk }) => chunk > 0)) continue;
         const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
         for (const schedule of schedules) {
           const got = await runFold({ ...c, device: card({ schedule }) }, inputs);
@@ -95,12 +118,17 @@ for (const [name, parts, schedules] of CASES) {
 Deno.test("schedules that a kernel cannot have are refused with the reason", () => {
   const wide = HEADLINES["wide 64"]();
   const short = HEADLINES["gaussian"]();
+  const long = HEADLINES["D=64"]();
   const refused = [
     [wide, { ...plain, slice: 32 }, "slices without a tile"],
     [wide, { ...plain, tile: 16, slice: 30 }, "slices of 30"],
     [short, { ...plain, tile: 16, slice: 32 }, "no array of independent components"],
     [short, { ...plain, tile: 4, columns: 8 }, "8 columns per turn of tiles of 4"],
     [short, { ...plain, columns: 3 }, "3 columns per turn"],
+    [short, patches, "no long vectors of i and j are contracted"],
+    [long, { ...patches, chunk: 4 }, "chunks of 4"],
+    [long, { ...patches, rows: 2 }, "patches with 2 rows"],
+    [long, { ...patches, threads: 256 }, "bytes; expected at most"],
   ] as const;
   for (const [kernel, schedule, words] of refused) {
     assertThrows(() => emitCuda(kernel, schedule), PairfoldError, words);

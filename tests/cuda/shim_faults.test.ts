@@ -167,7 +167,13 @@ faultTest("no entry point falls over calls without arguments", async () => {
   const INVALID = 4;
   // what has nothing to refuse: open already, only a text to give, or nothing to do
   const fine = ["pf_open_driver", "pf_open_nvrtc", "pf_search_log"];
-  const fineOnDevice = ["pf_device_name", "pf_device_attributes", "pf_trim", "pf_synchronize"];
+  const fineOnDevice = [
+    "pf_device_name",
+    "pf_device_attributes",
+    "pf_trim",
+    "pf_synchronize",
+    "pf_run",
+  ];
   for (const [name, status, onDevice] of said) {
     const allowed = fine.includes(name) || (onDevice && fineOnDevice.includes(name));
     assertEquals(status, allowed ? 0 : INVALID, `${name}, ${onDevice ? "a device" : "no device"}`);

@@ -1,12 +1,22 @@
 // Folds of points with themselves that meet each pair once: against the reference and against folds of
-// all pairs, on the native engine, by every schedule, width of vectors and number of threads.
+// all pairs, on the native engine and on WebAssembly, by every schedule, width of vectors and number of
+// threads.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
-import { type NativeOptions, type Progress, wasm } from "../../src/engine/mod.ts";
+import { AutoEngine } from "../../src/engine/auto.ts";
+import {
+  type Engine,
+  type NativeOptions,
+  type Progress,
+  wasm,
+  type WasmEngine,
+  type WasmOptions,
+} from "../../src/engine/mod.ts";
 import { build, constant, index, type Node, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
+import { mirrorCut } from "../../src/tiling/mod.ts";
 import { type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, type Float, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
@@ -16,11 +26,33 @@ import { randomFor } from "../support/random.ts";
 /** Points in ten blocks, the last of which is no whole one. */
 const POINTS = 5003;
 /** Several calls on several threads, however little there is to do. */
-const always = { threadedOperations: 1 };
+const always = { threadedOperations: 1, threadedPairs: 1 };
 const FLOATS = ["float32", "float64"] as const;
 
-const test = (name: string, run: () => Promise<void>): void =>
-  testUnless(withoutCompiler, `symmetric: ${name}`, run);
+/** What both engines take. */
+type Options = Pick<NativeOptions & WasmOptions, "threads" | "memoryLimit"> & {
+  readonly schedule?: "untiled";
+};
+
+/** An engine that meets pairs once. */
+interface Kind {
+  readonly name: string;
+  readonly missing: string | null;
+  readonly open: (options?: Options) => Engine & Disposable;
+}
+
+const NATIVE: Kind = { name: "native", missing: withoutCompiler, open: testEngine };
+const WASM: Kind = { name: "wasm", missing: null, open: wasm };
+
+const native = (name: string, run: () => Promise<void> | void): void =>
+  testUnless(withoutCompiler, `symmetric, native: ${name}`, run);
+
+/** A test on each of the engines. */
+function test(name: string, run: (kind: Kind) => Promise<void> | void): void {
+  for (const kind of [NATIVE, WASM]) {
+    testUnless(kind.missing, `symmetric, ${kind.name}: ${name}`, () => run(kind));
+  }
+}
 
 const { add, div, dot, eq, exp, inv, mul, neg, powr, sqDist, sqNorm2, sqrt, square, sub } = build;
 
@@ -39,7 +71,7 @@ const TAKEN: Readonly<Record<string, Node>> = {
   "gaussian alone": exp(neg(q(3))),
   "gaussian, weights first": mul(b(), exp(neg(q(2)))),
   "gaussian of 2 weights": mul(exp(neg(q(2))), b(2)),
-  "gaussian of 4 weights": mul(exp(neg(q(1))), b(4)),
+  "gaussian of 4 weights": mul(exp(neg(q(3))), b(4)),
   "gaussian in 40-D of 8 weights": mul(exp(neg(q(40))), b(8)),
   "scaled by a parameter": mul(variable(4, "p", 1), mul(exp(mul(variable(5, "p", 1), q(3))), b())),
   "weights on both sides": mul(mul(variable(3, "i", 1), exp(neg(q(3)))), b()),
@@ -80,7 +112,7 @@ function bothInputs(c: FoldCase, name: string): Map<number, Tensor>[] {
 function isTaken(
   { formula, reduction, axis, M, N, dtype }: FoldCase,
   inputs: ReadonlyMap<number, Tensor>,
-  choices: FoldChoices = { device: testEngine() },
+  choices: FoldChoices,
 ): boolean {
   const [sum] = fold({ formula, inputs, reduction, axis, M, N, dtype, k: 1, choices });
   return /each pair of points once/.test(sum.explain());
@@ -107,17 +139,17 @@ function checkSame(
 }
 
 for (const dtype of FLOATS) {
-  test(`sums agree with the reference and with all pairs, ${dtype}`, async () => {
+  test(`sums agree with the reference and with all pairs, ${dtype}`, async (kind) => {
     // compiled sooner; other schedules give the same bits, as a test below says
-    const device = testEngine({ schedule: "untiled" });
+    using device = kind.open(kind === NATIVE ? { schedule: "untiled" } : {});
     using plain = wasm();
     const random = randomFor(`symmetric ${dtype}`);
     for (const [k, [name, formula]] of Object.entries(TAKEN).entries()) {
       if (dtype === "float64" && k % 4 > 0) continue; // the same code but for the type
       const c = { ...caseOf(formula, dtype), device };
       const [once, twice] = bothInputs(c, name);
-      assert(isTaken(c, once), name);
-      assert(!isTaken(c, twice), name);
+      assert(isTaken(c, once, { device }), name);
+      assert(!isTaken(c, twice, { device }), name);
       const [got] = await runFold(c, once);
       const [want] = await runFold({ ...c, device: plain }, twice);
       checkSame(got, want, dtype === "float32" ? 4e-6 : 1e-13, `${name}, ${dtype}`);
@@ -126,24 +158,24 @@ for (const dtype of FLOATS) {
   });
 }
 
-test("where nothing is gained, or a sign would be lost, all pairs are folded", () => {
+test("where nothing is gained, or a sign would be lost, all pairs are folded", (kind) => {
+  using device = kind.open();
   for (const [name, formula] of Object.entries(LEFT)) {
     const c = caseOf(formula, "float32");
-    assert(!isTaken(c, bothInputs(c, name)[0]), name);
+    assert(!isTaken(c, bothInputs(c, name)[0], { device }), name);
   }
   const [inputs] = bothInputs(caseOf(gaussian, "float32"), "others");
   for (const reduction of ["max", "logSumExp", "argKMin"] as const) {
-    assert(!isTaken({ ...caseOf(exp(neg(q(3))), "float32"), reduction }, inputs), reduction);
+    const c = { ...caseOf(exp(neg(q(3))), "float32"), reduction };
+    assert(!isTaken(c, inputs, { device }), reduction);
   }
-  const few = { device: testEngine({ memoryLimit: 2 ** 19 }) };
-  assert(!isTaken(caseOf(gaussian, "float32"), inputs, few), "little memory");
-  const device = testEngine();
+  using few = kind.open({ memoryLimit: 2 ** 19 });
+  assert(!isTaken(caseOf(gaussian, "float32"), inputs, { device: few }), "little memory");
   const direct = { device, sumScheme: "direct" } as const;
   assert(!isTaken(caseOf(gaussian, "float32"), inputs, direct), "sums without blocks");
-  return Promise.resolve();
 });
 
-Deno.test("symmetric: WebAssembly folds all pairs by a kernel that has a mirror", async () => {
+Deno.test("symmetric, wasm: few points are all folded by a kernel that has a mirror", async () => {
   const float = "f32";
   const [i, j] = [variable(0, "i", 2), variable(1, "j", 2)];
   const [own, other] = [variable(2, "j", 1), variable(3, "i", 1)];
@@ -173,40 +205,44 @@ Deno.test("symmetric: WebAssembly folds all pairs by a kernel that has a mirror"
   });
 });
 
-test("sizes around those of blocks, sums and means, over either axis", async () => {
+test("sizes around those of blocks, sums and means, over either axis", async (kind) => {
   const random = randomFor("symmetric sizes");
+  using device = kind.open();
   for (const size of [1, 3, 517, 1031, 4095, 4096, 4097]) {
-    const c = { ...caseOf(gaussian, "float32", size), device: testEngine() };
-    assertEquals(isTaken(c, bothInputs(c, "sizes")[0]), size >= 4096, `${size}`);
+    const c = { ...caseOf(gaussian, "float32", size), device };
+    assertEquals(isTaken(c, bothInputs(c, "sizes")[0], { device }), size >= 4096, `${size}`);
     await checkFold(c, random);
     await checkFold({ ...c, axis: "i", reduction: "mean" }, random);
   }
 });
 
-test("totals in float64 of float32 terms, and plain sums of blocks", async () => {
+test("totals in float64 of float32 terms, and plain sums of blocks", async (kind) => {
   const random = randomFor("symmetric totals");
-  const c = { ...caseOf(gaussian, "float32"), device: testEngine() };
+  using device = kind.open();
+  const c = { ...caseOf(gaussian, "float32"), device };
   for (const choices of [{ accumulator: "float64" }, { sumScheme: "block" }] as const) {
-    assert(isTaken(c, inputsOf(c, random), { ...choices, device: c.device }));
+    assert(isTaken(c, inputsOf(c, random), { ...choices, device }));
     await checkFold({ ...c, choices }, random);
   }
 });
 
-test("centred distances", async () => {
-  const c = { ...caseOf(mul(exp(neg(q(10))), b()), "float32"), device: testEngine() };
-  const choices = { device: c.device, distances: "centred" } as const;
+test("centred distances", async (kind) => {
+  using device = kind.open();
+  const c = { ...caseOf(mul(exp(neg(q(10))), b()), "float32"), device };
+  const choices = { device, distances: "centred" } as const;
   const [once, twice] = bothInputs(c, "centred");
   assert(isTaken(c, once, choices));
   const [[got], [want]] = [await runFold({ ...c, choices }, once), await runFold(c, twice)];
   checkSame(got, want, 4e-6, "centred distances");
 });
 
-test("a hundred thousand terms of one sign: within 1e-6", async () => {
-  const size = 100_000;
+test("many terms of one sign: within 1e-6", async (kind) => {
+  const size = kind === NATIVE ? 100_000 : 40_000;
+  using device = kind.open();
   const table = randomFor("symmetric ones").float32(2 * size, 0, 0.01);
   const t = tensor(table, [size, 2]);
-  const sums = await Vi(t).sqDist(Vj(t)).neg().exp().sum("j", { device: testEngine() }).data();
-  for (const i of [0, 1, 777, 50_001, size - 1]) {
+  const sums = await Vi(t).sqDist(Vj(t)).neg().exp().sum("j", { device }).data();
+  for (const i of [0, 1, 777, size / 2 + 1, size - 1]) {
     let want = 0;
     for (let j = 0; j < size; j++) {
       const [u, v] = [table[2 * i] - table[2 * j], table[2 * i + 1] - table[2 * j + 1]];
@@ -216,38 +252,86 @@ test("a hundred thousand terms of one sign: within 1e-6", async () => {
   }
 });
 
-async function bitsOn(options: NativeOptions, c: FoldCase): Promise<ArrayLike<number>> {
+async function bitsOn(device: Engine & Disposable, c: FoldCase): Promise<ArrayLike<number>> {
+  using engine = device;
   const inputs = inputsOf(c, randomFor("symmetric bits"));
-  const device = testEngine(options);
-  assert(isTaken(c, inputs, { device }));
-  const [sums] = await runFold({ ...c, device }, inputs);
+  assert(isTaken(c, inputs, { device: engine }));
+  const [sums] = await runFold({ ...c, device: engine }, inputs);
   return sums;
 }
 
-test("the same bits on any number of threads, with every schedule and width of vectors", async () => {
-  const cases = [[TAKEN.gaussian, "float32"], [TAKEN.gravity, "float64"]] as const;
-  for (const [formula, dtype] of cases) {
-    const c = caseOf(formula, dtype);
-    const want = await bitsOn({ threads: 1 }, c);
+for (const [name, dtype] of [["gaussian", "float32"], ["gravity", "float64"]] as const) {
+  const c = caseOf(TAKEN[name], dtype);
+
+  native(`the same bits on any threads, by every schedule and width, ${dtype}`, async () => {
+    const want = await bitsOn(testEngine({ threads: 1 }), c);
     for (const threads of [2, 4]) {
-      assertEquals(await bitsOn({ threads, ...always }, c), want, `${threads} threads`);
+      assertEquals(await bitsOn(testEngine({ threads, ...always }), c), want, `${threads} threads`);
     }
-    assertEquals(await bitsOn({ schedule: "untiled" }, c), want, "untiled");
-    const options = [[8, 4, 1, 64], [3, 3, 2, 64], [1, 1, 4, 32], [4, 2, 2, 32], [2, 2, 1, 16]];
-    for (const [rowVectors, interleave, columns, vectorBytes] of options) {
+    assertEquals(await bitsOn(testEngine({ schedule: "untiled" }), c), want, "untiled");
+    const cuts = [[8, 4, 1, 64], [3, 3, 2, 64], [1, 1, 4, 32], [4, 2, 2, 32], [2, 2, 1, 16]];
+    for (const [rowVectors, interleave, columns, bytes] of cuts) {
       const schedule = { rowVectors, interleave, columns };
-      const bits = await bitsOn(
-        { schedule, vectorBytes: vectorBytes as 16 | 32 | 64, ...always },
-        c,
-      );
-      assertEquals(bits, want, `${dtype}: ${[rowVectors, interleave, columns, vectorBytes]}`);
+      const vectorBytes = bytes as 16 | 32 | 64;
+      const bits = await bitsOn(testEngine({ schedule, vectorBytes, ...always }), c);
+      assertEquals(bits, want, `${[rowVectors, interleave, columns, bytes]}`);
     }
-  }
+  });
+
+  Deno.test(`symmetric, wasm: the same bits on any threads, by every schedule, ${dtype}`, async () => {
+    for (const relaxedSimd of [true, false]) {
+      const open = (options: WasmOptions): WasmEngine => wasm({ relaxedSimd, ...options });
+      const want = await bitsOn(open({ threads: 1 }), c);
+      assertEquals(await bitsOn(open({ sharedMemory: false }), c), want, "memory of its own");
+      for (const threads of relaxedSimd ? [2, 4] : [2]) {
+        assertEquals(await bitsOn(open({ threads, ...always }), c), want, `${threads} threads`);
+      }
+      assertEquals(await bitsOn(open({ schedule: "untiled" }), c), want, "untiled");
+      for (
+        const [rowVectors, interleave, columns] of [[8, 4, 1], [3, 3, 2], [1, 1, 4], [4, 2, 8]]
+      ) {
+        for (const operands of ["memory", "locals"] as const) {
+          const schedule = { rowVectors, interleave, columns, operands };
+          const bits = await bitsOn(open({ schedule, threads: 1 }), c);
+          assertEquals(bits, want, `${[rowVectors, interleave, columns, operands]}`);
+        }
+      }
+    }
+  });
+}
+
+native(
+  "WebAssembly's rows wait in other vectors, but add to columns in the same order",
+  async () => {
+    for (const dtype of FLOATS) {
+      const c = caseOf(TAKEN.gradient, dtype);
+      assertEquals(await bitsOn(wasm(), c), await bitsOn(testEngine(), c), dtype);
+    }
+  },
+);
+
+native("device auto asks the engine that a fold is long enough for", () => {
+  using few = testEngine({ memoryLimit: 2 ** 18 });
+  using other = wasm();
+  const device = new AutoEngine(few, other);
+  const long = caseOf(gaussian, "float32", 4096);
+  const short = caseOf(TAKEN.cauchy, "float32", 4096);
+  assert(!isTaken(long, bothInputs(long, "auto")[0], { device }));
+  assert(isTaken(short, bothInputs(short, "auto")[0], { device }));
 });
 
-test("points and weights that are not finite give what all pairs give", async () => {
+Deno.test("symmetric, wasm: where states fit into memory but not what is staged, all pairs", async () => {
+  const random = randomFor("symmetric memory");
+  const c = caseOf(gaussian, "float32");
+  const states = mirrorCut(POINTS, 1, "f32")?.bytes ?? 0;
+  using device = wasm({ memoryLimit: states + 2 ** 16 });
+  assert(device.mirrors(POINTS, 1, "f32"));
+  await checkFold({ ...c, device }, random);
+});
+
+test("points and weights that are not finite give what all pairs give", async (engine) => {
   const names = ["gaussian", "scaled by a parameter", "weights on both sides", "cauchy", "gravity"];
-  const device = testEngine();
+  using device = engine.open();
   for (const [k, name] of names.entries()) {
     const formula = TAKEN[name];
     const c = { ...caseOf(formula, FLOATS[k % 2]), device };
@@ -273,33 +357,45 @@ test("points and weights that are not finite give what all pairs give", async ()
       const scale = kind === "parameter" ? Infinity : -0.7;
       const given = new Map<number, ArrayLike<number>>([...numbers, [4, [scale]], [5, [-0.7]]]);
       const [once, twice] = bothInputs({ ...c, data: given }, name);
-      assert(isTaken(c, once), name);
+      assert(isTaken(c, once, { device }), name);
       const [[got], [want]] = [await runFold(c, once), await runFold(c, twice)];
       checkSame(got, want, k % 2 === 0 ? 4e-6 : 1e-13, `${name}, ${kind}`);
     }
   }
 });
 
-test("instructions that have no name: the same without them", async () => {
+native("instructions that have no name: the same without them", async () => {
   const random = randomFor("symmetric plain");
   const device = testEngine({ machine: ["-DPLAIN"], vectorBytes: 32 });
   await checkFold({ ...caseOf(gaussian, "float32"), device }, random);
 });
 
-test("progress goes from 0 to all pairs, abort ends it, the next fold is right", async () => {
-  const device = testEngine();
-  const t = tensor(randomFor("symmetric abort").float32(3 * 60_000), [60_000, 3]);
-  const sum = (): Tensor => Vi(t).sqDist(Vj(t)).neg().exp().sum("j", { device });
-  const seen: Progress[] = [];
-  const whole = await sum().data({ onProgress: (p) => void seen.push(p) });
-  assertEquals([seen[0].done, seen.at(-1)?.done, seen[0].total], [0, 60_000 ** 2, 60_000 ** 2]);
-  assert(seen.every(({ done }, k) => k === 0 || done >= seen[k - 1].done), "progress went back");
-  const controller = new AbortController();
-  const onProgress = ({ done }: Progress): void => {
-    if (done > 0) controller.abort(new Error("enough"));
-  };
-  const stopped = sum().data({ signal: controller.signal, onProgress });
-  const error = await assertRejects(() => stopped, PairfoldError);
-  assertEquals(error.code, "aborted");
-  assertEquals(await sum().data(), whole);
+test("progress goes from 0 to all pairs, abort ends it, the next fold is right", async (kind) => {
+  const size = kind === NATIVE ? 60_000 : 20_000;
+  let before: ArrayLike<number> | null = null;
+  for (const threads of kind === NATIVE ? [2] : [2, 1]) {
+    using device = kind.open({ threads });
+    const t = tensor(randomFor("symmetric abort").float32(3 * size), [size, 3]);
+    const sum = (): Tensor => Vi(t).sqDist(Vj(t)).neg().exp().sum("j", { device });
+    const seen: Progress[] = [];
+    const whole = await sum().data({ onProgress: (p) => void seen.push(p) });
+    assertEquals([seen[0].done, seen.at(-1)?.done, seen[0].total], [0, size ** 2, size ** 2]);
+    assert(seen.every(({ done }, k) => k === 0 || done >= seen[k - 1].done), "progress went back");
+    const controller = new AbortController();
+    const onProgress = ({ done }: Progress): void => {
+      if (done > 0) controller.abort(new Error("enough"));
+    };
+    const stopped = sum().data({ signal: controller.signal, onProgress });
+    const error = await assertRejects(() => stopped, PairfoldError);
+    assertEquals(error.code, "aborted");
+    assertEquals(await sum().data(), whole);
+    // one thread takes strips of rows in pieces, so that it may look at the clock
+    const others: ArrayLike<number> = before ?? whole;
+    assertEquals(
+      Array.from(whole).findIndex((v, k) => v !== others[k]),
+      -1,
+      "the first that differs",
+    );
+    before = whole;
+  }
 });

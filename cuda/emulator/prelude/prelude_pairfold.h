@@ -66,4 +66,41 @@ PFE_PLAIN void pf_cp_async_wait() {
   pfe_host->wait_async(N);
   PFE_FENCE;
 }
+
+// cvt.rna.tf32.f32: the nearest number of 11 significant bits, of two the one farther from zero.
+PFE_INLINE float pf_tf32(float a) {
+  return a - a == 0.0f ? __uint_as_float((__float_as_uint(a) + 0x1000u) & 0xffffe000u) : a;
+}
+
+// mma.sync.m16n8k8 of TF32: a warp's 16 x 8 sums d += a b. The lower 13 bits of what goes in are not
+// read; products are exact, their sums single precision. A lane 4 g + t has a[g][t], a[g + 8][t],
+// a[g][t + 4], a[g + 8][t + 4], b[t][g], b[t + 4][g] and d[g][2t], d[g][2t + 1], d[g + 8][2t],
+// d[g + 8][2t + 1]. Lanes show each other their parts in the first lane's memory; that orders no
+// memory of the kernel.
+struct PfeProduct {
+  float a[16][8], b[8][8];
+};
+PFE_PLAIN void pfe_mma_tf32(float* d, float a0, float a1, float a2, float a3, float b0, float b1,
+                            int line) {
+  PFE_FENCE;
+  PfeProduct own;
+  PfeProduct* all = (PfeProduct*)pfe_host->exchange(~0u, (unsigned long long)&own, 0, line);
+  const unsigned lane = pfe_lane(), g = lane / 4, t = lane % 4;
+  const float parts[6] = {a0, a1, a2, a3, b0, b1};
+  for (unsigned k = 0; k < 6; k++) {
+    float part = __uint_as_float(__float_as_uint(parts[k]) & 0xffffe000u);
+    if (k < 4) all->a[g + k % 2 * 8][t + k / 2 * 4] = part;
+    else all->b[t + (k - 4) * 4][g] = part;
+  }
+  pfe_host->exchange(~0u, 0, 0, line);
+  for (unsigned k = 0; k < 4; k++) {
+    for (unsigned n = 0; n < 8; n++) {
+      d[k] = __builtin_fmaf(all->a[g + k / 2 * 8][n], all->b[n][2 * t + k % 2], d[k]);
+    }
+  }
+  pfe_host->exchange(~0u, 0, 0, line);
+  PFE_FENCE;
+}
+#define pf_mma_tf32(d, a0, a1, a2, a3, b0, b1) \
+  pfe_mma_tf32(d, a0, a1, a2, a3, b0, b1, __LINE__)
 #endif

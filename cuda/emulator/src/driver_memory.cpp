@@ -95,6 +95,7 @@ EMULATOR_API CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr target, const void* sourc
   NEED_STREAM(stream, handle);
   if (!bytes) return SUCCESS;
   if (!device_range(target, bytes)) return INVALID_VALUE;
+  count_bytes("bytes up", bytes);
   std::shared_ptr<unsigned char> snapshot;
   if (!pinned_range(source, bytes)) {
     snapshot.reset(new unsigned char[bytes], std::default_delete<unsigned char[]>());
@@ -115,6 +116,7 @@ EMULATOR_API CUresult cuMemcpyDtoHAsync_v2(void* target, CUdeviceptr source, siz
   NEED_STREAM(stream, handle);
   if (!bytes) return SUCCESS;
   if (!device_range(source, bytes)) return INVALID_VALUE;
+  count_bytes("bytes down", bytes);
   return enqueue(*stream, [=](const Slice&) {
     memcpy(target, (const void*)source, bytes);
     return true;

@@ -44,12 +44,26 @@ Order fibre_order() {
 
 uint64_t order_seed() { return strtoull(setting("SEED", "1").c_str(), nullptr, 10); }
 
+static std::mutex lock;
+static std::map<std::string, unsigned long long> calls;
+
+unsigned long long calls_of(const char* name) {
+  std::lock_guard<std::mutex> guard(lock);
+  auto found = calls.find(name);
+  return found == calls.end() ? 0 : found->second;
+}
+
+void count_bytes(const char* direction, unsigned long long bytes) {
+  std::lock_guard<std::mutex> guard(lock);
+  calls[direction] += bytes;
+}
+
 int injected_failure(const char* name) {
-  static std::mutex lock;
   static std::string counted_for;
   static std::map<std::string, long> counts;
   const char* wanted = getenv("PAIRFOLD_EMULATOR_FAIL");
   std::lock_guard<std::mutex> guard(lock);
+  calls[name]++;
   if (counted_for != (wanted ? wanted : "")) {
     counted_for = wanted ? wanted : "";
     counts.clear();

@@ -1,6 +1,6 @@
 // The functions that the engine calls: threads claim items of a list until there are none.
 
-import { CONTROL } from "./layout.ts";
+import { CALL, CONTROL } from "./layout.ts";
 
 /** Names of the functions that a library exports. */
 export const ENTRIES = { fold: "pf_run", combine: "pf_combine" } as const;
@@ -18,11 +18,13 @@ export const OPTIONS = [
  * How hard the compiler tries: never a bit of the result. The loops come unrolled and ordered as they
  * should run, so that of what -O2 has beyond -O1 only the order of instructions and of blocks counts:
  * a quarter less time to compile for the same speed (14 rows, gcc 12, Zen 4, 2026-11-23). Lists of
- * candidates are branches and loops: 50-smallest is a tenth faster with all of -O2.
+ * candidates are branches and loops: 50-smallest is a tenth faster with all of -O2. Constants are
+ * propagated already; where gcc does so, vectors wider than the machine's (float64 beside float32)
+ * become scalars in memory: sums of sines take four times as long.
  */
 export const EFFORTS = {
   quick: [
-    ...["-O1", "-fschedule-insns2"],
+    ...["-O1", "-fschedule-insns2", "-fno-tree-ccp"],
     ...["-freorder-blocks-and-partition", "-freorder-blocks-algorithm=stc"],
   ],
   thorough: ["-O2"],
@@ -59,14 +61,25 @@ export function claimLoop(
   itemWords: number,
   body: readonly string[],
 ): string[] {
-  const packs = name === "run" ? "const double* packs, int packCount, " : "";
+  const word = (at: keyof typeof CALL): string => `(word)call[${CALL[at]}]`;
+  const isPacking = before.length > 0;
   return [
     "#if defined(_WIN32)",
     "__declspec(dllexport)",
     "#endif",
-    `void pf_${name}(const double* tasks, ${packs}const double* items, int count,`,
-    "            int* control, char* scratch, int thread) {",
-    "  scratch = aligned(scratch);",
+    `void pf_${name}(const double* call) {`,
+    `  const double* const tasks = (const double*)${word("tasks")};`,
+    ...isPacking
+      ? [
+        `  const double* const packs = (const double*)${word("packs")};`,
+        `  const int packCount = (int)call[${CALL.packCount}];`,
+      ]
+      : [],
+    `  const double* const items = (const double*)${word("items")};`,
+    `  const int count = (int)call[${CALL.count}];`,
+    `  int* const control = (int*)${word("control")};`,
+    `  char* const scratch = aligned((void*)${word("scratch")});`,
+    `  const int thread = (int)call[${CALL.thread}];`,
     ...before.map((line) => line.startsWith("#") ? line : `  ${line}`),
     `  for (int k; !${ABORTED} && (k = ${claimed(CONTROL.next)}) < count;) {`,
     `    const double* item = items + (word)k * ${itemWords};`,

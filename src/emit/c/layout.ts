@@ -45,6 +45,23 @@ export const COMBINE_WORDS = 3;
  */
 export const FOLD_FLAGS = { resume: 1, save: 2, mirror: 4 } as const;
 
+/**
+ * Words of a call: addresses of the tasks, of the items that pack and of those that fold or join, how
+ * many there are, the control block, the thread's scratch memory, which thread it is. One argument,
+ * because the host compiles a function around those of each library.
+ */
+export const CALL = {
+  tasks: 0,
+  packs: 1,
+  packCount: 2,
+  items: 3,
+  count: 4,
+  control: 5,
+  scratch: 6,
+  thread: 7,
+} as const;
+export const CALL_WORDS = 8;
+
 /** 32-bit words of the control block that threads share. */
 export const CONTROL = {
   /** Items claimed and done, by kind. */

@@ -34,6 +34,8 @@ import { TileSurvey } from "./survey.ts";
 
 export {
   ALIGNMENT,
+  CALL,
+  CALL_WORDS,
   type CLayout,
   COMBINE_WORDS,
   CONTROL,
@@ -216,7 +218,8 @@ class SourceWriter {
       test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
       careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
       close: kernel.close === null ? null : this.#copy(kernel.close),
-      finish: this.#copy(kernel.finish),
+      // with a mirror, states wait for those of the other blocks
+      finish: mirror === null ? this.#copy(kernel.finish) : null,
     };
     const survey = this.#schedule.surveys
       ? TileSurvey.of(kernel, this.#copies, regions.close)
@@ -281,10 +284,13 @@ class SourceWriter {
           pairs();
           if (regions.close !== null) w.region(regions.close);
         });
-        lines.block(`if (flags & ${FOLD_FLAGS.save})`, () => {
-          this.#moveState("save", w, kernel.state);
-        });
-        lines.block("else", () => w.region(regions.finish));
+        const save = (): void => this.#moveState("save", w, kernel.state);
+        const { finish } = regions;
+        if (finish === null) save();
+        else {
+          lines.block(`if (flags & ${FOLD_FLAGS.save})`, save);
+          lines.block("else", () => w.region(finish));
+        }
         this.#needs(w);
       },
     );

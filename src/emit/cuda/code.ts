@@ -37,6 +37,16 @@ export interface Surroundings {
   /** Where a slot stands in it, and numbers from one record to the next. */
   readonly columnPlace: (slot: number) => number;
   readonly staged: number;
+  /** Slots of the row record that stand in an array of their own, for patches. */
+  readonly vector?: {
+    readonly name: string;
+    readonly first: number;
+    readonly length: number;
+    /** Elements of the array. */
+    readonly padded: number;
+  };
+  /** What a pair holds of a turn's column. */
+  readonly held?: (column: number) => string;
 }
 
 /** What the names of arrays in registers begin with. */
@@ -76,7 +86,7 @@ export class CodeWriter extends StatementWriter {
     super(lines, kernel);
     this.#around = around;
     this.#slice = slice;
-    this.#unrolling = new Unrolling(slice, longest);
+    this.#unrolling = new Unrolling(slice, longest, around.vector !== undefined);
   }
 
   /** Whether only a slice of the state is kept. */
@@ -132,7 +142,13 @@ export class CodeWriter extends StatementWriter {
     for (const place of placesOf(regions, items)) {
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
-    const { length } = this.kernel.records.row;
+    const { vector } = this.#around;
+    if (vector !== undefined) {
+      const isZeroed = vector.padded > vector.length;
+      const name = `__align__(16) float ${vector.name}[${vector.padded}]`;
+      this.lines.add(`${name}${isZeroed ? " = {}" : ""};`);
+    }
+    const length = this.kernel.records.row.length - (vector?.length ?? 0);
     if (length === 0) return;
     // several elements of what stands in memory are one load where all rows begin at 16 bytes
     const padded = length <= this.#unrolling.longest ? length : 4 * Math.ceil(length / 4);
@@ -277,7 +293,9 @@ export class CodeWriter extends StatementWriter {
         throw new PairfoldError("internal", "a kernel may not load from its outputs");
     }
     memory.kind satisfies "held";
-    throw new PairfoldError("internal", "CUDA code defers no updates");
+    const { held } = this.#around;
+    if (held === undefined) throw new PairfoldError("internal", "no patches, and a pair holds");
+    return held(place.offset);
   }
 
   #recordElement(section: RecordSection, place: Place, at: string, row: number): string {
@@ -285,7 +303,7 @@ export class CodeWriter extends StatementWriter {
       case "uniform":
         return `uniforms[${at}]`;
       case "row":
-        return `row${row}[${at}]`;
+        return this.#rowElement(place, row);
       case "column": {
         const { width } = vectorOf(this.kernel, this.#around.staged);
         const stood = this.#columnPlace(place);
@@ -299,6 +317,18 @@ export class CodeWriter extends StatementWriter {
     }
     section satisfies never;
     throw new PairfoldError("internal", "a record of no section");
+  }
+
+  /** An element of a row's record. */
+  #rowElement(place: Place, row: number): string {
+    const { vector } = this.#around;
+    if (vector === undefined || place.offset < vector.first) {
+      return `row${row}[${this.element(place)}]`;
+    }
+    const offset = place.offset - vector.first;
+    if (offset < vector.length) return `${vector.name}[${this.element({ ...place, offset })}]`;
+    const rest = this.element({ ...place, offset: place.offset - vector.length });
+    return `row${row}[${rest}]`;
   }
 
   /** Whether a loop over components moves a place: of columns, it is in a window then. */
@@ -346,7 +376,7 @@ export class CodeWriter extends StatementWriter {
     if (memory.kind === "array") {
       lines.add(`${this.#arrayElement(memory.array, at)} = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
-      lines.add(`row${row}[${at}] = ${this.#uncast(value)};`);
+      lines.add(`${this.#rowElement(place, row)} = ${this.#uncast(value)};`);
     } else if (memory.kind === "record" && memory.section === "column") {
       const stood = this.element(this.#columnPlace(place));
       lines.add(`${this.#around.column}[${stood}] = ${this.#uncast(value)};`);
@@ -386,6 +416,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["j", "c", "k", "t", "s", "q", "at", "slice"],
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
   ...["min", "max", "fold", "pack", "combine"],
+  ...["rowChunks", "columnChunks", "handed", "patch", "lane", "warpRow", "buffer", "side", "own"],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

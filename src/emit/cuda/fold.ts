@@ -1,9 +1,16 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
-import { type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
-import { sliceableOf, unrolledStatements } from "../../tiling/mod.ts";
-import { CodeWriter, vectorOf } from "./code.ts";
+import {
+  type Contraction,
+  type Region,
+  replicate,
+  RowCopies,
+  type StateItem,
+} from "../../loop/mod.ts";
+import { patchOf, sliceableOf, unrolledStatements } from "../../tiling/mod.ts";
+import { CodeWriter, type Surroundings, vectorOf } from "./code.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
+import { PatchLoops, VECTOR } from "./patch.ts";
 import type { Slice } from "./unrolling.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
@@ -12,8 +19,12 @@ const TAIL_BUDGET = 400;
 
 /** Every thread takes some rows and walks the columns. */
 export function writeFold(source: SourceWriter): void {
-  const { rows, threads, tile, columns } = source.schedule;
+  const { rows, threads, tile, columns, chunk } = source.schedule;
   const kernel = source.kernel;
+  const patch = chunk === 0 ? null : patchOf(kernel);
+  const loops = patch === null ? null : new PatchLoops(source, patch);
+  const pair = patch?.pair ?? kernel.pair;
+  const careful = patch === null ? kernel.careful?.pair : patch.careful;
   const lines = source.lines;
   const { slices, staged } = source.record;
   const { type, width } = vectorOf(kernel, staged);
@@ -24,10 +35,12 @@ export function writeFold(source: SourceWriter): void {
   const regions = {
     row: copy(kernel.row),
     init: copy(kernel.init),
-    pair: copy(kernel.pair),
-    turn: columns === 1 ? null : replicate(kernel.pair, copies, { columns, columnSlots: slots }),
+    pair: copy(pair),
+    turn: columns === 1
+      ? null
+      : replicate(pair, copies, { columns, columnSlots: slots, heldSlots: 1 }),
     test: kernel.careful === null ? null : copy(kernel.careful.test),
-    careful: kernel.careful === null ? null : copy(kernel.careful.pair),
+    careful: careful ? copy(careful) : null,
     close: kernel.close === null ? null : copy(kernel.close),
     finish: copy(kernel.finish),
   };
@@ -44,11 +57,17 @@ export function writeFold(source: SourceWriter): void {
     "char* __restrict__ state",
     "long long stateRows",
   ];
-  source.function(ENTRIES.fold, threads, parameters, () => {
+  const bounds = loops === null ? threads : `${threads}, ${loops.residentBlocks}`;
+  source.function(ENTRIES.fold, bounds, parameters, () => {
     const items = source.stateOfRows(kernel.state, copies, rows);
     const slice = sliceOf(source, items);
-    const w = new CodeWriter(lines, kernel, source.rowSurroundings("(j + c)"), { slice });
-    if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
+    const around: Surroundings = {
+      ...source.rowSurroundings("(j + c)"),
+      ...(patch === null ? {} : surroundingsOf(source, patch)),
+    };
+    const w = new CodeWriter(lines, kernel, around, { slice });
+    if (loops !== null) loops.declare();
+    else if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
     lines.add(...FIND_SEGMENT);
     lines.add(`const long long last = segment[${SEGMENT.i1}] - 1;`);
     const unit = `(unit - (unsigned)segment[${SEGMENT.firstUnit}])`;
@@ -96,7 +115,8 @@ export function writeFold(source: SourceWriter): void {
     const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
     const inRegisters = (body: () => void): void =>
       slice === null ? body() : lines.block("", () => w.withRegisters(kept, body));
-    overColumns(source, isTiled, { pairs, inRegisters, close });
+    if (loops !== null) loops.write({ pairs, close });
+    else overColumns(source, isTiled, { pairs, inRegisters, close });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
       lines.add("return;");
@@ -113,6 +133,18 @@ function sliceOf({ kernel, record }: SourceWriter, items: readonly StateItem[][]
   const arrays = items.flat().flatMap((item) => item.kind === "array" ? [item.array] : []);
   const { length: whole, counters } = sliceable;
   return { length: record.slice, whole, counters, arrays: new Set(arrays) };
+}
+
+/** Where a row's vector stands, and what its patches hold for a turn's columns. */
+function surroundingsOf(
+  { schedule: { chunk } }: SourceWriter,
+  { row, counter: { count } }: Contraction,
+): Pick<Surroundings, "vector" | "held"> {
+  const padded = chunk * Math.ceil(count / chunk);
+  return {
+    vector: { name: VECTOR, first: row, length: count, padded },
+    held: (column) => `held[${column}]`,
+  };
 }
 
 /** Finishes the rows of a thread that are no repetitions. */
@@ -234,8 +266,21 @@ function columnLoop(
   lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
     lines.add("const int c = c0 + k;");
     if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
+    if (source.schedule.chunk > 0) holdValues(source, columns);
     w.loadColumn(pair);
     w.pairRegion(pair);
     w.leaveColumn();
   });
+}
+
+/** Loads what patches gave for a turn's columns. */
+function holdValues({ lines }: SourceWriter, columns: number): void {
+  if (columns === 1) {
+    lines.add("const float held[1] = { own[k] };");
+    return;
+  }
+  lines.add(
+    "const float4 handedOver = *(const float4*)(own + k);",
+    "const float held[4] = { handedOver.x, handedOver.y, handedOver.z, handedOver.w };",
+  );
 }

@@ -76,8 +76,11 @@ export function statePlaces(kernel: Kernel, items: readonly StateItem[]): StateP
 }
 
 /** The layout of a kernel under a schedule. */
-export function layoutOf(kernel: Kernel, { rows, threads, slice }: CudaSchedule): CudaLayout {
-  const { stride, slices } = columnRecord(kernel, slice);
+export function layoutOf(
+  kernel: Kernel,
+  { rows, threads, slice, chunk }: CudaSchedule,
+): CudaLayout {
+  const { stride, slices } = columnRecord(kernel, slice, chunk);
   const last = statePlaces(kernel, kernel.state).at(-1);
   return {
     size: bytesOf(kernel.float, kernel.float),

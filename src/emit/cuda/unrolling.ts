@@ -37,11 +37,12 @@ export class Unrolling {
   /** Arrays that stand in memory: stored to at computed places, or by loops that stay loops. */
   readonly #indexed = new Set<Cell | LocalArray>();
   /** Whether rows' records stand in memory: filling them needs no unrolling then. */
-  #hasRowsInMemory = false;
+  #hasRowsInMemory: boolean;
 
-  constructor(slice: Slice | null, longest: number) {
+  constructor(slice: Slice | null, longest: number, hasRowsInMemory = false) {
     this.#slice = slice;
     this.longest = longest;
+    this.#hasRowsInMemory = hasRowsInMemory;
   }
 
   /**

@@ -20,7 +20,7 @@ import {
 import { commentOf, Lines } from "../c/lines.ts";
 import type { CodeWriter, Surroundings } from "./code.ts";
 import { SEGMENT, segmentWords, type StatePlace, statePlaces } from "./layout.ts";
-import { PRELUDE } from "./prelude.ts";
+import { PATCH_PRELUDE, PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
 
 /** Names of the kernels in their sources. */
@@ -52,7 +52,7 @@ export class SourceWriter {
     this.kernel = kernel;
     this.schedule = schedule;
     this.float = TYPES[kernel.float];
-    this.record = columnRecord(kernel, schedule.slice);
+    this.record = columnRecord(kernel, schedule.slice, schedule.chunk);
   }
 
   head(): void {
@@ -61,6 +61,7 @@ export class SourceWriter {
       `// ${commentOf(this.kernel.title)}`,
       `// ${describeCudaSchedule(this.schedule)}`,
       ...PRELUDE.split("\n"),
+      ...(this.schedule.chunk > 0 ? PATCH_PRELUDE.split("\n") : []),
       "",
       "// The last entry of a table that begins at or before a unit of work.",
       "__device__ __forceinline__ const long long* segment_of(",
@@ -92,9 +93,15 @@ export class SourceWriter {
     return this.kernel.outputs.map((o, slot) => `${this.#pointerTo(o)}* __restrict__ out${slot}`);
   }
 
-  function(name: string, threads: number, parameters: readonly string[], body: () => void): void {
+  /** `bounds`: threads of a block, and how many blocks a multiprocessor should have room for. */
+  function(
+    name: string,
+    bounds: number | string,
+    parameters: readonly string[],
+    body: () => void,
+  ): void {
     const lines = this.lines;
-    lines.add(`extern "C" __global__ void __launch_bounds__(${threads})`);
+    lines.add(`extern "C" __global__ void __launch_bounds__(${bounds})`);
     lines.block(`${name}(${parameters.join(",\n     ")})`, body);
   }
 

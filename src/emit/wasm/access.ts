@@ -123,8 +123,9 @@ export class MemoryAccess {
     const { dim } = this.#kernel.inputs[slot];
     const isNarrow = !isFloat(value.type) && this.#size === 8; // int32 in float64 kernels
     const size = isNarrow ? 4 : this.#size;
+    const row = value.row * (this.#frame.rowStep ?? 1);
     for (let lane = 0; lane < this.#lanes; lane++) {
-      const start = (value.row * this.#lanes + lane) * dim * size;
+      const start = (row * this.#lanes + lane) * dim * size;
       const address = (): number =>
         start + this.#addresses.address(this.#frame.inputs[slot], value.place, size);
       if (isNarrow) {

@@ -10,6 +10,7 @@ const OPCODES = {
   "end": [0x0b],
   "br": [0x0c],
   "br_if": [0x0d],
+  "return": [0x0f],
   "call": [0x10],
   "local.get": [0x20],
   "local.set": [0x21],
@@ -39,6 +40,7 @@ const OPCODES = {
   "select": [0x1b],
   "i64.extend_i32_s": [0xac],
   "memory.copy": [0xfc, 0x0a],
+  "memory.fill": [0xfc, 0x0b],
   "v128.load": [0xfd, 0x00],
   "v128.load32_splat": [0xfd, 0x09],
   "v128.load64_splat": [0xfd, 0x0a],
@@ -121,44 +123,39 @@ export type ValueType = "i32" | "v128";
 const VALUE_TYPES = { i32: 0x7f, v128: 0x7b } as const;
 const EMPTY_BLOCK = 0x40;
 
-/** Bytes that grow. */
-class ByteWriter {
-  #bytes = new Uint8Array(1024);
-  #length = 0;
+const [LOCAL_GET] = OPCODES["local.get"];
 
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + count));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
-  }
+/**
+ * Bytes that grow. A list, because what the first formula of a process runs through is hardly compiled
+ * yet: appending to lists is the host's own code.
+ */
+class ByteWriter {
+  readonly list: number[] = [];
+
   get length(): number {
-    return this.#length;
+    return this.list.length;
   }
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return new Uint8Array(this.list);
   }
   byte(value: number): void {
-    if (this.#length === this.#bytes.length) this.#reserve(1);
-    this.#bytes[this.#length++] = value;
+    this.list.push(value);
   }
   all(values: ArrayLike<number>): void {
-    this.#reserve(values.length);
-    this.#bytes.set(values, this.#length);
-    this.#length += values.length;
+    for (let k = 0; k < values.length; k++) this.list.push(values[k]);
   }
-  /** Appends what another writer holds. */
-  append(other: ByteWriter): void {
-    this.all(other.#bytes.subarray(0, other.#length));
+  /** Appends what another writer holds, some at a time: arguments stand on the stack. */
+  append({ list }: ByteWriter): void {
+    for (let k = 0; k < list.length; k += 1024) this.list.push(...list.slice(k, k + 1024));
   }
   /** LEB128. */
   unsigned(value: number): void {
     let rest = value;
     while (rest >= 128) {
-      this.byte(rest % 128 | 0x80);
+      this.list.push(rest % 128 | 0x80);
       rest = Math.floor(rest / 128);
     }
-    this.byte(rest);
+    this.list.push(rest);
   }
   signed(value: number): void {
     let rest = value | 0;
@@ -166,10 +163,10 @@ class ByteWriter {
       const byte = rest & 0x7f;
       rest >>= 7;
       if ((rest === 0 && (byte & 0x40) === 0) || (rest === -1 && (byte & 0x40) !== 0)) {
-        this.byte(byte);
+        this.list.push(byte);
         return;
       }
-      this.byte(byte | 0x80);
+      this.list.push(byte | 0x80);
     }
   }
   text(value: string): void {
@@ -242,10 +239,10 @@ export class FunctionBody {
     const code = CODES.get(name);
     if (code === undefined) throw new TypeError(`no instruction ${name}`);
     const out = this.#code;
-    for (const byte of code.opcode) out.byte(byte);
+    out.all(code.opcode);
     switch (code.encoding) {
       case "plain":
-        for (const immediate of immediates) out.unsigned(immediate);
+        for (let k = 0; k < immediates.length; k++) out.unsigned(immediates[k]);
         break;
       case "block":
         out.byte(EMPTY_BLOCK);
@@ -267,7 +264,9 @@ export class FunctionBody {
     return this;
   }
   get(local: number): this {
-    return this.op("local.get", local);
+    if (local > 127 || this.#lines !== null) return this.op("local.get", local);
+    this.#code.list.push(LOCAL_GET, local); // every other instruction
+    return this;
   }
   set(local: number): this {
     return this.op("local.set", local);

@@ -302,7 +302,8 @@ export class CodeWriter {
     const bytes = new Uint8Array(VECTOR_BYTES);
     const view = new DataView(bytes.buffer);
     for (let lane = 0; lane < this.#lanes; lane++) {
-      view.setInt32(lane * this.#size, value.row * this.#lanes + lane, true);
+      const row = value.row * (this.#frame.rowStep ?? 1);
+      view.setInt32(lane * this.#size, row * this.#lanes + lane, true);
     }
     f.op("v128.const", ...bytes).op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
   }

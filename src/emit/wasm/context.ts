@@ -14,7 +14,15 @@ import { FunctionBody } from "./assembler.ts";
 import { CodeWriter } from "./code.ts";
 import { ConstantPool } from "./constants.ts";
 import type { Frame } from "./frame.ts";
-import { JOB, registersOf, Scratch, sizesOf, VECTOR_BYTES } from "./layout.ts";
+import {
+  JOB,
+  type MirrorWalk,
+  mirrorWalkOf,
+  registersOf,
+  Scratch,
+  sizesOf,
+  VECTOR_BYTES,
+} from "./layout.ts";
 import { Rows } from "./rows.ts";
 import type { WasmFeatures } from "./spelling.ts";
 
@@ -35,6 +43,8 @@ export class ModuleContext {
   /** What waits until a block of columns is done, if the schedule says so. */
   readonly deferred: Deferred | null;
   readonly sizes: ReturnType<typeof sizesOf>;
+  /** How points with themselves are walked; null where the kernel has no mirror. */
+  readonly walk: MirrorWalk | null;
 
   constructor(
     kernel: Kernel,
@@ -49,6 +59,7 @@ export class ModuleContext {
     this.scratch = new Scratch(kernel, schedule.rowVectors);
     this.packScratch = new Scratch(kernel, 0);
     this.sizes = sizesOf(kernel, schedule.rowVectors);
+    this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
     const columnSlots = this.sizes.recordBytes * this.sizes.lanes / VECTOR_BYTES;
     this.rows = new Rows(kernel, schedule, this.deferred, columnSlots);
@@ -111,7 +122,7 @@ export class ModuleContext {
 
   rowFrame(
     f: FunctionBody,
-    columns: Pick<Frame, "record" | "columnIndex" | "scratch" | "held">,
+    columns: Pick<Frame, "record" | "columnIndex" | "scratch" | "held" | "rowStep">,
   ): Frame {
     const row = 1;
     const rowIndex = this.field(f, JOB.rowIndex);
@@ -126,13 +137,22 @@ export class ModuleContext {
     };
   }
 
-  /** Moves the state of a group between its place in memory and the tile's cells and arrays. */
+  /** Bytes of the state of one vector of rows. */
+  get vectorStateBytes(): number {
+    return this.sizes.stateBytes / this.schedule.rowVectors;
+  }
+
+  /**
+   * Moves the state of a group between its place in memory and the tile's cells and arrays. Each vector
+   * of rows has its own place; from one to the next there may be several.
+   */
   moveState(
     direction: "load" | "save",
     f: FunctionBody,
     w: CodeWriter,
     items: readonly StateItem[],
     state: number,
+    rowStep = 1,
   ): void {
     let offset = 0;
     const move = (inTile: Cell | LocalArray, length: number | null): void => {
@@ -164,8 +184,9 @@ export class ModuleContext {
         offset += VECTOR_BYTES;
       }
     };
-    for (const item of items) {
-      for (let row = 0; row < this.schedule.rowVectors; row++) {
+    for (let row = 0; row < this.schedule.rowVectors; row++) {
+      offset = row * rowStep * this.vectorStateBytes;
+      for (const item of items) {
         if (item.kind === "cell") move(this.rows.copies.of(item.cell, row), null);
         else move(this.rows.copies.of(item.array, row), item.array.length);
       }

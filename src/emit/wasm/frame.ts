@@ -16,6 +16,8 @@ export interface Frame {
   readonly rowIndex: number;
   readonly columnIndex: number;
   readonly count: number;
+  /** Vectors of rows from one of a group's to its next; default 1. */
+  readonly rowStep?: number;
 }
 
 /** A local with an address that a loop moves. */

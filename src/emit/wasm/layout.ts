@@ -26,6 +26,8 @@ export interface Layout {
   readonly scratchBytes: number;
   /** Bytes of scratch that packing needs. */
   readonly packScratchBytes: number;
+  /** How strips of points with themselves are walked; null where the kernel has no mirror. */
+  readonly mirror: MirrorWalk | null;
   /** Vectors of the uniform record. */
   readonly uniforms: number;
 }
@@ -69,7 +71,7 @@ export class Scratch {
 export function sizesOf(
   kernel: Kernel,
   rowVectors: number,
-): Omit<Layout, "scratchBytes" | "packScratchBytes"> {
+): Omit<Layout, "scratchBytes" | "packScratchBytes" | "mirror"> {
   const size = bytesOf(kernel.float, kernel.float);
   const lanes = VECTOR_BYTES / size;
   const registers = kernel.state.reduce(
@@ -83,4 +85,34 @@ export function sizesOf(
     stateBytes: registers * rowVectors * VECTOR_BYTES,
     uniforms: kernel.records.uniform.length,
   };
+}
+
+/** Vectors of a column's sum: 64 bytes of lanes, as in native code. */
+export const MIRROR_PHASES = 4;
+/** Terms that a lane takes before it is spread: as many as a row's block. */
+const TERMS = 64;
+/** Bytes of the sums that a group of rows adds to: half of a core's first cache. */
+const PASS_BYTES = 2 ** 14;
+/** Columns of a pass: whole groups of rows and blocks of columns. */
+const COLUMN_UNIT = 128;
+
+/** How a strip of rows and columns is walked. */
+export interface MirrorWalk {
+  /** Rows after which a column's lanes are spread. */
+  readonly rows: number;
+  /** Columns that all rows meet before the next ones. */
+  readonly columns: number;
+  /** Bytes of a column's sums in one pass, and of all. */
+  readonly columnBytes: number;
+  readonly sumBytes: number;
+}
+
+/** How strips of a kernel are walked; null where it has no mirror. */
+export function mirrorWalkOf({ mirror }: Kernel, lanes: number): MirrorWalk | null {
+  if (mirror === null) return null;
+  const columnBytes = mirror.sums.length * VECTOR_BYTES;
+  const units = Math.max(1, Math.floor(PASS_BYTES / columnBytes / COLUMN_UNIT));
+  const columns = units * COLUMN_UNIT;
+  const sumBytes = MIRROR_PHASES * columns * columnBytes;
+  return { rows: TERMS * MIRROR_PHASES * lanes, columns, columnBytes, sumBytes };
 }

@@ -9,6 +9,7 @@ import { checkSchedule, type WasmSchedule } from "../../tiling/mod.ts";
 import { assemble, type FunctionBody } from "./assembler.ts";
 import { ModuleContext } from "./context.ts";
 import { type Layout, MINIMUM_PAGES, PARAMETERS } from "./layout.ts";
+import { emitMirror } from "./mirror.ts";
 import { emitGroups, emitJoin, emitPack } from "./passes.ts";
 import type { WasmFeatures } from "./spelling.ts";
 import { emitTile } from "./tile.ts";
@@ -22,6 +23,7 @@ export {
   JOB,
   type Layout,
   MINIMUM_PAGES,
+  MIRROR_STATES,
   PARAMETERS,
   VECTOR_BYTES,
 } from "./layout.ts";
@@ -44,9 +46,15 @@ export interface WasmModule {
   readonly text: () => string;
 }
 
+/** Functions before those for points with themselves. */
+const OTHERS = 3;
+
 /** Folding and packing. */
 function mainOf(module: ModuleContext): FunctionBody[] {
-  return [emitTile(module), emitGroups(module, "fold", PARAMETERS.fold, 0), emitPack(module)];
+  const mirror = emitMirror(module, OTHERS);
+  const strip = mirror.length === 0 ? null : OTHERS + mirror.length - 1;
+  const fold = emitGroups(module, "fold", PARAMETERS.fold, 0, strip);
+  return [emitTile(module), fold, emitPack(module), ...mirror];
 }
 
 function combiningOf(module: ModuleContext): FunctionBody[] {
@@ -74,7 +82,8 @@ export function emitWasm(
     bytes,
     layout: {
       ...module.sizes,
-      scratchBytes: module.scratch.bytes,
+      scratchBytes: module.scratch.bytes + (module.walk?.sumBytes ?? 0),
+      mirror: module.walk,
       packScratchBytes: module.packScratch.bytes,
     },
     constants: module.pool.entries,

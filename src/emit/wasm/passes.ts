@@ -4,7 +4,7 @@
 import type { FunctionBody } from "./assembler.ts";
 import type { ModuleContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
-import { JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
+import { FLAGS, JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 
 /** Packs columns, one vector of them at a time; lanes are columns. */
 export function emitPack(module: ModuleContext): FunctionBody {
@@ -54,17 +54,26 @@ export function emitJoin(module: ModuleContext): FunctionBody {
   return f;
 }
 
-/** A loop over groups of rows that calls a function of one group with the same parameters. */
+/**
+ * A loop over groups of rows that calls a function of one group with the same parameters. Points with
+ * themselves are another function's.
+ */
 export function emitGroups(
   module: ModuleContext,
   name: string,
   parameters: readonly string[],
   callee: number,
+  mirror: number | null = null,
 ): FunctionBody {
   const f = module.function(name, parameters);
   const [row, rowEnd] = [1, 2];
   const state = parameters.indexOf("state");
   const { groupRows, stateBytes } = module.sizes;
+  if (mirror !== null) {
+    f.get(parameters.indexOf("flags")).i32(FLAGS.mirror).op("i32.and").op("if");
+    parameters.forEach((_, k) => f.get(k));
+    f.op("call", mirror).op("return").op("end");
+  }
   f.op("loop");
   parameters.forEach((_, k) => f.get(k));
   f.op("call", callee);

@@ -27,7 +27,7 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave }: WasmSchedule,
+    { rowVectors, interleave, columns, surveys = false }: WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
@@ -36,7 +36,12 @@ export class Rows {
     const smallest: StateItem[] = survey === null
       ? []
       : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
-    this.copies = new RowCopies(rowVectors, [...kernel.state, ...kernel.incoming, ...smallest]);
+    const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
+    // the rows of a group add to one vector of a column's lanes
+    const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, 1]));
+    const isSingle = rowVectors === 1 && columns === 1 && !surveys && deferred === null &&
+      kernel.mirror === null;
+    this.copies = new RowCopies(rowVectors, remembered, shared, isSingle);
     this.#kernel = kernel;
     this.#interleave = interleave;
     this.#deferred = deferred;
@@ -68,6 +73,12 @@ export class Rows {
     const { columnSlots, heldSlots } = this;
     const turn = { interleave, columns, columnSlots, heldSlots, chains: true };
     return replicate(this.#narrow, this.copies, turn);
+  }
+  /** The inner loop of points with themselves, for several columns at once. */
+  mirrored(pair: Region, columns: number): Region {
+    const { columnSlots } = this;
+    const interleave = this.#interleave;
+    return replicate(pair, this.copies, { interleave, columns, columnSlots, chains: true });
   }
   /** One column of a tile of deferred updates, several times. */
   updates(tile: UpdateTile, columns: number): Region {

@@ -10,6 +10,8 @@ export type Place =
   | { readonly kind: "device"; readonly address: bigint }
   | { readonly kind: "host"; readonly numbers: NumberArray };
 
+let arrays = 0;
+
 export class CudaArray implements DeviceArray {
   readonly engine: Engine;
   readonly dtype: DType;
@@ -18,6 +20,10 @@ export class CudaArray implements DeviceArray {
   #place: Place | null;
   /** Downloads that are under way: their copies are queued on other threads. */
   #downloads = 0;
+  /** Tells it from every other one, which addresses do not. */
+  readonly id: number = arrays++;
+  /** How many launches were to fill it. */
+  writes = 0;
   /** Pairs of the launch that fills it, or of the one whose results it has. */
   pairs = 0;
 
@@ -52,6 +58,7 @@ export class CudaArray implements DeviceArray {
   }
 
   async #copy(address: bigint, numbers: NumberArray, signal?: AbortSignal): Promise<void> {
+    if (!signal?.aborted && this.#device.downloadSoon(numbers, address, this.pairs)) return;
     this.#downloads++;
     const copy = this.#device.download(numbers, address).finally(() => {
       if (--this.#downloads === 0 && this.#place === null) this.#device.free(address);
@@ -62,6 +69,7 @@ export class CudaArray implements DeviceArray {
   dispose(): void {
     const place = this.#place;
     this.#place = null;
+    this.#device.kept.forget(this);
     // a copy that is still to be queued needs the memory; the last of them frees it
     if (place?.kind === "device" && this.#downloads === 0) this.#device.free(place.address);
   }

@@ -4,6 +4,9 @@
 import type { OpenedLibrary } from "./library.ts";
 import { Report } from "./report.ts";
 
+/** A device, stream, event, module or kernel of the shim; 0n is none. */
+export type Handle = bigint;
+
 /** Memory that is read or filled. */
 export type Bytes = ArrayBufferView<ArrayBufferLike>;
 

@@ -1,6 +1,8 @@
 // One card: memory, copies and launches in the order of its own stream.
 
 import { PairfoldError } from "../../error.ts";
+import { CommandList } from "./commands.ts";
+import { KeptMemory, keptOn, type KeptPiece } from "./kept.ts";
 import { statusOf } from "./report.ts";
 import { openRuntime, openRuntimeNow, type Runtime, type RuntimeOptions } from "./runtime.ts";
 import type { Bytes, CompiledModule, DeviceMemory, Handle, KernelFunction } from "./shim.ts";
@@ -12,6 +14,16 @@ const ATTRIBUTES = { multiprocessors: 16, major: 75, minor: 76 } as const;
 const STREAM: Handle = 0n;
 /** Blocks of threads that one launch may have. */
 export const MAX_BLOCKS = 2 ** 31 - 1;
+
+/** Memory that launches may use again: this part of the card's, and no more than so many bytes. */
+const KEPT_SHARE = 1 / 64;
+const KEPT_BYTES = 2 ** 28;
+
+/**
+ * What is read at once without a thread of its own, which costs more than that (30 to 100 µs, EPYC,
+ * 2026-11): so many bytes, behind a launch of so many pairs, for so many microseconds.
+ */
+const SOON = { bytes: 2 ** 14, pairs: 2 ** 26, microseconds: 50 } as const;
 
 /** What is known about a card. */
 export interface DeviceFacts {
@@ -30,8 +42,14 @@ const versionText = (version: number): string =>
 
 export class CudaDevice {
   readonly facts: DeviceFacts;
+  /** What is to be queued by the next `run`. */
+  readonly commands: CommandList = new CommandList();
+  /** Memory that launches may use again, whichever engine of the card made it. */
+  readonly kept: KeptMemory;
   readonly #runtime: Runtime;
   readonly #handle: Handle;
+  /** Downloads that wait on threads of their own. */
+  #reading = 0;
   /** Kernels by module and name. */
   readonly #functions = new Map<string, KernelFunction>();
 
@@ -57,6 +75,9 @@ export class CudaDevice {
       driver: versionText(versions.driver),
       nvrtc: versionText(versions.nvrtc),
     };
+    const most = Math.min(KEPT_BYTES, this.facts.memory * KEPT_SHARE);
+    const make = (): KeptMemory => new KeptMemory(most, (address) => this.free(address));
+    this.kept = keptOn(`${shim.path} ${this.#handle}`, make);
   }
 
   /** Opens a card; an error where the shim would have to be fetched first. */
@@ -77,11 +98,24 @@ export class CudaDevice {
     return this.#runtime.shim.path;
   }
 
+  /** What is kept for launches counts as pooled: whoever needs memory gets it. */
   memory(): DeviceMemory {
-    return this.#runtime.shim.memory(this.#handle);
+    const { live, pooled, ...rest } = this.#runtime.shim.memory(this.#handle);
+    const { bytes } = this.kept;
+    return { ...rest, live: live - bytes, pooled: pooled + bytes };
   }
   alloc(bytes: number): bigint {
-    return this.#runtime.shim.alloc(this.#handle, bytes);
+    const { shim } = this.#runtime;
+    try {
+      return shim.alloc(this.#handle, bytes);
+    } catch (error) {
+      if (statusOf(error) !== "out-of-memory" || !this.kept.clear()) throw error;
+      return shim.alloc(this.#handle, bytes);
+    }
+  }
+  /** Allocates memory that launches may find again, and holds it. */
+  keep(key: string, bytes: number, owners: readonly object[]): KeptPiece {
+    return this.kept.add(key, this.alloc(bytes), bytes, owners);
   }
   /** Gives memory back; on a card that is lost there is nothing to give back. */
   free(address: bigint): void {
@@ -94,8 +128,22 @@ export class CudaDevice {
   upload(target: bigint, source: Bytes): void {
     this.#runtime.shim.upload(this.#handle, STREAM, target, source);
   }
-  download(target: Bytes, source: bigint): Promise<void> {
-    return this.#runtime.shim.download(this.#handle, STREAM, target, source);
+  async download(target: Bytes, source: bigint): Promise<void> {
+    this.#reading++;
+    try {
+      await this.#runtime.shim.download(this.#handle, STREAM, target, source);
+    } finally {
+      this.#reading--;
+    }
+  }
+  /**
+   * Reads a few numbers at once, where the launch of so many pairs that fills them ends soon. While
+   * others wait for the card it does not.
+   */
+  downloadSoon(target: Bytes, source: bigint, pairs: number): boolean {
+    if (this.#reading > 0 || target.byteLength > SOON.bytes || pairs > SOON.pairs) return false;
+    const { shim } = this.#runtime;
+    return shim.downloadSoon(this.#handle, STREAM, target, source, SOON.microseconds);
   }
   /** An event behind all that was queued. */
   mark(): Handle {
@@ -135,12 +183,14 @@ export class CudaDevice {
     return found;
   }
 
-  /** Queues a launch; every argument takes eight bytes. */
-  launch(kernel: KernelFunction, blocks: number, threads: number, args: readonly bigint[]): void {
-    const dims = Uint32Array.of(blocks, 1, 1, threads, 1, 1, 0);
-    const words = BigInt64Array.from(args);
-    const bytes = new Uint8Array(words.buffer);
-    const offsets = Uint32Array.from(args, (_, k) => 8 * k);
-    this.#runtime.shim.launch(this.#handle, STREAM, kernel.function, dims, bytes, offsets);
+  /** Queues the commands, whose copies are from `data`, in one call. */
+  run(data: Bytes | null = null): void {
+    try {
+      if (this.commands.length > 0) {
+        this.#runtime.shim.run(this.#handle, STREAM, this.commands, data);
+      }
+    } finally {
+      this.commands.clear();
+    }
   }
 }

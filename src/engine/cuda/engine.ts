@@ -12,7 +12,7 @@ import {
   type CudaSchedule,
   describeCudaSchedule,
   parseCudaSchedule,
-  UNTILED_CUDA,
+  untiledCuda,
 } from "../../tiling/mod.ts";
 import type {
   DType,
@@ -30,7 +30,8 @@ import { splitColumns } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
-import { CudaLaunch, SPLIT } from "./launch.ts";
+import { CudaLaunch } from "./launch.ts";
+import { SPLIT } from "./plans.ts";
 import { CudaProgram, ModuleCache } from "./program.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 
@@ -58,6 +59,9 @@ const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 
 /** Rows for all multiprocessors, pairs for some milliseconds. */
 const TRIALS: Trials = { least: 2e11, operations: 2e10, rows: 270_336, columns: [1024, 65_536] };
 
+/** Numbers of rows for which a kernel's program is found without asking the cost model again. */
+const MOST_CHOICES = 256;
+
 /** The card, once it is open. */
 interface Opened {
   readonly device: CudaDevice;
@@ -80,6 +84,8 @@ export class CudaEngine implements Engine {
   readonly math: MathFunctions = cudaMath;
   readonly #options: CudaOptions;
   readonly #programs = new WeakMap<Kernel, Map<string, CudaProgram>>();
+  /** What the cost model chose, by the number of rows. */
+  readonly #choices = new WeakMap<Kernel, Map<number, CudaProgram>>();
   readonly #tuner: Tuner<CudaSchedule>;
   #opened: Opened | null = null;
   #opening: Promise<void> | null = null;
@@ -150,18 +156,27 @@ export class CudaEngine implements Engine {
 
   compile(kernel: Kernel, rows: number, columns: number): CudaProgram {
     const { schedule = "auto" } = this.#options;
-    if (schedule === "untiled") return this.#program(kernel, UNTILED_CUDA, "asked for");
+    if (schedule === "untiled") return this.#program(kernel, untiledCuda(kernel), "asked for");
     if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
     const tuned = this.#opened === null ? null : this.#tuner.known(kernel, rows, columns);
     if (tuned !== null && isCudaSchedule(kernel, tuned.schedule)) {
       return this.#program(kernel, tuned.schedule, tunedText(tuned));
     }
-    return this.#program(kernel, this.#choice(kernel, rows, columns), "cost model");
+    // splits of columns are as good as rows for keeping the card busy
+    return this.#modelled(kernel, rows * splitColumns(SPLIT, rows, columns).count);
   }
 
-  /** The cost model's choice: splits of columns are as good as rows for keeping the card busy. */
-  #choice(kernel: Kernel, rows: number, columns: number): CudaSchedule {
-    return chooseCudaSchedule(kernel, rows * splitColumns(SPLIT, rows, columns).count);
+  /** The program with the cost model's choice for so many rows. */
+  #modelled(kernel: Kernel, rows: number): CudaProgram {
+    let choices = this.#choices.get(kernel);
+    if (choices === undefined) this.#choices.set(kernel, choices = new Map());
+    let program = choices.get(rows);
+    if (program === undefined) {
+      program = this.#program(kernel, chooseCudaSchedule(kernel, rows), "cost model");
+      if (choices.size >= MOST_CHOICES) choices.clear();
+      choices.set(rows, program);
+    }
+    return program;
   }
 
   #program(kernel: Kernel, chosen: CudaSchedule, why: string): CudaProgram {

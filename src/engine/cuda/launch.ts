@@ -1,35 +1,30 @@
-// One launch of a program: plans waves that fit into the card's memory, stages what each needs, and
-// queues its kernels. Enters: arrays of the engine and segments. Leaves: filled arrays, or work that is
-// queued to fill them; long launches are queued slice by slice, so that progress and abort are prompt.
+// One launch of a program. Enters: arrays of the engine and segments. Leaves: filled arrays, or work that
+// is queued to fill them. Short launches over arrays on the card have a plan that is used again
+// (plans.ts, repeat.ts). For others, waves are planned that fit into the card's memory and what each needs
+// is staged; long ones are queued slice by slice, so that progress and abort are prompt.
 
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import { interpretUniform, type Kernel } from "../../loop/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import { isDeviceArray } from "../host.ts";
-import {
-  type Footprint,
-  pairsOf,
-  planWaves,
-  rowBytes,
-  type SplitRule,
-  type Wave,
-} from "../plan.ts";
+import { type Footprint, pairsOf, planWaves, rowBytes, type Wave } from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
-import type { CudaProgram, FoldCode, ModuleCache } from "./program.ts";
+import {
+  type LaunchPlan,
+  neededBytes,
+  planOf,
+  SMALL_BYTES,
+  SPLIT,
+  uniformGroups,
+  waveTables,
+} from "./plans.ts";
+import type { CudaProgram, FoldCode, LaunchCode, ModuleCache } from "./program.ts";
+import { PlannedLaunch } from "./repeat.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
 import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
-import { OffsetGroups, slotsOn, type Table, tablesOf, type WaveTables } from "./table.ts";
+import type { Table, WaveTables } from "./table.ts";
 
-/**
- * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
- * those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on every card.
- */
-export const SPLIT: SplitRule = { rows: 512, units: 1056, columns: 1024 };
-
-/** Bytes that a launch takes without asking how much there is. */
-const SMALL_BYTES = 64 * 2 ** 20;
 /** Part of the free memory that one launch may take. */
 const SHARE = 0.9;
 /** How often a launch that ran out of memory is planned anew with half of it. */
@@ -84,7 +79,10 @@ export class CudaLaunch {
     this.#segments = segments;
     this.#control = control;
     this.#total = segments.reduce((sum, s) => sum + pairsOf(s), 0);
-    for (const output of this.#outputs) output.pairs = control.pairs ?? this.#total;
+    for (const output of this.#outputs) {
+      output.pairs = control.pairs ?? this.#total;
+      output.writes++;
+    }
   }
 
   /** An array of this engine. */
@@ -106,6 +104,53 @@ export class CudaLaunch {
   /** Runs or queues the launch; where memory runs out, in smaller pieces. */
   async run(): Promise<void> {
     this.#throwIfAborted();
+    const { device, modules } = this.#context;
+    const plan = this.#planned();
+    if (plan !== null) {
+      const joins = plan.units.combine > 0;
+      const code = this.#program.loadedCode(device, modules, joins) ?? await this.#compiled(joins);
+      modules.enter();
+      try {
+        this.#report(0);
+        this.#throwIfAborted();
+        const arrays = { inputs: this.#inputs, outputs: this.#outputs };
+        new PlannedLaunch(device, this.#program, plan, arrays).queue(code);
+        return this.#report(this.#total);
+      } catch (error) {
+        if (!isMemoryError(error)) throw error;
+      } finally {
+        modules.leave();
+      }
+    }
+    await this.#runInPieces();
+  }
+
+  /** All kernels of a launch. */
+  async #compiled(joins: boolean): Promise<LaunchCode> {
+    const { device, modules } = this.#context;
+    const code = await this.#program.foldCode(device, modules);
+    return { ...code, combine: joins ? await this.#program.combineCode(device, modules) : null };
+  }
+
+  /** The plan of a short launch whose arrays are on the card; null for any other. */
+  #planned(): LaunchPlan | null {
+    const { memoryLimit, device } = this.#context;
+    if (memoryLimit !== null || this.#total > QUEUED_PAIRS) return null;
+    const isHere = (place: Place | null): boolean => place === null || place.kind === "device";
+    if (!this.#places.every(isHere) || !this.#outputs.every(({ place }) => isHere(place))) {
+      return null;
+    }
+    const { plans } = this.#program;
+    const known = plans.find(this.#segments);
+    if (known !== null) return known;
+    const plan = planOf(this.#kernel, this.#program.emitted.layout, this.#segments);
+    if (plan === null) return null;
+    for (const { piece } of plans.add(plan)) if (piece !== null) device.kept.drop(piece);
+    return plan;
+  }
+
+  /** Plans waves and runs them, in smaller and smaller pieces as long as memory runs out. */
+  async #runInPieces(): Promise<void> {
     const { device, modules } = this.#context;
     const code = await this.#program.foldCode(device, modules);
     modules.enter();
@@ -162,14 +207,10 @@ export class CudaLaunch {
   }
 
   /** Bytes that this launch may take. */
-  #budget({ row, record, column }: Footprint): number {
+  #budget(footprint: Footprint): number {
     const { memoryLimit, device } = this.#context;
-    const needed = this.#segments.reduce(
-      (sum, s) => sum + (s.i1 - s.i0) * row + (s.j1 - s.j0) * (record + column),
-      0,
-    );
     if (memoryLimit !== null) return memoryLimit;
-    if (needed <= SMALL_BYTES / 2) return SMALL_BYTES;
+    if (neededBytes(this.#segments, footprint) <= SMALL_BYTES / 2) return SMALL_BYTES;
     const { available, pooled } = device.memory();
     return (available + pooled) * SHARE;
   }
@@ -177,6 +218,7 @@ export class CudaLaunch {
   /** Runs waves that share the states of their rows, the last of which finishes them. */
   async #runWaves(waves: readonly Wave[], code: FoldCode): Promise<void> {
     const { device } = this.#context;
+    const { layout } = this.#program.emitted;
     const kept: bigint[] = [];
     const alloc = (bytes: number, list: bigint[]): bigint => {
       const address = device.alloc(bytes);
@@ -189,9 +231,9 @@ export class CudaLaunch {
         const own: bigint[] = [];
         try {
           const uniforms = this.#uniforms(wave);
-          const tables = this.#tables(wave, uniforms.slotOf);
+          const tables = waveTables(this.#kernel, layout, wave, uniforms.slotOf);
           if (state === 0n) {
-            const bytes = tables.stateRows * this.#program.emitted.layout.stateBytes;
+            const bytes = tables.stateRows * layout.stateBytes;
             state = bytes === 0 ? 0n : alloc(bytes, kept);
           }
           await this.#runWave(wave, tables, uniforms.record, state, code, (b) => alloc(b, own));
@@ -206,29 +248,13 @@ export class CudaLaunch {
 
   /** Uniform records of a wave's segments, computed here, and where each segment's begins. */
   #uniforms(wave: Wave): { record: NumberArray; slotOf: (segment: Segment) => number } {
-    const { uniforms: length } = this.#program.emitted.layout;
-    const groups = new OffsetGroups(slotsOn(this.#kernel, "uniform"));
-    const records: Float64Array[] = [];
-    for (const { segment } of wave) {
-      if (groups.of(segment) < records.length) continue;
-      const inputs = this.#kernel.inputs.map((input, slot) => {
-        const held = this.#inputs[slot];
-        if (input.axis !== "uniform" || isDeviceArray(held)) return null;
-        const first = (segment.offsets[slot] ?? 0) * input.dim;
-        return held.subarray(first, first + input.dim);
-      });
-      records.push(interpretUniform(this.#kernel.uniform, inputs, length));
-    }
-    const record = this.#kernel.float === "f32"
-      ? new Float32Array(records.length * length)
-      : new Float64Array(records.length * length);
-    records.forEach((r, k) => record.set(r, k * length));
-    return { record, slotOf: (segment) => groups.of(segment) * length };
-  }
-
-  #tables(wave: Wave, slotOf: (segment: Segment) => number): WaveTables {
-    const dealing = { layout: this.#program.emitted.layout, lineThreads: LINE_THREADS };
-    return tablesOf(this.#kernel, dealing, wave, slotOf);
+    const { layout } = this.#program.emitted;
+    const { representatives, slotOf } = uniformGroups(this.#kernel, layout, wave);
+    const records = this.#program.uniformRecords(this.#inputs, representatives);
+    const Numbers = this.#kernel.float === "f32" ? Float32Array : Float64Array;
+    const record = new Numbers(records.length * layout.uniforms);
+    records.forEach((r, k) => record.set(r, k * layout.uniforms));
+    return { record, slotOf };
   }
 
   async #runWave(
@@ -248,18 +274,21 @@ export class CudaLaunch {
     const job = concatenated([pack.words, fold.words, combine.words, uniforms]);
     // one allocation: the job, whose parts are multiples of 16 bytes, and the records behind it
     const at = alloc(job.bytes.byteLength + tables.records * layout.recordStride * layout.size);
-    device.upload(at, job.bytes);
+    device.commands.upload(at, 0, job.bytes.byteLength);
     const records = at + BigInt(job.bytes.byteLength);
     const [packAt, foldAt, combineAt, parameters] = job.offsets.map((o) => at + BigInt(o));
     const of = (axis: "row" | "column"): bigint[] =>
       inputs.filter((_, slot) => this.#kernel.inputs[slot].axis === axis);
     const stateRows = BigInt(tables.stateRows);
     const rest = [...of("row"), ...outputs.map(({ base }) => base), state, stateRows];
+    // what is queued so far goes with the tables, in one call
+    const run = (): void => device.run(job.bytes);
     if (code.pack !== null) {
       const args = [parameters, records, ...of("column")];
       this.#queue(code.pack, LINE_THREADS, packAt, pack, args, 0, pack.units);
     }
-    await this.#fold(code.fold, foldAt, fold, [parameters, records, ...rest], pairsIn(wave));
+    const foldArguments = [parameters, records, ...rest];
+    await this.#fold(code.fold, foldAt, fold, foldArguments, pairsIn(wave), run);
     if (combine.units > 0) {
       const kernel = await this.#program.combineCode(device, modules);
       this.#queue(
@@ -271,6 +300,7 @@ export class CudaLaunch {
         0,
         combine.units,
       );
+      run();
     }
     await collect(device, this.#kernel, outputs, wave);
   }
@@ -287,8 +317,8 @@ export class CudaLaunch {
   ): void {
     for (let start = first; start < first + units; start += MAX_BLOCKS) {
       const blocks = Math.min(MAX_BLOCKS, first + units - start);
-      const all = [at, BigInt(table.length), BigInt(start), ...args];
-      this.#context.device.launch(kernel, blocks, threads, all);
+      const head = [at, BigInt(table.length), BigInt(start)];
+      this.#context.device.commands.launch(kernel.function, blocks, threads, head, args);
     }
   }
 
@@ -299,10 +329,12 @@ export class CudaLaunch {
     table: Table,
     args: readonly bigint[],
     pairs: number,
+    run: () => void,
   ): Promise<void> {
     const { threads } = this.#program.schedule;
     if (this.#total <= QUEUED_PAIRS) {
       this.#queue(kernel, threads, at, table, args, 0, table.units);
+      run();
       this.#done += pairs;
       return;
     }
@@ -325,6 +357,7 @@ export class CudaLaunch {
         const wanted = this.#speed === 0 ? FIRST_SLICE : this.#speed * SLICE_MS;
         const units = Math.min(table.units - unit, Math.max(1, Math.round(wanted / perUnit)));
         this.#queue(kernel, threads, at, table, args, unit, units);
+        run();
         ahead.push({ event: this.#context.device.mark(), pairs: units * perUnit });
         unit += units;
         if (ahead.length >= SLICES_AHEAD) await oldest();

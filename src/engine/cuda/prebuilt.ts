@@ -12,17 +12,17 @@ export interface PrebuiltLibrary {
 export const PREBUILT: Readonly<Record<string, PrebuiltLibrary>> = {
   "linux-x86_64": {
     file: "linux-x86_64/libpairfold_cuda.so",
-    bytes: 52768,
-    sha256: "1b67e4d255630502f11a8482e82898ff387e536205358af09a33194a9f837e29",
+    bytes: 55376,
+    sha256: "dff78225cdb466a19ca71f8d9eaddede11a7d795012a59925626a68109b571ea",
   },
   "linux-aarch64": {
     file: "linux-aarch64/libpairfold_cuda.so",
-    bytes: 52528,
-    sha256: "ba5d0ac7c823dcd3eb21e082fa687a6044d83a5092d5c2eed4c4930070943e1e",
+    bytes: 55168,
+    sha256: "99423877d93afe703046ed848ba0210d61cd3b803a80498a4a5ba0cfecd7399f",
   },
   "windows-x86_64": {
     file: "windows-x86_64/pairfold_cuda.dll",
-    bytes: 116224,
-    sha256: "2f085cade4576e6b36b0d5fb1f6d72bb2712b67b38e836045cd1e3f1f4f7cfab",
+    bytes: 118784,
+    sha256: "1105136dcc0f9f6b19b8d6b0be485076c804059db22ff36b353840dcdf5d856d",
   },
 };

@@ -1,11 +1,13 @@
-// A kernel emitted for CUDA, and its modules on one card: compiled when first needed, on a thread of
-// their own.
+// A kernel emitted for CUDA, the plans of its launches, and its modules on one card: compiled when first
+// needed, on a thread of their own.
 
 import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
-import { type CudaSchedule, describeCudaSchedule } from "../../tiling/mod.ts";
-import type { Program } from "../engine.ts";
+import { type Kernel, uniformRecord } from "../../loop/mod.ts";
+import { type CudaSchedule, describeCudaSchedule, patchOf } from "../../tiling/mod.ts";
+import type { Held, Program, Segment } from "../engine.ts";
+import { isDeviceArray } from "../host.ts";
 import type { CudaDevice } from "./device.ts";
+import { LaunchPlans } from "./plans.ts";
 import type { KernelFunction } from "./shim.ts";
 
 /** The compiled kernels that a launch needs. */
@@ -14,10 +16,22 @@ export interface FoldCode {
   readonly fold: KernelFunction;
 }
 
+/** The same, with the kernel that joins states where there are any. */
+export interface LaunchCode extends FoldCode {
+  readonly combine: KernelFunction | null;
+}
+
+/** A module that was asked for. */
+interface Asked {
+  readonly promise: Promise<bigint>;
+  /** Once it is there. */
+  module: bigint | null;
+}
+
 /** Modules of one card by their source; the oldest leave first. */
 export class ModuleCache {
   readonly #device: CudaDevice;
-  readonly #modules = new Map<string, Promise<bigint>>();
+  readonly #modules = new Map<string, Asked>();
   /** Modules that nobody will ask for again, but a launch may still use. */
   #doomed: Promise<bigint>[] = [];
   #users = 0;
@@ -47,34 +61,57 @@ export class ModuleCache {
   }
 
   moduleOf(source: string): Promise<bigint> {
-    let module = this.#modules.get(source);
-    if (module === undefined) {
+    let asked = this.#modules.get(source);
+    if (asked === undefined) {
       this.#compiled++;
-      module = this.#device.compile(source, OPTIONS).then(({ module }) => module);
+      const promise = this.#device.compile(source, OPTIONS).then(({ module }) => module);
+      const one: Asked = asked = { promise, module: null };
       // what failed is tried again by the next who asks
-      module.catch(() => this.#modules.delete(source));
+      promise.then((module) => one.module = module, () => this.#modules.delete(source));
     }
-    this.#modules.delete(source);
-    this.#modules.set(source, module); // the youngest now
+    this.#touch(source, asked);
     if (this.#modules.size > MAX_MODULES) this.#forgetOldest();
-    return module;
+    return asked.promise;
+  }
+
+  /** The module of a source where it is loaded. */
+  loaded(source: string): bigint | null {
+    const asked = this.#modules.get(source);
+    if (asked === undefined || asked.module === null) return null;
+    this.#touch(source, asked);
+    return asked.module;
+  }
+
+  /** Makes a module the youngest. */
+  #touch(source: string, asked: Asked): void {
+    this.#modules.delete(source);
+    this.#modules.set(source, asked);
   }
 
   #forgetOldest(): void {
-    const [[source, module]] = this.#modules;
+    const [[source, { promise }]] = this.#modules;
     this.#modules.delete(source);
-    this.#doomed.push(module);
+    this.#doomed.push(promise);
   }
 }
 
 const MAX_MODULES = 256;
 
+let programs = 0;
+
 export class CudaProgram implements Program {
+  /** Tells it from every other one. */
+  readonly id: number = programs++;
+  /** Tables of launches that may come again. */
+  readonly plans: LaunchPlans = new LaunchPlans();
   readonly kernel: Kernel;
   readonly schedule: CudaSchedule;
   readonly emitted: CudaModule;
   readonly #target: string;
   readonly #why: string;
+  #combine: string | null = null;
+  /** Kernels as they were found last, and in which modules. */
+  #loaded: { module: bigint; joining: bigint; code: LaunchCode } | null = null;
 
   constructor(
     kernel: Kernel,
@@ -90,9 +127,17 @@ export class CudaProgram implements Program {
     this.#why = why;
   }
 
+  /** The source of the kernel that joins states. */
+  get #combineSource(): string {
+    return this.#combine ??= this.emitted.combine();
+  }
+
   /** The kernels that pack and fold. */
   async foldCode(device: CudaDevice, modules: ModuleCache): Promise<FoldCode> {
-    const module = await modules.moduleOf(this.emitted.source);
+    return this.#foldCode(device, await modules.moduleOf(this.emitted.source));
+  }
+
+  #foldCode(device: CudaDevice, module: bigint): FoldCode {
     return {
       pack: this.emitted.packs ? device.kernel(module, ENTRIES.pack) : null,
       fold: device.kernel(module, ENTRIES.fold),
@@ -101,12 +146,43 @@ export class CudaProgram implements Program {
 
   /** The kernel that joins states. */
   async combineCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction> {
-    return device.kernel(await modules.moduleOf(this.emitted.combine()), ENTRIES.combine);
+    return device.kernel(await modules.moduleOf(this.#combineSource), ENTRIES.combine);
   }
 
-  explain(): { target: string; schedule: string; source: string } {
+  /** All kernels of a launch, where they are loaded. */
+  loadedCode(device: CudaDevice, modules: ModuleCache, joins: boolean): LaunchCode | null {
+    const module = modules.loaded(this.emitted.source);
+    const joining = joins ? modules.loaded(this.#combineSource) : 0n;
+    if (module === null || joining === null) return null;
+    const known = this.#loaded;
+    if (known?.module === module && known.joining === joining) return known.code;
+    const combine = joins ? device.kernel(joining, ENTRIES.combine) : null;
+    const code = { ...this.#foldCode(device, module), combine };
+    this.#loaded = { module, joining, code };
+    return code;
+  }
+
+  /** The uniform record of each segment, from the inputs that stand on the host. */
+  uniformRecords(inputs: readonly Held[], segments: readonly Segment[]): Float64Array[] {
+    const { kernel, emitted: { layout } } = this;
+    return segments.map(({ offsets }) => {
+      const rows = kernel.inputs.map(({ axis, dim }, slot) => {
+        const held = inputs[slot];
+        if (axis !== "uniform" || isDeviceArray(held)) return null;
+        const first = (offsets[slot] ?? 0) * dim;
+        return held.subarray(first, first + dim);
+      });
+      return uniformRecord(kernel.uniform, rows, layout.uniforms);
+    });
+  }
+
+  explain(): { target: string; schedule: string; source: string; products: string } {
     const { recordStride, size } = this.emitted.layout;
+    const products = patchOf(this.kernel)?.products ?? null;
     return {
+      products: products === null
+        ? "float32: no single dot product of long vectors, in float32, that a narrow fold waits for"
+        : `${products} on tensor cores, from sm_80 on`,
       target: this.#target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
         `${recordStride * size} bytes per packed column (${this.#why})`,

@@ -2,14 +2,14 @@
 // bigint, byte counts as numbers; whatever is not ok is thrown as `PairfoldError`, with what stands
 // behind it as its cause (`failureOf`).
 
-import { type Bytes, cString, LOG_BYTES, pointed, ShimCalls } from "./calls.ts";
+import { type Bytes, cString, type Handle, LOG_BYTES, pointed } from "./calls.ts";
+import type { CommandList } from "./commands.ts";
 import { type LibraryOptions, openLibrary, openLibrarySync } from "./library.ts";
 import { Report } from "./report.ts";
+import { ShimMemory } from "./shim_memory.ts";
 
-export type { Bytes } from "./calls.ts";
-
-/** A device, stream, event, module or kernel of the shim; 0n is none. */
-export type Handle = bigint;
+export type { Bytes, Handle } from "./calls.ts";
+export type { DeviceMemory } from "./shim_memory.ts";
 
 /** A program that was compiled or found in the cache, and loaded. */
 export interface CompiledModule {
@@ -31,18 +31,8 @@ export interface KernelFunction {
   readonly threads: number;
 }
 
-/** Bytes of a device. */
-export interface DeviceMemory {
-  /** Asked for and not given back. */
-  readonly live: number;
-  /** Kept for reuse. */
-  readonly pooled: number;
-  readonly available: number;
-  readonly total: number;
-}
-
 /** The shim, opened. */
-export class Shim extends ShimCalls {
+export class Shim extends ShimMemory {
   /** Finds and opens the shim, fetching it once where Pairfold was imported from a URL. */
   static async open(options: LibraryOptions = {}): Promise<Shim> {
     return new Shim(await openLibrary(options));
@@ -107,83 +97,6 @@ export class Shim extends ShimCalls {
     const count = which.length;
     this.check(this.call.pf_device_attributes(this.out, device, wanted, values, count));
     return [...values];
-  }
-
-  // ---- memory -------------------------------------------------------------------------------
-
-  memory(device: Handle): DeviceMemory {
-    const at = [0, 1, 2, 3].map((k) => this.longs.subarray(k, k + 1));
-    this.check(this.call.pf_memory(this.out, device, at[0], at[1], at[2], at[3]));
-    const [live, pooled, available, total] = [...this.longs].map(Number);
-    return { live, pooled, available, total };
-  }
-
-  alloc(device: Handle, bytes: number): bigint {
-    this.check(this.call.pf_alloc(this.out, device, BigInt(bytes), this.longs));
-    return this.longs[0];
-  }
-
-  /** Work queued before on the device's own stream may still use the allocation. */
-  free(device: Handle, address: bigint): void {
-    this.check(this.call.pf_free(this.out, device, address));
-  }
-
-  /** Gives what is kept for reuse back to the driver. */
-  trim(device: Handle): void {
-    this.check(this.call.pf_trim(this.out, device));
-  }
-
-  /**
-   * Queues a copy to the device; `source` may change afterwards. Copies beyond 16 MiB may wait for
-   * work that was queued before: `uploadAsync` does so on another thread.
-   */
-  upload(device: Handle, stream: Handle, target: bigint, source: Bytes): void {
-    const bytes = BigInt(source.byteLength);
-    this.check(
-      this.call.pf_upload(this.out, device, stream, target, pointed(source), bytes),
-    );
-  }
-
-  /**
-   * The same on another thread; `source` must not change until it settles, and work queued
-   * meanwhile may come before it.
-   */
-  async uploadAsync(device: Handle, stream: Handle, target: bigint, source: Bytes): Promise<void> {
-    const from = pointed(source), bytes = BigInt(source.byteLength);
-    await this.wait(
-      (report) => this.call.pf_upload_nonblocking(report, device, stream, target, from, bytes),
-      [from],
-    );
-  }
-
-  /** Fills `target` from the device; waits for what is queued on the stream before. */
-  downloadSync(device: Handle, stream: Handle, target: Bytes, source: bigint): void {
-    const bytes = BigInt(target.byteLength);
-    this.check(
-      this.call.pf_download(this.out, device, stream, pointed(target), source, bytes),
-    );
-  }
-
-  /**
-   * The same on another thread. Until it settles the allocation must be neither freed nor written
-   * to: work queued meanwhile may come before it.
-   */
-  async download(device: Handle, stream: Handle, target: Bytes, source: bigint): Promise<void> {
-    const to = pointed(target), bytes = BigInt(target.byteLength);
-    await this.wait(
-      (report) => this.call.pf_download_nonblocking(report, device, stream, to, source, bytes),
-      [to],
-    );
-  }
-
-  /** Queues a copy within the device. */
-  copy(device: Handle, stream: Handle, target: bigint, source: bigint, bytes: number): void {
-    this.check(this.call.pf_copy(this.out, device, stream, target, source, BigInt(bytes)));
-  }
-
-  /** Queues filling with one byte. */
-  fill(device: Handle, stream: Handle, target: bigint, byte: number, bytes: number): void {
-    this.check(this.call.pf_fill(this.out, device, stream, target, byte, BigInt(bytes)));
   }
 
   // ---- streams and events -------------------------------------------------------------------
@@ -393,6 +306,21 @@ export class Shim extends ShimCalls {
         arguments_,
         offsets,
         offsets.length,
+      ),
+    );
+  }
+
+  /** Queues the commands of a list, whose copies to the device are from `data`. */
+  run(device: Handle, stream: Handle, commands: CommandList, data: Bytes | null): void {
+    this.check(
+      this.call.pf_run(
+        this.out,
+        device,
+        stream,
+        commands.words,
+        BigInt(commands.length),
+        data === null ? null : pointed(data),
+        BigInt(data?.byteLength ?? 0),
       ),
     );
   }

@@ -2,7 +2,7 @@
 // name. A test holds the table against the header. Importing it opens nothing.
 
 /** The ABI that the table below describes; a library with another is refused. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** The header's functions. Pointers are buffers (null for none); their C types stand beside them. */
 const BLOCKING = {
@@ -131,6 +131,19 @@ const BLOCKING = {
       "buffer", // target: void*
       "u64", // source
       "u64", // bytes
+    ],
+    result: "i32",
+  },
+  pf_download_soon: {
+    parameters: [
+      "buffer", // report: pf_report*
+      "u64", // device
+      "u64", // stream
+      "buffer", // target: void*
+      "u64", // source
+      "u64", // bytes
+      "u64", // nanoseconds
+      "buffer", // done: int32_t*
     ],
     result: "i32",
   },
@@ -299,6 +312,18 @@ const BLOCKING = {
       "buffer", // arguments: const void*
       "buffer", // offsets: const uint32_t*
       "u32", // count
+    ],
+    result: "i32",
+  },
+  pf_run: {
+    parameters: [
+      "buffer", // report: pf_report*
+      "u64", // device
+      "u64", // stream
+      "buffer", // words: const uint64_t*
+      "u64", // count
+      "buffer", // data: const void*
+      "u64", // bytes
     ],
     result: "i32",
   },

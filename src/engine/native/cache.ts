@@ -18,6 +18,8 @@ const ROOM = 2 ** 20;
 /** A library that may be loaded; `release` once it is. */
 export interface CachedLibrary {
   readonly path: string;
+  /** Its name in the folder; null where it stands in none. */
+  readonly name: string | null;
   /** Whether it was there before. */
   readonly isOld: boolean;
   /** Removes what cannot be loaded. */
@@ -69,10 +71,14 @@ export class LibraryCache {
   }
 
   /** A text that was kept; null where there is none. */
-  async read(name: string): Promise<string | null> {
+  read(name: string): string | null {
     const { folder } = this;
     if (folder === null) return null;
-    return await Deno.readTextFile(pathOf(folder, name)).catch(() => null);
+    try {
+      return Deno.readTextFileSync(pathOf(folder, name));
+    } catch {
+      return null;
+    }
   }
 
   /** Keeps a text, where that is possible. */
@@ -100,10 +106,9 @@ export class LibraryCache {
     const text = new TextEncoder().encode([FORMAT, ...parts].join("\0"));
     const name = await sha256(text);
     if (folder === null) return await temporary(name, make);
+    const known = await this.find(name);
+    if (known !== null) return known;
     const path = pathOf(folder, `${name}.${suffix()}`);
-    const forget = (): Promise<void> => Deno.remove(path).catch(() => {});
-    const kept = { path, forget, release: () => Promise.resolve() };
-    if (await isWhole(path)) return { ...kept, isOld: true };
     const own = pathOf(folder, `${name}.${Deno.pid}.${crypto.randomUUID()}`);
     try {
       await Deno.writeTextFile(`${own}.sum`, "");
@@ -125,8 +130,22 @@ export class LibraryCache {
       if (isFull) return await temporary(name, make);
       throw error;
     }
-    return { ...kept, isOld: false };
+    return keptAs(path, name, false);
   }
+
+  /** A library that was kept under a name, whole; null where there is none. */
+  async find(name: string): Promise<CachedLibrary | null> {
+    const { folder } = this;
+    if (folder === null) return null;
+    const path = pathOf(folder, `${name}.${suffix()}`);
+    return await isWhole(path) ? keptAs(path, name, true) : null;
+  }
+}
+
+/** A library that stays where it is. */
+function keptAs(path: string, name: string, isOld: boolean): CachedLibrary {
+  const forget = (): Promise<void> => Deno.remove(path).catch(() => {});
+  return { path, name, isOld, forget, release: () => Promise.resolve() };
 }
 
 /** Whether others may not write to a folder. */
@@ -163,5 +182,5 @@ async function temporary(
     await release();
     throw error;
   }
-  return { path, isOld: false, forget: release, release };
+  return { path, name: null, isOld: false, forget: release, release };
 }

@@ -32,9 +32,12 @@ export interface Target {
   readonly registers: number;
   /** The compiler's name and version, and the instruction set, for people. */
   readonly title: string;
-  /** All macros that the compiler defines: its version and the machine's features. */
+  /** Digest of all macros that the compiler defines: its version and the machine's features. */
   readonly identity: string;
 }
+
+/** The same where only the code is asked about. */
+export type Machine = Omit<Target, "identity">;
 
 const DEFAULT_TIMEOUT = 60_000;
 const NAMES = ["cc", "gcc", "clang"] as const;
@@ -99,25 +102,33 @@ export async function probe(compiler: FoundCompiler, options: CompilerOptions): 
   for (const machine of machines(options)) {
     const args = probeArguments(compiler, machine);
     const result = await run(compiler.path, args, "", options.timeout);
-    if (result.ok) return targetOf(machine, result.output);
+    if (result.ok) return await targetOf(machine, result.output);
     failures.push(`${[compiler.path, ...args].join(" ")}: ${result.log}`);
     if (result.isLate) break;
   }
   throw deviceError(`the C compiler fails: ${failures.join("\n")}`);
 }
 
-/** The same, while the caller waits, for what may not be asynchronous. */
-export function probeNow(compiler: FoundCompiler, options: CompilerOptions): Target {
+/** The same, less the identity, while the caller waits: for what may not be asynchronous. */
+export function probeNow(
+  compiler: FoundCompiler,
+  options: CompilerOptions,
+): Machine {
   for (const machine of machines(options)) {
     const args = probeArguments(compiler, machine);
     const { success, stdout } = new Deno.Command(compiler.path, { args, stdin: "null" })
       .outputSync();
-    if (success) return targetOf(machine, new TextDecoder().decode(stdout));
+    if (success) return machineOf(machine, new TextDecoder().decode(stdout));
   }
   throw deviceError(`the C compiler ${compiler.path} fails`);
 }
 
-function targetOf(machine: readonly string[], macros: string): Target {
+async function targetOf(machine: readonly string[], macros: string): Promise<Target> {
+  const identity = await sha256(new TextEncoder().encode(macros));
+  return { ...machineOf(machine, macros), identity };
+}
+
+function machineOf(machine: readonly string[], macros: string): Machine {
   const has = (name: string): boolean => macros.includes(`#define ${name} `);
   const value = (name: string): string =>
     new RegExp(`^#define ${name} "?([^"\\n]*)`, "m").exec(macros)?.[1] ?? "";
@@ -130,7 +141,7 @@ function targetOf(machine: readonly string[], macros: string): Target {
     : has("__aarch64__")
     ? [16, 32, "NEON"] as const
     : [16, 16, has("__SSE2__") ? "SSE2" : "plain C"] as const;
-  return { machine, vectorBytes, registers, title: `${name}, ${isa}`, identity: macros };
+  return { machine, vectorBytes, registers, title: `${name}, ${isa}` };
 }
 
 /** What a compiler is told, beside the library's name. */

@@ -2,7 +2,7 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { CONTROL, emitC } from "../../emit/c/mod.ts";
+import { ALIGNMENT, type CSource } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -11,6 +11,8 @@ import {
   costText,
   mirrorCut,
   mirroredSchedule,
+  mirrorPays,
+  NATIVE_MIRROR,
   nativeCandidates,
   type NativeSchedule,
   parseNativeSchedule,
@@ -33,16 +35,20 @@ import { mirroredTask, pairsOf, planWaves, type Wave } from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
+import { Calls, type Work } from "./calls.ts";
 import {
   type CompilerOptions,
   findCompiler,
   type FoundCompiler,
+  type Machine,
   probeNow,
   type Target,
 } from "./compiler.ts";
-import { Libraries } from "./library.ts";
-import { NativeProgram } from "./program.ts";
-import { type Block, footprintOf, SPLIT, Stage, type Tables } from "./stage.ts";
+import { Libraries, type Library } from "./library.ts";
+import { Notes } from "./notes.ts";
+import { NativeProgram, scheduleKey } from "./program.ts";
+import { ownStamp } from "./sources.ts";
+import { Block, footprintOf, type Items, SPLIT, Stage, type Tables } from "./stage.ts";
 import { targetOf } from "./target.ts";
 
 /** Choices of a native engine; all have defaults. */
@@ -84,13 +90,8 @@ const KEPT_BYTES = 64 * 2 ** 20;
 interface Opened {
   readonly target: Target;
   readonly libraries: Libraries;
-}
-
-/** A list of items as threads claim it: how many, and the calls of one thread. */
-interface Work {
-  readonly count: number;
-  readonly here: (control: Int32Array<ArrayBuffer>) => void;
-  readonly apart: (control: Int32Array<ArrayBuffer>, thread: number) => Promise<void>;
+  /** Null where versions of Pairfold cannot be told apart. */
+  readonly notes: Notes | null;
 }
 
 export class NativeEngine implements Engine {
@@ -103,10 +104,12 @@ export class NativeEngine implements Engine {
   readonly #programs = new WeakMap<Kernel, Map<string, NativeProgram>>();
   readonly #chooser: Chooser<NativeSchedule, NativeProgram>;
   #opened: Opened | null = null;
+  /** What it makes code for, where somebody asked before it was opened. */
+  #machine: Machine | null = null;
   #opening: Promise<void> | null = null;
   readonly #queue = new LaunchQueue();
   #spare: Block | null = null;
-  #scratch: Uint8Array<ArrayBuffer>[] = [];
+  #scratch: Block[] = [];
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
@@ -123,7 +126,7 @@ export class NativeEngine implements Engine {
       mode: options.tune,
       cache: options.cache,
       machine: () => {
-        const { title, vectorBytes } = this.#machine.target;
+        const { title, vectorBytes } = this.#target;
         return `native, ${title}, ${vectorBytes}, ${processorOf() ?? ""}`;
       },
       parse: parseNativeSchedule,
@@ -133,7 +136,7 @@ export class NativeEngine implements Engine {
       untiled: UNTILED_NATIVE,
       tuner,
       model: (kernel, rows, columns) => ({
-        schedule: chooseNativeSchedule(kernel, rows, columns, this.#machine.target),
+        schedule: chooseNativeSchedule(kernel, rows, columns, this.#target),
         why: costText(kernel),
       }),
       program: (kernel, schedule, why) => this.#program(kernel, schedule, why),
@@ -156,42 +159,72 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for. */
-  open(): Promise<void> {
+  /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
+  open(kernel?: Kernel): Promise<void> {
     if (this.#opened !== null) return Promise.resolve();
-    return this.#opening ??= targetOf(this.#compiler, this.#options, this.#cache)
-      .then((target) => void this.#keep(target))
+    if (this.#opening !== null) return this.#opening;
+    const known = targetOf(this.#compiler, this.#options, this.#cache);
+    if (typeof known !== "function") {
+      this.#opened = this.#openedFor(known);
+      return Promise.resolve();
+    }
+    this.#opening = known()
+      .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
+    void kernel?.pair;
+    return this.#opening;
   }
 
-  #keep(found: Target): Opened {
+  #openedFor(found: Target): Opened {
     const { timeout, vectorBytes = found.vectorBytes } = this.#options;
     const target = { ...found, vectorBytes };
-    const libraries = new Libraries(this.#compiler, target, this.#cache, timeout);
-    return this.#opened ??= { target, libraries };
+    const compiler = this.#compiler;
+    const libraries = new Libraries(compiler, target, this.#cache, timeout);
+    const stamp = ownStamp();
+    const { machine, identity } = target;
+    const version = [stamp, compiler.path, compiler.args, machine, identity, vectorBytes].join(
+      "\n",
+    );
+    return { target, libraries, notes: stamp === null ? null : new Notes(this.#cache, version) };
   }
 
-  get #machine(): Opened {
-    return this.#opened ?? this.#keep(probeNow(this.#compiler, this.#options));
+  get #target(): Machine {
+    if (this.#opened !== null) return this.#opened.target;
+    if (this.#machine === null) {
+      const found = probeNow(this.#compiler, this.#options);
+      this.#machine = { ...found, vectorBytes: this.#options.vectorBytes ?? found.vectorBytes };
+    }
+    return this.#machine;
+  }
+
+  /** What launches need. */
+  get #ready(): Opened {
+    if (this.#opened === null) throw new PairfoldError("internal", "native: it was not opened");
+    return this.#opened;
+  }
+
+  /** Finds out what a kernel costs without lowering it, where an earlier process has kept that. */
+  recall(kernel: Kernel): void {
+    this.#opened?.notes?.of(kernel);
   }
 
   compile(kernel: Kernel, rows: number, columns: number): NativeProgram {
+    this.recall(kernel); // schedules are chosen by what it costs
     return this.#chooser.compile(kernel, rows, columns);
   }
 
   #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
-    const { target } = this.#machine;
-    const chosen = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
-    const { rowVectors, interleave, columns, surveys = false } = chosen;
-    const key = `${rowVectors}:${interleave}:${columns}:${surveys}:${why}`;
+    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    const key = `${scheduleKey(schedule)}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
     if (program === undefined) {
-      const title = `native, ${target.title}, ${target.vectorBytes} bytes per vector, ` +
-        `${this.#threads} threads`;
-      const emitted = emitC(kernel, chosen, target.vectorBytes);
-      programs.set(key, program = new NativeProgram(kernel, chosen, emitted, title, why));
+      const { title, vectorBytes } = this.#target;
+      const target = `native, ${title}, ${vectorBytes} bytes per vector, ${this.#threads} threads`;
+      const note = this.#opened?.notes?.of(kernel) ?? null;
+      program = new NativeProgram({ kernel, schedule, vectorBytes, target, why, note });
+      programs.set(key, program);
     }
     return program;
   }
@@ -204,11 +237,11 @@ export class NativeEngine implements Engine {
     { signal }: RunControl,
   ): Promise<NativeProgram> {
     const { rows, columns } = extentOf(segments);
-    const { libraries, target } = this.#machine;
+    const { libraries, target } = this.#ready;
     const schedules = nativeCandidates(kernel, rows, columns, target);
     // compilers run side by side; one that fails is told of when its kernel is timed
     await Promise.allSettled(
-      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).emitted.fold)),
+      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).fold)),
     );
     return await this.#chooser.tuned(
       kernel,
@@ -224,6 +257,10 @@ export class NativeEngine implements Engine {
     return cut !== null && cut.bytes <= this.#limit;
   }
 
+  mirrorPays(kernel: Kernel): boolean {
+    return mirrorPays(kernel, NATIVE_MIRROR);
+  }
+
   allocate(dtype: DType, length: number): NumberArray {
     return allocate(dtype, length);
   }
@@ -235,7 +272,7 @@ export class NativeEngine implements Engine {
   /** Tensors stand on the host; launches stage what they need beside them. */
   memory(): MemoryUse {
     const kept = (this.#spare?.bytes.byteLength ?? 0) +
-      this.#scratch.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      this.#scratch.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     const live = this.#queue.isBusy ? kept : 0;
     const total = Math.max(this.#limit, kept);
     return { live, pooled: kept - live, available: total - live, total };
@@ -255,6 +292,7 @@ export class NativeEngine implements Engine {
     const own = ownProgram(program, NativeProgram);
     const [from, to] = [hostArrays(inputs), hostArrays(outputs)];
     return this.#queue.run(control, async () => {
+      if (this.#opened === null) await this.open();
       const isTimed = this.#chooser.wants(own, segments);
       const taken = isTimed ? await this.#tuned(own, from, segments, control) : own;
       await this.#fold(taken, from, to, segments, control);
@@ -276,7 +314,7 @@ export class NativeEngine implements Engine {
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const run: Run = { control, total, before: 0, threads: 0 };
     control.onProgress?.({ done: 0, total, threads: 0 });
-    const { libraries } = this.#machine;
+    const { libraries } = this.#ready;
     libraries.enter();
     const stage = new Stage(program, inputs, outputs, this.#spare);
     this.#spare = null;
@@ -290,7 +328,7 @@ export class NativeEngine implements Engine {
       libraries.leave();
       const { spare } = stage;
       if (spare !== null && spare.bytes.byteLength <= KEPT_BYTES) this.#spare = spare;
-      this.#scratch = this.#scratch.filter(({ byteLength }) => byteLength <= KEPT_BYTES);
+      this.#scratch = this.#scratch.filter(({ bytes }) => bytes.byteLength <= KEPT_BYTES);
     }
     control.onProgress?.({ done: total, total, threads: run.threads });
   }
@@ -302,14 +340,15 @@ export class NativeEngine implements Engine {
     wave: Wave,
     run: Run,
   ): Promise<void> {
-    const { libraries } = this.#machine;
-    const { fold } = program.emitted;
+    const { libraries } = this.#ready;
+    const { fold } = program;
+    const known = libraries.known(fold);
+    const opening = known === null ? this.#library(program, "fold") : null;
+    opening?.catch(() => {}); // told of below, unless something else goes wrong before
     // side by side, where both are compiled; what goes wrong is told where it is used
-    if (wave.some((task) => task.mirrored) && !libraries.known("combine", program.combine)) {
-      libraries.open("combine", program.combine).catch(() => {});
+    if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
+      this.#library(program, "combine").catch(() => {});
     }
-    const library = libraries.known("fold", fold) ?? await libraries.open("fold", fold);
-    throwIfAborted(run.control);
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const { threadedOperations = THREADED_OPERATIONS } = this.#options;
@@ -317,15 +356,23 @@ export class NativeEngine implements Engine {
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
-    const { tasks, packs, packCount, folds, pairs: done } = tables;
-    const call = [tasks, packs, packCount, folds, done.length] as const;
-    await this.#dispatch(run, tables, isThreaded, fold.scratchBytes, {
-      count: done.length,
-      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
-      apart: (control, thread) =>
-        library.symbols.apart(...call, control, this.#scratch[thread], thread),
+    const library = known ?? await opening;
+    if (library === null) throw new PairfoldError("internal", "native: no library");
+    throwIfAborted(run.control);
+    const scratch = this.#scratchOf(isThreaded, tables.folds, fold);
+    await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
+    if (tables.combines.count > 0) await this.#combine(program, tables, run, isThreaded);
+  }
+
+  /** Opens a library of a program, and keeps what a later process needs to know of it. */
+  #library(program: NativeProgram, kind: "fold" | "combine"): Promise<Library> {
+    const { libraries, notes } = this.#ready;
+    return libraries.open(kind, program[kind], (library) => {
+      const { kernel, schedule, layout } = program;
+      const { effort, scratchBytes } = program[kind];
+      const note = { library, effort, scratchBytes };
+      notes?.keep(kernel, scheduleKey(schedule), layout, kind, note);
     });
-    if (tables.combineCount > 0) await this.#combine(program, tables, run, isThreaded);
   }
 
   /** Joins the states of finished tasks. */
@@ -335,55 +382,47 @@ export class NativeEngine implements Engine {
     run: Run,
     isThreaded: boolean,
   ): Promise<void> {
-    const { libraries } = this.#machine;
     const { combine } = program;
-    const library = libraries.known("combine", combine) ??
-      await libraries.open("combine", combine);
-    const { tasks, combines, combineCount } = tables;
-    const call = [tasks, combines, combineCount] as const;
-    await this.#dispatch(run, null, isThreaded, combine.scratchBytes, {
-      count: combineCount,
-      here: (control) => library.symbols.here(...call, control, this.#scratch[0], 0),
-      apart: (control, thread) =>
-        library.symbols.apart(...call, control, this.#scratch[thread], thread),
-    });
+    const library = this.#ready.libraries.known(combine) ??
+      await this.#library(program, "combine");
+    const items = tables.combines;
+    const scratch = this.#scratchOf(isThreaded, items, combine);
+    await this.#dispatch(run, { library, tables, items, scratch }, isThreaded);
   }
 
-  /** Runs items here, or on threads; tells of progress where these are pairs. */
-  async #dispatch(
-    run: Run,
-    tables: Tables | null,
-    isThreaded: boolean,
-    scratchBytes: number,
-    work: Work,
-  ): Promise<void> {
-    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, work.count)) : 1;
-    const control = new Int32Array(CONTROL.perThread + threads);
+  /** Memory of the threads that some items are worth. */
+  #scratchOf(isThreaded: boolean, { count }: Items, { scratchBytes }: CSource): readonly Block[] {
+    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, count)) : 1;
     for (let thread = 0; thread < threads; thread++) {
-      const there = this.#scratch[thread]?.byteLength ?? 0;
-      if (there < scratchBytes + 256) this.#scratch[thread] = new Uint8Array(scratchBytes + 256);
+      const there = this.#scratch[thread]?.bytes.byteLength ?? 0;
+      if (there < scratchBytes + ALIGNMENT) this.#scratch[thread] = new Block(scratchBytes);
     }
+    return this.#scratch.slice(0, threads);
+  }
+
+  /** Runs items here, or on threads; tells of progress where these fold. */
+  async #dispatch(run: Run, work: Work, isThreaded: boolean): Promise<void> {
+    const calls = new Calls(work);
     if (!isThreaded) {
-      work.here(control);
+      calls.here();
       run.threads = Math.max(run.threads, 1);
       return;
     }
     const { signal, onProgress } = run.control;
-    const abort = (): void => void Atomics.store(control, CONTROL.abort, 1);
+    const { items, tables: { folds, pairs } } = work;
+    const abort = (): void => calls.abort();
     signal?.addEventListener("abort", abort);
     const report = (): void => {
-      const active = control.subarray(CONTROL.perThread).reduce((n, items) => n + +(items > 0), 0);
-      run.threads = Math.max(run.threads, active);
-      const done = Atomics.load(control, CONTROL.done);
-      if (tables === null) return;
-      const pairs = run.before + (done > 0 ? tables.pairs[done - 1] : 0);
-      onProgress?.({ done: pairs, total: run.total, threads: run.threads });
+      run.threads = Math.max(run.threads, calls.threads);
+      if (items !== folds) return;
+      const done = run.before + (calls.done > 0 ? pairs[calls.done - 1] : 0);
+      onProgress?.({ done, total: run.total, threads: run.threads });
     };
     const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
     try {
       if (signal?.aborted) abort();
       // all of them end before this does: they use memory that goes with it
-      await Promise.all(Array.from({ length: threads }, (_, k) => work.apart(control, k)));
+      await calls.apart();
       report();
     } finally {
       clearInterval(timer);

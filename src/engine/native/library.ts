@@ -3,31 +3,29 @@
 import { PairfoldError } from "../../error.ts";
 import { type CSource, ENTRIES } from "../../emit/c/mod.ts";
 import type { CachedLibrary, LibraryCache } from "./cache.ts";
-import { compile, type FoundCompiler, optionsOf, sha256, type Target } from "./compiler.ts";
-
-const { fold, combine } = ENTRIES;
-const LISTS = ["buffer", "buffer", "i32", "buffer", "i32"] as const;
-const SHARED = ["buffer", "buffer", "i32"] as const;
-
-/** Tasks, pack items and how many, fold items and how many, control block, scratch, thread. */
-const FOLD_SYMBOLS = {
-  here: { name: fold, parameters: [...LISTS, ...SHARED], result: "void" },
-  apart: { name: fold, parameters: [...LISTS, ...SHARED], result: "void", nonblocking: true },
-} as const;
-
-/** Tasks, items and how many, control block, scratch, thread. */
-const COMBINE_PARAMETERS = ["buffer", "buffer", "i32", ...SHARED] as const;
-const COMBINE_SYMBOLS = {
-  here: { name: combine, parameters: COMBINE_PARAMETERS, result: "void" },
-  apart: { name: combine, parameters: COMBINE_PARAMETERS, result: "void", nonblocking: true },
-} as const;
-
-export type FoldLibrary = Deno.DynamicLibrary<typeof FOLD_SYMBOLS>;
-export type CombineLibrary = Deno.DynamicLibrary<typeof COMBINE_SYMBOLS>;
+import { compile, type FoundCompiler, optionsOf, type Target } from "./compiler.ts";
 
 /** Which entry a source has. */
-type Kind = "fold" | "combine";
-type Opened = { fold: FoldLibrary; combine: CombineLibrary };
+type Kind = keyof typeof ENTRIES;
+
+/**
+ * A library's entry, on the calling thread and on others. It takes the words of a call: opening a
+ * library whose functions take typed arrays takes 0.5 ms longer (Deno 2.9.6).
+ */
+const symbolsOf = (kind: Kind) => ({
+  here: { name: ENTRIES[kind], parameters: ["pointer"], result: "void" },
+  apart: { name: ENTRIES[kind], parameters: ["pointer"], result: "void", nonblocking: true },
+} as const);
+
+export type Library = Deno.DynamicLibrary<ReturnType<typeof symbolsOf>>;
+
+/** What a library is made from, and its name in the folder where that is known without the text. */
+export interface LibrarySource extends CSource {
+  readonly library: string | null;
+}
+
+/** What sources are known by. */
+const keyOf = (source: LibrarySource): string => source.library ?? source.text;
 
 /** Libraries that are kept open. */
 const MAX_LIBRARIES = 256;
@@ -38,11 +36,9 @@ export class Libraries {
   readonly #target: Target;
   readonly #cache: LibraryCache;
   readonly #timeout: number | undefined;
-  readonly #open = new Map<string, FoldLibrary | CombineLibrary>();
-  readonly #opening = new Map<string, Promise<FoldLibrary | CombineLibrary>>();
-  #doomed: (FoldLibrary | CombineLibrary)[] = [];
-  /** The digest of what the compiler says of itself. */
-  #identity: Promise<string> | null = null;
+  readonly #open = new Map<string, Library>();
+  readonly #opening = new Map<string, Promise<Library>>();
+  #doomed: Library[] = [];
   #users = 0;
   #compiled = 0;
 
@@ -87,31 +83,62 @@ export class Libraries {
   }
 
   /** The library of a source where it is open: without a turn of the event loop. */
-  known<K extends Kind>(_kind: K, { text }: CSource): Opened[K] | null {
-    const library = this.#open.get(text);
+  known(source: LibrarySource): Library | null {
+    const key = keyOf(source);
+    const library = this.#open.get(key);
     if (library === undefined) return null;
-    this.#open.delete(text);
-    this.#open.set(text, library); // the youngest now
-    return library as Opened[K];
+    this.#open.delete(key);
+    this.#open.set(key, library); // the youngest now
+    return library;
   }
 
-  /** Opens the library of a source, compiling it where that is needed. */
-  async open<K extends Kind>(kind: K, source: CSource): Promise<Opened[K]> {
-    const { text } = source;
-    let opening = this.#opening.get(text);
+  /**
+   * Opens the library of a source, compiling it where that is needed; `named` gets the name of one
+   * that was found by its text.
+   */
+  open(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void = () => {},
+  ): Promise<Library> {
+    const key = keyOf(source);
+    let opening = this.#opening.get(key);
     if (opening === undefined) {
-      opening = this.#make(kind, source).finally(() => this.#opening.delete(text));
-      this.#opening.set(text, opening);
+      opening = this.#take(kind, source, named).finally(() => this.#opening.delete(key));
+      this.#opening.set(key, opening);
     }
-    const library = await opening;
-    return library as Opened[K];
+    return opening;
   }
 
-  async #make(kind: Kind, source: CSource): Promise<FoldLibrary | CombineLibrary> {
+  async #take(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void,
+  ): Promise<Library> {
+    const library = await this.#find(kind, source) ?? await this.#make(kind, source, named);
+    this.#open.set(keyOf(source), library);
+    if (this.#open.size > MAX_LIBRARIES) {
+      const [[oldest, doomed]] = this.#open;
+      this.#open.delete(oldest);
+      this.#doomed.push(doomed);
+    }
+    return library;
+  }
+
+  /** The library of a source that is known by its name; null where it is gone, or none any more. */
+  async #find(kind: Kind, { library }: LibrarySource): Promise<Library | null> {
+    const cached = library === null ? null : await this.#cache.find(library);
+    return cached === null ? null : await opened(kind, cached).catch(() => null);
+  }
+
+  async #make(
+    kind: Kind,
+    source: LibrarySource,
+    named: (library: string) => void,
+  ): Promise<Library> {
     const { path, args } = this.#compiler;
-    this.#identity ??= sha256(new TextEncoder().encode(this.#target.identity));
     const options = optionsOf(this.#target, source);
-    const parts = [path, ...args, ...options, await this.#identity, source.text];
+    const parts = [path, ...args, ...options, this.#target.identity, source.text];
     const get = (): Promise<CachedLibrary> =>
       this.#cache.get(parts, async (file) => {
         this.#compiled++;
@@ -124,21 +151,14 @@ export class Libraries {
       await cached.forget();
       return await opened(kind, await get());
     });
-    this.#open.set(source.text, library);
-    if (this.#open.size > MAX_LIBRARIES) {
-      const [[oldest, doomed]] = this.#open;
-      this.#open.delete(oldest);
-      this.#doomed.push(doomed);
-    }
+    if (cached.name !== null) named(cached.name);
     return library;
   }
 }
 
-async function opened(kind: Kind, cached: CachedLibrary): Promise<FoldLibrary | CombineLibrary> {
+async function opened(kind: Kind, cached: CachedLibrary): Promise<Library> {
   try {
-    return kind === "fold"
-      ? Deno.dlopen(cached.path, FOLD_SYMBOLS)
-      : Deno.dlopen(cached.path, COMBINE_SYMBOLS);
+    return Deno.dlopen(cached.path, symbolsOf(kind));
   } catch (error) {
     throw new PairfoldError("compile", `native: ${cached.path} cannot be loaded: ${error}`, {
       cause: error,

@@ -1,53 +1,103 @@
-// A kernel emitted as C for this machine.
+// A kernel with a schedule as C for this machine, emitted when somebody wants the source.
 
-import type { CLayout, CModule } from "../../emit/c/mod.ts";
-import type { CSource } from "../../emit/c/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
-import type { NativeSchedule } from "../../tiling/mod.ts";
+import { type CLayout, type CModule, type CSource, emitC } from "../../emit/c/mod.ts";
+import { type Kernel, runSteps, uniformRecord } from "../../loop/mod.ts";
+import { checkNativeSchedule, type NativeSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
+import type { LibrarySource } from "./library.ts";
+import type { KernelNote, LibraryNote, ProgramNote } from "./notes.ts";
+
+/** A schedule's name, in notes too: all that changes the source. */
+export function scheduleKey(schedule: NativeSchedule): string {
+  const { rowVectors, interleave, columns, surveys = false } = schedule;
+  return `${rowVectors}:${interleave}:${columns}:${surveys}`;
+}
+
+/** What a program is made of. */
+export interface NativeProgramOptions {
+  readonly kernel: Kernel;
+  readonly schedule: NativeSchedule;
+  readonly vectorBytes: number;
+  /** The machine, and why the schedule was chosen, for people. */
+  readonly target: string;
+  readonly why: string;
+  /** What an earlier process has kept of an equal kernel. */
+  readonly note: KernelNote | null;
+}
 
 export class NativeProgram implements Program {
   readonly kernel: Kernel;
   readonly schedule: NativeSchedule;
-  readonly emitted: CModule;
-  readonly #target: string;
-  readonly #why: string;
-  #combine: CSource | null = null;
+  readonly #options: NativeProgramOptions;
+  readonly #note: ProgramNote | undefined;
+  #emitted: CModule | null = null;
+  #fold: LibrarySource | null = null;
+  #combine: LibrarySource | null = null;
 
-  constructor(
-    kernel: Kernel,
-    schedule: NativeSchedule,
-    emitted: CModule,
-    target: string,
-    why: string,
-  ) {
-    this.#why = why;
+  constructor(options: NativeProgramOptions) {
+    const { kernel, schedule, note } = options;
+    checkNativeSchedule(schedule);
     this.kernel = kernel;
     this.schedule = schedule;
-    this.emitted = emitted;
-    this.#target = target;
+    this.#options = options;
+    this.#note = note?.programs[scheduleKey(schedule)];
+  }
+
+  get #module(): CModule {
+    const { kernel, schedule, vectorBytes } = this.#options;
+    return this.#emitted ??= emitC(kernel, schedule, vectorBytes);
   }
 
   get layout(): CLayout {
-    return this.emitted.layout;
+    return this.#note?.layout ?? this.#module.layout;
   }
 
-  /** The source that joins the states of splits, emitted when first needed. */
-  get combine(): CSource {
-    return this.#combine ??= this.emitted.combine();
+  /** The source that packs and folds. */
+  get fold(): LibrarySource {
+    return this.#fold ??= sourceOf(this.#note?.fold, () => this.#module.fold);
+  }
+
+  /** The source that joins the states of splits. */
+  get combine(): LibrarySource {
+    return this.#combine ??= sourceOf(this.#note?.combine, () => this.#module.combine());
+  }
+
+  /** The uniform record of one row per input (null: not uniform). */
+  uniforms(inputs: Parameters<typeof runSteps>[1]): Float64Array {
+    const { uniforms } = this.layout;
+    const { note } = this.#options;
+    return note === null
+      ? uniformRecord(this.kernel.uniform, inputs, uniforms)
+      : runSteps(note.steps, inputs, uniforms);
   }
 
   explain(): { target: string; schedule: string; source: string } {
     const { rowVectors, columns, surveys = false } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
+    const { target, why } = this.#options;
     return {
-      target: this.#target,
+      target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         (this.kernel.mirror === null ? "" : "each pair of points once, for both, ") +
         (surveys ? "columns surveyed by groups, " : "") +
-        `${recordBytes} bytes per packed column (${this.#why})`,
-      source: this.emitted.fold.text,
+        `${recordBytes} bytes per packed column (${why})`,
+      source: this.#module.fold.text,
     };
   }
+}
+
+/** A source whose library may be known without its text. */
+function sourceOf(note: LibraryNote | undefined, emit: () => CSource): LibrarySource {
+  if (note === undefined) return { ...emit(), library: null };
+  let emitted: CSource | null = null;
+  const { library, effort, scratchBytes } = note;
+  return {
+    library,
+    effort,
+    scratchBytes,
+    get text() {
+      return (emitted ??= emit()).text;
+    },
+  };
 }

@@ -1,9 +1,16 @@
 // Lays out what kernels read and write beside the tensors themselves: tables of tasks and items,
 // uniform records, packed columns, kept states.
 
-import { ALIGNMENT, COMBINE_WORDS, FOLD_FLAGS, PACK_WORDS, TASK } from "../../emit/c/mod.ts";
+import {
+  ALIGNMENT,
+  COMBINE_WORDS,
+  FOLD_FLAGS,
+  FOLD_WORDS,
+  PACK_WORDS,
+  TASK,
+} from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import { bytesOf, interpretUniform, type Kernel } from "../../loop/mod.ts";
+import { bytesOf, type Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import {
   type Footprint,
@@ -78,16 +85,21 @@ export function addressOf(array: NumberArray | Uint8Array<ArrayBuffer>): number 
   return Number(Deno.UnsafePointer.value(pointer));
 }
 
+/** Items of one kind: the address of the first one, and how many there are. */
+export interface Items {
+  readonly address: number;
+  readonly count: number;
+}
+
 /** The lists of a wave. */
 export interface Tables {
-  readonly tasks: Float64Array<ArrayBuffer>;
-  readonly packs: Float64Array<ArrayBuffer>;
-  readonly packCount: number;
-  readonly folds: Float64Array<ArrayBuffer>;
+  /** Address of the first task. */
+  readonly tasks: number;
+  readonly packs: Items;
+  readonly folds: Items;
+  readonly combines: Items;
   /** Pairs folded once so many items are done. */
-  readonly pairs: Float64Array;
-  readonly combines: Float64Array<ArrayBuffer>;
-  readonly combineCount: number;
+  readonly pairs: readonly number[];
   /** What the addresses in the lists point into. */
   readonly held: readonly unknown[];
 }
@@ -125,11 +137,26 @@ export class Stage {
     const { kernel, layout } = this.#program;
     const size = bytesOf(kernel.float, kernel.float);
     const words = layout.taskWords;
-    const table = new Float64Array(wave.length * words);
-    const block = this.#blockFor(wave);
-    const state = this.#statesOf(wave);
     const lists = { packs: [] as number[], folds: [] as number[], combines: [] as number[] };
     const weights: number[] = [];
+    wave.forEach((task, t) => {
+      if (layout.recordBytes > 0) {
+        for (let j = task.j0; j < task.j1; j += PACK_COLUMNS) {
+          lists.packs.push(t, j, Math.min(task.j1, j + PACK_COLUMNS));
+        }
+      }
+      this.#items(task, t, itemPairs, lists, weights);
+    });
+    // one array for all, because asking for the address of each takes a microsecond
+    const packsAt = wave.length * words;
+    const foldsAt = packsAt + lists.packs.length;
+    const combinesAt = foldsAt + lists.folds.length;
+    const table = new Float64Array(combinesAt + lists.combines.length);
+    table.set(lists.packs, packsAt);
+    table.set(lists.folds, foldsAt);
+    table.set(lists.combines, combinesAt);
+    const block = this.#blockFor(wave);
+    const state = this.#statesOf(wave);
     let uniforms: { readonly key: string; readonly at: number } | null = null;
     wave.forEach((task, t) => {
       const key = kernel.inputs.map((input, slot) =>
@@ -153,23 +180,20 @@ export class Stage {
       table[at + TASK.splitStride] = this.#splitStride(task);
       table[at + TASK.splits] = task.splits.count;
       table.set(this.#pointers(kernel, task), at + TASK.addresses);
-      if (layout.recordBytes > 0) {
-        for (let j = task.j0; j < task.j1; j += PACK_COLUMNS) {
-          lists.packs.push(t, j, Math.min(task.j1, j + PACK_COLUMNS));
-        }
-      }
-      this.#items(task, t, itemPairs, lists, weights);
+    });
+    const tasks = addressOf(table);
+    const itemsAt = (at: number, { length }: readonly number[], words: number): Items => ({
+      address: tasks + at * table.BYTES_PER_ELEMENT,
+      count: length / words,
     });
     let sum = 0;
     return {
-      tasks: table,
-      packs: Float64Array.from(lists.packs),
-      packCount: lists.packs.length / PACK_WORDS,
-      folds: Float64Array.from(lists.folds),
-      pairs: Float64Array.from(weights, (w) => sum += w),
-      combines: Float64Array.from(lists.combines),
-      combineCount: lists.combines.length / COMBINE_WORDS,
-      held: [this.#inputs, this.#outputs, block, state],
+      tasks,
+      packs: itemsAt(packsAt, lists.packs, PACK_WORDS),
+      folds: itemsAt(foldsAt, lists.folds, FOLD_WORDS),
+      combines: itemsAt(combinesAt, lists.combines, COMBINE_WORDS),
+      pairs: weights.map((w) => sum += w),
+      held: [this.#inputs, this.#outputs, block, state, table],
     };
   }
 
@@ -262,15 +286,13 @@ export class Stage {
   }
 
   #uniforms({ segment }: Task): Float32Array | Float64Array {
-    const { kernel, layout } = this.#program;
-    const values = interpretUniform(
-      kernel.uniform,
+    const { kernel } = this.#program;
+    const values = this.#program.uniforms(
       kernel.inputs.map((input, slot) => {
         if (input.axis !== "uniform") return null;
         const first = (segment.offsets[slot] ?? 0) * input.dim;
         return this.#inputs[slot].subarray(first, first + input.dim);
       }),
-      layout.uniforms,
     );
     return kernel.float === "f32" ? Float32Array.from(values) : values;
   }

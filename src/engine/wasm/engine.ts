@@ -3,16 +3,20 @@
 
 import { PairfoldError } from "../../error.ts";
 import { FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseSchedule,
   costOf,
   costText,
+  mirrorCut,
+  mirroredWasm,
+  mirrorPays,
   operationsIn,
   parseWasmSchedule,
   SURVEYED_OPERATIONS,
   UNTILED,
+  WASM_MIRROR,
   wasmCandidates,
   type WasmSchedule,
 } from "../../tiling/mod.ts";
@@ -29,11 +33,20 @@ import type {
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
 import { LaunchQueue, nextTurn, ownProgram, type Run, throwIfAborted } from "../launches.ts";
-import { pairsOf, piecesOf, planWaves, type Task, type Wave } from "../plan.ts";
+import {
+  mirroredTask,
+  pairsOf,
+  piecesOf,
+  planWaves,
+  type Task,
+  taskBytes,
+  type Wave,
+} from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { coreCount, detectFeatures } from "./features.ts";
 import { SPLIT, WAVE_BYTES } from "./footprint.ts";
+import { mirroredItems } from "./mirror.ts";
 import { type Items, Machine, SLICE } from "./machine.ts";
 import { WasmProgram } from "./program.ts";
 import { Programs } from "./programs.ts";
@@ -48,7 +61,11 @@ export interface WasmOptions {
   readonly relaxedSimd?: boolean;
   /** Use shared memory and workers; default where the host has them. */
   readonly sharedMemory?: boolean;
-  /** Bytes of linear memory that a launch may use at most; default 1 GiB. */
+  /**
+   * Bytes of linear memory that a launch may use at most; default 1 GiB. Larger ones run in chunks,
+   * which change no bit; sums of a table with itself that need more than this (256 MiB at most beside
+   * their tensors) to meet each pair of points once fold all pairs, which may change the last.
+   */
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
   readonly schedule?: WasmSchedule | "untiled" | "auto";
@@ -128,8 +145,15 @@ export class WasmEngine implements Engine {
       asked: options.schedule,
       untiled: UNTILED,
       tuner,
-      model: (kernel, rows, columns) => this.#model(kernel, rows, columns),
-      program: (kernel, schedule, why) => this.#programs.of(kernel, schedule, why),
+      quick: (kernel, rows, columns) => this.#isQuick(kernel, rows, columns) ? UNTILED : null,
+      model: (kernel, rows, columns) => ({
+        schedule: chooseSchedule(kernel, rows, this.#doneBy(kernel, rows, columns)),
+        why: costText(kernel),
+      }),
+      program: (kernel, wanted, why) => {
+        const schedule = kernel.mirror === null ? wanted : mirroredWasm(wanted);
+        return this.#programs.of(kernel, schedule, why);
+      },
     });
     this.#quickOperations = options.quickOperations ?? QUICK_OPERATIONS;
     this.#threadedPairs = options.threadedPairs ?? THREADED_PAIRS;
@@ -156,13 +180,13 @@ export class WasmEngine implements Engine {
     return this.#chooser.compile(kernel, rows, columns);
   }
 
-  #model(kernel: Kernel, rows: number, columns: number): { schedule: WasmSchedule; why: string } {
-    const before = this.#done.get(kernel) ?? 0;
-    const done = before + rows * columns * operationsIn(kernel.pair);
-    if (done < this.#quickOperations) {
-      return { schedule: UNTILED, why: "little work so far" };
-    }
-    return { schedule: chooseSchedule(kernel, rows, done), why: costText(kernel) };
+  /** Operations that a kernel will have done, less those of its best code. */
+  #doneBy(kernel: Kernel, rows: number, columns: number): number {
+    return (this.#done.get(kernel) ?? 0) + rows * columns * operationsIn(kernel.pair);
+  }
+
+  #isQuick(kernel: Kernel, rows: number, columns: number): boolean {
+    return this.#doneBy(kernel, rows, columns) < this.#quickOperations;
   }
 
   /** Counts what is done before the best code is worth while; a kernel that goes on gets better. */
@@ -224,6 +248,23 @@ export class WasmEngine implements Engine {
     );
   }
 
+  mirrors(points: number, dim: number, float: FloatType): boolean {
+    const cut = mirrorCut(points, dim, float);
+    return cut !== null && cut.bytes <= this.#memoryLimit;
+  }
+
+  mirrorPays(kernel: Kernel): boolean {
+    return mirrorPays(kernel, WASM_MIRROR);
+  }
+
+  /** The task that meets each pair of points once, where there is memory for it. */
+  #mirrored(program: WasmProgram, segments: readonly Segment[]): Task | null {
+    const { kernel } = program;
+    if (kernel.mirror === null || !this.mirrorPays(kernel)) return null;
+    const task = mirroredTask(kernel, segments);
+    return task !== null && taskBytes(program.footprint, task) <= this.#memoryLimit ? task : null;
+  }
+
   async #fold(
     program: WasmProgram,
     inputs: readonly NumberArray[],
@@ -232,7 +273,8 @@ export class WasmEngine implements Engine {
     control: RunControl,
   ): Promise<void> {
     const budget = { bytes: this.#memoryLimit, wave: WAVE_BYTES, split: SPLIT };
-    const waves = planWaves(segments, program.footprint, budget);
+    const mirrored = this.#mirrored(program, segments);
+    const waves = mirrored === null ? planWaves(segments, program.footprint, budget) : [[mirrored]];
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     this.#count(program, total);
     const run: Run = { control, total, before: 0, threads: 0 };
@@ -331,6 +373,12 @@ export class WasmEngine implements Engine {
     const words: number[] = [];
     const weights: number[] = [];
     wave.forEach((task, t) => {
+      if (task.mirrored) {
+        const place = { program, memory: this.#machine.memory, rows: blocks[t] };
+        const list = { words, weights };
+        mirroredItems(task, { ...place, columns: columns[t] }, wanted, threads > 1, list);
+        return;
+      }
       const { job, row: first, state, splitStride } = blocks[t];
       for (const { split, start, count, resumes } of piecesOf(task)) {
         const flags = (task.keepsState ? FLAGS.save : 0) | (resumes ? FLAGS.resume : 0);

@@ -3,7 +3,7 @@
 // thousands of small ones cost little more than their numbers do.
 
 import { CONSTANTS_ADDRESS, CONSTANTS_END, JOB, VECTOR_BYTES } from "../../emit/wasm/mod.ts";
-import { interpretUniform } from "../../loop/mod.ts";
+import { uniformRecord } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
 import { rowBytes, type Task, type Wave } from "../plan.ts";
@@ -205,7 +205,7 @@ export class Stage {
   /** The uniform record of a task, each value as a vector of equal lanes. */
   #uniforms(task: Task): number {
     const { kernel, layout } = this.#program;
-    const values = interpretUniform(
+    const values = uniformRecord(
       kernel.uniform,
       kernel.inputs.map((input, slot) => {
         if (input.axis !== "uniform") return null;

@@ -59,6 +59,12 @@ static void copies(uint64_t device, uint64_t stream, unsigned* seed) {
   WANT(PF_INVALID, pf_fill(&report.head, device, stream, first + 1, 7, bytes));
   WANT(PF_OK, pf_download(&report.head, device, stream, target, first, bytes));
   CHECK(target[bytes - 1] == 7);
+  int32_t done = 0;
+  size_t few = bytes < 16384 ? bytes : 16384;
+  memset(target, 0, few);
+  WANT(PF_OK, pf_download_soon(&report.head, device, stream, target, first + bytes - few, few,
+                               (uint64_t)(rand_r(seed) % 100) * 1000, &done));
+  CHECK(target[few - 1] == (done ? 7 : 0));
   WANT(PF_OK, pf_free(&report.head, device, first));
   WANT(PF_INVALID, pf_free(&report.head, device, first + 1));
   WANT(PF_OK, pf_free(&report.head, device, second));
@@ -88,9 +94,20 @@ static void programs(uint64_t device, uint64_t stream, unsigned* seed) {
   WANT(PF_LAUNCH, pf_launch(&report.head, device, stream, function, dims, &address, &offset, 1));
   WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
   CHECK(value == 42);
+  // the same in one call
+  int32_t values[2] = {0, 1};
+  uint64_t list[] = {PF_RUN_UPLOAD, address, 4, 4,          PF_RUN_LAUNCH, function, 1, 32,
+                     0,             1,       address, PF_RUN_LAUNCH, function, 1, 32,
+                     0,             1,       address};
+  uint64_t words = sizeof(list) / sizeof(*list);
+  WANT(PF_OK, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
+  WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
+  CHECK(value == 3);
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words - 1, values, sizeof(values)));
   WANT(PF_OK, pf_free(&report.head, device, address));
   WANT(PF_OK, pf_module_free(&report.head, device, module));
   WANT(PF_INVALID, pf_launch(&report.head, device, stream, function, dims, &address, &offset, 1));
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
 }
 
 // An event of all threads: one frees it, the others find it or not.
