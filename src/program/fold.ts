@@ -20,7 +20,7 @@ import {
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
-import { type NearestFold, nearestFold, NearestLaunch } from "./nearest.ts";
+import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
 import { symmetricFold } from "./symmetric.ts";
@@ -47,8 +47,8 @@ export class FoldRun implements Origin {
   readonly #columns: number;
   readonly #batched: BatchedFold;
   readonly #lengths: readonly number[];
-  /** What it looks for, where points that are far may be left out. */
-  readonly #nearest: NearestFold | null;
+  /** Leaves out points that are too far; null where it looks for no nearest ones. */
+  readonly #culling: Culling | null;
   #request: FoldRequest | null;
   #pass: SharedPass | null = null;
   #tensors: readonly Tensor[];
@@ -90,10 +90,8 @@ export class FoldRun implements Origin {
     this.#engine = engineOf(choices.device);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
-    const isWhole = segments === undefined && batch.shape.length === 0;
-    const isSquare = M === N && isWhole;
-    const culls = isWhole && (choices.culling ?? true);
-    this.#nearest = culls ? nearestFold(this.#fold, this.#rows, this.#columns) : null;
+    const isSquare = M === N && segments === undefined && batch.shape.length === 0;
+    this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const used = symmetric?.slots ?? slots;
@@ -164,6 +162,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#culling === null ? [] : [`culling   ${this.#culling.explain()}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",
@@ -241,8 +240,7 @@ export class FoldRun implements Origin {
       const isUniform = descriptions[slot].axis === "uniform";
       inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
     }
-    const near = this.#nearest && NearestLaunch.of(engine, this.#fold, this.#nearest, inputs);
-    const nearest = await near?.run(control) ?? null;
+    const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
     const { segments, rows } = segmentsOf(this.#batched);
     const program = engine.compile(this.kernel, rows, this.#columns);

@@ -50,6 +50,21 @@ export interface FoldChoices {
   readonly products?: "float32" | "tf32x3" | "tf32";
 }
 
+/** What leaving out points that are too far costs, in pairs of a fold of all. */
+export interface CullingCosts {
+  /** For each row, and for each where results are sorted at the end. */
+  readonly row: number;
+  readonly sortedRow: number;
+  /** For each of a row's neighbours. */
+  readonly neighbour: number;
+  /** For each column in a list that up to 128 rows share. */
+  readonly listed: number;
+  /** For each pair that is folded. */
+  readonly pair: number;
+  /** How many times the cost of the rows a fold must have to be tried. */
+  readonly trying: number;
+}
+
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
 export interface FoldRequest {
   readonly formula: Node;
@@ -72,4 +87,6 @@ export interface FoldRequest {
   readonly outputRows?: number;
   /** Pairs that readers are told of; default those that it folds. */
   readonly pairs?: number;
+  /** What leaving out points costs; default what was measured. */
+  readonly cullingCosts?: CullingCosts;
 }

@@ -14,7 +14,9 @@ const DIGIT_BITS = 10;
 /** Nodes, a node before its children; those of a node are the next one and what follows its part. */
 export class PointTree {
   readonly dim: number;
-  /** The points' rows, leaf by leaf. */
+  /** The points, leaf by leaf. */
+  readonly points: Coordinates;
+  /** The rows that they had. */
   readonly order: Int32Array<ArrayBuffer>;
   readonly nodes: number;
   /** The part of the order that a node holds, from `start[n]` to `end[n]` − 1. */
@@ -50,7 +52,11 @@ export class PointTree {
     this.after = Int32Array.from(after);
     this.low = new Float64Array(this.nodes * dim).fill(Infinity);
     this.high = new Float64Array(this.nodes * dim).fill(-Infinity);
-    for (let node = this.nodes - 1; node >= 0; node--) this.#enclose(node, points);
+    this.points = gathered(points, dim, order);
+    for (let node = this.nodes - 1; node >= 0; node--) {
+      if (this.isLeaf(node)) this.#enclose(node, this.points);
+      else this.#join(node);
+    }
   }
 
   isLeaf(node: number): boolean {
@@ -68,24 +74,48 @@ export class PointTree {
     return found;
   }
 
-  /** The box of a node, from its points or its children's boxes. */
+  /** The box of a leaf around its points. */
   #enclose(node: number, points: Coordinates): void {
-    const { dim, low, high, order } = this;
-    const at = node * dim;
-    const reach = (from: Coordinates, to: Coordinates, offset: number): void => {
-      for (let d = 0; d < dim; d++) {
-        if (from[offset + d] < low[at + d]) low[at + d] = from[offset + d];
-        if (to[offset + d] > high[at + d]) high[at + d] = to[offset + d];
+    const { dim, low, high } = this;
+    const first = node * dim;
+    for (let k = this.start[node]; k < this.end[node]; k++) {
+      for (let d = 0, at = first, from = k * dim; d < dim; d++, at++, from++) {
+        const value = points[from];
+        if (value < low[at]) low[at] = value;
+        if (value > high[at]) high[at] = value;
       }
-    };
-    if (this.isLeaf(node)) {
-      for (let k = this.start[node]; k < this.end[node]; k++) {
-        reach(points, points, order[k] * dim);
-      }
-    } else {
-      for (const child of [node + 1, this.after[node + 1]]) reach(low, high, child * dim);
     }
   }
+
+  /** The box of a node around its children's. */
+  #join(node: number): void {
+    const { dim, low, high } = this;
+    const left = (node + 1) * dim, right = this.after[node + 1] * dim;
+    for (let d = 0, at = node * dim; d < dim; d++, at++) {
+      low[at] = Math.min(low[left + d], low[right + d]);
+      high[at] = Math.max(high[left + d], high[right + d]);
+    }
+  }
+}
+
+/** Whether all components are numbers of at most that size. */
+export function isWithin(points: Coordinates, largest: number): boolean {
+  for (let k = 0; k < points.length; k++) if (!(Math.abs(points[k]) <= largest)) return false;
+  return true;
+}
+
+/** Rows of a table in some order. */
+export function gathered(table: Coordinates, dim: number, order: Int32Array): Coordinates {
+  return table instanceof Float32Array
+    ? copied(table, new Float32Array(order.length * dim), dim, order)
+    : copied(table, new Float64Array(order.length * dim), dim, order);
+}
+
+function copied<T extends Coordinates>(table: T, out: T, dim: number, order: Int32Array): T {
+  for (let k = 0, at = 0; k < order.length; k++) {
+    for (let d = 0, from = order[k] * dim; d < dim; d++) out[at++] = table[from++];
+  }
+  return out;
 }
 
 /** Where points stand in their bounding cube: bits of the components in turn, the first ones first. */
