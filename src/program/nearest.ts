@@ -24,6 +24,8 @@ const SMALLEST: ReadonlySet<ReductionName> = new Set<ReductionName>([
 const MOST_DIM = 16;
 /** Columns per neighbour below which most of them stay. */
 const LEAST_COLUMNS = 8;
+/** Unit roundoffs. */
+const UNIT = { f32: 2 ** -24, f64: 2 ** -53 } as const;
 /** The largest component: squares of differences stay finite. */
 const LARGEST = { f32: 1e15, f64: 1e150 } as const;
 
@@ -90,7 +92,7 @@ function ofDistance(node: Node): Points | null {
 }
 
 /** What a fold looks for, or why it folds all pairs. */
-function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
+export function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
   const squared = ofSquaredDistance(fold.formula);
   const points = squared ?? ofDistance(fold.formula);
   if (points === null || fold.formula.dim !== 1 || fold.weight) {
@@ -101,7 +103,16 @@ function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | s
   const { reduction, options } = fold;
   const k = reduction.startsWith("k") || reduction === "argKMin" ? options.k : 1;
   if (LEAST_COLUMNS * k > columns) return "most points would be near";
-  return { rows: row, columns: column, dim, k, isRoot: squared === null, pairs: rows * columns };
+  return {
+    rows: row,
+    columns: column,
+    dim,
+    k,
+    isRoot: squared === null,
+    // differences, squares, sums and roots err by dim + 4 units at most, on either side of a bound
+    rounding: 16 * (dim + 8) * UNIT[fold.float],
+    pairs: rows * columns,
+  };
 }
 
 /** How one fold leaves out points that are too far. */

@@ -23,6 +23,8 @@ export interface NearestFold {
   readonly k: number;
   /** Whether distances are not squared. */
   readonly isRoot: boolean;
+  /** How much a distance that is computed may differ from the boxes', relatively. */
+  readonly rounding: number;
   /** Pairs of the whole fold. */
   readonly pairs: number;
 }
@@ -38,11 +40,7 @@ const SAMPLED = 32;
 const BOUND_NUMBERS = 2 ** 21;
 /** Columns that one launch takes at most, each list with its own copy of them. */
 const WAVE = 2 ** 18;
-/**
- * What rounding may change of a squared distance, relatively (17 roundings of 2⁻²⁴ at most, those of
- * bounds and roots included), and where squares underflow.
- */
-const ROUNDING = 1e-5;
+/** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = { f32: 1e-36, f64: 1e-300 } as const;
 
 /** A part of the rows, where it is folded first, and how far its nearest columns can be. */
@@ -195,7 +193,7 @@ export class NearestLaunch {
    * can be, and what the formula is at most for those of each row.
    */
   async #bound(parts: readonly Part[], signal: AbortSignal | undefined): Promise<void> {
-    const { k, isRoot } = this.#what;
+    const { k, isRoot, rounding } = this.#what;
     const fold: Fold = { ...this.#fold, reduction: k === 1 ? "min" : "kMin" };
     const inputs = this.#inputs(fold, this.#columns.points);
     const bounds = this.#bounds;
@@ -213,10 +211,10 @@ export class NearestLaunch {
       for (const part of some) {
         let most = 0;
         for (let row = part.i0; row < part.i1; row++) {
-          bounds[row] = values[(row - i) * k + k - 1] * (1 + ROUNDING) + underflow;
+          bounds[row] = values[(row - i) * k + k - 1] * (1 + rounding) + underflow;
           most = Math.max(most, bounds[row]);
         }
-        part.reach = (isRoot ? most ** 2 : most) * (1 + ROUNDING) + underflow;
+        part.reach = (isRoot ? most ** 2 : most) * (1 + rounding) + underflow;
       }
     }
   }
