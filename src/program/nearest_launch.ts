@@ -9,7 +9,7 @@
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
 import { build, constant, variable } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
-import { type Coordinates, gathered, NearColumns, nearLeaf, PointTree } from "../sparse/mod.ts";
+import { type Coordinates, gathered, NearColumns, nearNode, PointTree } from "../sparse/mod.ts";
 import { allocate } from "../tensor/mod.ts";
 import { kernelOf } from "./canonical.ts";
 
@@ -32,7 +32,7 @@ export interface NearestFold {
 /** Points of a leaf of columns; rows that share a list of columns. */
 const LEAF = 32;
 const PART = 128;
-/** Columns of the first fold beside those of a part or a leaf, on either side, for a K of none. */
+/** Columns of the first fold beside those of a part, on either side, for a K of none. */
 const BESIDE = 16;
 /** Parts that are tried before all of them. */
 const SAMPLED = 32;
@@ -102,7 +102,7 @@ export class NearestLaunch {
     const rows = this.#rows = x === y ? columns : new PointTree(x, dim, LEAF);
     const beside = BESIDE + k;
     this.#parts = rows.parts(PART).map((node) => {
-      const own = rows === columns ? node : nearLeaf(rows, node, columns);
+      const own = rows === columns ? node : nearNode(rows, node, columns, PART);
       return {
         node,
         i0: rows.start[node],

@@ -24,10 +24,10 @@ function centreDistance(a: PointTree, node: number, b: PointTree, other: number)
   return total;
 }
 
-/** A leaf of columns near to a node of rows, found by going down to the nearer child. */
-export function nearLeaf(rows: PointTree, node: number, columns: PointTree): number {
+/** A node of columns near to one of rows, of at most so many points, by going to the nearer child. */
+export function nearNode(rows: PointTree, node: number, columns: PointTree, size: number): number {
   let at = 0;
-  while (!columns.isLeaf(at)) {
+  while (!columns.isLeaf(at) && columns.end[at] - columns.start[at] > size) {
     const left = at + 1, right = columns.after[left];
     const nearer = boxDistance(rows, node, columns, left) -
         boxDistance(rows, node, columns, right) ||
