@@ -29,11 +29,16 @@ export interface FoldChoices {
    */
   readonly distances?: "direct" | "centred";
   /**
-   * Whether minima and K-smallest reductions of distances between points leave out the points that
-   * are too far to be among them: the points are sorted into boxes first, and the result is the same to
-   * the last bit. Where it pays (many points, that lie in boxes), for formulas that are `sqDist`, `norm2`
-   * or `sqNorm2` of a difference, or its root or squares summed, on engines of the CPU, without batch
-   * dims. Default true.
+   * Whether `min`, `argMin`, `minArgMin`, `kMin`, `argKMin` and `kMinArgKMin` of the distance between a
+   * row's point and a column's leave out the pairs that are too far: points are sorted into a tree of
+   * boxes along Morton's curve (Karras 2012), rows in parts that share a list of columns (KeOps'
+   * ranges). Every bit of the result is that of all pairs; progress tells of the pairs that are folded,
+   * and `explain()` how many these were, or why all were. Formulas are `sqDist`, `sqNorm2` or `norm2` of
+   * a difference, its squares summed, `sqrt` of these, or `abs` of a difference of numbers, of up to 16
+   * components. Where it is estimated to pay, from a few thousand points of up to 3 components on, and
+   * more for more components or neighbours; not on cards, lists of devices, batches, or points that
+   * are not finite. It takes memory beside the tensors: about a copy of each table, and lists of some
+   * MiB. Default true.
    */
   readonly culling?: boolean;
   /**
