@@ -9,6 +9,7 @@ import { gaussian, gaussianGradient } from "./handwritten/gaussian.ts";
 import { logSumExp } from "./handwritten/logsumexp.ts";
 import type { FloatArray, HandwrittenLoop } from "./handwritten/loop.ts";
 import { kSmallest, nearest, smallest } from "./handwritten/nearest.ts";
+import { wideGaussian } from "./handwritten/wide.ts";
 import { uniform } from "./random.ts";
 
 /** The points of one row: x (size, dim), y (size, dim), b (size, weights), s. */
@@ -211,7 +212,7 @@ export const WORKLOADS: readonly Workload[] = [
     dense: denseWeightedLogSumExp,
     handwritten: null,
   },
-  nearestRow(1, 30_000),
+  { ...nearestRow(1, 30_000), handwritten: { ...nearest(), name: "1-smallest" } },
   { ...nearestRow(10, 30_000), handwritten: kSmallest(10, "indices") },
   nearestRow(50, 30_000),
   nearestRow(100, 30_000),
@@ -254,7 +255,7 @@ export const WORKLOADS: readonly Workload[] = [
     keops: { formula: gaussianKeops, reduction: "Sum" },
     fold: gaussianFold,
     dense: gaussianTerm,
-    handwritten: null,
+    handwritten: wideGaussian("wide-64", 64),
   },
   {
     ...points3,

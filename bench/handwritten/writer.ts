@@ -79,12 +79,12 @@ export class LoopWriter {
   readonly packed: Columns;
   /** Numbers that the host must write, as vectors of equal lanes, from ADDRESS.constants on. */
   readonly constants: number[] = [];
-  readonly #record: number;
+  /** The local with the address of the turn's first packed column. */
+  readonly record: number;
   readonly #kept: Locals[] | null;
   #term: number | null = null;
   #scratch: number = ADDRESS.scratch;
 
-  /** `record`: the local with the address of the turn's first packed column. */
   constructor(
     f: FunctionBody,
     float: Float,
@@ -96,7 +96,7 @@ export class LoopWriter {
     this.float = float;
     this.shape = shape;
     this.packed = packed;
-    this.#record = record;
+    this.record = record;
     const isKept = shape.coordinates === "locals";
     this.#kept = isKept ? Array.from({ length: packed.dim }, () => this.rows()) : null;
   }
@@ -175,7 +175,7 @@ export class LoopWriter {
     const splat = this.float === "f32" ? "v128.load32_splat" : "v128.load64_splat";
     into.perColumn.forEach((local, column) => {
       const first = (turnsAhead * this.shape.columns + column) * this.columnBytes;
-      this.f.get(this.#record).op(splat, first + index * this.size).set(local);
+      this.f.get(this.record).op(splat, first + index * this.size).set(local);
     });
     return into;
   }

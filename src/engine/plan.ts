@@ -2,9 +2,9 @@
 // Pure. What it decides about sums (split boundaries) depends on the segment's size alone.
 
 import { PairfoldError } from "../error.ts";
-import { bytesOf, type Kernel, type KernelInput } from "../loop/mod.ts";
+import { bytesOf, type FloatType, type Kernel, type KernelInput } from "../loop/mod.ts";
 import { BLOCK_LENGTH } from "../reduction/mod.ts";
-import { mirrorCut } from "../tiling/mod.ts";
+import { type MirrorCut, mirrorCut } from "../tiling/mod.ts";
 import type { Segment } from "./engine.ts";
 
 /** Column splits of a segment: all but the last have `length` columns. */
@@ -175,14 +175,21 @@ export function planWaves(
   return waves;
 }
 
+/** How so many points are cut that meet themselves, for sums of so many components. */
+export type MirrorCutter = (points: number, dim: number, float: FloatType) => MirrorCut | null;
+
 /** The task of a launch that folds points with themselves, each pair once; null of any other. */
-export function mirroredTask(kernel: Kernel, segments: readonly Segment[]): Task | null {
+export function mirroredTask(
+  kernel: Kernel,
+  segments: readonly Segment[],
+  cutOf: MirrorCutter = mirrorCut,
+): Task | null {
   const [segment, ...others] = segments;
   if (kernel.mirror === null || segment === undefined || others.length > 0) return null;
   const { i0, i1, j0, j1 } = segment;
   const points = i1 - i0;
   if (i0 !== j0 || i1 !== j1 || (segment.wholeRows ?? points) !== points) return null;
-  const cut = mirrorCut(points, kernel.mirror.sums.length, kernel.float);
+  const cut = cutOf(points, kernel.mirror.sums.length, kernel.float);
   if (cut === null) return null;
   const splits = { length: cut.length, count: cut.blocks };
   const task = { segment, i0, i1, j0, j1, splits, first: true, last: true };

@@ -20,6 +20,7 @@ import {
   type Type,
   type Value,
 } from "./ir.ts";
+import { nameOf, type Names } from "./names.ts";
 import { placeKey } from "./place.ts";
 
 const COMMUTATIVE: ReadonlySet<Operation> = new Set([
@@ -34,32 +35,8 @@ const COMMUTATIVE: ReadonlySet<Operation> = new Set([
 
 type Shape<T> = T extends Value ? Omit<T, "id" | "region" | "row" | "column"> : never;
 
-/** Numbers the things of one kernel; shared by the builders of its sections. */
-export class Names {
-  #next = 0;
-  /** The next unused number. */
-  next(): number {
-    return this.#next++;
-  }
-}
-
 /** Components of a vector up to which they are scalars, where nothing else is said. */
 export const SCALARS = 32;
-
-/** Names memory among what a section loads from. */
-function nameOf(memory: Memory): string {
-  switch (memory.kind) {
-    case "record":
-      return memory.section;
-    case "input":
-    case "output":
-      return `${memory.kind}${memory.slot}`;
-    case "array":
-      return `array${memory.array.id}`;
-    case "held":
-      return memory.kind;
-  }
-}
 
 /** Builds the region of one section of a kernel. */
 export class Builder {

@@ -14,19 +14,20 @@ import {
   type Type,
   type Value,
 } from "./ir.ts";
+import { copyOf } from "./copies.ts";
 import type { Kernel } from "./kernel.ts";
 import { operands, reads, removeDead } from "./passes.ts";
 import { isElementwise, type IsState, splitByState, touchesState } from "./state.ts";
 
 /** One component's update, or those of a loop over components. */
-interface Update {
+export interface Update {
   readonly loop: { readonly counter: Counter; readonly count: number } | null;
   readonly statements: readonly Statement[];
   readonly close: Closing | null;
 }
 
 /** The loop that closes what an update has gathered, so that a tile can do both. */
-interface Closing {
+export interface Closing {
   readonly loop: Loop;
   /** Constants that the loop's body takes from around it. */
   readonly around: readonly Value[];
@@ -47,20 +48,6 @@ export interface Deferred {
   readonly components: number;
   /** What of the kernel's `close` the tiles leave to do; null: nothing. */
   readonly close: Region | null;
-}
-
-/** Some components whose updates run together, for every column of a block. */
-export interface UpdateTile {
-  /** State into the cells that stand for it; nothing where it is kept in cells anyway. */
-  readonly load: Region;
-  /** One column. */
-  readonly column: Region;
-  /** Cells back into the state, or into what closes a block. */
-  readonly store: Region;
-  /** The cells that stand for elements of arrays. */
-  readonly cells: readonly Cell[];
-  /** Counts tiles of this shape: moves places on; null where there is one. */
-  readonly counter: Counter | null;
 }
 
 /** Values that a pair holds at most: in a tile each takes a register per vector of rows. */
@@ -211,7 +198,8 @@ function updateOf(strand: readonly Statement[], kernel: Kernel): Update {
   return { loop: { counter, count }, statements: [...before, ...body.statements], close };
 }
 
-type Loop = Statement & { readonly kind: "for" };
+/** A loop. */
+export type Loop = Statement & { readonly kind: "for" };
 
 /** Arrays that a loop's body stores to, each with the last value stored. */
 function storedBy(body: Region): Map<LocalArray, Value> {
@@ -258,151 +246,4 @@ function isSimple({ counter, body }: Loop): boolean {
     const { offset, terms: [term] } = access.place;
     return offset === 0 && term?.counter === counter && term.step === 1;
   });
-}
-
-/** Copies statements; elements of arrays that have a cell become gets and sets of it. */
-function copyOf(
-  statements: readonly Statement[],
-  made: ReadonlyMap<Value, Value>,
-  placeOf: (place: Place) => Place,
-  cellOf: (array: LocalArray) => Cell | null,
-): Statement[] {
-  const own = new Map<Value, Value>();
-  const use = (value: Value): Value => own.get(value) ?? made.get(value) ?? value;
-  const valueOf = (value: Value): Value => {
-    const { id, type, region, perRow, row, column } = value;
-    switch (value.kind) {
-      case "operation":
-        return { ...value, args: value.args.map(use) };
-      case "load": {
-        const cell = value.memory.kind === "array" ? cellOf(value.memory.array) : null;
-        if (cell !== null) return { kind: "get", cell, id, type, region, perRow, row, column };
-        return { ...value, place: placeOf(value.place) };
-      }
-      default:
-        return { ...value };
-    }
-  };
-  return statements.map((s): Statement => {
-    switch (s.kind) {
-      case "let": {
-        const value = valueOf(s.value);
-        own.set(s.value, value);
-        return { kind: "let", value };
-      }
-      case "store": {
-        const cell = s.memory.kind === "array" ? cellOf(s.memory.array) : null;
-        if (cell !== null) return { kind: "set", cell, value: use(s.value) };
-        return { ...s, place: placeOf(s.place), value: use(s.value) };
-      }
-      case "set":
-        return { ...s, value: use(s.value) };
-      default:
-        return s;
-    }
-  });
-}
-
-/** How many components the tiles of a loop take, as equal as can be: [first, width, tiles]. */
-function cutsOf(count: number, width: number): [first: number, width: number, n: number][] {
-  const tiles = Math.ceil(count / width);
-  const wide = Math.ceil(count / tiles);
-  const narrow = wide * tiles - count; // tiles that are one component narrower
-  const cuts: [number, number, number][] = [];
-  if (tiles > narrow) cuts.push([0, wide, tiles - narrow]);
-  if (narrow > 0) cuts.push([wide * (tiles - narrow), wide - 1, narrow]);
-  return cuts;
-}
-
-/** The updates of a deferred part in tiles of so many components. */
-export function tilesOf(deferred: Deferred, width: number): UpdateTile[] {
-  const { shared, updates } = deferred;
-  const tiles: UpdateTile[] = [];
-  const tile = (statements: readonly Statement[], around: Partial<UpdateTile> = {}): void => {
-    const column = region("root");
-    column.statements.push(...shared, ...statements);
-    const none = { load: region("root"), store: region("root"), cells: [], counter: null };
-    tiles.push({ ...none, column: removeDead(column), ...around });
-  };
-  const singles = updates.filter(({ loop }) => loop === null);
-  for (const [first, wide, n] of singles.length === 0 ? [] : cutsOf(singles.length, width)) {
-    for (let k = 0; k < n; k++) {
-      const start = first + k * wide;
-      tile(singles.slice(start, start + wide).flatMap((u) => u.statements));
-    }
-  }
-  for (const { loop, statements, close } of updates) {
-    if (loop === null) continue;
-    for (const [first, wide, n] of cutsOf(loop.count, width)) {
-      const counter: Counter = { ...loop.counter, count: n };
-      const elements: Element[] = [];
-      const closing: Statement[] = [];
-      for (const value of close?.around ?? []) closing.push({ kind: "let", value });
-      const body = Array.from({ length: wide }, (_, t) => {
-        const placeOf = (of: Counter) => ({ offset, terms }: Place): Place => {
-          const step = terms.find((term) => term.counter === of)?.step ?? 0;
-          return {
-            offset: offset + step * (first + t),
-            terms: step === 0 ? [] : [{ counter, step: step * wide }],
-          };
-        };
-        const cells = new Map<LocalArray, Cell>();
-        for (const s of statements) {
-          const access = s.kind === "store" ? s : s.kind === "let" ? s.value : null;
-          if (access === null || !("memory" in access) || access.memory.kind !== "array") continue;
-          const { array } = access.memory;
-          if (cells.has(array)) continue;
-          const cell: Cell = { id: array.id, name: `${array.name}_${t}`, type: array.type };
-          cells.set(array, cell);
-          const constant = close?.constants.get(array) ?? null;
-          elements.push({ cell, array, place: placeOf(loop.counter)(access.place), constant });
-        }
-        const cellOf = (array: LocalArray): Cell | null => cells.get(array) ?? null;
-        if (close !== null) {
-          const { counter, body } = close.loop;
-          closing.push(...copyOf(body.statements, new Map(), placeOf(counter), cellOf));
-        }
-        return copyOf(statements, new Map(), placeOf(loop.counter), cellOf);
-      });
-      const cells = elements.map(({ cell }) => cell);
-      const closed = region("root");
-      // what is constant again afterwards needs no cell
-      closed.statements.push(...closing.filter((s) => s.kind !== "set"));
-      const store = close === null ? moves(elements, "store") : removeDead(closed);
-      tile(body.flat(), { load: moves(elements, "load"), store, cells, counter });
-    }
-  }
-  return tiles;
-}
-
-/** An element of an array of state, and the cell that stands for it in a tile. */
-interface Element {
-  readonly cell: Cell;
-  readonly array: LocalArray;
-  readonly place: Place;
-  /** What it holds before every block, where that is known. */
-  readonly constant: Value | null;
-}
-
-/** Moves elements into their cells, or back. */
-function moves(elements: readonly Element[], direction: "load" | "store"): Region {
-  const to = region("root");
-  for (const { cell, array, place, constant } of elements) {
-    if (direction === "load" && constant !== null) {
-      to.statements.push({ kind: "let", value: constant }, { kind: "set", cell, value: constant });
-      continue;
-    }
-    const memory: Memory = { kind: "array", array };
-    const base = { id: -1, type: array.type, region: to, perRow: true, row: 0, column: 0 };
-    const value: Value = direction === "load"
-      ? { kind: "load", memory, place, ...base }
-      : { kind: "get", cell, ...base };
-    to.statements.push({ kind: "let", value });
-    to.statements.push(
-      direction === "load"
-        ? { kind: "set", cell, value }
-        : { kind: "store", memory, place, value, row: 0 },
-    );
-  }
-  return to;
 }

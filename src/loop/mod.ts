@@ -1,15 +1,18 @@
 // The loop IR: values, regions, builder, passes, verifier, printer.
 
-export { Builder, Names, SCALARS } from "./builder.ts";
+export { Builder, SCALARS } from "./builder.ts";
 export { type Contraction, contractionOf } from "./contraction.ts";
+export { RowCopies } from "./copies.ts";
+export { Names } from "./names.ts";
 export { interpretUniform } from "./interpret.ts";
 export { numberText, runSteps, uniformRecord, type UniformStep, uniformSteps } from "./uniform.ts";
-export { type Deferred, deferredOf, tilesOf, type UpdateTile } from "./deferred.ts";
+export { type Deferred, deferredOf } from "./deferred.ts";
+export { tilesOf, type UpdateTile } from "./tiles.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
 export { chainByChain, delayLoads, removeDead, sink, visit } from "./passes.ts";
-export { EITHER_NAN, replicate, type Replication, RowCopies } from "./replicate.ts";
+export { EITHER_NAN, replicate, type Replication } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";
 export { divisorRoots } from "./roots.ts";

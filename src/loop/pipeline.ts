@@ -3,7 +3,7 @@
 // turn that works on what the one before it has prepared.
 
 import { operands, reads } from "./passes.ts";
-import type { RowCopies } from "./replicate.ts";
+import type { RowCopies } from "./copies.ts";
 import { type Cell, type Place, type Region, region, type Statement, type Value } from "./ir.ts";
 import { shifted } from "./place.ts";
 

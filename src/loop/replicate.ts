@@ -1,7 +1,6 @@
 // Copies the regions of a kernel for several rows of a group and several columns of a turn.
 
 import {
-  type Cell,
   type LocalArray,
   type Memory,
   type Operation,
@@ -11,7 +10,7 @@ import {
   type Type,
   type Value,
 } from "./ir.ts";
-import type { StateItem } from "./kernel.ts";
+import type { RowCopies } from "./copies.ts";
 import { chainByChain } from "./passes.ts";
 import { shifted } from "./place.ts";
 import {
@@ -22,67 +21,6 @@ import {
   type IsState,
   splitByState,
 } from "./state.ts";
-
-/** Gives each row its own cells and arrays; shared by all the regions of one kernel. */
-export class RowCopies {
-  readonly #copies = new Map<Cell | LocalArray, (Cell | LocalArray)[]>();
-  readonly rows: number;
-  /** What a row remembers between columns: the columns of a turn share it. */
-  readonly #state: Set<Cell | LocalArray>;
-  /** Cells of a column: every so many rows have one. */
-  readonly #shared: ReadonlyMap<Cell | LocalArray, number>;
-  /** One row, and one column at a time: there is nothing to copy. */
-  readonly isSingle: boolean;
-  #nextId = 0;
-
-  constructor(
-    rows: number,
-    state: readonly StateItem[] = [],
-    shared: ReadonlyMap<Cell | LocalArray, number> = new Map(),
-    isSingle = false,
-  ) {
-    this.rows = rows;
-    this.isSingle = isSingle;
-    this.#state = new Set(state.map((item) => item.kind === "cell" ? item.cell : item.array));
-    this.#shared = shared;
-  }
-
-  /** Counts a cell as state. */
-  remember(cell: Cell): void {
-    this.#state.add(cell);
-  }
-
-  nextId(): number {
-    return this.#nextId++;
-  }
-
-  isState(place: Cell | LocalArray): boolean {
-    return this.#state.has(place);
-  }
-
-  /** Whether rows share anything. */
-  get hasShared(): boolean {
-    return this.#shared.size > 0;
-  }
-
-  /** Whether rows share a place. */
-  isShared(place: Cell | LocalArray): boolean {
-    return this.#shared.has(place);
-  }
-
-  of<T extends Cell | LocalArray>(original: T, row: number, column = 0): T {
-    if (this.isSingle) return original;
-    const copies = this.#copies.get(original) ?? [];
-    this.#copies.set(original, copies);
-    const own = row % (this.#shared.get(original) ?? this.rows);
-    const index = own + (this.isState(original) ? 0 : column * this.rows);
-    if (copies[index] === undefined) {
-      const name = this.rows === 1 ? original.name : `${original.name}.${index}`;
-      copies[index] = { ...original, id: this.nextId(), name };
-    }
-    return copies[index] as T;
-  }
-}
 
 /**
  * The attribute of a pmin or pmax whose result a bound is compared with, and nothing else: it may

@@ -50,9 +50,13 @@ const MOST_NATIVE_VECTORS = 16;
 export function wasmCandidates(kernel: Kernel, rows: number): WasmSchedule[] {
   const chosen = chooseSchedule(kernel, rows);
   const other = chosen.operands === "memory" ? "locals" : "memory";
+  // all rows side by side, but where the cost model takes fewer at a time
+  const isPartial = chosen.interleave < chosen.rowVectors;
+  const interleaved = (rows: number): number =>
+    isPartial ? Math.min(chosen.interleave, rows) : rows;
   return [
     ...around(chosen, MOST_WASM_VECTORS)
-      .map((cut) => ({ ...chosen, ...cut, interleave: cut.rowVectors })),
+      .map((cut) => ({ ...chosen, ...cut, interleave: interleaved(cut.rowVectors) })),
     { ...chosen, operands: other },
   ];
 }

@@ -205,6 +205,13 @@ const CODE_BUDGET = 2000;
 const UNROLL_BUDGET = 200;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
+/**
+ * Rows of a thread that keep lists: each has its own code that narrows them, and four take two seconds to
+ * compile; and pairs for which one branch asks whether any is appended (50 smallest: 14.5 instructions
+ * per pair with a branch for each, 8.75 with 2 rows and 4 columns, 9.1 with one row and 8).
+ */
+const LIST_ROWS = 2;
+const LIST_PAIRS = 8;
 /** Blocks that keep a large device busy (132 multiprocessors with 4 each). */
 const BUSY_BLOCKS = 528;
 const THREADS = 128;
@@ -340,11 +347,19 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const perSlice = slice * sliceStatements(pair, components);
   const perRow = stateRegisters(kernel) + width * (rowSlotsOf(pair) + ROW_TEMPORARIES);
   const statements = unrolledStatements(pair);
-  const isUncut = slice === 0 && kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
+  // lists that are appended to stand in memory, whose loads few pairs need
+  const hasLists = pair.statements.some((s) => s.kind === "append");
+  const listBytes = hasLists
+    ? kernel.state.reduce((sum, s) => sum + 4 * width * lengthOf(s), 0)
+    : 0;
+  const isUncut = slice === 0 && !hasLists &&
+    kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
   const isBusy = (r: number): boolean => Math.ceil(rows / (r * THREADS)) * slices >= BUSY_BLOCKS;
   const fits = (r: number): boolean => {
     if (isUncut || !isBusy(r)) return false;
-    if (isLong && r * kernel.records.row.length * 4 * width > LOCAL_BYTES) return false;
+    const rowBytes = isLong ? kernel.records.row.length * 4 * width : 0;
+    if (r * (rowBytes + listBytes) > LOCAL_BYTES) return false;
+    if (hasLists) return r <= LIST_ROWS;
     if (slice > 0) return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET;
     const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
@@ -352,7 +367,13 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const perThread = [4, 2].find(fits) ?? 1;
   // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
   const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
-  const wanted = isLong ? longColumns(kernel, slice) / width : hasBranches ? 4 : 1;
+  const wanted = isLong
+    ? longColumns(kernel, slice) / width
+    : hasLists
+    ? LIST_PAIRS / perThread
+    : hasBranches
+    ? 4
+    : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
   const isTiny = 2 * perThread * statements <= UNROLL_BUDGET;
   const isAffordable = isLong || wanted * perThread * statements * width ** 2 <= COPY_BUDGET;

@@ -1,6 +1,13 @@
 // Schedules and their choice.
 
 export {
+  type CudaMirror,
+  cudaMirrorCut,
+  cudaMirrorOf,
+  cudaMirrorPays,
+  MIRRORED_POINTS,
+} from "./cuda_symmetric.ts";
+export {
   costText,
   cudaCandidates,
   nativeCandidates,
@@ -14,6 +21,7 @@ export {
   chooseSchedule,
   type Cost,
   costOf,
+  mayImprove,
   mirroredWasm,
   operationsIn,
   SURVEYED_OPERATIONS,

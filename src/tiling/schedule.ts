@@ -21,6 +21,8 @@ export interface WasmSchedule {
    * every pair computes was done for the whole block; default none: pair by pair.
    */
   readonly components?: number;
+  /** Whether loops over the components of rows are written out, up to a length; default no. */
+  readonly writesOut?: boolean;
 }
 
 /** One row vector, nothing interleaved: always legal, and the oracle for the others. */
@@ -67,7 +69,7 @@ const MAX_MIRRORED = 8;
 /** The schedule for a kernel with a mirror: groups of rows divide its blocks. */
 export function mirroredWasm(schedule: WasmSchedule): WasmSchedule {
   const rowVectors = 2 ** Math.floor(Math.log2(Math.min(MAX_MIRRORED, schedule.rowVectors)));
-  const { components: _, ...cut } = schedule;
+  const { components: _, writesOut: __, ...cut } = schedule;
   return { ...cut, rowVectors, interleave: Math.min(rowVectors, schedule.interleave) };
 }
 
@@ -149,7 +151,10 @@ export function costOfLoop(kernel: Kernel, pair: Region): Omit<Cost, "deferred">
   return { operations, divisions, state: written.size, isWide, isLong, statements, rare };
 }
 
-type Cut = Omit<WasmSchedule, "interleave">;
+type Cut = Omit<WasmSchedule, "interleave"> & {
+  /** Vectors of rows that are folded operation by operation at a time; default all. */
+  readonly interleave?: number;
+};
 
 /**
  * What measured best (Zen 4, Deno 2.9.6, 2026-11-22, one thread, D = 3, Gpairs/s against one row
@@ -170,9 +175,11 @@ const CUTS = {
   /**
    * 64 weights 0.275, 256 weights 0.072: nine sums stay in registers beside three factors, while
    * 64 columns pass; two vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and
-   * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044.
+   * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044. Six vectors, three at a
+   * time, meet a block's columns while these are in the cache: 1.04 times as fast as three vectors
+   * with 64 weights, 1.22 to 1.26 times with 256 (2026-11-23, taking turns).
    */
-  deferred: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
+  deferred: { rowVectors: 6, interleave: 3, columns: 2, operands: "memory", components: 3 },
   /**
    * Long distances: eight chains, one after another. Against `chains` with its chains side by side
    * (2026-11-23, one run, taking turns): Gaussian of 64 components 1.06 times as fast, 128 1.05,
@@ -249,6 +256,7 @@ const CODE_BUDGET = 3000;
 /**
  * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20 ms
  * longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4, 2026-11-23).
+ * Loops that are written out, and twice the rows of wide sums, take as long to make.
  */
 export const SURVEYED_OPERATIONS = 2e9;
 
@@ -265,9 +273,13 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
 export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
   const cost = costOf(kernel);
   const { mirror } = kernel;
-  const cut = {
-    ...(mirror === null ? cutOf(kernel, cost) : mirroredCutOf(cost, mirror.sums.length)),
+  const chosen = mirror === null ? cutOf(kernel, cost) : mirroredCutOf(cost, mirror.sums.length);
+  const isLarge = done >= SURVEYED_OPERATIONS;
+  const cut: Cut = {
+    ...chosen,
     ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
+    ...(isLarge && chosen === CUTS.long ? { writesOut: true } : {}),
+    ...(!isLarge && chosen === CUTS.deferred ? { rowVectors: CUTS.deferred.interleave } : {}),
   };
   const lanes = kernel.float === "f32" ? 4 : 2;
   const state = (cut.components ?? 0) > 0 ? 1 : cost.state; // a tile's sums are few
@@ -277,5 +289,16 @@ export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): W
   const columns = copies < cut.columns ? 1 : cut.columns;
   const affordable = Math.max(1, Math.floor(copies / columns));
   const rowVectors = Math.min(cut.rowVectors, fitting, there, affordable);
-  return { ...cut, columns, rowVectors, interleave: rowVectors };
+  const interleave = Math.min(cut.interleave ?? rowVectors, rowVectors);
+  return { ...cut, columns, rowVectors, interleave };
+}
+
+/** Whether a kernel that goes on may get code that takes longer to make than what it has. */
+export function mayImprove(kernel: Kernel, schedule: WasmSchedule): boolean {
+  if (schedule === UNTILED) return true;
+  if (kernel.mirror !== null) return false;
+  if (kernel.survey !== null) return !schedule.surveys;
+  const { deferred, isWide, isLong } = costOf(kernel);
+  if (deferred > 0) return schedule.rowVectors === CUTS.deferred.interleave;
+  return !isWide && isLong && schedule.writesOut !== true;
 }

@@ -54,6 +54,12 @@ function largest(dim: number): Pick<FoldCase, "formula" | "reduction" | "k"> {
   return { formula, reduction: "kMinArgKMin", k: 3 };
 }
 
+/** More neighbours than a sorted list keeps: candidates are appended, and narrowed now and then. */
+function candidates(): Pick<FoldCase, "formula" | "reduction" | "k"> {
+  const formula = build.sqDist(variable(0, "i", 3), variable(1, "j", 3));
+  return { formula, reduction: "kMinArgKMin", k: 20 };
+}
+
 /** A row's components in every term: x_i b_j, wide on both sides. */
 function products(width: number): Pick<FoldCase, "formula" | "reduction"> {
   const [x, b] = [variable(0, "i", width), variable(1, "j", width)];
@@ -88,6 +94,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
   ["dot products of 33", dots(33), [patches, { ...patches, threads: 128, chunk: 8 }]],
   ["dot products of 100", dots(100), [{ ...patches, chunk: 8 }]],
   ["largest of 64", largest(64), [patches]],
+  ["20 smallest", candidates(), [
+    { ...plain, rows: 2, tile: 64, columns: 4 },
+    { ...plain, tile: 16, columns: 8 },
+  ]],
   ["70 dims in patches", gaussian(70, 1), [{ ...patches, threads: 32 }]],
   ["products", products(38), [{ ...plain, rows: 2, tile: 16, slice: 16 }]],
 ];

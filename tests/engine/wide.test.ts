@@ -59,6 +59,7 @@ const WIDTHS = [12, 27, 33, 65];
 
 const SCHEDULES = [
   { rowVectors: 3, interleave: 3, columns: 2, operands: "memory", components: 3 },
+  { rowVectors: 6, interleave: 3, columns: 2, operands: "memory", components: 3 },
   { rowVectors: 2, interleave: 2, columns: 4, operands: "locals", components: 6 },
   { rowVectors: 4, interleave: 2, columns: 1, operands: "memory", components: 2 },
   { rowVectors: 1, interleave: 1, columns: 8, operands: "memory", components: 8 },

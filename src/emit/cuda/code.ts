@@ -229,15 +229,19 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected append(appends: readonly (Statement & { kind: "append" })[]): void {
-    for (const { unless, size, parts } of appends) {
-      this.lines.block(`if (!${this.use(unless)})`, () => {
-        const end = `${this.place(size)}[0]`;
-        for (const { array, value } of parts) {
-          this.lines.add(`${this.place(array)}[${end}] = ${this.use(value)};`);
-        }
-        this.lines.add(`${end} = ${end} + 1;`);
-      });
-    }
+    // most pairs append nothing: one branch asks for all of them
+    const all = appends.map(({ unless }) => this.use(unless)).join(" & ");
+    this.lines.block(appends.length === 1 ? "" : `if (!(${all}))`, () => {
+      for (const { unless, size, parts } of appends) {
+        this.lines.block(`if (!${this.use(unless)})`, () => {
+          const end = `${this.place(size)}[0]`;
+          for (const { array, value } of parts) {
+            this.lines.add(`${this.place(array)}[${end}] = ${this.use(value)};`);
+          }
+          this.lines.add(`${end} = ${end} + 1;`);
+        });
+      }
+    });
   }
 
   protected condition({ test, mask }: Statement & { kind: "when" }): string {
@@ -414,8 +418,9 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["segment", "segments", "length", "parameters", "records", "uniforms", "state", "stateRows"],
   ...["first", "last", "count", "special", "tile", "packed", "chunk", "here", "turns", "column"],
   ...["j", "c", "k", "t", "s", "q", "at", "slice"],
+  ...["blockOfRows", "blockOfColumns", "block", "rowsBegin", "begin", "sums", "warpSums"],
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
-  ...["min", "max", "fold", "pack", "combine"],
+  ...["min", "max", "fold", "pack", "combine", "mirror"],
   ...["rowChunks", "columnChunks", "handed", "patch", "lane", "warpRow", "buffer", "side", "own"],
 ]);
 

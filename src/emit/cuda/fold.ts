@@ -46,19 +46,8 @@ export function writeFold(source: SourceWriter): void {
   };
   const all = Object.values(regions).filter((r): r is Region => r !== null);
   const isTiled = tile > 0 && staged > 0;
-  const parameters = [
-    "const long long* __restrict__ segments",
-    "int length",
-    "unsigned base",
-    `const ${source.float}* __restrict__ parameters`,
-    `const ${type}* __restrict__ records`,
-    ...source.inputParameters("row"),
-    ...source.outputParameters(),
-    "char* __restrict__ state",
-    "long long stateRows",
-  ];
   const bounds = loops === null ? threads : `${threads}, ${loops.residentBlocks}`;
-  source.function(ENTRIES.fold, bounds, parameters, () => {
+  source.function(ENTRIES.fold, bounds, source.foldParameters(), () => {
     const items = source.stateOfRows(kernel.state, copies, rows);
     const slice = sliceOf(source, items);
     const around: Surroundings = {

@@ -8,7 +8,8 @@ import { columnRecord, type CudaSchedule } from "../../tiling/mod.ts";
  * 64-bit words of one entry of the segment table: a rectangle of pairs whose rows are dealt to
  * blocks of threads. `columns` is the packed record of column j0, `uniforms` the first slot of its
  * uniform record, `state` the row of its states where they are kept. An entry of the combining
- * kernel joins `splits` states, `stride` rows apart. Offsets of all inputs follow.
+ * kernel joins `splits` states, `stride` rows apart. Points that meet themselves are cut into blocks of
+ * `block`; their splits are `stride` rows apart, too. Offsets of all inputs follow.
  */
 export const SEGMENT = {
   firstUnit: 0,
@@ -24,7 +25,8 @@ export const SEGMENT = {
   flags: 10,
   splits: 11,
   stride: 12,
-  offsets: 13,
+  block: 13,
+  offsets: 14,
 } as const;
 
 /** What happens at the ends of an entry: it goes on from kept states; it keeps them. */

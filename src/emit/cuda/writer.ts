@@ -18,13 +18,18 @@ import {
   describeCudaSchedule,
 } from "../../tiling/mod.ts";
 import { commentOf, Lines } from "../c/lines.ts";
-import type { CodeWriter, Surroundings } from "./code.ts";
+import { type CodeWriter, type Surroundings, vectorOf } from "./code.ts";
 import { SEGMENT, segmentWords, type StatePlace, statePlaces } from "./layout.ts";
 import { PATCH_PRELUDE, PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
 
 /** Names of the kernels in their sources. */
-export const ENTRIES = { pack: "pack", fold: "fold", combine: "combine" } as const;
+export const ENTRIES = {
+  pack: "pack",
+  fold: "fold",
+  combine: "combine",
+  mirror: "mirror",
+} as const;
 
 /** Threads of a block that packs columns or combines states: one column or row each. */
 export const LINE_THREADS = 128;
@@ -91,6 +96,22 @@ export class SourceWriter {
 
   outputParameters(): string[] {
     return this.kernel.outputs.map((o, slot) => `${this.#pointerTo(o)}* __restrict__ out${slot}`);
+  }
+
+  /** Parameters of the kernels that fold. */
+  foldParameters(): string[] {
+    const { type } = vectorOf(this.kernel, this.record.staged);
+    return [
+      "const long long* __restrict__ segments",
+      "int length",
+      "unsigned base",
+      `const ${this.float}* __restrict__ parameters`,
+      `const ${type}* __restrict__ records`,
+      ...this.inputParameters("row"),
+      ...this.outputParameters(),
+      "char* __restrict__ state",
+      "long long stateRows",
+    ];
   }
 
   /** `bounds`: threads of a block, and how many blocks a multiprocessor should have room for. */

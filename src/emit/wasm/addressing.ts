@@ -35,6 +35,8 @@ export class Addressing {
   readonly #locals = new Map<Counter, number>();
   /** Turns of a loop that stand side by side: which of them is being written. */
   readonly #unrolled = new Map<Counter, number>();
+  /** Counters of loops that are written out. */
+  readonly #fixed = new Set<Counter>();
   /** Locals that hold the addresses which loops move. */
   readonly #pointers = new Map<string, number>();
   /** Bytes of a lane. */
@@ -60,8 +62,24 @@ export class Addressing {
     this.#locals.set(counter, local);
   }
 
+  /** Enters a loop that is written out: its counter is a number at every place. */
+  fix(counter: Counter): void {
+    this.#fixed.add(counter);
+  }
+
+  isFixed(counter: Counter): boolean {
+    return this.#fixed.has(counter);
+  }
+
+  /** A place as a number, where all its counters are numbers; else null. */
+  fixed({ offset, terms }: Place): number | null {
+    if (!terms.every(({ counter }) => this.#fixed.has(counter))) return null;
+    return terms.reduce((sum, { counter, step }) => sum + step * this.turnOf(counter), offset);
+  }
+
   leave(counter: Counter): void {
     this.#locals.delete(counter);
+    this.#fixed.delete(counter);
     this.#unrolled.delete(counter);
   }
 
@@ -174,6 +192,7 @@ export class Addressing {
     const countsDown = place.terms.some((t) => t.step < 0);
     if (countsDown) f.i32(offset).op("i32.add");
     for (const { counter, step } of place.terms) {
+      if (this.#fixed.has(counter)) continue;
       f.get(this.counter(counter)).i32(step * stride).op("i32.mul").op("i32.add");
     }
     return countsDown ? 0 : offset;

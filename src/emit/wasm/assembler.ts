@@ -1,127 +1,16 @@
 // A small WebAssembly assembler: instructions by name, kept as a list, so that bytes and text come
 // from the same source.
 
-/** Instructions without immediates and with plain ones, by their names in the specification. */
-const OPCODES = {
-  "block": [0x02],
-  "loop": [0x03],
-  "if": [0x04],
-  "else": [0x05],
-  "end": [0x0b],
-  "br": [0x0c],
-  "br_if": [0x0d],
-  "return": [0x0f],
-  "call": [0x10],
-  "local.get": [0x20],
-  "local.set": [0x21],
-  "local.tee": [0x22],
-  "i32.load": [0x28],
-  "i64.load": [0x29],
-  "i32.store": [0x36],
-  "i64.store": [0x37],
-  "i64.load32_s": [0x34],
-  "i32.const": [0x41],
-  "i32.eqz": [0x45],
-  "i32.lt_u": [0x49],
-  "i32.gt_u": [0x4b],
-  "i32.ge_u": [0x4f],
-  "i32.ne": [0x47],
-  "i32.gt_s": [0x4a],
-  "i32.add": [0x6a],
-  "i32.sub": [0x6b],
-  "i32.mul": [0x6c],
-  "i32.div_u": [0x6e],
-  "i32.and": [0x71],
-  "i32.or": [0x72],
-  "i32.xor": [0x73],
-  "i32.shl": [0x74],
-  "i32.shr_u": [0x76],
-  "i32.ctz": [0x68],
-  "select": [0x1b],
-  "i64.extend_i32_s": [0xac],
-  "memory.copy": [0xfc, 0x0a],
-  "memory.fill": [0xfc, 0x0b],
-  "v128.load": [0xfd, 0x00],
-  "v128.load32_splat": [0xfd, 0x09],
-  "v128.load64_splat": [0xfd, 0x0a],
-  "v128.store": [0xfd, 0x0b],
-  "v128.const": [0xfd, 0x0c],
-  "i8x16.shuffle": [0xfd, 0x0d],
-  "i32x4.splat": [0xfd, 0x11],
-  "i32x4.extract_lane": [0xfd, 0x1b],
-  "i64x2.splat": [0xfd, 0x12],
-  "i64x2.replace_lane": [0xfd, 0x1e],
-  "i32x4.eq": [0xfd, 0x37],
-  "i32x4.lt_s": [0xfd, 0x39],
-  "i32x4.le_s": [0xfd, 0x3d],
-  "f32x4.eq": [0xfd, 0x41],
-  "f32x4.lt": [0xfd, 0x43],
-  "f32x4.le": [0xfd, 0x45],
-  "f32x4.ge": [0xfd, 0x46],
-  "f64x2.eq": [0xfd, 0x47],
-  "f64x2.lt": [0xfd, 0x49],
-  "f64x2.le": [0xfd, 0x4b],
-  "f64x2.ge": [0xfd, 0x4c],
-  "v128.not": [0xfd, 0x4d],
-  "v128.and": [0xfd, 0x4e],
-  "v128.or": [0xfd, 0x50],
-  "v128.bitselect": [0xfd, 0x52],
-  "v128.any_true": [0xfd, 0x53],
-  "v128.load32_lane": [0xfd, 0x56],
-  "v128.load64_lane": [0xfd, 0x57],
-  "v128.store32_lane": [0xfd, 0x5a],
-  "v128.store64_lane": [0xfd, 0x5b],
-  "f32x4.demote_f64x2_zero": [0xfd, 0x5e],
-  "f64x2.promote_low_f32x4": [0xfd, 0x5f],
-  "f32x4.floor": [0xfd, 0x68],
-  "f64x2.floor": [0xfd, 0x75],
-  "i32x4.all_true": [0xfd, 0xa3, 0x01],
-  "i32x4.bitmask": [0xfd, 0xa4, 0x01],
-  "i32x4.shl": [0xfd, 0xab, 0x01],
-  "i32x4.shr_s": [0xfd, 0xac, 0x01],
-  "i32x4.add": [0xfd, 0xae, 0x01],
-  "i32x4.sub": [0xfd, 0xb1, 0x01],
-  "i64x2.bitmask": [0xfd, 0xc4, 0x01],
-  "i64x2.shl": [0xfd, 0xcb, 0x01],
-  "i64x2.shr_s": [0xfd, 0xcc, 0x01],
-  "i64x2.add": [0xfd, 0xce, 0x01],
-  "i64x2.sub": [0xfd, 0xd1, 0x01],
-  "i64x2.eq": [0xfd, 0xd6, 0x01],
-  "i64x2.lt_s": [0xfd, 0xd8, 0x01],
-  "i64x2.le_s": [0xfd, 0xda, 0x01],
-  "f32x4.abs": [0xfd, 0xe0, 0x01],
-  "f32x4.neg": [0xfd, 0xe1, 0x01],
-  "f32x4.sqrt": [0xfd, 0xe3, 0x01],
-  "f32x4.add": [0xfd, 0xe4, 0x01],
-  "f32x4.sub": [0xfd, 0xe5, 0x01],
-  "f32x4.mul": [0xfd, 0xe6, 0x01],
-  "f32x4.div": [0xfd, 0xe7, 0x01],
-  "f32x4.pmin": [0xfd, 0xea, 0x01],
-  "f32x4.pmax": [0xfd, 0xeb, 0x01],
-  "f64x2.abs": [0xfd, 0xec, 0x01],
-  "f64x2.neg": [0xfd, 0xed, 0x01],
-  "f64x2.sqrt": [0xfd, 0xef, 0x01],
-  "f64x2.add": [0xfd, 0xf0, 0x01],
-  "f64x2.sub": [0xfd, 0xf1, 0x01],
-  "f64x2.mul": [0xfd, 0xf2, 0x01],
-  "f64x2.div": [0xfd, 0xf3, 0x01],
-  "f64x2.pmin": [0xfd, 0xf6, 0x01],
-  "f64x2.pmax": [0xfd, 0xf7, 0x01],
-  "f32x4.convert_i32x4_s": [0xfd, 0xfa, 0x01],
-  "f32x4.relaxed_madd": [0xfd, 0x85, 0x02],
-  "f32x4.relaxed_nmadd": [0xfd, 0x86, 0x02],
-  "f64x2.relaxed_madd": [0xfd, 0x87, 0x02],
-  "f64x2.relaxed_nmadd": [0xfd, 0x88, 0x02],
-  "i32x4.relaxed_laneselect": [0xfd, 0x8b, 0x02],
-  "i64x2.relaxed_laneselect": [0xfd, 0x8c, 0x02],
-} as const;
-/** The name of an instruction that the assembler knows. */
-export type Instruction = keyof typeof OPCODES;
+import { type Instruction, OPCODES } from "./opcodes.ts";
+
+export type { Instruction } from "./opcodes.ts";
 
 /** Value types of locals and parameters. */
 export type ValueType = "i32" | "v128";
 const VALUE_TYPES = { i32: 0x7f, v128: 0x7b } as const;
 const EMPTY_BLOCK = 0x40;
+/** The bytes of a vector of zeros. */
+const ZEROS: readonly number[] = new Array(16).fill(0);
 
 const [LOCAL_GET] = OPCODES["local.get"];
 
@@ -336,10 +225,20 @@ export class FunctionBody {
   }
 }
 
+/** What a module's functions share. */
+export interface Surroundings {
+  readonly shared: boolean;
+  /** Pages of the imported memory. */
+  readonly minimum: number;
+  readonly maximum: number;
+  /** Vectors that each instance has for itself; default none. */
+  readonly globals?: number;
+}
+
 /** A module of functions, all of them exported by their names, over one imported memory. */
 export function assemble(
   functions: readonly FunctionBody[],
-  memory: { readonly shared: boolean; readonly minimum: number; readonly maximum: number },
+  { shared, minimum, maximum, globals = 0 }: Surroundings,
 ): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.all([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -363,11 +262,18 @@ export function assemble(
     body.text("pairfold");
     body.text("memory");
     body.byte(0x02);
-    body.byte(memory.shared ? 3 : 1);
-    body.unsigned(memory.minimum);
-    body.unsigned(memory.maximum);
+    body.byte(shared ? 3 : 1);
+    body.unsigned(minimum);
+    body.unsigned(maximum);
   });
   section(3, functions.length, (body) => functions.forEach((_, k) => body.unsigned(k)));
+  if (globals > 0) {
+    section(6, globals, (body) => {
+      for (let k = 0; k < globals; k++) {
+        body.all([VALUE_TYPES.v128, 1, ...OPCODES["v128.const"], ...ZEROS, ...OPCODES.end]);
+      }
+    });
+  }
   section(7, functions.length, (body) =>
     functions.forEach((f, k) => {
       body.text(f.name);

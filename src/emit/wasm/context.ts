@@ -45,6 +45,8 @@ export class ModuleContext {
   readonly sizes: ReturnType<typeof sizesOf>;
   /** How points with themselves are walked; null where the kernel has no mirror. */
   readonly walk: MirrorWalk | null;
+  /** Vectors that instances of the module have for themselves. */
+  globals = 0;
 
   constructor(
     kernel: Kernel,
@@ -117,6 +119,7 @@ export class ModuleContext {
       this.pool,
       scratch,
       frame,
+      () => this.globals++,
     );
   }
 

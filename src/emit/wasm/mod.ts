@@ -75,8 +75,10 @@ export function emitWasm(
   checkSchedule(schedule);
   const module = new ModuleContext(kernel, schedule, features, false);
   const { shared } = features;
-  const assembled = (functions: readonly FunctionBody[]): Uint8Array<ArrayBuffer> =>
-    assemble(functions, { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES });
+  const assembled = (functions: readonly FunctionBody[]): Uint8Array<ArrayBuffer> => {
+    const { globals } = module;
+    return assemble(functions, { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES, globals });
+  };
   const bytes = assembled(mainOf(module));
   return {
     bytes,

@@ -81,13 +81,23 @@ export class Rows {
     return replicate(pair, this.copies, { interleave, columns, columnSlots, chains: true });
   }
   /** One column of a tile of deferred updates, several times. */
-  updates(tile: UpdateTile, columns: number): Region {
+  updates(tile: UpdateTile, columns: number, rows: readonly number[]): Region {
     const { columnSlots, heldSlots } = this;
-    return replicate(tile.column, this.copies, { columns, columnSlots, heldSlots, inOrder: true });
+    const turn = { rows, columns, columnSlots, heldSlots, inOrder: true };
+    return replicate(tile.column, this.copies, turn);
   }
-  /** A region of a tile for all rows. */
-  moves(region: Region): Region {
-    return replicate(region, this.copies);
+  /** A region of a tile for some rows. */
+  moves(region: Region, rows: readonly number[]): Region {
+    return replicate(region, this.copies, { rows });
+  }
+  /** The rows of the group that a tile of deferred updates takes at a time. */
+  get batches(): number[][] {
+    const all = Array.from({ length: this.copies.rows }, (_, row) => row);
+    const batches: number[][] = [];
+    for (let k = 0; k < all.length; k += this.#interleave) {
+      batches.push(all.slice(k, k + this.#interleave));
+    }
+    return batches;
   }
   get careful(): { readonly test: Region; readonly pair: Region } | null {
     const { careful } = this.#kernel;

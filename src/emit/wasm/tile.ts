@@ -31,6 +31,11 @@ class TileEmitter {
     this.#module = module;
   }
 
+  /** Whether the loops of a turn are written out. */
+  get #writesOut(): boolean {
+    return this.#module.schedule.columns > 1 && this.#module.schedule.writesOut === true;
+  }
+
   /** Folds columns into one group of rows. */
   emit(): FunctionBody {
     const f = this.#module.function("tile", PARAMETERS.fold);
@@ -57,20 +62,25 @@ class TileEmitter {
     const last = f.local("i32");
     const place = { record, index, held };
     f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
+    const { columns } = this.#module.schedule;
+    const turn = columns > 1 ? rows.turn(columns) : rows.pair;
     w.hoist(rows.pair);
+    w.writesOut = this.#writesOut;
+    w.hoist(turn);
+    w.writesOut = false;
     if (rows.careful !== null) w.hoist(rows.careful.pair);
     f.op("block").get(count).op("i32.eqz").op("br_if", 0);
     const special = rows.careful === null ? null : this.#anySpecial(f, w, rows.careful.test);
     const block = (end: number): void => {
       if (deferred === null || held === undefined) {
-        this.#turns(f, w, place, end);
+        this.#turns(f, w, turn, place, end);
         return;
       }
       const start = f.local("i32");
       const rewind = (): unknown => f.get(scratch).i32(heldStart).op("i32.add").set(held);
       f.get(record).set(start);
       rewind();
-      this.#turns(f, w, place, end);
+      this.#turns(f, w, turn, place, end);
       f.get(start).set(record);
       emitUpdates({
         f,
@@ -178,7 +188,7 @@ class TileEmitter {
   }
 
   /** The inner loop: turns of several columns while there are enough, single columns after. */
-  #turns(f: FunctionBody, w: CodeWriter, place: Columns, end: number): void {
+  #turns(f: FunctionBody, w: CodeWriter, turn: Region, place: Columns, end: number): void {
     const { columns } = this.#module.schedule;
     const { record } = place;
     if (columns === 1) {
@@ -193,13 +203,14 @@ class TileEmitter {
       f.op("end");
     };
     unless(turnsEnd, () => {
-      const turn = this.#module.rows.turn(columns);
       const ahead = columns * this.#module.rows.columnSlots;
       // packed columns are followed by room for one vector of them
       const fits = columns <= this.#module.sizes.lanes;
       const stages = fits ? pipeline(turn, this.#module.rows.copies, ahead) : null;
       if (stages !== null) w.region(stages.prologue);
+      w.writesOut = this.#writesOut;
       this.#columns(f, w, stages?.turn ?? turn, place, turnsEnd, columns);
+      w.writesOut = false;
     });
     unless(end, () => this.#columns(f, w, this.#module.rows.pair, place, end, 1));
   }

@@ -22,8 +22,10 @@ export interface UpdatesFrame {
   /** Copies regions for the rows of the group. */
   readonly rows: {
     readonly copies: { remember(cell: UpdateTile["cells"][number]): void };
-    updates(tile: UpdateTile, columns: number): Region;
-    moves(region: Region): Region;
+    /** Rows that a tile takes at a time; their columns are in the cache for the next ones. */
+    readonly batches: readonly (readonly number[])[];
+    updates(tile: UpdateTile, columns: number, rows: readonly number[]): Region;
+    moves(region: Region, rows: readonly number[]): Region;
   };
 }
 
@@ -36,18 +38,26 @@ export function emitUpdates(frame: UpdatesFrame): void {
   const [span, turnsEnd] = [f.local("i32"), f.local("i32")];
   f.get(end).get(record).op("i32.sub").set(span);
   f.get(end).i32((COLUMNS - 1) * frame.recordBytes).op("i32.sub").set(turnsEnd);
-  for (const tile of frame.tiles) emitTiles(frame, tile, span, turnsEnd);
+  for (const batch of frame.rows.batches) {
+    for (const tile of frame.tiles) emitTiles(frame, tile, batch, span, turnsEnd);
+  }
 }
 
-/** All tiles of one shape. */
-function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd: number): void {
+/** All tiles of one shape, for some rows. */
+function emitTiles(
+  frame: UpdatesFrame,
+  tile: UpdateTile,
+  batch: readonly number[],
+  span: number,
+  turnsEnd: number,
+): void {
   const { f, writer, record, rows } = frame;
   const { counter } = tile;
   for (const cell of tile.cells) rows.copies.remember(cell);
-  const [load, store] = [rows.moves(tile.load), rows.moves(tile.store)];
+  const [load, store] = [rows.moves(tile.load, batch), rows.moves(tile.store, batch)];
   // tiles of cells are written out one by one: less code for each
   const together = counter === null ? 1 : COLUMNS;
-  const turn = rows.updates(tile, together);
+  const turn = rows.updates(tile, together, batch);
   const pointers = new Map<string, Pointer>();
   if (counter !== null) {
     for (const region of [load, turn, store]) writer.addresses.point(region, counter, pointers);
@@ -69,7 +79,7 @@ function emitTiles(frame: UpdatesFrame, tile: UpdateTile, span: number, turnsEnd
     f.op("i32.lt_u").op("br_if", 0).op("end").op("end");
   };
   if (together > 1) columns(turn, together, turnsEnd);
-  columns(rows.updates(tile, 1), 1, frame.end);
+  columns(rows.updates(tile, 1, batch), 1, frame.end);
   writer.region(store);
   f.get(record).get(span).op("i32.sub").set(record);
   for (const { pointer, step, base } of pointers.values()) {

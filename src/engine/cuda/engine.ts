@@ -3,12 +3,14 @@
 
 import { emitCuda } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import type { Kernel, MathFunctions } from "../../loop/mod.ts";
+import type { FloatType, Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
 import {
   checkCudaSchedule,
   chooseCudaSchedule,
   cudaCandidates,
+  cudaMirrorCut,
+  cudaMirrorPays,
   type CudaSchedule,
   describeCudaSchedule,
   parseCudaSchedule,
@@ -26,7 +28,7 @@ import type {
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
 import { ownProgram } from "../launches.ts";
-import { splitColumns } from "../plan.ts";
+import { type MirrorCutter, splitColumns } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
@@ -50,6 +52,11 @@ export interface CudaOptions extends RuntimeOptions {
   readonly trials?: Trials;
   /** Bytes that a launch may take beyond the arrays on the card; default nearly all that is free. */
   readonly memoryLimit?: number;
+  /**
+   * Points from which on sums of a table with itself meet each pair once, where that pays; default
+   * 65,536, since fewer keep no large card busy. Part of the summation tree.
+   */
+  readonly mirrorFrom?: number;
   /** Bytes from which an array stays on the host; default a quarter of the card's memory. */
   readonly arrayLimit?: number;
 }
@@ -258,7 +265,8 @@ export class CudaEngine implements Engine {
   ): Promise<void> {
     const own = ownProgram(program, CudaProgram);
     const { schedule = "auto" } = this.#options;
-    const isTimed = schedule === "auto" && this.#tuner.wants(own.kernel, segments);
+    const isTimed = schedule === "auto" && own.kernel.mirror === null &&
+      this.#tuner.wants(own.kernel, segments);
     const taken = isTimed ? await this.#tuned(own, inputs, segments, control) : own;
     await this.#launch(taken, inputs, outputs, segments, control);
   }
@@ -272,8 +280,22 @@ export class CudaEngine implements Engine {
   ): Promise<void> {
     const { device, modules } = this.#card;
     const { memoryLimit = null } = this.#options;
-    const context = { name: this.name, device, modules, memoryLimit };
+    const mirrorCut = this.#mirrorCut;
+    const context = { name: this.name, device, modules, memoryLimit, mirrorCut };
     await new CudaLaunch(context, program, inputs, outputs, segments, control).run();
+  }
+
+  /** How points with themselves are cut: by size alone. */
+  readonly #mirrorCut: MirrorCutter = (points, dim, float) =>
+    cudaMirrorCut(points, dim, float, this.#options.mirrorFrom);
+
+  mirrors(points: number, dim: number, float: FloatType): boolean {
+    const cut = this.#mirrorCut(points, dim, float);
+    return cut !== null && cut.bytes <= (this.#options.memoryLimit ?? Infinity);
+  }
+
+  mirrorPays(kernel: Kernel): boolean {
+    return cudaMirrorPays(kernel);
   }
 
   memory(): MemoryUse | null {

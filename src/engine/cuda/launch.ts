@@ -7,26 +7,17 @@ import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import { type Footprint, pairsOf, planWaves, rowBytes, type Wave } from "../plan.ts";
+import { pairsOf, type Task, type Wave } from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
-import { type CudaDevice, MAX_BLOCKS } from "./device.ts";
-import {
-  type LaunchPlan,
-  neededBytes,
-  planOf,
-  SMALL_BYTES,
-  SPLIT,
-  uniformGroups,
-  waveTables,
-} from "./plans.ts";
-import type { CudaProgram, FoldCode, LaunchCode, ModuleCache } from "./program.ts";
+import { MAX_BLOCKS } from "./device.ts";
+import { type LaunchPlan, planOf, uniformGroups, waveTables } from "./plans.ts";
+import type { CudaProgram, FoldCode, LaunchCode } from "./program.ts";
 import { PlannedLaunch } from "./repeat.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
+import { type LaunchContext, WavePlanner } from "./waves.ts";
 import { type Alloc, collect, concatenated, stageInputs, stageOutputs } from "./staging.ts";
 import type { Table, WaveTables } from "./table.ts";
 
-/** Part of the free memory that one launch may take. */
-const SHARE = 0.9;
 /** How often a launch that ran out of memory is planned anew with half of it. */
 const ATTEMPTS = 8;
 
@@ -38,13 +29,9 @@ const SLICE_MS = 50;
 /** Slices that are queued at a time: one runs while the next one waits. */
 const SLICES_AHEAD = 2;
 
-/** What a launch runs on. */
-export interface LaunchContext {
-  readonly name: string;
-  readonly device: CudaDevice;
-  readonly modules: ModuleCache;
-  /** Bytes that a launch may take; null for what there is. */
-  readonly memoryLimit: number | null;
+/** The kernels of a wave, less the one that joins states. */
+interface WaveCode extends FoldCode {
+  readonly mirror: KernelFunction | null;
 }
 
 const isMemoryError = (error: unknown): boolean =>
@@ -101,11 +88,17 @@ export class CudaLaunch {
     );
   }
 
+  get #planner(): WavePlanner {
+    const places = { inputs: this.#places, outputs: this.#outputs.map(({ place }) => place) };
+    return new WavePlanner(this.#context, this.#program, places, this.#segments);
+  }
+
   /** Runs or queues the launch; where memory runs out, in smaller pieces. */
   async run(): Promise<void> {
     this.#throwIfAborted();
     const { device, modules } = this.#context;
-    const plan = this.#planned();
+    const mirrored = this.#planner.mirrored();
+    const plan = mirrored === null ? this.#planned() : null;
     if (plan !== null) {
       const joins = plan.units.combine > 0;
       const code = this.#program.loadedCode(device, modules, joins) ?? await this.#compiled(joins);
@@ -122,7 +115,7 @@ export class CudaLaunch {
         modules.leave();
       }
     }
-    await this.#runInPieces();
+    await this.#runInPieces(mirrored);
   }
 
   /** All kernels of a launch. */
@@ -150,14 +143,21 @@ export class CudaLaunch {
   }
 
   /** Plans waves and runs them, in smaller and smaller pieces as long as memory runs out. */
-  async #runInPieces(): Promise<void> {
+  async #runInPieces(mirrored: Task | null): Promise<void> {
     const { device, modules } = this.#context;
-    const code = await this.#program.foldCode(device, modules);
+    // compiled side by side
+    const [folding, mirror] = await Promise.all([
+      this.#program.foldCode(device, modules),
+      mirrored === null ? null : this.#program.mirrorCode(device, modules),
+    ]);
+    const code = { ...folding, mirror };
     modules.enter();
     try {
       let full: unknown = null;
       for (let attempt = 0;; attempt++) {
-        const waves = this.#plan(0.5 ** attempt, full);
+        const waves = mirrored !== null && attempt === 0
+          ? [[mirrored]]
+          : this.#planner.waves(0.5 ** attempt, full);
         this.#report(0);
         try {
           for (const wave of groupedByState(waves)) await this.#runWaves(wave, code);
@@ -174,49 +174,8 @@ export class CudaLaunch {
     }
   }
 
-  #plan(share: number, full: unknown): Wave[] {
-    const footprint = this.#footprint();
-    try {
-      const bytes = this.#budget(footprint) * share;
-      return planWaves(this.#segments, footprint, { bytes, wave: bytes, split: SPLIT });
-    } catch (error) {
-      throw full ?? error; // what did not fit in larger pieces does not fit in smaller ones
-    }
-  }
-
-  /** What a row and a column take beyond the arrays that are on the card. */
-  #footprint(): Footprint {
-    const { layout } = this.#program.emitted;
-    const places = this.#places;
-    const staged = (axis: "row" | "column"): number =>
-      this.#kernel.inputs.reduce((bytes, input, slot) => {
-        if (input.axis !== axis || places[slot]?.kind === "device") return bytes;
-        return bytes + rowBytes(this.#kernel, input);
-      }, 0);
-    const results = this.#kernel.outputs.reduce((bytes, output, slot) => {
-      const isHere = this.#outputs[slot].place.kind === "device";
-      return isHere ? bytes : bytes + rowBytes(this.#kernel, output);
-    }, 0);
-    return {
-      row: staged("row") + results,
-      record: layout.recordStride * layout.size,
-      column: staged("column"),
-      state: layout.stateBytes,
-      packing: Infinity,
-    };
-  }
-
-  /** Bytes that this launch may take. */
-  #budget(footprint: Footprint): number {
-    const { memoryLimit, device } = this.#context;
-    if (memoryLimit !== null) return memoryLimit;
-    if (neededBytes(this.#segments, footprint) <= SMALL_BYTES / 2) return SMALL_BYTES;
-    const { available, pooled } = device.memory();
-    return (available + pooled) * SHARE;
-  }
-
   /** Runs waves that share the states of their rows, the last of which finishes them. */
-  async #runWaves(waves: readonly Wave[], code: FoldCode): Promise<void> {
+  async #runWaves(waves: readonly Wave[], code: WaveCode): Promise<void> {
     const { device } = this.#context;
     const { layout } = this.#program.emitted;
     const kept: bigint[] = [];
@@ -262,7 +221,7 @@ export class CudaLaunch {
     tables: WaveTables,
     uniforms: NumberArray,
     state: bigint,
-    code: FoldCode,
+    code: WaveCode,
     alloc: Alloc,
   ): Promise<void> {
     const { device, modules } = this.#context;
@@ -270,13 +229,15 @@ export class CudaLaunch {
     const inputs = stageInputs(device, this.#kernel, this.#places, wave, alloc);
     const outputPlaces = this.#outputs.map(({ place }) => place);
     const outputs = stageOutputs(this.#kernel, outputPlaces, wave, alloc);
-    const { pack, fold, combine } = tables;
-    const job = concatenated([pack.words, fold.words, combine.words, uniforms]);
+    const { pack, fold, mirror, combine } = tables;
+    const job = concatenated([pack.words, fold.words, mirror.words, combine.words, uniforms]);
     // one allocation: the job, whose parts are multiples of 16 bytes, and the records behind it
     const at = alloc(job.bytes.byteLength + tables.records * layout.recordStride * layout.size);
     device.commands.upload(at, 0, job.bytes.byteLength);
     const records = at + BigInt(job.bytes.byteLength);
-    const [packAt, foldAt, combineAt, parameters] = job.offsets.map((o) => at + BigInt(o));
+    const [packAt, foldAt, mirrorAt, combineAt, parameters] = job.offsets.map((o) =>
+      at + BigInt(o)
+    );
     const of = (axis: "row" | "column"): bigint[] =>
       inputs.filter((_, slot) => this.#kernel.inputs[slot].axis === axis);
     const stateRows = BigInt(tables.stateRows);
@@ -288,7 +249,17 @@ export class CudaLaunch {
       this.#queue(code.pack, LINE_THREADS, packAt, pack, args, 0, pack.units);
     }
     const foldArguments = [parameters, records, ...rest];
-    await this.#fold(code.fold, foldAt, fold, foldArguments, pairsIn(wave), run);
+    const pairs = pairsIn(wave);
+    const { threads } = this.#program.schedule;
+    if (code.mirror === null || mirror.units === 0) {
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, pairs, run);
+    } else {
+      const wide = this.#program.emitted.mirror?.threads ?? threads;
+      // blocks with later ones, then with themselves: of n² rectangles of pairs, n
+      const itself = pairs * fold.length / (fold.length + 2 * mirror.units);
+      await this.#fold(code.mirror, wide, mirrorAt, mirror, foldArguments, pairs - itself, run);
+      await this.#fold(code.fold, threads, foldAt, fold, foldArguments, itself, run);
+    }
     if (combine.units > 0) {
       const kernel = await this.#program.combineCode(device, modules);
       this.#queue(
@@ -325,13 +296,13 @@ export class CudaLaunch {
   /** Queues a fold: at once where it is short, else in slices of time. */
   async #fold(
     kernel: KernelFunction,
+    threads: number,
     at: bigint,
     table: Table,
     args: readonly bigint[],
     pairs: number,
     run: () => void,
   ): Promise<void> {
-    const { threads } = this.#program.schedule;
     if (this.#total <= QUEUED_PAIRS) {
       this.#queue(kernel, threads, at, table, args, 0, table.units);
       run();

@@ -110,6 +110,7 @@ export class CudaProgram implements Program {
   readonly #target: string;
   readonly #why: string;
   #combine: string | null = null;
+  #mirror: string | null = null;
   /** Kernels as they were found last, and in which modules. */
   #loaded: { module: bigint; joining: bigint; code: LaunchCode } | null = null;
 
@@ -149,6 +150,13 @@ export class CudaProgram implements Program {
     return device.kernel(await modules.moduleOf(this.#combineSource), ENTRIES.combine);
   }
 
+  /** The kernel that folds points with themselves; null where all pairs are folded. */
+  async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
+    const { mirror } = this.emitted;
+    if (mirror === null) return null;
+    return device.kernel(await modules.moduleOf(this.#mirror ??= mirror.source()), ENTRIES.mirror);
+  }
+
   /** All kernels of a launch, where they are loaded. */
   loadedCode(device: CudaDevice, modules: ModuleCache, joins: boolean): LaunchCode | null {
     const module = modules.loaded(this.emitted.source);
@@ -185,6 +193,7 @@ export class CudaProgram implements Program {
         : `${products} on tensor cores, from sm_80 on`,
       target: this.#target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
+        (this.emitted.mirror === null ? "" : "each pair of points once, for both, ") +
         `${recordStride * size} bytes per packed column (${this.#why})`,
       source: this.emitted.source,
     };

@@ -18,6 +18,8 @@ export interface Table {
 export interface WaveTables {
   readonly pack: Table;
   readonly fold: Table;
+  /** Points with themselves, each pair once; no units where all pairs are folded. */
+  readonly mirror: Table;
   readonly combine: Table;
   /** Records of packed columns, and rows of kept states, that the wave needs. */
   readonly records: number;
@@ -203,6 +205,7 @@ export function tablesOf(
     }
   }
   const fold = new TableBuilder(segmentWords);
+  const mirror = new TableBuilder(segmentWords);
   const combine = new TableBuilder(segmentWords);
   let stateRows = 0;
   for (const [n, task] of wave.entries()) {
@@ -216,7 +219,29 @@ export function tablesOf(
       output: segment.output,
       uniforms: uniforms(segment),
     };
-    for (const { split, start, count, resumes } of piecesOf(task)) {
+    if (task.mirrored) {
+      const { count, length } = splits;
+      const states = { state: stateRows, stride: rows, block: length };
+      const columns = recordOf(packed, task.j0);
+      const entry = { ...common, ...states, j0: task.j0, j1: task.j1, columns };
+      mirror.add(entry, segment.offsets, count * (count - 1) / 2);
+      for (let block = 0; block < count; block++) {
+        const at = block * length;
+        const [begin, end] = [at, Math.min(rows, at + length)];
+        const itself = {
+          ...common,
+          i0: i0 + begin,
+          i1: i0 + end,
+          j0: task.j0 + begin,
+          j1: task.j0 + end,
+          columns: columns + begin,
+          state: stateRows + block * rows + begin,
+          flags: SEGMENT_FLAGS.save,
+        };
+        fold.add(itself, segment.offsets, Math.ceil((end - begin) / layout.blockRows));
+      }
+    }
+    for (const { split, start, count, resumes } of task.mirrored ? [] : piecesOf(task)) {
       const entry = {
         ...common,
         j0: start,
@@ -233,5 +258,12 @@ export function tablesOf(
     }
     stateRows += stateRowsOf(task);
   }
-  return { pack: pack.table, fold: fold.table, combine: combine.table, records, stateRows };
+  return {
+    pack: pack.table,
+    fold: fold.table,
+    mirror: mirror.table,
+    combine: combine.table,
+    records,
+    stateRows,
+  };
 }

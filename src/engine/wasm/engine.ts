@@ -9,6 +9,7 @@ import {
   chooseSchedule,
   costOf,
   costText,
+  mayImprove,
   mirrorCut,
   mirroredWasm,
   mirrorPays,
@@ -192,10 +193,9 @@ export class WasmEngine implements Engine {
 
   /** Counts what is done before the best code is worth while; a kernel that goes on gets better. */
   #count({ kernel, schedule }: WasmProgram, pairs: number): void {
-    const { survey, pair } = kernel;
-    if (schedule !== UNTILED && (survey === null || schedule.surveys)) return;
+    if (!mayImprove(kernel, schedule)) return;
     const before = this.#done.get(kernel) ?? 0;
-    const done = before + pairs * operationsIn(pair);
+    const done = before + pairs * operationsIn(kernel.pair);
     this.#done.set(kernel, done);
     const passes = (limit: number): boolean => before < limit && done >= limit;
     if ([this.#quickOperations, SURVEYED_OPERATIONS].some(passes)) this.#chooser.forget(kernel);

@@ -34,7 +34,7 @@ export class Programs {
 
   /** A kernel with a schedule. */
   of(kernel: Kernel, schedule: WasmSchedule, why: string): WasmProgram {
-    const key = `${Object.values(schedule).join(":")}:${why}`;
+    const key = `${Object.entries(schedule).join(":")}:${why}`;
     let programs = this.#byKernel.get(kernel);
     if (programs === undefined) this.#byKernel.set(kernel, programs = new Map());
     const known = programs.get(key);
