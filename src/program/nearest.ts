@@ -34,8 +34,9 @@ const LARGEST = { f32: 1e15, f64: 1e150 } as const;
  * WebAssembly folds fewer of them in that time, and gains more).
  */
 const COSTS: CullingCosts = {
-  row: 2000,
-  sortedRow: 14000,
+  column: 1000,
+  row: 1000,
+  sortedRow: 13000,
   neighbour: 80,
   listed: 400,
   pair: 2,
@@ -170,7 +171,7 @@ export class Culling {
     const launch = new NearestLaunch(this.#engine, this.#fold, what, x, y);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;
-      return this.#costOfRows(what) + listed * ofListed + pairs * pair <= what.pairs;
+      return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
     });
     const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
     this.#note = outputs === null
@@ -179,16 +180,17 @@ export class Culling {
     return outputs;
   }
 
-  #costOfRows({ k }: NearestFold): number {
-    const { row, sortedRow, neighbour } = this.#costs;
-    return this.#rows * ((k < SORTED_K ? row : sortedRow) + neighbour * k);
+  #costOfPoints({ k, pairs }: NearestFold): number {
+    const { column, row, sortedRow, neighbour } = this.#costs;
+    return pairs / this.#rows * column +
+      this.#rows * ((k < SORTED_K ? row : sortedRow) + neighbour * k);
   }
 
   /** Whether points are worth a look: the more components, the less likely is a gain. */
   #isTried(what: NearestFold): boolean {
     const few = what.k < SORTED_K ? this.#costs.trying : 1;
     const unlikely = Math.max(1, what.dim - MANY_COMPONENTS + 2);
-    return this.#costOfRows(what) * few * unlikely < what.pairs;
+    return this.#costOfPoints(what) * few * unlikely < what.pairs;
   }
 }
 

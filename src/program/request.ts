@@ -57,6 +57,8 @@ export interface FoldChoices {
 
 /** What leaving out points that are too far costs, in pairs of a fold of all. */
 export interface CullingCosts {
+  /** For each column. */
+  readonly column: number;
   /** For each row, and for each where results are sorted at the end. */
   readonly row: number;
   readonly sortedRow: number;

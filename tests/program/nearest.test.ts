@@ -17,6 +17,7 @@ import { type Random, randomFor } from "../support/random.ts";
 const device = engineOf(wasm({ threads: 2 }));
 /** As if leaving out were for nothing. */
 const FREE: CullingCosts = {
+  column: 0,
   row: 0,
   sortedRow: 0,
   neighbour: 0,
@@ -241,6 +242,11 @@ Deno.test("as many points as leaving out pays for: the bits of all pairs, and of
     assertEquals([nearest[2 * i], nearest[2 * i + 1]], [i, where]);
     assert(Math.abs(distances[2 * i + 1] - least) <= 1e-6 * least);
   }
+});
+
+Deno.test("lists of several waves, bounds of several launches: the bits of all pairs", async () => {
+  const y = points(randomFor("waves").float32(3 * 20_011), 3);
+  await compareCulled({ x: y, y, k: 120, reduction: "argKMin" });
 });
 
 Deno.test("progress tells of the pairs that are folded; an abort stops them", async () => {
