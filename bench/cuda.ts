@@ -100,6 +100,7 @@ async function runPairfold(
     k: row.k,
     dtype: row.dtype,
     distances: row.distances,
+    products: row.products,
     device: engine,
   });
   const tensors = inputs.map(({ rows, dim, category }, n) =>

@@ -2,7 +2,7 @@
 // in KeOps' words, which genred takes too; inputs are G (the scale), X, Y, B.
 
 import type { KeopsReduction } from "pairfold";
-import { MACHINE_CODE } from "../../src/tiling/mod.ts";
+import { LOCAL_FLOATS, MACHINE_CODE, RATES, type TurnCode } from "../../src/tiling/mod.ts";
 
 /** One fold. */
 export interface CudaRow {
@@ -19,6 +19,7 @@ export interface CudaRow {
   readonly dtype: "float32" | "float64";
   readonly kind: keyof typeof KINDS;
   readonly distances?: "centred";
+  readonly products?: "tf32x3" | "tf32";
   /** The least ratio to KeOps on the same card; null: no target. */
   readonly target: number | null;
   /** The kernel's name in MACHINE_CODE and special functions of a pair, where a bound is known. */
@@ -79,6 +80,26 @@ const TARGETS: readonly CudaRow[] = [
     code: { name: "D=64", special: 1 },
   },
   {
+    ...{ ...target, name: "D=64, centred", kind: "gaussian", dim: 64, target: 3 },
+    distances: "centred",
+    code: { name: "D=64, centred", special: 1 },
+  },
+  {
+    ...{ ...target, name: "D=64, tf32x3", kind: "gaussian", dim: 64, target: 6 },
+    ...{ distances: "centred", products: "tf32x3" },
+    code: { name: "D=64, tf32x3", special: 1 },
+  },
+  {
+    ...{ ...target, name: "D=64, tf32", kind: "gaussian", dim: 64, target: 6 },
+    ...{ distances: "centred", products: "tf32" },
+    code: { name: "D=64, tf32", special: 1 },
+  },
+  {
+    ...{ ...target, name: "D=512, tf32x3", kind: "gaussian", dim: 512, rows: 3e4, columns: 3e4 },
+    ...{ distances: "centred", products: "tf32x3", target: 6 },
+    code: { name: "D=512, tf32x3", special: 1 },
+  },
+  {
     ...{ ...target, name: "wide 16", kind: "gaussian", width: 16, target: 3 },
     code: { name: "wide 16", special: 1 },
   },
@@ -136,9 +157,15 @@ export function inputsOf(row: CudaRow) {
 /** What one pair's bound is on a card, in pairs per second, from its own rates; null: not counted. */
 export function boundOf(row: CudaRow, rates: { fma: number; exp2: number }): number | null {
   if (row.code === undefined) return null;
-  const { perTurn, instructions, shared, local } = MACHINE_CODE[row.code.name];
-  // loads bring a quarter as many floats as there are slots
-  const slots = Math.max(instructions.sm_90, 4 * (shared + 4 * local)) / perTurn;
+  const code: TurnCode = MACHINE_CODE[row.code.name];
+  const { perTurn, instructions, shared, local, products = 0 } = code;
+  const { slots: all, loads, products: onTensorCores } = RATES.sm_90;
+  // in slots: loads bring a quarter as many floats as there are, tensor cores multiply 8 times as much
+  const slots = Math.max(
+    instructions.sm_90,
+    (shared + LOCAL_FLOATS * local) * all / loads,
+    products * all / onTensorCores,
+  ) / perTurn;
   const special = row.code.special === 0 ? Infinity : rates.exp2 / row.code.special;
   return Math.min(rates.fma / slots, special);
 }

@@ -16,6 +16,13 @@ const FORMULAS: Record<string, (x: Matrix, y: Matrix, b: Matrix) => Matrix> = {
   logarithm: (x, y, b) => x.sqDist(y).add(1).log().mul(b),
 };
 
+/** Sums of points with themselves, of so many points, each pair once: a first call less the next one. */
+const POINTS = 10_000;
+const SYMMETRIC: Record<string, (x: Matrix, y: Matrix, b: Matrix) => Matrix> = {
+  "gaussian, x = y": FORMULAS.gaussian,
+  "laplacian, x = y": FORMULAS.laplacian,
+};
+
 /** Links of chains: formulas that have not been met, for a process that has met others. */
 const LINKS: readonly ((k: Matrix) => Matrix)[] = [
   (k) => k.add(1).sqrt(),
@@ -39,10 +46,11 @@ function chain(x: Matrix, y: Matrix, b: Matrix, n: number): Matrix {
 
 /** Prints a line of JSON per formula: milliseconds of its first and of its next call. */
 export async function firstUse(library: Library, engine: string, cache: string): Promise<void> {
-  const { native, wasm, Vi, Vj } = library;
+  const { native, tensor, wasm, Vi, Vj } = library;
   const size = 100;
   const device = engine === "native" ? native({ cache, threads: 1 }) : wasm({ threads: 1 });
-  const points = (): Float32Array => Float32Array.from({ length: 3 * size }, Math.random);
+  const points = (count = size): Float32Array =>
+    Float32Array.from({ length: 3 * count }, Math.random);
   const [x, y] = [Vi(points(), 3), Vj(points(), 3)];
   const b = Vj(points().subarray(0, size), 1);
   const first = async (of: () => Matrix): Promise<number[]> => {
@@ -56,6 +64,12 @@ export async function firstUse(library: Library, engine: string, cache: string):
   };
   for (const [name, of] of Object.entries(FORMULAS)) {
     console.log(JSON.stringify({ name, times: await first(() => of(x, y, b)) }));
+  }
+  const table = tensor(points(POINTS), [POINTS, 3]);
+  const weights = Vj(points(POINTS).subarray(0, POINTS), 1);
+  for (const [name, of] of Object.entries(SYMMETRIC)) {
+    const [one, next] = await first(() => of(Vi(table), Vj(table), weights));
+    console.log(JSON.stringify({ name, times: [one - next] }));
   }
   const kind = engine === "native" ? "native" : "wasm";
   const warm = new Times();
@@ -85,7 +99,7 @@ export async function firstUseTable(
   addresses: readonly string[],
   engines: readonly string[],
 ): Promise<string> {
-  const names = [...Object.keys(FORMULAS), "warm"];
+  const names = [...Object.keys(FORMULAS), ...Object.keys(SYMMETRIC), "warm"];
   const columns: [string, Map<string, string>][] = [];
   for (const engine of engines) {
     const kind = engine === "native" ? "native" : "wasm";
@@ -117,7 +131,8 @@ export async function firstUseTable(
     warm: "another, after many (median)",
   };
   return "Milliseconds from building the formula to its numbers, N = 100, medians (bests in " +
-    "brackets) of fresh\nprocesses, each of which meets these formulas one after another.\n\n" +
+    "brackets) of fresh\nprocesses, each of which meets these formulas one after another; x = y: N = 10,000, " +
+    "each pair\nof points once, less the time of the next call.\n\n" +
     table(
       ["formula", ...columns.map(([name]) => name)],
       names.map((name) => [

@@ -4,7 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import type { FloatType, Kernel } from "../loop/mod.ts";
 import { expandedMath } from "../lower/mod.ts";
-import { costOf } from "../tiling/mod.ts";
+import { costOf, mirrorFacts } from "../tiling/mod.ts";
 import type { DType, Engine, Held, NumberArray, Program, RunControl, Segment } from "./engine.ts";
 import { allocate } from "./host.ts";
 import { ownProgram } from "./launches.ts";
@@ -100,10 +100,18 @@ export class AutoEngine implements Engine {
 
   /** Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to. */
   mirrorPays(kernel: Kernel, points: number): boolean {
-    const isNative = this.#failure === null && isLong(kernel, points * points);
-    const engine = isNative ? this.#native : this.#wasm;
-    const dim = kernel.mirror?.sums.length ?? 0;
+    const works = this.#failure === null;
+    if (works && points ** 2 >= LIKELY_PAIRS) this.#native.recall(kernel);
+    const engine = works && isLong(kernel, points ** 2) ? this.#native : this.#wasm;
+    const dim = mirrorFacts(kernel)?.components ?? 0;
     return engine.mirrors(points, dim, kernel.float) && engine.mirrorPays(kernel);
+  }
+
+  isMirrored(program: Program, segments: readonly Segment[]): boolean {
+    const own = ownProgram(program, AutoProgram);
+    const { kernel, rows, columns } = own;
+    const engine = this.#chosen(own);
+    return engine.isMirrored?.(engine.compile(kernel, rows, columns), segments) ?? false;
   }
 
   compile(kernel: Kernel, rows: number, columns: number, pairs?: number): Program {

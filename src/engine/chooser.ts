@@ -2,6 +2,7 @@
 // machine, else the cost model's. Enters: a kernel and its size. Leaves: a program.
 
 import type { Kernel } from "../loop/mod.ts";
+import { mirrorFacts } from "../tiling/mod.ts";
 import type { NumberArray, Program, Segment } from "./engine.ts";
 import { type Tuned, tunedText, type Tuner } from "./tuner.ts";
 
@@ -85,7 +86,7 @@ export class Chooser<S, P extends Kept> {
   wants({ kernel }: Program, segments: readonly Segment[]): boolean {
     const { asked = "auto", tuner } = this.#options;
     // a slice of a fold with a mirror is none of points with themselves: its times would say nothing
-    return asked === "auto" && kernel.mirror === null && tuner.wants(kernel, segments);
+    return asked === "auto" && mirrorFacts(kernel) === null && tuner.wants(kernel, segments);
   }
 
   /** A kernel with a schedule that is to be timed. */

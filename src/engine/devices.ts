@@ -14,7 +14,8 @@ import { readVariable } from "./cuda/host.ts";
 import type { Engine, MemoryUse } from "./engine.ts";
 import { findNative, NativeEngine, type NativeOptions, type NativeSearch } from "./native/mod.ts";
 import { several } from "./several.ts";
-import { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
+import { WasmEngine } from "./wasm/engine.ts";
+import type { WasmOptions } from "./wasm/options.ts";
 
 /** A device by name: the best one found, or one of a kind, by its number where there are several. */
 export type DeviceName = "auto" | "wasm" | "native" | "cuda" | `cuda:${number}`;

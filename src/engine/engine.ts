@@ -113,6 +113,8 @@ export interface Engine {
   mirrors?(points: number, dim: number, float: FloatType): boolean;
   /** Whether a kernel's mirror is estimated to pay there, for so many points. */
   mirrorPays?(kernel: Kernel, points: number): boolean;
+  /** Whether a launch of a program on some segments meets each pair of points once. */
+  isMirrored?(program: Program, segments: readonly Segment[]): boolean;
   /**
    * Opens what can only be opened asynchronously; awaited before all that follows. Where that takes
    * long, the kernel that is wanted first is made ready meanwhile.

@@ -28,4 +28,5 @@ export { allocate, dtypeOf, isDeviceArray } from "./host.ts";
 export { NativeEngine, type NativeOptions } from "./native/mod.ts";
 export { type TuneMode } from "./tuner.ts";
 export { ReferenceEvaluator, referenceFold } from "./reference.ts";
-export { WasmEngine, type WasmOptions } from "./wasm/engine.ts";
+export { WasmEngine } from "./wasm/engine.ts";
+export type { WasmOptions } from "./wasm/options.ts";

@@ -4,7 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type FloatType, type Kernel, type KernelInput } from "../loop/mod.ts";
 import { BLOCK_LENGTH } from "../reduction/mod.ts";
-import { type MirrorCut, mirrorCut } from "../tiling/mod.ts";
+import { type MirrorCut, mirrorCut, mirrorFacts } from "../tiling/mod.ts";
 import type { Segment } from "./engine.ts";
 
 /** Column splits of a segment: all but the last have `length` columns. */
@@ -185,11 +185,12 @@ export function mirroredTask(
   cutOf: MirrorCutter = mirrorCut,
 ): Task | null {
   const [segment, ...others] = segments;
-  if (kernel.mirror === null || segment === undefined || others.length > 0) return null;
+  const mirror = mirrorFacts(kernel);
+  if (mirror === null || segment === undefined || others.length > 0) return null;
   const { i0, i1, j0, j1 } = segment;
   const points = i1 - i0;
   if (i0 !== j0 || i1 !== j1 || (segment.wholeRows ?? points) !== points) return null;
-  const cut = cutOf(points, kernel.mirror.sums.length, kernel.float);
+  const cut = cutOf(points, mirror.components, kernel.float);
   if (cut === null) return null;
   const splits = { length: cut.length, count: cut.blocks };
   const task = { segment, i0, i1, j0, j1, splits, first: true, last: true };

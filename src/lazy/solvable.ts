@@ -22,16 +22,17 @@ import { Reductions } from "./reductions.ts";
 import { recordLogDeterminant, recordSolve } from "./solve_rule.ts";
 import type { FoldAxis } from "./symbolic.ts";
 
+/** What solvers take of a fold's choices: the precision of totals they choose themselves. */
+type SolveChoices = Omit<FoldChoices, "accumulator">;
+
 /** Options of {@linkcode Solvable.solve}. */
-export interface LazySolveOptions
-  extends SolveOptions, Pick<FoldChoices, "device" | "sumScheme" | "fastMath" | "distances"> {
+export interface LazySolveOptions extends SolveOptions, SolveChoices {
   /** "j" (default) for K x = b, "i" for Kᵀ x = b: the same, K being symmetric. */
   readonly axis?: FoldAxis;
 }
 
 /** Options of {@linkcode Solvable.logDeterminant}. */
-export interface LazyLogDeterminantOptions
-  extends LogDeterminantOptions, Pick<FoldChoices, "device" | "sumScheme" | "fastMath"> {
+export interface LazyLogDeterminantOptions extends LogDeterminantOptions, SolveChoices {
   /** Largest relative residual of the solves in its derivative; default 1e-6. */
   readonly solveTol?: number;
 }
@@ -152,8 +153,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * ```
    */
   solve(b: TensorLike, options: LazySolveOptions = {}): Solution {
-    const { axis = "j", device, sumScheme, fastMath, distances, ...rest } = options;
-    const choices = { device, sumScheme, fastMath, distances };
+    const { axis = "j", device, sumScheme, fastMath, distances, products, ...rest } = options;
+    const choices = { device, sumScheme, fastMath, distances, products };
     const actions = this.#squares("solve", choices);
     const own = this.foldAxis("solve", axis) === "j" ? actions : actions.transposed();
     const isNested = Array.isArray(b) && !(b instanceof Tensor);
@@ -208,8 +209,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * ```
    */
   logDeterminant(options: LazyLogDeterminantOptions = {}): Tensor {
-    const { device, sumScheme, fastMath, solveTol, ...rest } = options;
-    const choices = { device, sumScheme, fastMath };
+    const { device, sumScheme, fastMath, distances, products, solveTol, ...rest } = options;
+    const choices = { device, sumScheme, fastMath, distances, products };
     const actions = this.#squares("logDeterminant", choices);
     const n = actions.rows;
     const value = new Tensor(actions.shape, this.dtype, {

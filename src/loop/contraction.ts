@@ -72,7 +72,12 @@ function find(kernel: Kernel): Contraction | null {
     if (other === null || shapeOf(other) !== shapeOf(found)) return null;
     careful = without(kernel.careful.pair, other);
   }
-  const products = isProduct ? kernel.products ?? null : null;
+  // a row's vector is rounded for tensor cores where it stands
+  const { count } = loop;
+  const isRead = [kernel.close, kernel.careful?.test, kernel.finish].some((region) =>
+    region && readsWindow(region, loop, "row", row, count)
+  );
+  const products = isProduct && !isRead ? kernel.products ?? null : null;
   const { counter, body } = loop;
   const pair = without(kernel.pair, found);
   return { counter, body, sum, initial, row, column, isProduct, products, pair, careful };
@@ -187,9 +192,9 @@ function isProduct({ statements }: Region, sum: Cell): boolean {
     isBoth(term.args[0], term.args[1]);
 }
 
-/** Whether anything but a loop reads a vector of a record. */
+/** Whether anything in a region but a loop reads a vector of a record. */
 function readsWindow(
-  pair: Region,
+  region: Region,
   loop: Loop,
   section: "row" | "column",
   first: number,
@@ -197,7 +202,7 @@ function readsWindow(
 ): boolean {
   const own = new Set<Statement>(loop.body.statements);
   let reads = false;
-  visit(pair, (s) => {
+  visit(region, (s) => {
     if (own.has(s) || s.kind !== "let" || s.value.kind !== "load") return;
     const { memory, place: { offset, terms } } = s.value;
     if (memory.kind !== "record" || memory.section !== section) return;

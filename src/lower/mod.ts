@@ -261,10 +261,13 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
 
 /** What a fold is lowered from, as text. */
 function identityOf(
-  { formula, reduction, weight, float, inputs, options, fastMath, products }: Fold,
+  { formula, reduction, weight, float, inputs, options, fastMath, products, twins }: Fold,
 ): string {
   const { sumScheme, accumulator, k } = options;
-  const tables = inputs.map(({ axis, dim, number }) => `${axis}${dim}${number}`);
+  const tables = inputs.map((one) => {
+    const twin = inputs.findIndex((other) => other === twins?.get(one));
+    return `${one.axis}${one.dim}${one.number}${twin < 0 ? "" : `=${twin}`}`;
+  });
   const formulas = weight ? [formula, weight] : [formula];
   const choices = [sumScheme, accumulator, k, fastMath, products ?? ""];
   return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
@@ -279,7 +282,7 @@ class LaterKernel implements Kernel {
   readonly products?: TensorProducts;
   readonly #fold: Fold;
   readonly #math: MathFunctions;
-  readonly #isMirrored: boolean;
+  readonly #hasTwins: boolean;
   #identity: string | null = null;
   #lowered: Kernel | null = null;
 
@@ -293,7 +296,7 @@ class LaterKernel implements Kernel {
     if (fold.products !== undefined) this.products = fold.products;
     this.#fold = fold;
     this.#math = math;
-    this.#isMirrored = (twins ?? null) !== null;
+    this.#hasTwins = (twins ?? null) !== null;
   }
 
   get #kernel(): Kernel {
@@ -302,12 +305,11 @@ class LaterKernel implements Kernel {
   get title(): string {
     return titleOf(this.#fold);
   }
-  /** Those of points with themselves are always lowered: whether they have a mirror shows then. */
-  get identity(): string | undefined {
-    return this.#isMirrored ? undefined : this.#identity ??= identityOf(this.#fold);
+  get identity(): string {
+    return this.#identity ??= identityOf(this.#fold);
   }
   get mirror(): Mirror | null {
-    return this.#isMirrored ? this.#kernel.mirror : null;
+    return this.#hasTwins ? this.#kernel.mirror : null;
   }
   get records(): Kernel["records"] {
     return this.#kernel.records;

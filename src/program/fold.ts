@@ -151,8 +151,9 @@ export class FoldRun implements Origin {
 
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
-    const { rows } = segmentsOf(this.#batched);
+    const { rows, segments } = segmentsOf(this.#batched);
     const program = this.#engine.compile(this.kernel, rows, this.#columns);
+    const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, products = "float32: no tensor cores here" } = program
       .explain();
     const { reduction, formula, weight, float } = this.#fold;
@@ -163,6 +164,7 @@ export class FoldRun implements Origin {
       `target    ${target}`,
       `schedule  ${schedule}`,
       ...(this.#culling === null ? [] : [`culling   ${this.#culling.explain()}`]),
+      ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",

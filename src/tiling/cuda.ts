@@ -18,6 +18,7 @@ import {
   CHUNKS,
   PATCH_TILE,
   PATCH_TURN,
+  PATCH_UNROLL,
   patchBytes,
   patchOf,
   SHARED_BYTES,
@@ -65,8 +66,8 @@ export function untiledCuda(kernel: Kernel): CudaSchedule {
 }
 
 function patchSchedule(chunk: number, threads: number): CudaSchedule {
-  const columns = PATCH_TURN;
-  return { rows: 1, threads, tile: PATCH_TILE, columns, unroll: 1, slice: 0, chunk };
+  const [columns, unroll] = [PATCH_TURN, PATCH_UNROLL];
+  return { rows: 1, threads, tile: PATCH_TILE, columns, unroll, slice: 0, chunk };
 }
 
 /** A schedule in words. */
@@ -325,7 +326,7 @@ function longColumns(kernel: Kernel, slice: number): number {
  * whether that keeps the digits depends on how far the points reach, which is known on the card alone:
  * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
  * choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64 components take
- * 87 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences take two operations
+ * 84 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences take two operations
  * per component, behind which their loads hide without patches.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {

@@ -2,23 +2,33 @@
 // compiled kernels against, and the bounds that follow from it. A change that costs an instruction of
 // an inner loop fails there; one that saves some is written down here.
 
-/** What one turn of a kernel's inner loop takes, on the shortest way through it. */
+/**
+ * What one turn of a kernel's inner loop takes, on the shortest way through it; of kernels that work in
+ * patches, a whole tile, from one to the next.
+ */
 export interface TurnCode {
   /** Pairs of a turn; of loops over long vectors, pairs times components. */
   readonly perTurn: number;
-  /** Instructions of every kind, per architecture. */
-  readonly instructions: Readonly<Record<"sm_75" | "sm_90" | "sm_100", number>>;
+  /** Instructions of every kind, per architecture; tensor cores are asked from sm_80 on. */
+  readonly instructions: {
+    readonly sm_75?: number;
+    readonly sm_90: number;
+    readonly sm_100: number;
+  };
   /** Floats that a thread gets from shared memory. */
   readonly shared: number;
   /** Loads and stores of local memory, four floats each. */
   readonly local: number;
   /** Registers of a thread, at most. */
   readonly registers: number;
+  /** A thread's share of products on tensor cores, from sm_80 on. */
+  readonly products?: number;
 }
 
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other folds
- * of |x − y|² in 3 dimensions; a million rows. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
+ * of |x − y|² in 3 dimensions; a million rows. Where "centred" or tensor cores' numbers (TF32) are named,
+ * |x − y|² is a dot product. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
  */
 export const MACHINE_CODE = {
   "gaussian": {
@@ -98,6 +108,51 @@ export const MACHINE_CODE = {
     local: 2,
     registers: 144,
   },
+  "D=16, centred": {
+    perTurn: 4,
+    instructions: { sm_75: 102, sm_90: 101, sm_100: 102 },
+    shared: 18,
+    local: 0,
+    registers: 128,
+  },
+  "D=64, centred": {
+    perTurn: 64,
+    instructions: { sm_75: 5339, sm_90: 5383, sm_100: 5325 },
+    shared: 1216,
+    local: 18,
+    registers: 168,
+  },
+  "D=64, tf32x3": {
+    perTurn: 64,
+    instructions: { sm_90: 2040, sm_100: 2020 },
+    shared: 384,
+    local: 14,
+    registers: 168,
+    products: 12288,
+  },
+  "D=64, tf32": {
+    perTurn: 64,
+    instructions: { sm_90: 1162, sm_100: 1166 },
+    shared: 384,
+    local: 14,
+    registers: 168,
+    products: 4096,
+  },
+  "D=512, centred": {
+    perTurn: 64,
+    instructions: { sm_75: 37483, sm_90: 37751, sm_100: 37357 },
+    shared: 8384,
+    local: 130,
+    registers: 168,
+  },
+  "D=512, tf32x3": {
+    perTurn: 64,
+    instructions: { sm_90: 10748, sm_100: 10476 },
+    shared: 1728,
+    local: 126,
+    registers: 168,
+    products: 98304,
+  },
   "wide 16": {
     perTurn: 4,
     instructions: { sm_75: 106, sm_90: 105, sm_100: 105 },
@@ -136,13 +191,19 @@ export interface Rates {
   readonly loads: number;
   /** Exponentials, roots, reciprocals. */
   readonly special: number;
+  /** Products of TF32 on tensor cores. */
+  readonly products: number;
 }
 
-/** sm_75 to sm_90 and later: four schedulers, 128 bytes of memory near by, 16 special functions. */
+/**
+ * sm_75 to sm_90 and later: four schedulers, 128 bytes of memory near by, 16 special functions. Tensor
+ * cores: the rate in NVIDIA's H100 white paper (495 TFLOPS dense at 1.83 GHz), of which `mma.sync` alone
+ * is said to reach two thirds; later cards are taken to do as much by that instruction.
+ */
 export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
-  sm_75: { slots: 128, loads: 32, special: 16 },
-  sm_90: { slots: 128, loads: 32, special: 16 },
-  sm_100: { slots: 128, loads: 32, special: 16 },
+  sm_75: { slots: 128, loads: 32, special: 16, products: 0 },
+  sm_90: { slots: 128, loads: 32, special: 16, products: 1024 },
+  sm_100: { slots: 128, loads: 32, special: 16, products: 1024 },
 };
 
 /** Floats of one access to local memory, which is vectors of four in unrolled loops. */
@@ -159,9 +220,10 @@ export function boundPerClock(
 ): number {
   const rates = RATES[architecture];
   const clocks = Math.max(
-    code.instructions[architecture] / rates.slots,
+    (code.instructions[architecture] ?? NaN) / rates.slots,
     (code.shared + code.local * LOCAL_FLOATS) / rates.loads,
     special / rates.special,
+    code.products === undefined ? 0 : code.products / rates.products,
   );
   return code.perTurn / clocks;
 }

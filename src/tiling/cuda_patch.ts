@@ -11,11 +11,12 @@ import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 export const PATCH = 8;
 /** Columns of a tile, which all warps share; a warp's patches are as wide. */
 export const PATCH_TILE = 64;
-/** Columns whose values a warp hands over at a time, and floats from one row of them to the next. */
+/** Columns whose values a warp hands over at a time, and pieces of 16 bytes from one row to the next. */
 export const HANDED = 32;
-export const HANDED_STRIDE = 36;
-/** Columns per turn of the walk: their values are one load. */
+export const HANDED_STRIDE = 9;
+/** Columns per turn of the walk, whose values are one load, and turns side by side. */
 export const PATCH_TURN = 4;
+export const PATCH_UNROLL = 2;
 /** Components of a chunk; tensor cores take them by 16. */
 export const CHUNKS: readonly number[] = [8, 16];
 export const TENSOR_CHUNK = 16;
@@ -25,11 +26,24 @@ export const SHARED_BYTES = 48 * 1024;
 /** Components of a state up to which it stays in registers beside a patch. */
 export const SHORT_STATE = 8;
 
+const WARP = 32;
+
+/**
+ * Pieces of 16 bytes from one row or column of a chunk to the next. One more than there are: their
+ * number is odd then, so that the same piece of 8 rows side by side is in different banks.
+ */
+export const chunkStride = (chunk: number): number => chunk / 4 + 1;
+
+/** Pieces of 16 bytes of a warp's rows, chunks twice; their place takes what is handed over, too. */
+export function warpPieces(chunk: number): number {
+  return WARP * Math.max(2 * chunkStride(chunk), HANDED_STRIDE);
+}
+
 /** Bytes of shared memory that a block of threads takes: chunks and the rest of columns twice. */
 export function patchBytes(kernel: Kernel, threads: number, chunk: number): number {
   const { staged } = columnRecord(kernel, 0, chunk);
-  const chunks = (threads + PATCH_TILE) * chunk;
-  return 4 * (2 * chunks + threads * HANDED_STRIDE + 2 * PATCH_TILE * staged);
+  const rows = threads / WARP * warpPieces(chunk);
+  return 16 * (rows + 2 * PATCH_TILE * chunkStride(chunk)) + 4 * 2 * PATCH_TILE * staged;
 }
 
 /** Each kernel is looked at once. */

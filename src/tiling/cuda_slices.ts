@@ -247,7 +247,8 @@ export function columnRecord(kernel: Kernel, slice: number, chunk = 0): ColumnRe
   }
   return {
     stride: padded(stride),
-    staged: padded(stagedStride),
+    // few numbers besides the vector stand close: those of a turn's columns are a load together
+    staged: contraction !== null && stagedStride <= 2 ? stagedStride : padded(stagedStride),
     slices,
     slice: sliceable === null ? 0 : slice,
     windows: windows.length,

@@ -39,7 +39,16 @@ export {
   UNTILED_CUDA,
   untiledCuda,
 } from "./cuda.ts";
-export { HANDED, HANDED_STRIDE, PATCH, PATCH_TILE, PATCH_TURN, patchOf } from "./cuda_patch.ts";
+export {
+  chunkStride,
+  HANDED,
+  HANDED_STRIDE,
+  PATCH,
+  PATCH_TILE,
+  PATCH_TURN,
+  patchOf,
+  warpPieces,
+} from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";
 export {
   checkNativeSchedule,
@@ -64,6 +73,8 @@ export {
   type MirrorCosts,
   type MirrorCut,
   mirrorCut,
+  type MirrorFacts,
+  mirrorFacts,
   mirrorGain,
   mirrorPays,
   NATIVE_MIRROR,

@@ -4,6 +4,7 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
 import { type Cost, costOf, recallCost } from "./schedule.ts";
+import { type MirrorFacts, mirrorFacts, recallMirror } from "./symmetric.ts";
 
 /** Cuts of a native kernel. */
 export interface NativeSchedule {
@@ -71,16 +72,26 @@ const CUTS = {
   many: { rowVectors: 1, columns: 2 },
   /** 64 weights: each sum that is loaded takes the terms of four columns. */
   wide: { rowVectors: 2, columns: 4 },
-  /** Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65). */
+  /**
+   * Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65), 4 weights
+   * 1.5 (two vectors 1.45), gradient 1.3 (1.15).
+   */
   mirrored: { rowVectors: 4, columns: 2 },
-  /** The same for vectors: gravity 1.3 times, 4 weights 1.35 (four vectors of rows 1.1, 1.2). */
+  /** The same for vectors of few operations: gravity 1.35 times (four vectors of rows 1.25, one 1.2). */
   mirroredSums: { rowVectors: 2, columns: 2 },
+  /**
+   * Both while compiling takes longer than the fold: a tenth slower, and the code of a fourth (at 10,000
+   * points Gaussian 1.6 times, Laplacian 1.6, gradient 1.3).
+   */
+  mirroredShort: { rowVectors: 1, columns: 2 },
   /** min 11.3 (four vectors and two columns 10.6), 10-smallest 6.7 (6.5), Cauchy 8.5 (8.3). */
   light: { rowVectors: 8, columns: 1 },
 } as const satisfies Record<string, Cut>;
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
+/** Operations per pair from which sums of several components gain by more rows in a mirror's loop. */
+const SOME = 20;
 /** Operations per pair from which contractions over long vectors outweigh the rest. */
 const LONG = 100;
 /** Components of a sum from which fewer rows fit into registers. */
@@ -88,8 +99,12 @@ const SEVERAL = 3;
 /** Components from which only one vector of rows does. */
 const MANY = 8;
 
-function cutOf({ operations, state, isWide }: Cost, isMirrored: boolean): Cut {
-  if (isMirrored) return state >= SEVERAL ? CUTS.mirroredSums : CUTS.mirrored;
+function mirroredCut({ operations, state }: Cost, isShort: boolean): Cut {
+  if (isShort) return CUTS.mirroredShort;
+  return state >= SEVERAL && operations < SOME ? CUTS.mirroredSums : CUTS.mirrored;
+}
+
+function cutOf({ operations, state, isWide }: Cost): Cut {
   if (isWide) return CUTS.wide;
   if (operations < LIGHT) return CUTS.light;
   if (operations > LONG) return CUTS.long;
@@ -104,8 +119,8 @@ function cutOf({ operations, state, isWide }: Cost, isMirrored: boolean): Cut {
 const CODE_BUDGET = 480;
 const LONG_FOLD = 2e10;
 const LONG_FOLD_BUDGET = 4 * CODE_BUDGET;
-/** Two vectors of rows more in a mirror take 60 ms to compile, and save a tenth. */
-const MIRRORED_FOLD = 2e9;
+/** Four times the code in a mirror takes 60 ms to compile; folds of so many operations take as long. */
+const MIRRORED_FOLD = 5e9;
 const MIRRORED_FOLD_BUDGET = 2 * CODE_BUDGET;
 /**
  * Operations of folds that a survey halves by more than the 0.1 s that its code takes to compile:
@@ -136,9 +151,9 @@ function sizeOf(kernel: Kernel): Size {
   let size = sizes.get(kernel);
   if (size === undefined) {
     const { row, init, pair, close, careful, mirror, finish } = kernel;
-    // beside a mirror's loop there is one of the ordinary ones
-    const others = mirror === null ? [careful?.test ?? null, careful?.pair ?? null] : [pair];
-    const regions = [row, init, close, ...others, finish];
+    // where there is a mirror, states are finished apart
+    const others = mirror === null ? [careful?.test ?? null, careful?.pair ?? null, finish] : [];
+    const regions = [row, init, close, ...others];
     const around = regions.reduce((sum, region) => sum + statementsOf(region), 0);
     size = {
       around,
@@ -154,15 +169,17 @@ function sizeOf(kernel: Kernel): Size {
 export interface NativeFacts {
   readonly cost: Cost;
   readonly size: Size;
+  readonly mirror: MirrorFacts | null;
 }
 
 export function nativeFacts(kernel: Kernel): NativeFacts {
-  return { cost: costOf(kernel), size: sizeOf(kernel) };
+  return { cost: costOf(kernel), size: sizeOf(kernel), mirror: mirrorFacts(kernel) };
 }
 
 /** Says what was found for an equal kernel, before this one is lowered. */
-export function recallFacts(kernel: Kernel, { cost, size }: NativeFacts): void {
+export function recallFacts(kernel: Kernel, { cost, size, mirror }: NativeFacts): void {
   recallCost(kernel, cost);
+  recallMirror(kernel, mirror);
   sizes.set(kernel, size);
 }
 
@@ -174,11 +191,12 @@ export function chooseNativeSchedule(
   { vectorBytes, registers }: NativeRegisters,
 ): NativeSchedule {
   const cost = costOf(kernel);
-  const cut = cutOf(cost, kernel.mirror !== null);
   const lanes = vectorBytes / bytesOf(kernel.float, kernel.float);
   const operations = rows * folded * cost.operations;
-  const isMirrored = kernel.mirror !== null && operations >= MIRRORED_FOLD;
-  const short = isMirrored ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
+  const isShort = operations < MIRRORED_FOLD;
+  const hasMirror = mirrorFacts(kernel) !== null;
+  const cut = hasMirror ? mirroredCut(cost, isShort) : cutOf(cost);
+  const short = hasMirror && !isShort ? MIRRORED_FOLD_BUDGET : CODE_BUDGET;
   const budget = operations >= LONG_FOLD ? LONG_FOLD_BUDGET : short;
   const { around, pair, hasSurvey } = sizeOf(kernel);
   // a turn of several columns has a copy of the loop for those that are left

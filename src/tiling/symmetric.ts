@@ -6,7 +6,7 @@
 // size alone.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { costOf, costOfLoop } from "./schedule.ts";
+import { type Cost, costOf, costOfLoop } from "./schedule.ts";
 
 /** Numbers that a point's sum takes per component: total, open block, rest. */
 const STATE_VALUES = 3;
@@ -65,22 +65,42 @@ export const WASM_MIRROR: MirrorCosts = { perComponent: 2.6, atAll: 2.5, divisio
 /** How many times faster than folding all pairs it has to be. */
 const WORTH = 1.2;
 
-const known = new WeakMap<MirrorCosts, WeakMap<Kernel, number>>();
+/** What is asked about a kernel's mirror: plain data, so that it can be kept. */
+export interface MirrorFacts {
+  /** Components of the sum. */
+  readonly components: number;
+  /** Of its inner loop. */
+  readonly cost: Pick<Cost, "operations" | "divisions">;
+}
+
+const facts = new WeakMap<Kernel, MirrorFacts | null>();
+
+/** What is known of a kernel's mirror; null: it has none. */
+export function mirrorFacts(kernel: Kernel): MirrorFacts | null {
+  let known = facts.get(kernel);
+  if (known === undefined) {
+    const { mirror } = kernel;
+    known = mirror === null ? null : {
+      components: mirror.sums.length,
+      cost: costOfLoop(kernel, mirror.pair),
+    };
+    facts.set(kernel, known);
+  }
+  return known;
+}
+
+/** Says what was found for an equal kernel, before this one is lowered. */
+export function recallMirror(kernel: Kernel, found: MirrorFacts | null): void {
+  facts.set(kernel, found);
+}
 
 /** How many times faster a kernel's mirror is estimated to be than folding all pairs; 0: has none. */
 export function mirrorGain(kernel: Kernel, costs: MirrorCosts): number {
-  const gains = known.get(costs) ?? new WeakMap<Kernel, number>();
-  known.set(costs, gains);
-  let gain = gains.get(kernel);
-  if (gain === undefined) gains.set(kernel, gain = estimate(kernel, costs));
-  return gain;
-}
-
-function estimate(kernel: Kernel, { perComponent, atAll, division }: MirrorCosts): number {
-  const { mirror } = kernel;
+  const mirror = mirrorFacts(kernel);
   if (mirror === null) return 0;
-  const { operations, divisions } = costOfLoop(kernel, mirror.pair);
-  const once = operations + division * divisions + atAll + perComponent * mirror.sums.length;
+  const { perComponent, atAll, division } = costs;
+  const { components, cost: { operations, divisions } } = mirror;
+  const once = operations + division * divisions + atAll + perComponent * components;
   const twice = costOf(kernel);
   return 2 * (twice.operations + division * twice.divisions) / once;
 }

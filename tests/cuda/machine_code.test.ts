@@ -10,7 +10,8 @@ import {
   RATES,
   type TurnCode,
 } from "../../src/tiling/mod.ts";
-import { type Headline, HEADLINES } from "./support/headlines.ts";
+import { bankConflicts } from "./support/banks.ts";
+import type { Headline } from "./support/headlines.ts";
 import type { Measured } from "./support/machine_code.ts";
 import { realNvrtc, withoutNvrtc } from "./support/nvrtc.ts";
 import {
@@ -19,7 +20,6 @@ import {
   loopsOf,
   pairLoop,
   parseSass,
-  scatteredLoads,
   withoutNvdisasm,
 } from "./support/sass.ts";
 import { runWell, testUnless } from "./support/tools.ts";
@@ -30,15 +30,20 @@ const SCRIPT = fromFileUrl(new URL("support/machine_code.ts", import.meta.url));
 function disagreements(measured: Measured, table: TurnCode): string[] {
   const { architecture, registers, turn, name } = measured;
   const key = `sm_${architecture}` as keyof TurnCode["instructions"];
+  const instructions = table.instructions[key];
   const found: string[] = [];
   const atMost = (what: string, got: number, wanted: number): void => {
     if (got > wanted) found.push(`${name}, ${key}: ${got} ${what}; the table has ${wanted}`);
   };
-  atMost("instructions in a turn", turn.instructions, table.instructions[key]);
+  if (instructions === undefined) return [`${name}, ${key}: the table has nothing`];
+  atMost("instructions in a turn", turn.instructions, instructions);
   atMost("floats from shared memory", turn.shared, table.shared);
   atMost("accesses of local memory", turn.local, table.local);
   atMost("registers", registers, table.registers);
-  if (!turn.isBroadcast) found.push(`${name}, ${key}: threads read different addresses`);
+  if (turn.products !== (table.products ?? 0)) {
+    found.push(`${name}, ${key}: ${turn.products} products; the table has ${table.products}`);
+  }
+  if (turn.conflicts !== 0) found.push(`${name}, ${key}: ${turn.conflicts} conflicts of banks`);
   return found;
 }
 
@@ -50,8 +55,17 @@ testUnless(
     const args = ["run", "-A", "--quiet", SCRIPT, "75", "90", "100"];
     const lines = (await runWell(Deno.execPath(), args, variables)).trim().split("\n");
     const all = lines.map((line) => JSON.parse(line) as Measured);
-    assertEquals(all.length, 3 * Object.keys(HEADLINES).length);
+    const rows = Object.values<TurnCode>(MACHINE_CODE);
+    const wanted = rows.reduce((n, { instructions }) => n + Object.keys(instructions).length, 0);
+    assertEquals(all.length, wanted);
     assertEquals(all.flatMap((m) => disagreements(m, MACHINE_CODE[m.name as Headline])), []);
+    // loops inside loops are counted as often as they run: every product of a tile is there
+    const patched = all.filter((m) => m.schedule.chunk > 0 && m.turn.products === 0);
+    assertEquals(patched.map(({ name }) => name).sort().at(-1), "D=64, centred");
+    for (const { name, turn } of patched) {
+      const products = 64 * Number(/\d+/.exec(name)?.[0]);
+      assert(turn.arithmetic >= products && turn.arithmetic < 1.1 * products, name);
+    }
     // one instruction less in the table, and the Gaussian's loop is one too long
     const gaussian = all.find((m) => m.name === "gaussian" && m.architecture === 90)!;
     const { instructions } = MACHINE_CODE.gaussian;
@@ -106,18 +120,40 @@ fold:
 
 Deno.test("loops of machine code: the shortest way is counted, what leaves it is not", () => {
   const pathOf = (extra: string) => pairLoop(parseSass(listing(extra)).get("fold")!)!.path;
-  const scattered = (extra: string) => scatteredLoads(parseSass(listing(extra)).get("fold")!).size;
   const plain = pathOf("");
   assertEquals(plain.map(({ name }) => name), ["LDS", "FADD", "BRA", "FFMA", "BRA"]);
   assertEquals([floatsLoaded(plain), countOf(plain, "MUFU")], [4, 0]);
   // doctored: one instruction more, a load that differs between threads, a no-op
   assertEquals(pathOf("/*0038*/   FMUL R8, R8, R2 ;").length, plain.length + 1);
   assertEquals(pathOf("/*0038*/   NOP ;").length, plain.length);
-  assertEquals(scattered(""), 0);
-  assertEquals(scattered("/*0038*/   LDS R2, [R0+0x4] ;"), 1);
-  assertEquals(scattered("/*0038*/   IMAD R7, R0, 0x4, R1 ;\n /*0039*/   LDS R2, [R7] ;"), 1);
-  assertEquals(scattered("/*0038*/   MOV R0, UR4 ;\n /*0039*/   LDS R2, [R0] ;"), 0);
   assertEquals(loopsOf(parseSass("").get("fold") ?? { instructions: [], labels: new Map() }), []);
+});
+
+Deno.test("bank conflicts: addresses are followed for each thread of a warp", () => {
+  /** Conflicts of the access that stands last in the loop. */
+  const last = (...extra: readonly string[]): number | undefined => {
+    const lines = extra.map((line) => `/*0038*/   ${line} ;`).join("\n        ");
+    return [...bankConflicts(parseSass(listing(lines)).get("fold")!).values()].at(-1);
+  };
+  assertEquals(last(), 0); // one address for all
+  // a thread's own word, two words apart, one bank for all
+  assertEquals(last("SHF.L.U32 R7, R0, 0x2, RZ", "LDS R2, [R7]"), 0);
+  assertEquals(last("IMAD R7, R0, 0x8, RZ", "LDS R2, [R7+0x4]"), 1);
+  assertEquals(last("LEA R7, R0, UR4, 0x7", "STS [R7], R2"), 31);
+  // rows of 4 and of 5 times 16 bytes: 8 threads at a time
+  assertEquals(last("IMAD R7, R0, 0x40, RZ", "LDS.128 R12, [R7+UR4]"), 4 * 3);
+  assertEquals(last("IMAD R7, R0, 0x50, RZ", "LDS.128 R12, [R7+UR4]"), 0);
+  assertEquals(last("IMAD R7, R0, 0x40, RZ", "LDSM.16.M88.4 R12, [R7]"), 4 * 3);
+  // the order of pieces twisted by the row's number: as good as an odd stride
+  const row = ["LOP3.LUT R7, R0, 0x6, RZ, 0xc0, !PT", "IMAD R6, R0, 0x40, RZ"];
+  assertEquals(last(...row, "LEA R7, R7, R6, 0x3", "LDS.128 R12, [R7]"), 0);
+  // what comes from memory is not known, nor is what may come from there
+  assertEquals(last("LDG.E R7, [R2.64]", "LDS R2, [R7]"), Infinity);
+  assertEquals(last("@P2 LDG.E R0, [R2.64]", "LDS R2, [R0]"), Infinity);
+  assertEquals(last("@P2 MOV R0, UR4", "@P2 LDS R2, [R0]"), 0);
+  // spilled, brought back, passed through a shuffle
+  assertEquals(last("STL [R1+0x8], R0", "LDL R7, [R1+0x8]", "LDS R2, [R7.X4]"), 0);
+  assertEquals(last("SHFL.IDX PT, R7, R0, R0, 0x1f", "LDS R2, [R7.X8]"), 1);
 });
 
 Deno.test("a loop that is longer than the table says is told, and so are spills", () => {
@@ -128,7 +164,8 @@ Deno.test("a loop that is longer than the table says is told, and so are spills"
     special: 2,
     shared: code.shared,
     local: 0,
-    isBroadcast: true,
+    products: 0,
+    conflicts: 0,
   };
   const measured = {
     name: "D=64" as Headline,
@@ -140,8 +177,14 @@ Deno.test("a loop that is longer than the table says is told, and so are spills"
     milliseconds: 0,
   };
   assertEquals(disagreements(measured, code), []);
-  const worse = { ...turn, instructions: turn.instructions + 1, local: 1, isBroadcast: false };
-  assertEquals(disagreements({ ...measured, turn: worse, registers: 255 }, code).length, 4);
+  const worse = {
+    ...turn,
+    instructions: turn.instructions + 1,
+    local: 1,
+    conflicts: null,
+    products: 4,
+  };
+  assertEquals(disagreements({ ...measured, turn: worse, registers: 255 }, code).length, 5);
 });
 
 Deno.test("bounds follow from the scarcest of slots, loads and special functions", () => {
@@ -150,6 +193,7 @@ Deno.test("bounds follow from the scarcest of slots, loads and special functions
   assertEquals(boundPerClock(code, 1, "sm_90"), 16);
   assertEquals(boundPerClock({ ...code, shared: 4 }, 0, "sm_90"), 8);
   assertEquals(boundPerClock({ ...code, local: 2 }, 0, "sm_90"), 32 / 9);
+  assertEquals(boundPerClock({ ...code, products: 512 }, 0, "sm_90"), 2);
   // 132 multiprocessors at 1.98 GHz: the Gaussian's bound, in Gpairs/s
   const bound = boundPerClock(MACHINE_CODE.gaussian, 32, "sm_90") * 132 * 1.98;
   assert(bound > 3400 && bound < 4200, `${bound}`);

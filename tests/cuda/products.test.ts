@@ -1,8 +1,14 @@
 // Dot products on tensor cores: how far they are from float64, that schedules and sizes change no bit,
 // and that everything else computes in full float32.
 
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { PairfoldError, tensor, Vi, Vj } from "../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { genred, grad, PairfoldError, type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import type { FoldChoices } from "../../src/program/request.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
@@ -68,5 +74,37 @@ Deno.test("without tensor cores products are float32's, and explain says so", as
   const { folded } = squares(5, 7, 40);
   assertEquals(await folded("wasm", "tf32").data(), await folded("wasm").data());
   assertStringIncludes(folded("wasm", "tf32").explain(), "products  float32: no tensor cores");
-  assertThrows(() => folded("wasm", "bf16" as Products), PairfoldError, 'expected "float32"');
+  assertThrows(() => folded("wasm", "bf16" as Products), PairfoldError, 'got products "bf16"');
 });
+
+/** Products that no fold takes: whoever passes them on is told so. */
+const WRONG = { products: "bf16" as Products } as const;
+const points = Float64Array.from({ length: 12 }, (_, k) => Math.sin(k));
+const kernel = (at = tensor(points, [6, 2])) => Vi(at).sqDist(Vj(at)).neg().exp();
+const ones = new Float64Array(6).fill(1);
+const noted = { probes: 2, iterations: 2, ...WRONG };
+
+/** Ways to a fold, and what reads its result. */
+const WAYS: Readonly<Record<string, () => unknown>> = {
+  "a reduction": () => kernel().logSumExp("j", WRONG).data(),
+  "matmul": () => kernel().matmul(ones, WRONG).data(),
+  "K smallest": () => kernel().argKMin(2, "j", WRONG).data(),
+  "genred": () =>
+    genred("SqDist(X,Y)", ["X = Vi(2)", "Y = Vj(2)"], { ...WRONG, dtype: "float64" })(
+      points,
+      points,
+    ).data(),
+  "solve": () => kernel().solve(ones, { alpha: 1, ...WRONG }).x.data(),
+  "the derivative of solve": () => {
+    const solved = (at: Tensor) => kernel(at).solve(ones, { alpha: 1, ...WRONG }).x.sum();
+    return grad(solved)(tensor(points, [6, 2])).data();
+  },
+  "logDeterminant": () => kernel().logDeterminant({ alpha: 1, ...noted }).item(),
+  "an operator": () => kernel().asOperator(WRONG).matmul(ones).data(),
+};
+
+for (const [name, way] of Object.entries(WAYS)) {
+  Deno.test(`${name} passes products on`, async () => {
+    await assertRejects(async () => await way(), PairfoldError, 'got products "bf16"');
+  });
+}

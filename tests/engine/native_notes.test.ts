@@ -60,7 +60,7 @@ function watched(fold: Fold): { kernel: Kernel; seen: Set<string> } {
   return { kernel, seen };
 }
 
-const HEADER = ["float", "inputs", "outputs", "identity", "mirror"];
+const HEADER = ["float", "inputs", "outputs", "identity"];
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "pairfold-test" });
@@ -134,6 +134,45 @@ for (const name of Object.keys(FOLDS)) {
     });
   });
 }
+
+test("points with themselves: neither lowered nor compiled again, whether or not that pays", async () => {
+  const own = [4, 16].map((dim) => ({ b: variable(2, "j", dim), twin: variable(3, "i", dim) }));
+  const size = 4099;
+  await inFolder(async (cache) => {
+    for (const { b, twin } of own) {
+      const fold: Fold = {
+        formula: build.mul(build.exp(build.neg(build.sqDist(x, y))), b),
+        reduction: "sum",
+        inputs: [x, y, b, twin],
+        float: "f32",
+        options: { sumScheme: "compensated", accumulator: "f32", k: 1 },
+        fastMath: false,
+        twins: new Map([[x, y], [y, x], [b, twin], [twin, b]]),
+      };
+      const random = randomFor("native notes, points");
+      const [points, weights] = [random.float32(3 * size), random.float32(b.dim * size)];
+      const segment = { i0: 0, i1: size, j0: 0, j1: size, offsets: [0, 0, 0, 0], output: 0 };
+      const results: Float32Array[] = [];
+      for (const isFirst of [true, false]) {
+        const { kernel, seen } = watched(fold);
+        using engine = native({ cache, threads: 1 });
+        await engine.open();
+        assertEquals(engine.mirrorPays(kernel), b.dim === 4);
+        if (b.dim === 4) {
+          const sums = new Float32Array(b.dim * size);
+          const program = engine.compile(kernel, size, size);
+          assert(engine.isMirrored(program, [segment]));
+          await engine.launch(program, [points, points, weights, weights], [sums], [segment], {});
+          results.push(sums);
+          assertEquals(engine.compiledLibraries, isFirst ? 2 : 0);
+        }
+        const parts = [...seen].filter((part) => !HEADER.includes(part));
+        assertEquals(parts.length > 0, isFirst, `${b.dim} components: ${parts}`);
+      }
+      assertEquals(results[1], results[0]);
+    }
+  });
+});
 
 test("what is damaged, or whose library is gone, is made again", async () => {
   await inFolder(async (cache) => {
@@ -283,6 +322,7 @@ Deno.test("identities: another one for every choice of a fold", () => {
     { ...fold, options: { ...options, accumulator: "f64" } },
     { ...fold, reduction: "sumSoftMaxWeight", weight: b },
     { ...fold, reduction: "sumSoftMaxWeight", weight: p },
+    { ...fold, twins: new Map([[x, y], [y, x]]) },
   ];
   const identities = all.map((one) => lowerLater(one, expandedMath).identity);
   assertEquals(new Set(identities).size, all.length);

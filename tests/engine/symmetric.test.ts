@@ -326,6 +326,7 @@ Deno.test("symmetric, wasm: where states fit into memory but not what is staged,
   const states = mirrorCut(POINTS, 1, "f32")?.bytes ?? 0;
   using device = wasm({ memoryLimit: states + 2 ** 16 });
   assert(device.mirrors(POINTS, 1, "f32"));
+  assert(!isTaken(c, inputsOf(c, random), { device }), "it says what it does");
   await checkFold({ ...c, device }, random);
 });
 

@@ -59,6 +59,10 @@ PFE_PLAIN void pfe_copy_async(void* target, const void* source, unsigned bytes, 
   pfe_host->copy_async(target, source, bytes, line);
 }
 #define pf_cp_async16(target, source) pfe_copy_async(target, source, 16, __LINE__)
+template <int N>
+PFE_INLINE void pf_cp_async(void* target, const void* source, int line = __builtin_LINE()) {
+  pfe_copy_async(target, source, N, line);
+}
 PFE_PLAIN void pf_cp_async_commit() { pfe_host->commit_async(); }
 template <int N>
 PFE_PLAIN void pf_cp_async_wait() {
@@ -80,17 +84,16 @@ PFE_INLINE float pf_tf32(float a) {
 struct PfeProduct {
   float a[16][8], b[8][8];
 };
-PFE_PLAIN void pfe_mma_tf32(float* d, float a0, float a1, float a2, float a3, float b0, float b1,
-                            int line) {
+PFE_PLAIN void pfe_mma_tf32(float* d, const float* a, const float* b, int line) {
   PFE_FENCE;
   PfeProduct own;
   PfeProduct* all = (PfeProduct*)pfe_host->exchange(~0u, (unsigned long long)&own, 0, line);
   const unsigned lane = pfe_lane(), g = lane / 4, t = lane % 4;
-  const float parts[6] = {a0, a1, a2, a3, b0, b1};
-  for (unsigned k = 0; k < 6; k++) {
-    float part = __uint_as_float(__float_as_uint(parts[k]) & 0xffffe000u);
-    if (k < 4) all->a[g + k % 2 * 8][t + k / 2 * 4] = part;
-    else all->b[t + (k - 4) * 4][g] = part;
+  for (unsigned k = 0; k < 4; k++) {
+    all->a[g + k % 2 * 8][t + k / 2 * 4] = __uint_as_float(__float_as_uint(a[k]) & 0xffffe000u);
+  }
+  for (unsigned k = 0; k < 2; k++) {
+    all->b[t + k * 4][g] = __uint_as_float(__float_as_uint(b[k]) & 0xffffe000u);
   }
   pfe_host->exchange(~0u, 0, 0, line);
   for (unsigned k = 0; k < 4; k++) {
@@ -101,6 +104,15 @@ PFE_PLAIN void pfe_mma_tf32(float* d, float a0, float a1, float a2, float a3, fl
   pfe_host->exchange(~0u, 0, 0, line);
   PFE_FENCE;
 }
-#define pf_mma_tf32(d, a0, a1, a2, a3, b0, b1) \
-  pfe_mma_tf32(d, a0, a1, a2, a3, b0, b1, __LINE__)
+#define pf_mma_tf32(d, a, b) pfe_mma_tf32(d, a, b, __LINE__)
+
+// ldmatrix.x4: four times 8 rows of 16 bytes in shared memory, row k at the address that lane k gives;
+// a lane 4 g + t gets float t of row g of each.
+PFE_INLINE void pf_ldmatrix4(float* d, const float4* source, int line = __builtin_LINE()) {
+  const unsigned lane = pfe_lane();
+  for (unsigned k = 0; k < 4; k++) {
+    d[k] = ((const float*)pfe_exchange(~0u, (unsigned long long)source, 8 * k + lane / 4, line))
+        [lane % 4];
+  }
+}
 #endif

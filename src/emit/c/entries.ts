@@ -2,8 +2,8 @@
 
 import { CALL, CONTROL } from "./layout.ts";
 
-/** Names of the functions that a library exports. */
-export const ENTRIES = { fold: "pf_run", combine: "pf_combine" } as const;
+/** Names of the functions that libraries export, by what these are for. */
+export const ENTRIES = { fold: "pf_run", mirror: "pf_mirror", combine: "pf_combine" } as const;
 
 /**
  * Options of the compiler, beside the machine's and how hard it tries. Products and sums are fused
@@ -55,7 +55,7 @@ export const PACK_FIRST = (taskWords: number, itemWords: number): readonly strin
 
 /** A function that runs items: `body` does one, `before` comes first. */
 export function claimLoop(
-  name: "run" | "combine",
+  kind: keyof typeof ENTRIES,
   before: readonly string[],
   taskWords: number,
   itemWords: number,
@@ -67,7 +67,7 @@ export function claimLoop(
     "#if defined(_WIN32)",
     "__declspec(dllexport)",
     "#endif",
-    `void pf_${name}(const double* call) {`,
+    `void ${ENTRIES[kind]}(const double* call) {`,
     `  const double* const tasks = (const double*)${word("tasks")};`,
     ...isPacking
       ? [

@@ -9,9 +9,11 @@ import {
   bytesOf,
   type Cell,
   type Kernel,
+  lengthOf,
   type Mirror,
   type Region,
-  type RowCopies,
+  replicate,
+  RowCopies,
   type StateItem,
 } from "../../loop/mod.ts";
 import type { CodeWriter } from "./code.ts";
@@ -37,6 +39,7 @@ export function phasesOf(kernel: Kernel, lanes: number): number {
 
 /** What a fold of points with themselves has beside that of all pairs. */
 export class TileMirror {
+  readonly #kernel: Kernel;
   readonly #mirror: Mirror;
   readonly #copies: RowCopies;
   readonly #layout: CLayout;
@@ -47,6 +50,7 @@ export class TileMirror {
   readonly #size: number;
 
   private constructor(kernel: Kernel, mirror: Mirror, copies: RowCopies, layout: CLayout) {
+    this.#kernel = kernel;
     this.#mirror = mirror;
     this.#copies = copies;
     this.#layout = layout;
@@ -106,15 +110,9 @@ export class TileMirror {
     lines.add(`sums += ${turn * this.#step};`);
   }
 
-  /** Adds the sums of some columns to their state. */
-  spread(
-    lines: Lines,
-    w: CodeWriter,
-    { init, close }: { readonly init: Region; readonly close: Region | null },
-    items: readonly StateItem[],
-    move: { readonly load: () => void; readonly save: () => void },
-  ): void {
-    const { lanes } = this.#layout;
+  /** Adds the sums of some columns, no more than a group of rows, to their state: vector by vector. */
+  spread(lines: Lines, w: CodeWriter): void {
+    const { lanes, groupRows } = this.#layout;
     lines.add("// the sum of a column's lanes, by halves");
     const halves: number[] = [];
     for (let half = this.#lanes / 2; half >= 2; half /= 2) halves.push(half);
@@ -122,7 +120,7 @@ export class TileMirror {
       const bytes = half * this.#size;
       lines.add(`typedef scalar part${half} __attribute__((vector_size(${bytes}), may_alias));`);
     }
-    lines.block("INLINE scalar sum_of_lanes(const scalar* lanes)", () => {
+    lines.block("APART scalar sum_of_lanes(const scalar* lanes)", () => {
       halves.forEach((half, k) => {
         const [low, high] = k === 0
           ? [`*(const part${half}*)lanes`, `*(const part${half}*)(lanes + ${half})`]
@@ -136,30 +134,57 @@ export class TileMirror {
       });
       lines.add("return last[0] + last[1];");
     });
+    const { state, init, close } = this.#kernel;
+    const { into } = this.#mirror;
+    const single = new RowCopies(1, state);
+    const copied = (region: Region): Region => replicate(region, single);
+    const [fresh, closing] = [copied(init), close === null ? null : copied(close)];
+    const items = state.map((item): StateItem =>
+      item.kind === "cell"
+        ? { kind: "cell", cell: single.of(item.cell, 0) }
+        : { kind: "array", array: single.of(item.array, 0) }
+    );
+    const vectors = groupRows / lanes;
+    /** The state of a group holds the vectors of its rows item by item. */
+    const move = (direction: "load" | "save"): void => {
+      lines.add("char* saved = state;");
+      for (const item of items) {
+        const name = w.place(item.kind === "cell" ? item.cell : item.array);
+        const here = item.kind === "cell" ? `&${name}` : name;
+        const bytes = item.kind === "cell"
+          ? `sizeof ${name}`
+          : `${lengthOf(item)} * sizeof *${name}`;
+        const there = `saved + row * ${bytes}`;
+        const [to, from] = direction === "load" ? [here, there] : [there, here];
+        lines.add(`__builtin_memcpy(${to}, ${from}, ${bytes}); saved += ${vectors} * ${bytes};`);
+      }
+    };
     lines.block(
       "APART void spread(const scalar* sums, word count, char* state, int isNew, char* scratch)",
       () => {
-        w.declare(close === null ? [init] : [init, close], 0, items);
-        lines.block("if (isNew)", () => w.region(init));
-        lines.block("else", () => move.load());
-        for (let row = 0; row < this.#copies.rows; row++) {
-          this.#mirror.into.forEach((cell, d) => {
-            const name = w.place(this.#copies.of(cell, row));
-            lines.block("for (int k = 0; k < LANES; ++k)", () => {
-              lines.add(`const word n = ${row * lanes} + k;`);
-              const at = `sums + n * ${this.#step} + ${d * this.#lanes}`;
-              lines.add(`if (n < count) ${name}[k] += sum_of_lanes(${at});`);
-            });
+        lines.add(`scalar terms[${into.length}][LANES] __attribute__((aligned(sizeof(vf))));`);
+        w.declare(closing === null ? [fresh] : [fresh, closing], 0, items);
+        lines.block(`for (word row = 0; row * LANES < count && row < ${vectors}; ++row)`, () => {
+          lines.block("if (isNew)", () => w.region(fresh));
+          lines.block("else", () => move("load"));
+          lines.block("for (int k = 0; k < LANES; ++k)", () => {
+            const at = `sums + (row * LANES + k) * ${this.#step} + d * ${this.#lanes}`;
+            lines.add("const int there = row * LANES + k < count;");
+            lines.add(`for (int d = 0; d < ${into.length}; ++d)`);
+            lines.add(`  terms[d][k] = there ? sum_of_lanes(${at}) : 0;`);
           });
-        }
-        if (close !== null) w.region(close);
-        move.save();
+          into.forEach((cell, d) => {
+            lines.add(`${w.place(single.of(cell, 0))} += *(const vf*)terms[${d}];`);
+          });
+          if (closing !== null) w.region(closing);
+          lines.block("", () => move("save"));
+        });
       },
     );
     lines.add("");
   }
 
-  /** The rows and columns of an item, block by block. */
+  /** The rows and columns of an item, block by block; a block with itself is folded for its rows alone. */
   strip(lines: Lines): void {
     const { groupRows, stateBytes, lanes } = this.#layout;
     const columns = this.#columns;
@@ -193,6 +218,7 @@ export class TileMirror {
               `         sums + ${phase}, scratch);`,
             );
           });
+          lines.add(`if (!((word)item[6] & ${FOLD_FLAGS.mirror})) continue;`);
           lines.block(`for (word k = 0; k < count; k += ${groupRows})`, () => {
             lines.add(
               `spread(sums + k * ${this.#step}, count - k,`,

@@ -1,36 +1,23 @@
 // Kernel and schedule to C on vectors of lanes, for gcc and clang. Pure.
 //
-// `pack` writes column records, `tile` folds columns into one group of rows, `join` (in a source of
-// its own, because few launches need it) joins the states of column splits. The entries claim items
-// of these by atomic counters, so that any number of threads may call them side by side.
+// A kernel has up to three sources, each compiled when a launch wants it: one folds all pairs, one those
+// of points with themselves, each once, one joins the states of column splits, because few launches need
+// it. Their entries claim items by atomic counters, so that any number of threads may call them side by
+// side.
 
-import {
-  type Kernel,
-  lengthOf,
-  type LocalArray,
-  type Region,
-  replicate,
-  type Replication,
-  RowCopies,
-  type StateItem,
-} from "../../loop/mod.ts";
+import type { Kernel } from "../../loop/mod.ts";
 import { checkNativeSchedule, costOf, type NativeSchedule } from "../../tiling/mod.ts";
-import { CodeWriter } from "./code.ts";
-import { claimLoop, type Effort, PACK_FIRST } from "./entries.ts";
+import { claimLoop, type Effort, type ENTRIES, PACK_FIRST } from "./entries.ts";
+import { FunctionWriter } from "./functions.ts";
 import {
   type CLayout,
   COMBINE_WORDS,
-  FOLD_FLAGS,
   FOLD_WORDS,
   layoutOf,
   PACK_WORDS,
   TASK,
   taskWords,
 } from "./layout.ts";
-import { commentOf, Lines } from "./lines.ts";
-import { phasesOf, TileMirror } from "./mirror.ts";
-import { preludeOf } from "./prelude.ts";
-import { TileSurvey } from "./survey.ts";
 
 export {
   ALIGNMENT,
@@ -46,6 +33,9 @@ export {
 } from "./layout.ts";
 export { type Effort, EFFORTS, ENTRIES, OPTIONS } from "./entries.ts";
 
+/** What a source is for. */
+export type SourceKind = keyof typeof ENTRIES;
+
 /** A source and what each thread that runs it needs. */
 export interface CSource {
   readonly text: string;
@@ -55,331 +45,23 @@ export interface CSource {
   readonly scratchBytes: number;
 }
 
-/** An emitted kernel. */
+/** An emitted kernel; sources are written when they are asked for. */
 export interface CModule {
-  /** Packs and folds. */
-  readonly fold: CSource;
-  /** Joins states, emitted when first needed. */
-  readonly combine: () => CSource;
+  /** Throws `PairfoldError` (internal) for the mirror of a kernel that has none. */
+  readonly source: (kind: SourceKind) => CSource;
   readonly layout: CLayout;
 }
 
-/** Writes the sources of one kernel. */
-class SourceWriter {
-  readonly #kernel: Kernel;
-  readonly #schedule: NativeSchedule;
-  readonly #vectorBytes: number;
-  readonly #layout: CLayout;
-  readonly #lines = new Lines();
-  readonly #copies: RowCopies;
-  readonly #mirror: TileMirror | null;
-  #scratchBytes = 0;
-
-  constructor(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number) {
-    this.#kernel = kernel;
-    this.#schedule = schedule;
-    this.#vectorBytes = vectorBytes;
-    this.#layout = layoutOf(kernel, schedule.rowVectors, vectorBytes);
-    // the smallest value of a group is remembered between its columns
-    const { survey } = kernel;
-    const smallest: StateItem[] = survey === null
-      ? []
-      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
-    const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
-    const { lanes } = this.#layout;
-    const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, phasesOf(kernel, lanes)]));
-    this.#copies = new RowCopies(schedule.rowVectors, remembered, shared);
-    this.#mirror = TileMirror.of(kernel, this.#copies, this.#layout);
-  }
-
-  #head(): void {
-    const { rowVectors, columns } = this.#schedule;
-    this.#lines.add(
-      `// ${commentOf(this.#kernel.title)}`,
-      `// ${rowVectors} vectors of ${this.#layout.lanes} rows, ${columns} columns per turn`,
-      ...preludeOf(this.#kernel.float, this.#vectorBytes).split("\n"),
-    );
-  }
-
-  #copy(region: Region, replication: Replication = {}): Region {
-    return replicate(region, this.#copies, replication);
-  }
-
-  #writer(lanes: "rows" | "columns"): CodeWriter {
-    return new CodeWriter(this.#lines, this.#kernel, this.#vectorBytes, lanes);
-  }
-
-  /** Keeps the most that any function of the source needs. */
-  #needs({ scratchBytes }: CodeWriter): void {
-    this.#scratchBytes = Math.max(this.#scratchBytes, scratchBytes);
-  }
-
-  /** Addresses of an axis's inputs, and of the outputs. */
-  #pointers(axis: "row" | "column"): void {
-    const { inputs, outputs } = this.#kernel;
-    const lines = this.#lines;
-    lines.add(
-      `const scalar* const restrict uniforms = (const scalar*)(word)task[${TASK.uniforms}];`,
-    );
-    lines.add(`const word whole = (word)task[${TASK.count}];`);
-    inputs.forEach((input, slot) => {
-      if (input.axis !== axis) return;
-      const type = input.number === "index" ? "int" : "scalar";
-      const at = `task[${TASK.addresses + slot}]`;
-      lines.add(`const ${type}* const restrict x${slot} = (const ${type}*)(word)${at};`);
-    });
-    if (axis === "column") return;
-    outputs.forEach((output, slot) => {
-      const type = output.number === "index" ? "int" : "scalar";
-      const at = `task[${TASK.addresses + inputs.length + slot}]`;
-      lines.add(`${type}* const restrict z${slot} = (${type}*)(word)${at};`);
-    });
-  }
-
-  /** The rows of a group: those beyond the last repeat it, and are not written. */
-  #rows(): void {
-    const lines = this.#lines;
-    this.#pointers("row");
-    lines.add("const word left = last - first + 1;");
-    for (let row = 0; row < this.#schedule.rowVectors; row++) {
-      lines.add(`word at${row}[LANES];`);
-      lines.block("for (int k = 0; k < LANES; ++k)", () => {
-        lines.add(`const word i = first + ${row} * LANES + k;`);
-        lines.add(`at${row}[k] = i < last ? i : last;`);
-      });
-    }
-  }
-
-  #pack(): void {
-    const kernel = this.#kernel;
-    const lines = this.#lines;
-    const size = kernel.records.column.length;
-    lines.block("APART void pack(const double* task, word from, word to, char* scratch)", () => {
-      this.#pointers("column");
-      lines.add(`scalar* const records = (scalar*)(word)task[${TASK.records}];`);
-      lines.block("for (word j = from; j < to; j += LANES)", () => {
-        lines.add("const word left = to - j;");
-        lines.add("word at0[LANES];");
-        lines.add("for (int k = 0; k < LANES; ++k) at0[k] = k < left ? j + k : to - 1;");
-        lines.add(
-          `scalar* const restrict column = records + (j - (word)task[${TASK.j0}]) * ${size};`,
-        );
-        const w = this.#writer("columns");
-        w.declare([kernel.column], 0);
-        w.region(kernel.column);
-        this.#needs(w);
-      });
-    });
-    lines.add("");
-  }
-
-  /** Moves the state of a group between variables and memory. */
-  #moveState(direction: "load" | "save", w: CodeWriter, items: readonly StateItem[]): void {
-    const lines = this.#lines;
-    lines.add("char* saved = state;");
-    for (const item of items) {
-      for (let row = 0; row < this.#schedule.rowVectors; row++) {
-        const isCell = item.kind === "cell";
-        const name = w.place(this.#copies.of(isCell ? item.cell : item.array as LocalArray, row));
-        const here = isCell ? `&${name}` : name;
-        const bytes = isCell ? `sizeof ${name}` : `${lengthOf(item)} * sizeof *${name}`;
-        const [to, from] = direction === "load" ? [here, "saved"] : ["saved", here];
-        lines.add(`__builtin_memcpy(${to}, ${from}, ${bytes}); saved += ${bytes};`);
-      }
-    }
-  }
-
-  /** State of all rows of a group, so that it is declared where only memory holds it. */
-  #stateOf(items: readonly StateItem[]): StateItem[] {
-    const rows = Array.from({ length: this.#schedule.rowVectors }, (_, row) => row);
-    return items.flatMap((item) =>
-      rows.map((row): StateItem =>
-        item.kind === "cell"
-          ? { kind: "cell", cell: this.#copies.of(item.cell, row) }
-          : { kind: "array", array: this.#copies.of(item.array, row) }
-      )
-    );
-  }
-
-  /** Folds columns into a group of rows; with a mirror, adds what the rows are to the columns too. */
-  #tile(mirror: TileMirror | null): void {
-    const kernel = this.#kernel;
-    const lines = this.#lines;
-    const { interleave, rowVectors } = this.#schedule;
-    // beside a mirror there are few pairs that it does not fold: no copies for them
-    const columns = mirror === this.#mirror ? this.#schedule.columns : 1;
-    const columnSlots = kernel.records.column.length;
-    const inner = mirror?.pair ?? kernel.pair;
-    const regions = {
-      row: this.#copy(kernel.row),
-      init: this.#copy(kernel.init),
-      pair: this.#copy(inner, { interleave }),
-      turn: columns === 1 ? null : this.#copy(inner, { interleave, columns, columnSlots }),
-      test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
-      careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
-      close: kernel.close === null ? null : this.#copy(kernel.close),
-      // with a mirror, states wait for those of the other blocks
-      finish: mirror === null ? this.#copy(kernel.finish) : null,
-    };
-    const survey = this.#schedule.surveys
-      ? TileSurvey.of(kernel, this.#copies, regions.close)
-      : null;
-    const all = [
-      ...Object.values(regions).filter((r): r is Region => r !== null),
-      ...(survey?.regions ?? []),
-    ];
-    lines.add(
-      `APART void ${
-        mirror === null ? "tile" : "mirrored"
-      }(const double* task, word first, word last,`,
-      "                const scalar* restrict column, word j, word count, char* state, word flags,",
-    );
-    lines.block(
-      `                ${mirror === null ? "" : "scalar* sums, "}char* scratch)`,
-      () => {
-        this.#rows();
-        const w = this.#writer("rows");
-        w.declare(all, rowVectors, [...this.#stateOf(kernel.state), ...(survey?.items ?? [])]);
-        w.region(regions.row);
-        lines.block(`if (flags & ${FOLD_FLAGS.resume})`, () => {
-          this.#moveState("load", w, kernel.state);
-        });
-        lines.block("else", () => w.region(regions.init));
-        if (kernel.careful !== null && regions.test !== null) {
-          w.region(regions.test);
-          const { special } = kernel.careful;
-          const names = Array.from(
-            { length: rowVectors },
-            (_, row) => w.place(this.#copies.of(special, row)),
-          );
-          lines.add(`const int special = any(${names.join(" | ")});`);
-        }
-        const loop = (pair: Region, step: number): void => {
-          lines.block(`for (; t + ${step} <= here; t += ${step})`, () => {
-            mirror?.load(lines, w, step);
-            w.region(pair);
-            mirror?.store(lines, w, step);
-            lines.add(`column += ${step * columnSlots};`);
-            lines.add(`j += ${step};`);
-          });
-        };
-        const pairs = (): void => {
-          const { turn, pair, careful } = regions;
-          if (careful !== null) {
-            lines.block("if (special)", () => loop(careful, 1));
-          }
-          if (turn !== null) loop(turn, columns);
-          loop(pair, 1);
-        };
-        const { block } = kernel;
-        survey?.emit(lines, w);
-        lines.block("while (count > 0)", () => {
-          lines.add(
-            `const word here = ${
-              regions.close === null ? "count" : `count < ${block} ? count : ${block}`
-            };`,
-          );
-          lines.add("count -= here;");
-          lines.add("word t = 0;");
-          pairs();
-          if (regions.close !== null) w.region(regions.close);
-        });
-        const save = (): void => this.#moveState("save", w, kernel.state);
-        const { finish } = regions;
-        if (finish === null) save();
-        else {
-          lines.block(`if (flags & ${FOLD_FLAGS.save})`, save);
-          lines.block("else", () => w.region(finish));
-        }
-        this.#needs(w);
-      },
-    );
-    lines.add("");
-  }
-
-  /** Folds blocks of rows and of columns, for both. */
-  #strip(): void {
-    const mirror = this.#mirror;
-    if (mirror === null) return;
-    this.#tile(mirror);
-    const { kernel: { state, init, close } } = { kernel: this.#kernel };
-    const regions = { init: this.#copy(init), close: close === null ? null : this.#copy(close) };
-    const w = this.#writer("rows");
-    mirror.spread(this.#lines, w, regions, this.#stateOf(state), {
-      load: () => this.#moveState("load", w, state),
-      save: () => this.#moveState("save", w, state),
-    });
-    this.#needs(w);
-    mirror.strip(this.#lines);
-    this.#scratchBytes += mirror.sumBytes;
-  }
-
-  #join(): void {
-    const kernel = this.#kernel;
-    const lines = this.#lines;
-    const { rowVectors } = this.#schedule;
-    const [row, combine, finish] = [kernel.row, kernel.combine, kernel.finish]
-      .map((region) => this.#copy(region));
-    lines.block(
-      "APART void join(const double* task, word first, word last, char* state, char* scratch)",
-      () => {
-        this.#rows();
-        const w = this.#writer("rows");
-        const items = this.#stateOf([...kernel.state, ...kernel.incoming]);
-        w.declare([row, combine, finish], rowVectors, items);
-        w.region(row);
-        lines.block("", () => this.#moveState("load", w, kernel.state));
-        lines.block(`for (word s = 1; s < (word)task[${TASK.splits}]; ++s)`, () => {
-          lines.add(`state += (word)task[${TASK.splitStride}];`);
-          this.#moveState("load", w, kernel.incoming);
-          w.region(combine);
-        });
-        w.region(finish);
-        this.#needs(w);
-      },
-    );
-    lines.add("");
-  }
-
-  #source(): CSource {
-    const effort = costOf(this.#kernel).rare === "appends" ? "thorough" : "quick";
-    return { text: `${this.#lines}\n`, effort, scratchBytes: this.#scratchBytes };
-  }
-
-  fold(): CSource {
-    this.#head();
-    const packs = this.#kernel.records.column.length > 0;
-    if (packs) this.#pack();
-    this.#tile(null);
-    this.#strip();
-    const { groupRows, stateBytes } = this.#layout;
-    const words = taskWords(this.#kernel);
-    this.#lines.add(
-      ...claimLoop("run", packs ? PACK_FIRST(words, PACK_WORDS) : [], words, FOLD_WORDS, [
-        `const word i0 = (word)task[${TASK.i0}], i1 = (word)task[${TASK.i1}] - 1, j = (word)item[3];`,
-        `char* state = (char*)(word)task[${TASK.state}] + ` +
-        `(word)item[5] * (word)task[${TASK.splitStride}];`,
-        `const scalar* column = (const scalar*)(word)task[${TASK.records}] + ` +
-        `(j - (word)task[${TASK.j0}]) * ${this.#kernel.records.column.length};`,
-        ...(this.#mirror === null ? [] : [
-          `if ((word)item[6] & ${FOLD_FLAGS.mirror}) strip(task, item, column, control, scratch);`,
-          "else",
-        ]),
-        `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
-        `  tile(task, i0 + row, i1, column, j, (word)item[4],`,
-        `       state + row / ${groupRows} * ${stateBytes}, (word)item[6], scratch);`,
-        "}",
-      ]),
-    );
-    return this.#source();
-  }
-
-  combine(): CSource {
-    this.#head();
-    this.#join();
-    const { groupRows, stateBytes } = this.#layout;
-    this.#lines.add(
-      ...claimLoop("combine", [], taskWords(this.#kernel), COMBINE_WORDS, [
+/** The functions of a source, and its entry. */
+function write(w: FunctionWriter, kind: SourceKind, kernel: Kernel): void {
+  const { groupRows, stateBytes } = w.layout;
+  const { length: columnSlots } = kernel.records.column;
+  const words = taskWords(kernel);
+  w.head();
+  if (kind === "combine") {
+    w.join();
+    w.lines.add(
+      ...claimLoop("combine", [], words, COMBINE_WORDS, [
         `const word i0 = (word)task[${TASK.i0}], i1 = (word)task[${TASK.i1}] - 1;`,
         `char* state = (char*)(word)task[${TASK.state}];`,
         `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
@@ -387,16 +69,51 @@ class SourceWriter {
         "}",
       ]),
     );
-    return this.#source();
+    return;
   }
+  const packs = columnSlots > 0;
+  if (packs) w.pack();
+  const column = [
+    `const word j = (word)item[3];`,
+    `const scalar* column = (const scalar*)(word)task[${TASK.records}] + ` +
+    `(j - (word)task[${TASK.j0}]) * ${columnSlots};`,
+  ];
+  const before = packs ? PACK_FIRST(words, PACK_WORDS) : [];
+  if (kind === "mirror") {
+    w.strip();
+    w.lines.add(
+      ...claimLoop(kind, before, words, FOLD_WORDS, [
+        ...column,
+        "strip(task, item, column, control, scratch);",
+      ]),
+    );
+    return;
+  }
+  w.tile();
+  w.lines.add(
+    ...claimLoop(kind, before, words, FOLD_WORDS, [
+      ...column,
+      `const word i0 = (word)task[${TASK.i0}], i1 = (word)task[${TASK.i1}] - 1;`,
+      `char* state = (char*)(word)task[${TASK.state}] + ` +
+      `(word)item[5] * (word)task[${TASK.splitStride}];`,
+      `for (word row = (word)item[1]; row < (word)item[2]; row += ${groupRows}) {`,
+      `  tile(task, i0 + row, i1, column, j, (word)item[4],`,
+      `       state + row / ${groupRows} * ${stateBytes}, (word)item[6], scratch);`,
+      "}",
+    ]),
+  );
 }
 
 /** Emits a kernel. Throws `PairfoldError` (compile) for a schedule that it cannot have. */
 export function emitC(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number): CModule {
   checkNativeSchedule(schedule);
   return {
-    fold: new SourceWriter(kernel, schedule, vectorBytes).fold(),
-    combine: () => new SourceWriter(kernel, schedule, vectorBytes).combine(),
+    source: (kind) => {
+      const w = new FunctionWriter(kernel, schedule, vectorBytes);
+      write(w, kind, kernel);
+      const effort = costOf(kernel).rare === "appends" ? "thorough" : "quick";
+      return { text: `${w.lines}\n`, effort, scratchBytes: w.scratchBytes };
+    },
     layout: layoutOf(kernel, schedule.rowVectors, vectorBytes),
   };
 }

@@ -67,8 +67,9 @@ export function vectorOf(
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
-  /** Vectors of the column's record that stand in variables. */
+  /** Vectors of the column's record that stand in variables, and numbers of one. */
   readonly #loaded = new Map<number, string>();
+  #loadWidth = 1;
   readonly #slice: Slice | null;
   readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
@@ -171,9 +172,13 @@ export class CodeWriter extends StatementWriter {
     return { ...place, offset: offset + column * this.#around.staged };
   }
 
-  /** Loads what every turn of the inner loop reads of its column. */
-  loadColumn(pair: Region): void {
-    const { type, width } = vectorOf(this.kernel, this.#around.staged);
+  /**
+   * Loads what every turn of the inner loop reads of its column, or of so many columns, which stand
+   * side by side and begin where a vector may.
+   */
+  loadColumn(pair: Region, columns = 1): void {
+    const { type, width } = vectorOf(this.kernel, this.#around.staged * columns);
+    this.#loadWidth = width;
     this.#loaded.clear();
     const wanted = new Set<number>();
     for (const s of pair.statements) {
@@ -309,7 +314,7 @@ export class CodeWriter extends StatementWriter {
       case "row":
         return this.#rowElement(place, row);
       case "column": {
-        const { width } = vectorOf(this.kernel, this.#around.staged);
+        const width = this.#loadWidth;
         const stood = this.#columnPlace(place);
         const vector = this.#loaded.get(Math.floor(stood.offset / width));
         if (vector === undefined || !isFixed(place)) {
@@ -421,7 +426,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["blockOfRows", "blockOfColumns", "block", "rowsBegin", "begin", "sums", "warpSums"],
   ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
   ...["min", "max", "fold", "pack", "combine", "mirror"],
-  ...["rowChunks", "columnChunks", "handed", "patch", "lane", "warpRow", "buffer", "side", "own"],
+  ...["rowChunks", "columnChunks", "patch", "lane", "warpRows", "buffer", "side", "own", "slot"],
+  ...["copied", "columnTarget", "rowTarget", "columnPlace", "rowPlace", "pieces"],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

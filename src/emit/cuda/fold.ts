@@ -75,6 +75,7 @@ export function writeFold(source: SourceWriter): void {
     source.pointers("row");
     w.declare(all, rows);
     w.region(regions.row);
+    if (patch?.products === "tf32") source.roundVector(VECTOR, patch.counter.count);
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
       source.moveState("load", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
     });
@@ -256,7 +257,8 @@ function columnLoop(
     lines.add("const int c = c0 + k;");
     if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
     if (source.schedule.chunk > 0) holdValues(source, columns);
-    w.loadColumn(pair);
+    // columns of a turn of patches are a multiple of 16 bytes
+    w.loadColumn(pair, source.schedule.chunk > 0 ? columns : 1);
     w.pairRegion(pair);
     w.leaveColumn();
   });

@@ -1,6 +1,6 @@
 // The kernel that packs columns into records.
 
-import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, patchOf, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import { CodeWriter, vectorOf } from "./code.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
@@ -49,6 +49,10 @@ export function writePack(source: SourceWriter): void {
     }, { longest: isShort ? REGISTER_ARRAY : PARTLY_UNROLLED });
     w.declare([source.kernel.column], 0);
     w.region(source.kernel.column);
+    const contraction = source.schedule.chunk === 0 ? null : patchOf(source.kernel);
+    if (contraction?.products === "tf32") {
+      source.roundVector("column", contraction.counter.count);
+    }
     const places = new Set(records.column.map((_, slot) => record.packedPlace(slot)));
     for (let place = 0; place < stride; place++) {
       if (!places.has(place)) lines.add(`column[${place}] = 0;`);

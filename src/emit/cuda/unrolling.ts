@@ -27,6 +27,16 @@ const TURN_BUDGET = 300;
 /** The same where time does not count, as in the kernel that joins splits. */
 const RARE_TURN_BUDGET = 20;
 
+/** Turns of a rare loop up to which they stand side by side. */
+const SHORT_LOOP = 8;
+
+/** Whether a loop works on arrays, which may be registers. */
+function meetsArrays(body: Region): boolean {
+  let meets = false;
+  visit(body, (s) => meets ||= placesIn(s).some((place) => "length" in place));
+  return meets;
+}
+
 const isRow = (memory: Memory): boolean => memory.kind === "record" && memory.section === "row";
 
 /** Decides about the loops of one function. */
@@ -38,11 +48,13 @@ export class Unrolling {
   readonly #indexed = new Set<Cell | LocalArray>();
   /** Whether rows' records stand in memory: filling them needs no unrolling then. */
   #hasRowsInMemory: boolean;
+  /** Whether pairs are computed in patches: other loops over vectors are rare then. */
+  readonly #isPatched: boolean;
 
-  constructor(slice: Slice | null, longest: number, hasRowsInMemory = false) {
+  constructor(slice: Slice | null, longest: number, isPatched = false) {
     this.#slice = slice;
     this.longest = longest;
-    this.#hasRowsInMemory = hasRowsInMemory;
+    this.#hasRowsInMemory = this.#isPatched = isPatched;
   }
 
   /**
@@ -55,7 +67,11 @@ export class Unrolling {
 
   /** What stands before a loop, not over components of a slice. */
   pragmaOf(count: number, body: Region): string {
-    if (!this.#isIndexed(body)) return this.pragma(count, PARTLY_UNROLLED);
+    if (!this.#isIndexed(body)) {
+      // a sixth of the compiler's time for 64 components
+      const isRare = this.#isPatched && count > SHORT_LOOP && !meetsArrays(body);
+      return isRare ? `#pragma unroll ${PARTLY_UNROLLED}` : this.pragma(count, PARTLY_UNROLLED);
+    }
     return `#pragma unroll ${this.standsSideBySide(body) ? PARTLY_UNROLLED : 1}`;
   }
 

@@ -16,11 +16,12 @@ import {
   columnRecord,
   type CudaSchedule,
   describeCudaSchedule,
+  PARTLY_UNROLLED,
 } from "../../tiling/mod.ts";
 import { commentOf, Lines } from "../c/lines.ts";
 import { type CodeWriter, type Surroundings, vectorOf } from "./code.ts";
 import { SEGMENT, segmentWords, type StatePlace, statePlaces } from "./layout.ts";
-import { PATCH_PRELUDE, PRELUDE } from "./prelude.ts";
+import { IF_TENSOR, PATCH_PRELUDE, PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
 
 /** Names of the kernels in their sources. */
@@ -156,6 +157,13 @@ export class SourceWriter {
       columnPlace: this.record.stagedPlace,
       staged: this.record.staged,
     };
+  }
+
+  /** Rounds a vector for tensor cores, which read no more of it. */
+  roundVector(vector: string, length: number): void {
+    this.lines.add(IF_TENSOR, `#pragma unroll ${PARTLY_UNROLLED}`);
+    this.lines.add(`for (int k = 0; k < ${length}; ++k) ${vector}[k] = pf_tf32(${vector}[k]);`);
+    this.lines.add("#endif");
   }
 
   /** Row r of a thread, which may be beyond the last. */

@@ -2,15 +2,14 @@
 // on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { ALIGNMENT, type CSource } from "../../emit/c/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
   chooseNativeSchedule,
-  costOf,
   costText,
   mirrorCut,
   mirroredSchedule,
+  mirrorFacts,
   mirrorPays,
   NATIVE_MIRROR,
   nativeCandidates,
@@ -30,12 +29,11 @@ import type {
   Segment,
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
-import { LaunchQueue, ownProgram, type Run, throwIfAborted } from "../launches.ts";
-import { mirroredTask, pairsOf, planWaves, type Wave } from "../plan.ts";
+import { LaunchQueue, ownProgram } from "../launches.ts";
+import { mirroredTask, pairsOf, planWaves } from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
-import { Calls, type Work } from "./calls.ts";
 import {
   type CompilerOptions,
   findCompiler,
@@ -44,11 +42,12 @@ import {
   probeNow,
   type Target,
 } from "./compiler.ts";
-import { Libraries, type Library } from "./library.ts";
+import { Libraries } from "./library.ts";
 import { Notes } from "./notes.ts";
 import { NativeProgram, scheduleKey } from "./program.ts";
+import { Runner } from "./runner.ts";
 import { ownStamp } from "./sources.ts";
-import { Block, footprintOf, type Items, SPLIT, Stage, type Tables } from "./stage.ts";
+import { footprintOf, SPLIT } from "./stage.ts";
 import { targetOf } from "./target.ts";
 
 /** Choices of a native engine; all have defaults. */
@@ -75,17 +74,8 @@ export interface NativeOptions extends CompilerOptions {
 
 /** Threads that the control block has room for. */
 const MAX_THREADS = 512;
-/** Calls on other threads take 10–60 µs to come back: about this many operations (Zen 4). */
-const THREADED_OPERATIONS = 2e7;
-/** Operations of one work item: about a quarter of a millisecond, so that abort is prompt. */
-const ITEM_OPERATIONS = 4e7;
-/** What a pair costs beside its operations. */
-const PAIR_OPERATIONS = 4;
-const PROGRESS_INTERVAL = 25;
 /** Bytes of waves of many small segments. */
 const WAVE_BYTES = 64 * 2 ** 20;
-/** Memory up to so many bytes is kept for the next launch. */
-const KEPT_BYTES = 64 * 2 ** 20;
 /** The compiler, once it was asked what it can do. */
 interface Opened {
   readonly target: Target;
@@ -109,8 +99,7 @@ export class NativeEngine implements Engine {
   #machine: Machine | null = null;
   #opening: Promise<void> | null = null;
   readonly #queue = new LaunchQueue();
-  #spare: Block | null = null;
-  #scratch: Block[] = [];
+  readonly #runner: Runner;
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
@@ -120,6 +109,7 @@ export class NativeEngine implements Engine {
     }
     this.#options = options;
     this.#threads = Math.min(threads, MAX_THREADS);
+    this.#runner = new Runner(this.#threads, options.threadedOperations);
     this.#compiler = findCompiler(options);
     this.#cache = new LibraryCache(options.cache);
     this.#cache.requirePermissions();
@@ -162,18 +152,23 @@ export class NativeEngine implements Engine {
 
   /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
   open(kernel?: Kernel): Promise<void> {
-    if (this.#opened !== null) return Promise.resolve();
     if (this.#opening !== null) return this.#opening;
-    const known = targetOf(this.#compiler, this.#options, this.#cache);
-    if (typeof known !== "function") {
-      this.#opened = this.#openedFor(known);
-      return Promise.resolve();
-    }
-    this.#opening = known()
+    const ask = this.#openAtOnce();
+    if (ask === null) return Promise.resolve();
+    this.#opening = ask()
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
     void kernel?.pair;
     return this.#opening;
+  }
+
+  /** Opens it where an earlier process has asked the compiler; else leaves who asks it. */
+  #openAtOnce(): (() => Promise<Target>) | null {
+    if (this.#opened !== null) return null;
+    const known = targetOf(this.#compiler, this.#options, this.#cache);
+    if (typeof known === "function") return known;
+    this.#opened = this.#openedFor(known);
+    return null;
   }
 
   #openedFor(found: Target): Opened {
@@ -206,6 +201,7 @@ export class NativeEngine implements Engine {
 
   /** Finds out what a kernel costs without lowering it, where an earlier process has kept that. */
   recall(kernel: Kernel): void {
+    if (this.#opening === null) this.#openAtOnce();
     this.#opened?.notes?.of(kernel);
   }
 
@@ -215,7 +211,7 @@ export class NativeEngine implements Engine {
   }
 
   #program(kernel: Kernel, wanted: NativeSchedule, why: string): NativeProgram {
-    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    const schedule = mirrorFacts(kernel) === null ? wanted : mirroredSchedule(wanted);
     const key = `${scheduleKey(schedule)}:${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
@@ -242,7 +238,9 @@ export class NativeEngine implements Engine {
     const schedules = nativeCandidates(kernel, rows, columns, target);
     // compilers run side by side; one that fails is told of when its kernel is timed
     await Promise.allSettled(
-      schedules.map((one) => libraries.open("fold", this.#chooser.tried(kernel, one).fold)),
+      schedules.map((one) =>
+        libraries.open("fold", this.#chooser.tried(kernel, one).source("fold"))
+      ),
     );
     return await this.#chooser.tuned(
       kernel,
@@ -259,7 +257,15 @@ export class NativeEngine implements Engine {
   }
 
   mirrorPays(kernel: Kernel): boolean {
-    return mirrorPays(kernel, NATIVE_MIRROR);
+    this.recall(kernel);
+    const pays = mirrorPays(kernel, NATIVE_MIRROR);
+    // it will not be compiled: a later process need not lower it to find that out
+    if (!pays) this.#opened?.notes?.keepFacts(kernel);
+    return pays;
+  }
+
+  isMirrored({ kernel }: Program, segments: readonly Segment[]): boolean {
+    return mirroredTask(kernel, segments) !== null;
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -272,8 +278,7 @@ export class NativeEngine implements Engine {
 
   /** Tensors stand on the host; launches stage what they need beside them. */
   memory(): MemoryUse {
-    const kept = (this.#spare?.bytes.byteLength ?? 0) +
-      this.#scratch.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    const kept = this.#runner.bytes;
     const live = this.#queue.isBusy ? kept : 0;
     const total = Math.max(this.#limit, kept);
     return { live, pooled: kept - live, available: total - live, total };
@@ -313,129 +318,14 @@ export class NativeEngine implements Engine {
       ? planWaves(segments, footprintOf(program), budget)
       : [[mirrored]];
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
-    const run: Run = { control, total, before: 0, threads: 0 };
-    control.onProgress?.({ done: 0, total, threads: 0 });
-    const { libraries } = this.#ready;
-    libraries.enter();
-    const stage = new Stage(program, inputs, outputs, this.#spare);
-    this.#spare = null;
-    try {
-      for (const wave of waves) {
-        const running = await this.#wave(program, stage, wave, run);
-        if (running !== null) await running;
-        run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
-      }
-    } finally {
-      libraries.leave();
-      const { spare } = stage;
-      if (spare !== null && spare.bytes.byteLength <= KEPT_BYTES) this.#spare = spare;
-      this.#scratch = this.#scratch.filter(({ bytes }) => bytes.byteLength <= KEPT_BYTES);
-    }
-    control.onProgress?.({ done: total, total, threads: run.threads });
-  }
-
-  /** Runs the tasks of one wave. */
-  async #wave(
-    program: NativeProgram,
-    stage: Stage,
-    wave: Wave,
-    run: Run,
-  ): Promise<void> {
-    const { libraries } = this.#ready;
-    const { fold } = program;
-    const known = libraries.known(fold);
-    const opening = known === null ? this.#library(program, "fold") : null;
-    opening?.catch(() => {}); // told of below, unless something else goes wrong before
-    // side by side, where both are compiled; what goes wrong is told where it is used
-    if (wave.some((task) => task.mirrored) && !libraries.known(program.combine)) {
-      this.#library(program, "combine").catch(() => {});
-    }
-    const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
-    const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
-    const { threadedOperations = THREADED_OPERATIONS } = this.#options;
-    const isThreaded = pairs * perPair >= threadedOperations && !this.#chooser.isTuning;
-    const threads = isThreaded ? this.#threads : 1;
-    const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
-    const tables = stage.tables(wave, itemPairs);
-    const library = known ?? await opening;
-    if (library === null) throw new PairfoldError("internal", "native: no library");
-    throwIfAborted(run.control);
-    const scratch = this.#scratchOf(isThreaded, tables.folds, fold);
-    await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
-    if (tables.combines.count > 0) await this.#combine(program, tables, run, isThreaded);
-  }
-
-  /** Opens a library of a program, and keeps what a later process needs to know of it. */
-  #library(program: NativeProgram, kind: "fold" | "combine"): Promise<Library> {
     const { libraries, notes } = this.#ready;
-    return libraries.open(kind, program[kind], (library) => {
-      const { kernel, schedule, layout } = program;
-      const { effort, scratchBytes } = program[kind];
-      const note = { library, effort, scratchBytes };
-      notes?.keep(kernel, scheduleKey(schedule), layout, kind, note);
-    });
-  }
-
-  /** Joins the states of finished tasks. */
-  async #combine(
-    program: NativeProgram,
-    tables: Tables,
-    run: Run,
-    isThreaded: boolean,
-  ): Promise<void> {
-    const { combine } = program;
-    const library = this.#ready.libraries.known(combine) ??
-      await this.#library(program, "combine");
-    const items = tables.combines;
-    const scratch = this.#scratchOf(isThreaded, items, combine);
-    await this.#dispatch(run, { library, tables, items, scratch }, isThreaded);
-  }
-
-  /** Memory of the threads that some items are worth. */
-  #scratchOf(isThreaded: boolean, { count }: Items, { scratchBytes }: CSource): readonly Block[] {
-    const threads = isThreaded ? Math.min(this.#threads, Math.max(1, count)) : 1;
-    for (let thread = 0; thread < threads; thread++) {
-      const there = this.#scratch[thread]?.bytes.byteLength ?? 0;
-      if (there < scratchBytes + ALIGNMENT) this.#scratch[thread] = new Block(scratchBytes);
-    }
-    return this.#scratch.slice(0, threads);
-  }
-
-  /** Runs items here, or on threads; tells of progress where these fold. */
-  async #dispatch(run: Run, work: Work, isThreaded: boolean): Promise<void> {
-    const calls = new Calls(work);
-    if (!isThreaded) {
-      calls.here();
-      run.threads = Math.max(run.threads, 1);
-      return;
-    }
-    const { signal, onProgress } = run.control;
-    const { items, tables: { folds, pairs } } = work;
-    const abort = (): void => calls.abort();
-    signal?.addEventListener("abort", abort);
-    const report = (): void => {
-      run.threads = Math.max(run.threads, calls.threads);
-      if (items !== folds) return;
-      const done = run.before + (calls.done > 0 ? pairs[calls.done - 1] : 0);
-      onProgress?.({ done, total: run.total, threads: run.threads });
-    };
-    const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
-    try {
-      if (signal?.aborted) abort();
-      // all of them end before this does: they use memory that goes with it
-      await calls.apart();
-      report();
-    } finally {
-      clearInterval(timer);
-      signal?.removeEventListener("abort", abort);
-    }
-    throwIfAborted(run.control);
+    const launch = { program, inputs, outputs, waves, total, libraries, notes };
+    await this.#runner.run({ ...launch, isThreaded: !this.#chooser.isTuning }, control);
   }
 
   /** Closes compiled kernels, once nothing runs, and gives memory back; a later launch opens them. */
   dispose(): void {
-    this.#spare = null;
-    this.#scratch = [];
+    this.#runner.forget();
     this.#opened?.libraries.close();
   }
   [Symbol.dispose](): void {

@@ -1,18 +1,15 @@
 // Kernels as functions of this process: compiled or found on disk, opened once per source.
 
 import { PairfoldError } from "../../error.ts";
-import { type CSource, ENTRIES } from "../../emit/c/mod.ts";
+import { type CSource, ENTRIES, type SourceKind } from "../../emit/c/mod.ts";
 import type { CachedLibrary, LibraryCache } from "./cache.ts";
 import { compile, type FoundCompiler, optionsOf, type Target } from "./compiler.ts";
-
-/** Which entry a source has. */
-type Kind = keyof typeof ENTRIES;
 
 /**
  * A library's entry, on the calling thread and on others. It takes the words of a call: opening a
  * library whose functions take typed arrays takes 0.5 ms longer (Deno 2.9.6).
  */
-const symbolsOf = (kind: Kind) => ({
+const symbolsOf = (kind: SourceKind) => ({
   here: { name: ENTRIES[kind], parameters: ["pointer"], result: "void" },
   apart: { name: ENTRIES[kind], parameters: ["pointer"], result: "void", nonblocking: true },
 } as const);
@@ -97,7 +94,7 @@ export class Libraries {
    * that was found by its text.
    */
   open(
-    kind: Kind,
+    kind: SourceKind,
     source: LibrarySource,
     named: (library: string) => void = () => {},
   ): Promise<Library> {
@@ -111,7 +108,7 @@ export class Libraries {
   }
 
   async #take(
-    kind: Kind,
+    kind: SourceKind,
     source: LibrarySource,
     named: (library: string) => void,
   ): Promise<Library> {
@@ -126,13 +123,13 @@ export class Libraries {
   }
 
   /** The library of a source that is known by its name; null where it is gone, or none any more. */
-  async #find(kind: Kind, { library }: LibrarySource): Promise<Library | null> {
+  async #find(kind: SourceKind, { library }: LibrarySource): Promise<Library | null> {
     const cached = library === null ? null : await this.#cache.find(library);
     return cached === null ? null : await opened(kind, cached).catch(() => null);
   }
 
   async #make(
-    kind: Kind,
+    kind: SourceKind,
     source: LibrarySource,
     named: (library: string) => void,
   ): Promise<Library> {
@@ -156,7 +153,7 @@ export class Libraries {
   }
 }
 
-async function opened(kind: Kind, cached: CachedLibrary): Promise<Library> {
+async function opened(kind: SourceKind, cached: CachedLibrary): Promise<Library> {
   try {
     return Deno.dlopen(cached.path, symbolsOf(kind));
   } catch (error) {

@@ -6,7 +6,7 @@
 // written by: its key, the last lines of its file, holds them all. The first line is a sum of the second,
 // which is the note.
 
-import type { CLayout, Effort } from "../../emit/c/mod.ts";
+import type { CLayout, Effort, SourceKind } from "../../emit/c/mod.ts";
 import { type Kernel, numberText, type UniformStep, uniformSteps } from "../../loop/mod.ts";
 import { type NativeFacts, nativeFacts, recallFacts } from "../../tiling/mod.ts";
 import { hashOf, pathOf } from "../system.ts";
@@ -19,11 +19,9 @@ export interface LibraryNote {
   readonly scratchBytes: number;
 }
 
-/** A kernel with a schedule. */
-export interface ProgramNote {
+/** A kernel with a schedule, and its libraries. */
+export interface ProgramNote extends Readonly<Partial<Record<SourceKind, LibraryNote>>> {
   readonly layout: CLayout;
-  readonly fold?: LibraryNote;
-  readonly combine?: LibraryNote;
 }
 
 /** A kernel. */
@@ -57,6 +55,8 @@ export class Notes {
   readonly #version: string;
   readonly #versionHash: string;
   readonly #known = new WeakMap<Kernel, KernelNote | null>();
+  /** Kernels that were to be kept without a library. */
+  readonly #asked = new WeakSet<Kernel>();
 
   /** `version`: all that a library is made by, beside its kernel and schedule. */
   constructor(cache: LibraryCache, version: string) {
@@ -76,12 +76,20 @@ export class Notes {
     return note;
   }
 
+  /** Keeps what a kernel costs, where nothing is kept of it yet. */
+  keepFacts(kernel: Kernel): void {
+    if (this.#asked.has(kernel) || this.of(kernel) !== null) return;
+    this.#asked.add(kernel);
+    const steps = uniformSteps(kernel.uniform);
+    if (steps !== null) this.#write(kernel, { facts: nativeFacts(kernel), steps, programs: {} });
+  }
+
   /** Adds a library to what is kept of a kernel, where that can be kept. */
   keep(
     kernel: Kernel,
     schedule: string,
     layout: CLayout,
-    kind: "fold" | "combine",
+    kind: SourceKind,
     library: LibraryNote,
   ): void {
     // another process may have added some

@@ -1,8 +1,14 @@
 // A kernel with a schedule as C for this machine, emitted when somebody wants the source.
 
-import { type CLayout, type CModule, type CSource, emitC } from "../../emit/c/mod.ts";
+import {
+  type CLayout,
+  type CModule,
+  type CSource,
+  emitC,
+  type SourceKind,
+} from "../../emit/c/mod.ts";
 import { type Kernel, runSteps, uniformRecord } from "../../loop/mod.ts";
-import { checkNativeSchedule, type NativeSchedule } from "../../tiling/mod.ts";
+import { checkNativeSchedule, mirrorFacts, type NativeSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
 import type { LibrarySource } from "./library.ts";
 import type { KernelNote, LibraryNote, ProgramNote } from "./notes.ts";
@@ -31,8 +37,7 @@ export class NativeProgram implements Program {
   readonly #options: NativeProgramOptions;
   readonly #note: ProgramNote | undefined;
   #emitted: CModule | null = null;
-  #fold: LibrarySource | null = null;
-  #combine: LibrarySource | null = null;
+  readonly #sources = new Map<SourceKind, LibrarySource>();
 
   constructor(options: NativeProgramOptions) {
     const { kernel, schedule, note } = options;
@@ -52,14 +57,14 @@ export class NativeProgram implements Program {
     return this.#note?.layout ?? this.#module.layout;
   }
 
-  /** The source that packs and folds. */
-  get fold(): LibrarySource {
-    return this.#fold ??= sourceOf(this.#note?.fold, () => this.#module.fold);
-  }
-
-  /** The source that joins the states of splits. */
-  get combine(): LibrarySource {
-    return this.#combine ??= sourceOf(this.#note?.combine, () => this.#module.combine());
+  /** The source that folds all pairs, or each pair of points once, or joins the states of splits. */
+  source(kind: SourceKind): LibrarySource {
+    let source = this.#sources.get(kind);
+    if (source === undefined) {
+      source = sourceOf(this.#note?.[kind], () => this.#module.source(kind));
+      this.#sources.set(kind, source);
+    }
+    return source;
   }
 
   /** The uniform record of one row per input (null: not uniform). */
@@ -79,10 +84,9 @@ export class NativeProgram implements Program {
       target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
-        (this.kernel.mirror === null ? "" : "each pair of points once, for both, ") +
         (surveys ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${why})`,
-      source: this.#module.fold.text,
+      source: this.source(mirrorFacts(this.kernel) === null ? "fold" : "mirror").text,
     };
   }
 }

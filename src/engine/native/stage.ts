@@ -250,7 +250,7 @@ export class Stage {
     for (let p = 0; p < blocks; p++) {
       for (let q = p + 1; q < blocks; q++) item(p, q, FOLD_FLAGS.mirror);
     }
-    for (let p = 0; p < blocks; p++) item(p, p, FOLD_FLAGS.save);
+    for (let p = 0; p < blocks; p++) item(p, p, 0);
   }
 
   #splitStride(task: Task): number {

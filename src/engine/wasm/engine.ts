@@ -44,44 +44,16 @@ import {
   type Wave,
 } from "../plan.ts";
 import { processorOf } from "../system.ts";
-import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
+import { extentOf, Tuner } from "../tuner.ts";
 import { coreCount, detectFeatures } from "./features.ts";
 import { SPLIT, WAVE_BYTES } from "./footprint.ts";
 import { mirroredItems } from "./mirror.ts";
 import { type Items, Machine, SLICE } from "./machine.ts";
+import type { WasmOptions } from "./options.ts";
 import { WasmProgram } from "./program.ts";
 import { Programs } from "./programs.ts";
 import { type CombineExports, instantiate, MAX_WORKERS } from "./protocol.ts";
 import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
-
-/** Choices of a WebAssembly engine; all have defaults. */
-export interface WasmOptions {
-  /** Threads at most; default one per core. */
-  readonly threads?: number;
-  /** Use relaxed SIMD (fused multiply-add); default where the host has it. */
-  readonly relaxedSimd?: boolean;
-  /** Use shared memory and workers; default where the host has them. */
-  readonly sharedMemory?: boolean;
-  /**
-   * Bytes of linear memory that a launch may use at most; default 1 GiB. Larger ones run in chunks,
-   * which change no bit; sums of a table with itself that need more than this (256 MiB at most beside
-   * their tensors) to meet each pair of points once fold all pairs, which may change the last.
-   */
-  readonly memoryLimit?: number;
-  /** How loops are cut; default by the cost model. */
-  readonly schedule?: WasmSchedule | "untiled" | "auto";
-  /** Whether schedules are timed on this machine; default PAIRFOLD_TUNE, else "cached". */
-  readonly tune?: TuneMode;
-  /** Folder for what is found so; goes before PAIRFOLD_CACHE. */
-  readonly cache?: string;
-  /** Pairs from which a launch goes to the workers. */
-  readonly threadedPairs?: number;
-  /**
-   * Operations up to which a kernel runs as the code that is made soonest, a row vector and a column
-   * at a time; 0: never. The bits are the same.
-   */
-  readonly quickOperations?: number;
-}
 
 /** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
 const THREADED_PAIRS = 400_000;
@@ -264,6 +236,10 @@ export class WasmEngine implements Engine {
     if (kernel.mirror === null || !this.mirrorPays(kernel)) return null;
     const task = mirroredTask(kernel, segments);
     return task !== null && taskBytes(program.footprint, task) <= this.#memoryLimit ? task : null;
+  }
+
+  isMirrored(program: Program, segments: readonly Segment[]): boolean {
+    return this.#mirrored(ownProgram(program, WasmProgram), segments) !== null;
   }
 
   async #fold(

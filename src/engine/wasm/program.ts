@@ -145,7 +145,6 @@ export class WasmProgram implements Program {
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
-        (this.kernel.mirror === null ? "" : "each pair of points once, for both, ") +
         (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
         (components > 0 ? `wide sums by tiles of ${components} components, ` : "") +
         `${recordBytes} bytes per packed column (${this.#why})`,

@@ -1,7 +1,7 @@
 // The kernels that speed is judged by.
 
 import { build, type Node, variable, type VariableNode } from "../../../src/formula/mod.ts";
-import type { FloatType, Kernel } from "../../../src/loop/mod.ts";
+import type { FloatType, Kernel, TensorProducts } from "../../../src/loop/mod.ts";
 import { cudaMath, lower } from "../../../src/lower/mod.ts";
 import { scaledGaussian } from "../../../src/program/scaled.ts";
 import type { ReductionName } from "../../../src/reduction/mod.ts";
@@ -17,15 +17,16 @@ const gaussian = (p: Node, q: Node): Node => build.exp(exponent(p, q));
 function kernelOf(
   formula: Node,
   inputs: readonly VariableNode[],
-  { reduction = "sum", float = "f32", k = 1 }: {
+  { reduction = "sum", float = "f32", k = 1, products }: {
     reduction?: ReductionName;
     float?: FloatType;
     k?: number;
+    products?: TensorProducts;
   } = {},
 ): Kernel {
   const options = { sumScheme: "compensated", accumulator: float, k } as const;
   const fold = { formula, weight: null, reduction, float, inputs, options, fastMath: false };
-  return lower(fold, cudaMath);
+  return lower(products === undefined ? fold : { ...fold, products }, cudaMath);
 }
 
 /** exp(−p |x − y|²) b with vectors of some length and so many weights. */
@@ -43,6 +44,21 @@ function centredGaussian(): Kernel {
   const centre = variable(4, "p", 3);
   const formula = scaledGaussian({ a: x, b: y, scale }, centre);
   return kernelOf(build.mul(formula, b), [x, y, b, scale, centre]);
+}
+
+/** exp(−p |x − y|²) b as `distances: "centred"` has it for long vectors, and its products. */
+export function centredMatrix(dim: number, width = 1, products?: TensorProducts): Kernel {
+  const [a, b, weights, centre] = [
+    variable(0, "i", dim),
+    variable(1, "j", dim),
+    variable(2, "j", width),
+    variable(4, "p", dim),
+  ];
+  const [p, q] = [build.sub(a, centre), build.sub(b, centre)];
+  const product = build.dot(build.mul(build.constant(-2), p), q);
+  const distance = build.relu(build.add(build.add(build.sqNorm2(p), build.sqNorm2(q)), product));
+  const formula = build.mul(build.exp(build.mul(build.neg(scale), distance)), weights);
+  return kernelOf(formula, [a, b, weights, scale, centre], { products });
 }
 
 const points = [x, y];
@@ -65,6 +81,12 @@ export const HEADLINES = {
   "D=64": () => kernelMatrix(64, 1),
   "D=300": () => kernelMatrix(300, 1),
   "D=3000": () => kernelMatrix(3000, 1),
+  "D=16, centred": () => centredMatrix(16),
+  "D=64, centred": () => centredMatrix(64),
+  "D=64, tf32x3": () => centredMatrix(64, 1, "tf32x3"),
+  "D=64, tf32": () => centredMatrix(64, 1, "tf32"),
+  "D=512, centred": () => centredMatrix(512),
+  "D=512, tf32x3": () => centredMatrix(512, 1, "tf32x3"),
   "wide 16": () => kernelMatrix(3, 16),
   "wide 64": () => kernelMatrix(3, 64),
   "wide 512": () => kernelMatrix(3, 512),

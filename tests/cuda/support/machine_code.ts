@@ -4,17 +4,24 @@
 
 import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";
-import { chooseCudaSchedule, type CudaSchedule } from "../../../src/tiling/mod.ts";
+import {
+  chooseCudaSchedule,
+  type CudaSchedule,
+  MACHINE_CODE,
+  patchOf,
+} from "../../../src/tiling/mod.ts";
 import type { Kernel } from "../../../src/loop/mod.ts";
 import { type Headline, HEADLINES, kernelMatrix } from "./headlines.ts";
-import { countOf, disassemble, floatsLoaded, notesOf, pairLoop, scatteredLoads } from "./sass.ts";
+import { bankConflicts } from "./banks.ts";
+import { tileOf, type Times, timesOf } from "./patch_code.ts";
+import { type Code, disassemble, floatsLoaded, notesOf, pairLoop } from "./sass.ts";
 
 /** What the machine code of a fold takes. */
 export interface Measured {
   readonly name: Headline | `${number}x${number}`;
   readonly architecture: number;
   readonly schedule: CudaSchedule;
-  /** Of one turn of the inner loop, on the shortest way through it. */
+  /** Of one turn of the inner loop, on the shortest way through it; of one tile in patches. */
   readonly turn: {
     readonly instructions: number;
     /** Single and double precision sums, products and fused ones. */
@@ -25,13 +32,26 @@ export interface Measured {
     readonly shared: number;
     /** Loads and stores of local memory. */
     readonly local: number;
-    /** Whether all threads read shared memory at one address, so that no two banks are in conflict. */
-    readonly isBroadcast: boolean;
+    /** Sums of products on tensor cores, a thread's share. */
+    readonly products: number;
+    /** Turns of the banks of shared memory beyond those that the bytes need; null: not known. */
+    readonly conflicts: number | null;
   };
   readonly registers: number;
   readonly stack: number;
   /** What compiling took, in milliseconds: for people, no test looks at it. */
   readonly milliseconds: number;
+}
+
+/** A thread's share of 16 × 8 × 8 products. */
+const PRODUCTS = 32;
+
+/** The instructions of a turn, or of a tile in patches, and how often they run. */
+function turnOf(code: Code, kernel: Kernel, schedule: CudaSchedule): Times | null {
+  const patch = schedule.chunk > 0 ? patchOf(kernel) : null;
+  if (patch !== null) return tileOf(code, schedule, patch.counter.count);
+  const loop = pairLoop(code);
+  return loop && new Map(loop.path.map((one) => [one, 1]));
 }
 
 function kernelOf(name: Measured["name"]): Kernel {
@@ -54,21 +74,25 @@ export async function measure(
   const milliseconds = Math.round(performance.now() - begin);
   const code = (await disassemble(binary)).get("fold");
   const notes = notesOf(binary).get("fold");
-  const loop = code === undefined ? null : pairLoop(code);
-  if (loop === null || notes === undefined) throw new Error(`${name}: no inner loop`);
-  const { path } = loop;
-  const scattered = scatteredLoads(code!);
+  const turn = code === undefined ? null : turnOf(code, kernel, chosen);
+  if (turn === null || notes === undefined) throw new Error(`${name}: no inner loop`);
+  const conflicts = bankConflicts(code!);
+  const inTurn = [...turn].reduce(
+    (sum, [one, times]) => sum + times * (conflicts.get(one) ?? 0),
+    0,
+  );
   return {
     name,
     architecture,
     schedule: chosen,
     turn: {
-      instructions: path.length,
-      arithmetic: countOf(path, "FADD", "FMUL", "FFMA", "DADD", "DMUL", "DFMA"),
-      special: countOf(path, "MUFU"),
-      shared: floatsLoaded(path),
-      local: countOf(path, "LDL", "STL"),
-      isBroadcast: !path.some((i) => scattered.has(i)),
+      instructions: [...turn.values()].reduce((sum, times) => sum + times, 0),
+      arithmetic: timesOf(turn, "FADD", "FMUL", "FFMA", "DADD", "DMUL", "DFMA"),
+      special: timesOf(turn, "MUFU"),
+      shared: [...turn].reduce((sum, [one, times]) => sum + times * floatsLoaded([one]), 0),
+      local: timesOf(turn, "LDL", "STL"),
+      products: PRODUCTS * timesOf(turn, "HMMA"),
+      conflicts: Number.isFinite(inTurn) ? inTurn : null,
     },
     ...notes,
     milliseconds,
@@ -86,7 +110,10 @@ if (import.meta.main) {
   const shim = Shim.openSync();
   shim.openNvrtc();
   const queue = (wanted.length > 0 ? wanted : names)
-    .flatMap((name) => architectures.map((architecture) => ({ name, architecture })));
+    .flatMap((name) =>
+      architectures.filter((a) => isOther(name) || `sm_${a}` in MACHINE_CODE[name].instructions)
+        .map((architecture) => ({ name, architecture }))
+    );
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       console.log(JSON.stringify(await measure(shim, next.name, next.architecture)));

@@ -64,7 +64,11 @@ export function parseSass(listing: string): Map<string, Code> {
 }
 
 /** The shortest way from one instruction to another, both counted; null where there is none. */
-function shortestPath({ instructions, labels }: Code, from: number, to: number): number[] | null {
+export function shortestPath(
+  { instructions, labels }: Code,
+  from: number,
+  to: number,
+): number[] | null {
   const before = new Map<number, number>([[from, -1]]);
   let front = [from];
   while (front.length > 0 && !before.has(to)) {
@@ -123,68 +127,13 @@ export function pairLoop(code: Code): Loop | null {
 
 /** Floats that the loads from shared memory bring to one thread. */
 export function floatsLoaded(list: readonly Instruction[]): number {
-  return list.filter(({ name }) => name === "LDS").reduce((sum, { text }) => {
+  const loads = list.filter(({ name, text }) => /^LDSM?$/.test(name) && !text.startsWith("@!PT"));
+  return loads.reduce((sum, { name, text }) => {
+    // ldmatrix gives each thread a number of each of its matrices
+    if (name === "LDSM") return sum + Number(/\.(2|4)\s/.exec(text)?.[1] ?? 1);
     const bits = Number(/\.(64|128)\b/.exec(text)?.[1] ?? 32);
     return sum + bits / 32;
   }, 0);
-}
-
-/** Registers that an instruction reads and writes: R7, UR4; of vectors all. */
-function operandsOf({ name, text }: Instruction): { reads: string[]; writes: string[] } {
-  const rest = text.replace(/^@!?U?P[T\d]+\s+/, "");
-  const space = rest.search(/\s/);
-  const operands = space < 0 ? [] : rest.slice(space).split(",").map((o) => o.trim());
-  const registers = (operand: string): string[] =>
-    [...operand.matchAll(/\b(U?R)(\d+)/g)].map(([, kind, n]) => `${kind}${n}`);
-  const isStore = /^(ST|RED|BAR|BRA|EXIT|BSSY|BSYNC)/.test(name) || name.endsWith("SETP");
-  if (isStore) return { reads: operands.flatMap(registers), writes: [] };
-  // loads of 8 and 16 bytes and wide products write several registers
-  const several = /\.128/.test(rest) ? 4 : /\.(64|WIDE)/.test(rest) || /^D/.test(name) ? 2 : 1;
-  const [first] = registers(operands[0] ?? "");
-  const [, kind, n] = /(U?R)(\d+)/.exec(first ?? "") ?? [];
-  const writes = kind === undefined
-    ? []
-    : Array.from({ length: several }, (_, k) => `${kind}${Number(n) + k}`);
-  return { reads: operands.slice(1).flatMap(registers), writes };
-}
-
-/**
- * Loads from shared memory whose address differs between threads: those that depend on a thread's
- * number. All others are one address for all threads, which no banks can be in conflict for.
- */
-export function scatteredLoads(code: Code): Set<Instruction> {
-  const { instructions, labels } = code;
-  const parts = instructions.map(operandsOf);
-  const before: (Set<string> | null)[] = instructions.map(() => null);
-  const queue = [0];
-  before[0] = new Set();
-  while (queue.length > 0 && instructions.length > 0) {
-    const at = queue.pop()!;
-    const { name, text, target, fallsThrough } = instructions[at];
-    const { reads, writes } = parts[at];
-    const own = before[at]!;
-    const after = new Set(own);
-    const isOwn = /SR_(TID|LANEID)/.test(text) || reads.some((r) => own.has(r));
-    // a predicate may leave what was there; one register of all threads is no thread's own
-    const stays = text.startsWith("@");
-    for (const r of writes) {
-      if (isOwn && !r.startsWith("U") && !/^(VOTE|R2UR)/.test(name)) after.add(r);
-      else if (!stays) after.delete(r);
-    }
-    const goal = target === null ? undefined : labels.get(target);
-    for (const next of [fallsThrough ? at + 1 : undefined, goal]) {
-      if (next === undefined || next >= instructions.length) continue;
-      const known = before[next];
-      if (known !== null && [...after].every((r) => known.has(r))) continue;
-      before[next] = new Set([...(known ?? []), ...after]);
-      queue.push(next);
-    }
-  }
-  return new Set(instructions.filter(({ name, text }, at) => {
-    if (name !== "LDS") return false;
-    const address = /\[([^\]]*)\]/.exec(text)?.[1] ?? "";
-    return [...address.matchAll(/\bR\d+/g)].some(([r]) => before[at]?.has(r) ?? false);
-  }));
 }
 
 /** What a binary notes of one of its kernels. */

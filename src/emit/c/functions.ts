@@ -1,0 +1,307 @@
+// The functions of a kernel with a schedule in C. `pack` writes column records, `tile` folds columns into
+// one group of rows, `mirrored`, `spread` and `strip` do so for points with themselves, each pair once,
+// `join` joins the states of column splits.
+//
+// Enters: a kernel, a schedule. Leaves: the text of those functions that a source asks for.
+
+import { PairfoldError } from "../../error.ts";
+import {
+  type Kernel,
+  lengthOf,
+  type LocalArray,
+  type Region,
+  replicate,
+  type Replication,
+  RowCopies,
+  type StateItem,
+} from "../../loop/mod.ts";
+import type { NativeSchedule } from "../../tiling/mod.ts";
+import { CodeWriter } from "./code.ts";
+import { type CLayout, FOLD_FLAGS, layoutOf, TASK } from "./layout.ts";
+import { commentOf, Lines } from "./lines.ts";
+import { phasesOf, TileMirror } from "./mirror.ts";
+import { preludeOf } from "./prelude.ts";
+import { TileSurvey } from "./survey.ts";
+
+/** Writes the functions of one source. */
+export class FunctionWriter {
+  readonly #kernel: Kernel;
+  readonly #schedule: NativeSchedule;
+  readonly #vectorBytes: number;
+  readonly layout: CLayout;
+  readonly lines = new Lines();
+  readonly #copies: RowCopies;
+  readonly #mirror: TileMirror | null;
+  #scratchBytes = 0;
+
+  constructor(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number) {
+    this.#kernel = kernel;
+    this.#schedule = schedule;
+    this.#vectorBytes = vectorBytes;
+    this.layout = layoutOf(kernel, schedule.rowVectors, vectorBytes);
+    // the smallest value of a group is remembered between its columns
+    const { survey } = kernel;
+    const smallest: StateItem[] = survey === null
+      ? []
+      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
+    const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
+    const { lanes } = this.layout;
+    const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, phasesOf(kernel, lanes)]));
+    this.#copies = new RowCopies(schedule.rowVectors, remembered, shared);
+    this.#mirror = TileMirror.of(kernel, this.#copies, this.layout);
+  }
+
+  /** Bytes of scratch memory that the functions so far need. */
+  get scratchBytes(): number {
+    return this.#scratchBytes;
+  }
+
+  head(): void {
+    const { rowVectors, columns } = this.#schedule;
+    this.lines.add(
+      `// ${commentOf(this.#kernel.title)}`,
+      `// ${rowVectors} vectors of ${this.layout.lanes} rows, ${columns} columns per turn`,
+      ...preludeOf(this.#kernel.float, this.#vectorBytes).split("\n"),
+    );
+  }
+
+  #copy(region: Region, replication: Replication = {}): Region {
+    return replicate(region, this.#copies, replication);
+  }
+
+  #writer(lanes: "rows" | "columns"): CodeWriter {
+    return new CodeWriter(this.lines, this.#kernel, this.#vectorBytes, lanes);
+  }
+
+  /** Keeps the most that any function of the source needs. */
+  #needs({ scratchBytes }: CodeWriter): void {
+    this.#scratchBytes = Math.max(this.#scratchBytes, scratchBytes);
+  }
+
+  /** Addresses of an axis's inputs, and of the outputs. */
+  #pointers(axis: "row" | "column"): void {
+    const { inputs, outputs } = this.#kernel;
+    const lines = this.lines;
+    lines.add(
+      `const scalar* const restrict uniforms = (const scalar*)(word)task[${TASK.uniforms}];`,
+    );
+    lines.add(`const word whole = (word)task[${TASK.count}];`);
+    inputs.forEach((input, slot) => {
+      if (input.axis !== axis) return;
+      const type = input.number === "index" ? "int" : "scalar";
+      const at = `task[${TASK.addresses + slot}]`;
+      lines.add(`const ${type}* const restrict x${slot} = (const ${type}*)(word)${at};`);
+    });
+    if (axis === "column") return;
+    outputs.forEach((output, slot) => {
+      const type = output.number === "index" ? "int" : "scalar";
+      const at = `task[${TASK.addresses + inputs.length + slot}]`;
+      lines.add(`${type}* const restrict z${slot} = (${type}*)(word)${at};`);
+    });
+  }
+
+  /** The rows of a group: those beyond the last repeat it, and are not written. */
+  #rows(): void {
+    const lines = this.lines;
+    this.#pointers("row");
+    lines.add("const word left = last - first + 1;");
+    for (let row = 0; row < this.#schedule.rowVectors; row++) {
+      lines.add(`word at${row}[LANES];`);
+      lines.block("for (int k = 0; k < LANES; ++k)", () => {
+        lines.add(`const word i = first + ${row} * LANES + k;`);
+        lines.add(`at${row}[k] = i < last ? i : last;`);
+      });
+    }
+  }
+
+  /** Writes column records. */
+  pack(): void {
+    const kernel = this.#kernel;
+    const lines = this.lines;
+    const size = kernel.records.column.length;
+    lines.block("APART void pack(const double* task, word from, word to, char* scratch)", () => {
+      this.#pointers("column");
+      lines.add(`scalar* const records = (scalar*)(word)task[${TASK.records}];`);
+      lines.block("for (word j = from; j < to; j += LANES)", () => {
+        lines.add("const word left = to - j;");
+        lines.add("word at0[LANES];");
+        lines.add("for (int k = 0; k < LANES; ++k) at0[k] = k < left ? j + k : to - 1;");
+        lines.add(
+          `scalar* const restrict column = records + (j - (word)task[${TASK.j0}]) * ${size};`,
+        );
+        const w = this.#writer("columns");
+        w.declare([kernel.column], 0);
+        w.region(kernel.column);
+        this.#needs(w);
+      });
+    });
+    lines.add("");
+  }
+
+  /** Moves the state of a group between variables and memory. */
+  #moveState(direction: "load" | "save", w: CodeWriter, items: readonly StateItem[]): void {
+    const lines = this.lines;
+    lines.add("char* saved = state;");
+    for (const item of items) {
+      for (let row = 0; row < this.#schedule.rowVectors; row++) {
+        const isCell = item.kind === "cell";
+        const name = w.place(this.#copies.of(isCell ? item.cell : item.array as LocalArray, row));
+        const here = isCell ? `&${name}` : name;
+        const bytes = isCell ? `sizeof ${name}` : `${lengthOf(item)} * sizeof *${name}`;
+        const [to, from] = direction === "load" ? [here, "saved"] : ["saved", here];
+        lines.add(`__builtin_memcpy(${to}, ${from}, ${bytes}); saved += ${bytes};`);
+      }
+    }
+  }
+
+  /** State of all rows of a group, so that it is declared where only memory holds it. */
+  #stateOf(items: readonly StateItem[]): StateItem[] {
+    const rows = Array.from({ length: this.#schedule.rowVectors }, (_, row) => row);
+    return items.flatMap((item) =>
+      rows.map((row): StateItem =>
+        item.kind === "cell"
+          ? { kind: "cell", cell: this.#copies.of(item.cell, row) }
+          : { kind: "array", array: this.#copies.of(item.array, row) }
+      )
+    );
+  }
+
+  /** Folds columns into a group of rows. */
+  tile(): void {
+    this.#tile(null);
+  }
+
+  /** Folds columns into a group of rows; with a mirror, adds what the rows are to the columns too. */
+  #tile(mirror: TileMirror | null): void {
+    const kernel = this.#kernel;
+    const lines = this.lines;
+    const { columns, interleave, rowVectors } = this.#schedule;
+    const columnSlots = kernel.records.column.length;
+    const inner = mirror?.pair ?? kernel.pair;
+    const regions = {
+      row: this.#copy(kernel.row),
+      init: this.#copy(kernel.init),
+      pair: this.#copy(inner, { interleave }),
+      turn: columns === 1 ? null : this.#copy(inner, { interleave, columns, columnSlots }),
+      test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
+      careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
+      close: kernel.close === null ? null : this.#copy(kernel.close),
+      // with a mirror, states wait for those of the other blocks
+      finish: mirror === null ? this.#copy(kernel.finish) : null,
+    };
+    const survey = this.#schedule.surveys
+      ? TileSurvey.of(kernel, this.#copies, regions.close)
+      : null;
+    const all = [
+      ...Object.values(regions).filter((r): r is Region => r !== null),
+      ...(survey?.regions ?? []),
+    ];
+    lines.add(
+      `APART void ${
+        mirror === null ? "tile" : "mirrored"
+      }(const double* task, word first, word last,`,
+      "                const scalar* restrict column, word j, word count, char* state, word flags,",
+    );
+    lines.block(
+      `                ${mirror === null ? "" : "scalar* sums, "}char* scratch)`,
+      () => {
+        this.#rows();
+        const w = this.#writer("rows");
+        w.declare(all, rowVectors, [...this.#stateOf(kernel.state), ...(survey?.items ?? [])]);
+        w.region(regions.row);
+        lines.block(`if (flags & ${FOLD_FLAGS.resume})`, () => {
+          this.#moveState("load", w, kernel.state);
+        });
+        lines.block("else", () => w.region(regions.init));
+        if (kernel.careful !== null && regions.test !== null) {
+          w.region(regions.test);
+          const { special } = kernel.careful;
+          const names = Array.from(
+            { length: rowVectors },
+            (_, row) => w.place(this.#copies.of(special, row)),
+          );
+          lines.add(`const int special = any(${names.join(" | ")});`);
+        }
+        const loop = (pair: Region, step: number): void => {
+          lines.block(`for (; t + ${step} <= here; t += ${step})`, () => {
+            mirror?.load(lines, w, step);
+            w.region(pair);
+            mirror?.store(lines, w, step);
+            lines.add(`column += ${step * columnSlots};`);
+            lines.add(`j += ${step};`);
+          });
+        };
+        const pairs = (): void => {
+          const { turn, pair, careful } = regions;
+          if (careful !== null) {
+            lines.block("if (special)", () => loop(careful, 1));
+          }
+          if (turn !== null) loop(turn, columns);
+          loop(pair, 1);
+        };
+        const { block } = kernel;
+        survey?.emit(lines, w);
+        lines.block("while (count > 0)", () => {
+          lines.add(
+            `const word here = ${
+              regions.close === null ? "count" : `count < ${block} ? count : ${block}`
+            };`,
+          );
+          lines.add("count -= here;");
+          lines.add("word t = 0;");
+          pairs();
+          if (regions.close !== null) w.region(regions.close);
+        });
+        const save = (): void => this.#moveState("save", w, kernel.state);
+        const { finish } = regions;
+        if (finish === null) save();
+        else {
+          lines.block(`if (flags & ${FOLD_FLAGS.save})`, save);
+          lines.block("else", () => w.region(finish));
+        }
+        this.#needs(w);
+      },
+    );
+    lines.add("");
+  }
+
+  /** Folds blocks of rows and of columns, for both. */
+  strip(): void {
+    const mirror = this.#mirror;
+    if (mirror === null) throw new PairfoldError("internal", "C: the kernel has no mirror");
+    this.#tile(mirror);
+    const w = this.#writer("rows");
+    mirror.spread(this.lines, w);
+    this.#needs(w);
+    mirror.strip(this.lines);
+    this.#scratchBytes += mirror.sumBytes;
+  }
+
+  /** Joins the states of one group of rows, and finishes them. */
+  join(): void {
+    const kernel = this.#kernel;
+    const lines = this.lines;
+    const { rowVectors } = this.#schedule;
+    const [row, combine, finish] = [kernel.row, kernel.combine, kernel.finish]
+      .map((region) => this.#copy(region));
+    lines.block(
+      "APART void join(const double* task, word first, word last, char* state, char* scratch)",
+      () => {
+        this.#rows();
+        const w = this.#writer("rows");
+        const items = this.#stateOf([...kernel.state, ...kernel.incoming]);
+        w.declare([row, combine, finish], rowVectors, items);
+        w.region(row);
+        lines.block("", () => this.#moveState("load", w, kernel.state));
+        lines.block(`for (word s = 1; s < (word)task[${TASK.splits}]; ++s)`, () => {
+          lines.add(`state += (word)task[${TASK.splitStride}];`);
+          this.#moveState("load", w, kernel.incoming);
+          w.region(combine);
+        });
+        w.region(finish);
+        this.#needs(w);
+      },
+    );
+    lines.add("");
+  }
+}
