@@ -15,7 +15,14 @@ import { native } from "pairfold";
 import { countOf, namesOf, optionsOf } from "./options.ts";
 import { linePlot } from "./plots.ts";
 import { cpuSlug, machineLine, table } from "./report.ts";
-import { type Contestant, contestant, ENGINES, PEERS, takes } from "./suite/contestants.ts";
+import {
+  type Contestant,
+  contestant,
+  ENGINES,
+  onAllPairs,
+  PEERS,
+  takes,
+} from "./suite/contestants.ts";
 import { firstCalls, firstCallTable, smallTable } from "./suite/latency.ts";
 import { type Limits, measure, plotOf, type Sweep, SWEEPS, tableOf } from "./suite/sweeps.ts";
 
@@ -135,7 +142,11 @@ async function main(): Promise<void> {
       if (!parts.includes(whole.name)) continue;
       const sweep = options.tiny ? tiny(whole) : whole;
       const { operation } = sweep.problem(sweep.values[0]);
-      const all: Contestant[] = names.filter((name) => takes(name, operation))
+      const own = operation === "neighbours"
+        ? engines.flatMap((name) => [name, onAllPairs(name)])
+        : engines;
+      const taking = peers.filter((name) => takes(name, operation));
+      const all: Contestant[] = [...own, ...taking]
         .map((name) => contestant(name, threads, scratch));
       try {
         const points = await measure(sweep, all, limits, scratch, say);
@@ -143,7 +154,7 @@ async function main(): Promise<void> {
         await Deno.writeTextFile(`${folder}/${picture}`, linePlot(...plotOf(sweep, points)));
         sections.push(
           `## ${sweep.title}\n\n![${sweep.title}](${picture})\n\n${
-            tableOf(sweep, points, engines, peers)
+            tableOf(sweep, points, own, peers)
           }\n`,
         );
         for (const { name, version } of all) if (version !== null) versions.set(name, version);
@@ -181,7 +192,8 @@ async function main(): Promise<void> {
 - Missing: ${gone.length === 0 ? "none" : gone.map(([name, why]) => `${name} (${why})`).join("; ")}
 
 PyTorch and NumPy work on dense blocks with distances from a matrix product, jax-js on the whole dense
-matrix on WebAssembly; scipy's time has the building of its tree in it. "n×" is the peer's time over
+matrix on WebAssembly; scipy's time has the building of its tree in it, and Pairfold's the sorting of
+points by which most pairs are left out where it says no "all pairs" (speeds count them as folded). "n×" is the peer's time over
 Pairfold's. "> 20 s" is a call that was given up, and all larger ones with it.
 
 ${sections.join("\n")}`;

@@ -119,6 +119,9 @@ const gaussianFold: Workload["fold"] = ({ x, y, b, scale }, choices) =>
   x.sqDist(y).mul(-scale).exp().mul(b).sum("j", choices);
 const gaussianTerm = weightedSum((q, s) => Math.exp(-s * q));
 
+/** What compares kernels folds all pairs. */
+const allPairs = (choices: FoldChoices): FoldChoices => ({ ...choices, culling: false });
+
 /** Indices of the K nearest columns. */
 const nearestRow = (k: number, size: number): Workload => ({
   ...points3,
@@ -126,13 +129,20 @@ const nearestRow = (k: number, size: number): Workload => ({
   size,
   target: 6,
   keops: { formula: "SqDist(X,Y)", reduction: "ArgKMin", k },
-  fold: ({ x, y }, choices) => x.sqDist(y).argKMin(k, "j", choices),
+  fold: ({ x, y }, choices) => x.sqDist(y).argKMin(k, "j", allPairs(choices)),
   dense: denseSmallest(k),
   handwritten: null,
   indices: true,
 });
 
-/** The same, every column nearer than those before: every one of them enters every list. */
+/** The same without the points that are too far, as folds are by default. */
+const culledRow = (k: number, size: number): Workload => ({
+  ...nearestRow(k, size),
+  name: `${k}-smallest-culled`,
+  fold: ({ x, y }, choices) => x.sqDist(y).argKMin(k, "j", choices),
+});
+
+/** All pairs, every column nearer than those before: every one of them enters every list. */
 const nearingRow = (k: number): Workload => ({
   ...nearestRow(k, 10_000),
   name: `${k}-smallest-nearing`,
@@ -206,6 +216,10 @@ export const WORKLOADS: readonly Workload[] = [
   { ...nearestRow(10, 30_000), handwritten: kSmallest(10, "indices") },
   nearestRow(50, 30_000),
   nearestRow(100, 30_000),
+  culledRow(1, 30_000),
+  culledRow(10, 30_000),
+  culledRow(50, 30_000),
+  culledRow(100, 30_000),
   nearingRow(1),
   nearingRow(10),
   nearingRow(50),
@@ -293,7 +307,7 @@ export const WORKLOADS: readonly Workload[] = [
     size: 30_000,
     target: null,
     keops: { formula: "SqDist(X,Y)", reduction: "Min" },
-    fold: ({ x, y }, choices) => x.sqDist(y).min("j", choices),
+    fold: ({ x, y }, choices) => x.sqDist(y).min("j", allPairs(choices)),
     dense: denseSmallest(1),
     handwritten: smallest(),
   },
@@ -303,7 +317,7 @@ export const WORKLOADS: readonly Workload[] = [
     size: 30_000,
     target: null,
     keops: { formula: "SqDist(X,Y)", reduction: "ArgMin" },
-    fold: ({ x, y }, choices) => x.sqDist(y).argMin("j", choices),
+    fold: ({ x, y }, choices) => x.sqDist(y).argMin("j", allPairs(choices)),
     dense: denseSmallest(1),
     handwritten: nearest(),
     indices: true,
@@ -314,7 +328,7 @@ export const WORKLOADS: readonly Workload[] = [
     size: 30_000,
     target: null,
     keops: { formula: "SqDist(X,Y)", reduction: "KMin_ArgKMin", k: 10 },
-    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(10, "j", choices)[0],
+    fold: ({ x, y }, choices) => x.sqDist(y).kMinArgKMin(10, "j", allPairs(choices))[0],
     dense: denseSmallest(10),
     handwritten: kSmallest(10, "values"),
   },

@@ -19,6 +19,7 @@ const ORDER = [
   "emit",
   "engine",
   "tensor",
+  "sparse",
   "program",
   "solve",
   "optimise",

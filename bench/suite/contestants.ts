@@ -41,11 +41,13 @@ class Pairfold implements Contestant {
   readonly name: string;
   readonly version = null;
   readonly #device: WasmEngine | NativeEngine;
+  readonly #culling: boolean;
   #fold: (() => Promise<ArrayLike<number>>) | null = null;
 
-  constructor(name: string, device: WasmEngine | NativeEngine) {
+  constructor(name: string, device: WasmEngine | NativeEngine, culling: boolean) {
     this.name = name;
     this.#device = device;
+    this.#culling = culling;
   }
 
   prepare(problem: Problem): void {
@@ -54,7 +56,7 @@ class Pairfold implements Contestant {
     const device = this.#device;
     this.#fold = operation === "gaussian"
       ? () => x.sqDist(y).mul(-scale).exp().mul(b).sum("j", { device }).data()
-      : () => x.sqDist(y).argKMin(k, "j", { device }).data();
+      : () => x.sqDist(y).argKMin(k, "j", { device, culling: this.#culling }).data();
   }
 
   async run(limit: number): Promise<Run> {
@@ -221,12 +223,21 @@ export const takes = (name: string, operation: Problem["operation"]): boolean =>
 
 export const ENGINES = ["wasm", "native"] as const;
 
+const ALL_PAIRS = ", all pairs";
+/** An engine that leaves out no point that is too far. */
+export const onAllPairs = (engine: string): string => `${engine}${ALL_PAIRS}`;
+/** Whether a contestant is one. */
+export const isOnAllPairs = (name: string): boolean => name.endsWith(ALL_PAIRS);
+
 const file = (name: string): string => new URL(`../peers/${name}`, import.meta.url).pathname;
 
 /** One that takes part, by name. Throws `PairfoldError` (device) for an engine that is not there. */
 export function contestant(name: string, threads: number, folder: string): Contestant {
-  if (name === "wasm") return new Pairfold("wasm", wasm({ threads }));
-  if (name === "native") return new Pairfold("native", native({ threads }));
+  for (const engine of ENGINES) {
+    if (name !== engine && name !== onAllPairs(engine)) continue;
+    const device = engine === "wasm" ? wasm({ threads }) : native({ threads });
+    return new Pairfold(name, device, name === engine);
+  }
   const python = Deno.env.get("PAIRFOLD_PYTHON") ?? "python3";
   const count = `${threads}`;
   const env = { OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, MKL_NUM_THREADS: count };

@@ -3,7 +3,7 @@
 import { uniform } from "../random.ts";
 import { NOTHING, ratio, seconds, table, Times, warm } from "../report.ts";
 import type { PlotFrame, PlotPoint } from "../plots.ts";
-import { type Contestant, type Problem, writeProblem } from "./contestants.ts";
+import { type Contestant, isOnAllPairs, type Problem, writeProblem } from "./contestants.ts";
 
 /** A sweep as the suite knows it. */
 export interface Sweep {
@@ -92,7 +92,7 @@ export const SWEEPS: readonly Sweep[] = [
     name: "neighbour-dims",
     title: "10 nearest neighbours, N = 100,000, along the dimension",
     axis: "D",
-    values: [3, 10],
+    values: [2, 3, 5, 10],
     speed: gpairs,
     problem: (dim) => ({
       ...gaussian,
@@ -262,7 +262,10 @@ export function plotOf(sweep: Sweep, points: readonly Point[]): [PlotFrame, Plot
   return [{ title: sweep.title, x: sweep.axis, y: sweep.speed.label }, drawn];
 }
 
-/** A sweep's table: times and speeds of the engines, times of the peers and the ratios to each. */
+/**
+ * A sweep's table: times and speeds of the engines, times of the peers and the ratios to each engine,
+ * but to those that fold all pairs where others need not.
+ */
 export function tableOf(
   sweep: Sweep,
   points: readonly Point[],
@@ -270,11 +273,12 @@ export function tableOf(
   peers: readonly string[],
 ): string {
   const taking = peers.filter((name) => points.some((p) => p.cells.get(name)?.isMissing === false));
+  const compared = engines.filter((name) => !isOnAllPairs(name));
   const head = [
     sweep.axis,
     "pairs",
     ...engines.map((name) => `${name}, s (${sweep.speed.label})`),
-    ...taking.map((name) => `${name}, s (${engines.map((e) => `over ${e}`).join(", ")})`),
+    ...taking.map((name) => `${name}, s (${compared.map((e) => `over ${e}`).join(", ")})`),
   ];
   const rows = points.map((point) => {
     const { value, sizes, cells } = point;
@@ -291,7 +295,7 @@ export function tableOf(
       if (cell === undefined || cell.times.isEmpty || cell.why !== null) {
         return cell?.why ?? NOTHING;
       }
-      const over = engines.map((engine) => {
+      const over = compared.map((engine) => {
         const mine = cells.get(engine);
         const isThere = mine !== undefined && !mine.times.isEmpty && mine.why === null;
         return isThere ? `${ratio(cell.times.best / mine.times.best)}×` : NOTHING;

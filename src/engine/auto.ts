@@ -19,8 +19,8 @@ import type { WasmEngine } from "./wasm/engine.ts";
 const NATIVE_OPERATIONS = 2e8;
 
 /** Whether a fold is long enough for a compiler. */
-const isLong = (kernel: Kernel, rows: number, columns: number): boolean =>
-  rows * columns * costOf(kernel).operations >= NATIVE_OPERATIONS;
+const isLong = (kernel: Kernel, pairs: number): boolean =>
+  pairs * costOf(kernel).operations >= NATIVE_OPERATIONS;
 
 /** Pairs from which most formulas are as long: what is known of their kernels is asked for first. */
 const LIKELY_PAIRS = NATIVE_OPERATIONS / 20;
@@ -30,17 +30,25 @@ class AutoProgram implements Program {
   readonly kernel: Kernel;
   readonly rows: number;
   readonly columns: number;
+  readonly pairs: number;
   readonly #engine: AutoEngine;
 
-  constructor(engine: AutoEngine, kernel: Kernel, rows: number, columns: number) {
+  constructor(
+    engine: AutoEngine,
+    kernel: Kernel,
+    rows: number,
+    columns: number,
+    pairs = rows * columns,
+  ) {
     this.kernel = kernel;
     this.rows = rows;
     this.columns = columns;
+    this.pairs = pairs;
     this.#engine = engine;
   }
 
   get isLong(): boolean {
-    return isLong(this.kernel, this.rows, this.columns);
+    return isLong(this.kernel, this.pairs);
   }
 
   explain(): ReturnType<Program["explain"]> {
@@ -50,6 +58,7 @@ class AutoProgram implements Program {
 
 export class AutoEngine implements Engine {
   readonly name = "native";
+  readonly onHost = true;
   readonly math = expandedMath;
   readonly #native: NativeEngine;
   readonly #wasm: WasmEngine;
@@ -93,7 +102,7 @@ export class AutoEngine implements Engine {
   mirrorPays(kernel: Kernel, points: number): boolean {
     const works = this.#failure === null;
     if (works && points ** 2 >= LIKELY_PAIRS) this.#native.recall(kernel);
-    const engine = works && isLong(kernel, points, points) ? this.#native : this.#wasm;
+    const engine = works && isLong(kernel, points ** 2) ? this.#native : this.#wasm;
     const dim = mirrorFacts(kernel)?.components ?? 0;
     return engine.mirrors(points, dim, kernel.float) && engine.mirrorPays(kernel);
   }
@@ -105,8 +114,8 @@ export class AutoEngine implements Engine {
     return engine.isMirrored?.(engine.compile(kernel, rows, columns), segments) ?? false;
   }
 
-  compile(kernel: Kernel, rows: number, columns: number): Program {
-    return new AutoProgram(this, kernel, rows, columns);
+  compile(kernel: Kernel, rows: number, columns: number, pairs?: number): Program {
+    return new AutoProgram(this, kernel, rows, columns, pairs);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -130,7 +139,7 @@ export class AutoEngine implements Engine {
       const compiled = engine.compile(kernel, rows, columns);
       return engine.launch(compiled, inputs, outputs, segments, control);
     };
-    const isLikely = own.rows * own.columns >= LIKELY_PAIRS && this.#failure === null;
+    const isLikely = own.pairs >= LIKELY_PAIRS && this.#failure === null;
     if (isLikely || this.#chosen(own) === this.#native) {
       try {
         await this.#native.open(own.kernel);

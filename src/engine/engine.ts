@@ -98,8 +98,13 @@ export interface Engine {
   readonly math: MathFunctions;
   /** Lines about what was found, for `doctor()`. */
   describe(): string[];
-  /** Compiles a kernel for folds with so many rows and columns, or finds it compiled. */
-  compile(kernel: Kernel, rows: number, columns: number): Program;
+  /** Whether it works on arrays of the host, so that one fold may be many launches of a few of them. */
+  readonly onHost?: boolean;
+  /**
+   * Compiles a kernel for folds with so many rows and columns, or finds it compiled. Pairs are those of
+   * the fold that is wanted, where they are more: an engine that is several chooses by them.
+   */
+  compile(kernel: Kernel, rows: number, columns: number, pairs?: number): Program;
   /**
    * Whether it folds so many points with themselves, sums of so many components, by kernels with a
    * mirror where these pay. By size (and what memory it was given) alone, so that the same fold has

@@ -235,7 +235,18 @@ export abstract class Reductions extends Derivatives {
   argKMin(k: number, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
     return this.#reduce("argKMin", axis, { ...choices, k })[0];
   }
-  /** The k smallest values and their indices, from one pass. */
+  /**
+   * The k smallest values and their indices, from one pass. Of distances between many points, those that
+   * are too far are left out (`culling` of {@linkcode FoldChoices}).
+   *
+   * ```ts
+   * import { Vi, Vj } from "pairfold";
+   * const points = Float32Array.from({ length: 3 * 8000 }, () => Math.random());
+   * const [distances] = Vi(points, 3).sqDist(Vj(points, 3)).kMinArgKMin(2, "j");
+   * console.log((await distances.data()).subarray(0, 2)); // each point itself, and the nearest other
+   * console.log(/culling .+/.exec(distances.explain())?.[0]); // a tenth of the pairs was folded
+   * ```
+   */
   kMinArgKMin(
     k: number,
     axis: FoldAxis,

@@ -194,6 +194,8 @@ export type Statement =
     /** The mask is a ≤ b of a bound and a pair's value: where that is NaN, the body changes nothing. */
     readonly skipsNaN: boolean;
     readonly body: Region;
+    /** The columns of a turn that the body runs for, one after another; default once. */
+    readonly columns?: number;
     readonly otherwise?: Region;
   };
 

@@ -106,7 +106,10 @@ class Printer {
         line("}");
         return;
       case "when":
-        line(`if ${s.test === "any" ? "any" : "not all"} ${this.#use(s.mask)} {`);
+        line(
+          `if ${s.test === "any" ? "any" : "not all"} ${this.#use(s.mask)}` +
+            (s.columns === undefined ? " {" : `, each of ${s.columns} columns {`),
+        );
         this.region(s.body, indent + "  ");
         line("}");
         return;

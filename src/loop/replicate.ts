@@ -46,6 +46,11 @@ export interface Replication {
   readonly guards?: boolean;
   /** Whether bodies of loops are arranged chain by chain; default side by side. */
   readonly chains?: boolean;
+  /**
+   * Whether what a turn's branch does rarely computes each column anew, row by row, in a loop: then
+   * nothing is kept for it. Where branches have loops or something stands after them, it is not done.
+   */
+  readonly again?: boolean;
   /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
   readonly inOrder?: boolean;
 }
@@ -87,7 +92,7 @@ export function replicate(
 
 function copied(root: Region, copies: RowCopies, replication: Replication): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
-  const { guards = true, inOrder = false, chains = false } = replication;
+  const { guards = true, inOrder = false, chains = false, again = false } = replication;
   const arranged = (body: Region): Region => chains ? chainByChain(body) : body;
   const isState: IsState = (place) => copies.isState(place);
   const isShared: IsState = (place) => copies.isShared(place);
@@ -342,21 +347,27 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
       }
       contests.forEach((contest, k) => contest !== null && meet(contest, bests[k], columns));
     }
-    const masks = branches.flatMap(({ mask }, k) => {
+    const masksOf = (row: number, k: number): Value[] => {
       const contest = contests[k];
-      if (contest === null) {
-        return turn.flatMap((column) => rows.map((row) => at(mask, row, column)));
-      }
-      return rows.map((row) => {
-        const sides = [at(contest.bound, row, 0), bests[k][row]];
-        return operation("le", contest.better === "pmin" ? sides : sides.reverse(), "mask", to);
-      });
-    });
-    const mask = joined(test, masks, to);
+      if (contest === null) return turn.map((column) => at(branches[k].mask, row, column));
+      const sides = [at(contest.bound, row, 0), bests[k][row]];
+      return [operation("le", contest.better === "pmin" ? sides : sides.reverse(), "mask", to)];
+    };
+    const masks = branches.map((_, k) => rows.map((row) => masksOf(row, k)));
+    const mask = joined(test, masks.flat(2), to);
     const otherwise = region("when");
     copyAll(after, rows, turn, otherwise);
     const body = region("when");
-    copyAll(root.statements, rows, turn, body);
+    if (again && after.length === 0 && contests.every((contest) => contest !== null)) {
+      rows.forEach((row, r) => {
+        const ofRow = region("when");
+        copyAll(root.statements, [row], [0], ofRow);
+        const mask = joined(test, masks.flatMap((ofBranch) => ofBranch[r]), body);
+        const { length } = turn;
+        const when = { kind: "when", test, mask, skipsNaN: false } as const;
+        body.statements.push({ ...when, body: ofRow, columns: length });
+      });
+    } else copyAll(root.statements, rows, turn, body);
     to.statements.push({ kind: "when", test, mask, body, otherwise, skipsNaN: false });
   };
   const isWhole = guards && columns > 1 && interleave >= copies.rows;

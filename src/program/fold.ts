@@ -20,6 +20,7 @@ import {
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
+import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
 import { symmetricFold } from "./symmetric.ts";
@@ -46,6 +47,8 @@ export class FoldRun implements Origin {
   readonly #columns: number;
   readonly #batched: BatchedFold;
   readonly #lengths: readonly number[];
+  /** Leaves out points that are too far; null where it looks for no nearest ones. */
+  readonly #culling: Culling | null;
   #request: FoldRequest | null;
   #pass: SharedPass | null = null;
   #tensors: readonly Tensor[];
@@ -88,6 +91,7 @@ export class FoldRun implements Origin {
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
+    this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const used = symmetric?.slots ?? slots;
@@ -159,6 +163,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#culling === null ? [] : [`culling   ${this.#culling.explain()}`]),
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
@@ -237,6 +242,8 @@ export class FoldRun implements Origin {
       const isUniform = descriptions[slot].axis === "uniform";
       inputs.push(await (isUniform ? storage.onHost(control) : storage.on(engine, control)));
     }
+    const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
+    if (nearest !== null) return nearest;
     const { segments, rows } = segmentsOf(this.#batched);
     const program = engine.compile(this.kernel, rows, this.#columns);
     const outputs: Held[] = [];

@@ -29,6 +29,19 @@ export interface FoldChoices {
    */
   readonly distances?: "direct" | "centred";
   /**
+   * Whether `min`, `argMin`, `minArgMin`, `kMin`, `argKMin` and `kMinArgKMin` of the distance between a
+   * row's point and a column's leave out the pairs that are too far: points are sorted into a tree of
+   * boxes along Morton's curve (Karras 2012), rows in parts that share a list of columns (KeOps'
+   * ranges). Every bit of the result is that of all pairs; progress tells of the pairs that are folded,
+   * and `explain()` how many these were, or why all were. Formulas are `sqDist`, `sqNorm2` or `norm2` of
+   * a difference, its squares summed, `sqrt` of these, or `abs` of a difference of numbers, of up to 16
+   * components. Where it is estimated to pay, from a few thousand points of up to 3 components on, and
+   * more for more components or neighbours; not on cards, lists of devices, batches, or points that
+   * are not finite. It takes memory beside the tensors: about a copy of each table, and lists of some
+   * MiB. Default true.
+   */
+  readonly culling?: boolean;
+  /**
    * How dot products of more than 32 components between a row's vector and a column's are multiplied
    * by a card's tensor cores, in float32 folds of at most 8 components that have one such product:
    * "float32", not by them; "tf32x3", each number as the sum of two of 11 significant bits (TF32),
@@ -40,6 +53,23 @@ export interface FoldChoices {
    * "float32".
    */
   readonly products?: "float32" | "tf32x3" | "tf32";
+}
+
+/** What leaving out points that are too far costs, in pairs of a fold of all. */
+export interface CullingCosts {
+  /** For each column. */
+  readonly column: number;
+  /** For each row, and for each where results are sorted at the end. */
+  readonly row: number;
+  readonly sortedRow: number;
+  /** For each of a row's neighbours. */
+  readonly neighbour: number;
+  /** For each column in a list that up to 128 rows share. */
+  readonly listed: number;
+  /** For each pair that is folded. */
+  readonly pair: number;
+  /** How many times the cost of the rows a fold must have to be tried. */
+  readonly trying: number;
 }
 
 /** A fold over tensors: variables of the formula are slots that name tensors by id. */
@@ -64,4 +94,6 @@ export interface FoldRequest {
   readonly outputRows?: number;
   /** Pairs that readers are told of; default those that it folds. */
   readonly pairs?: number;
+  /** What leaving out points costs; default what was measured. */
+  readonly cullingCosts?: CullingCosts;
 }

@@ -30,7 +30,7 @@ function around(
   ];
   const seen = new Set<string>();
   return cuts.filter(([rows, turn]) => {
-    const isLegal = rows >= 1 && rows <= most && [1, 2, 4, 8].includes(turn);
+    const isLegal = rows >= 1 && rows <= most && [1, 2, 4, 8, 16].includes(turn);
     const key = `${rows}:${turn}`;
     if (!isLegal || seen.has(key)) return false;
     seen.add(key);

@@ -72,9 +72,12 @@ const CUTS = {
   many: { rowVectors: 1, columns: 2 },
   /** 64 weights: each sum that is loaded takes the terms of four columns. */
   wide: { rowVectors: 2, columns: 4 },
-  /** Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65). */
+  /**
+   * Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65), 4 weights
+   * 1.5 (two vectors 1.45), gradient 1.3 (1.15).
+   */
   mirrored: { rowVectors: 4, columns: 2 },
-  /** The same for vectors: gravity 1.3 times, 4 weights 1.35 (four vectors of rows 1.1, 1.2). */
+  /** The same for vectors of few operations: gravity 1.35 times (four vectors of rows 1.25, one 1.2). */
   mirroredSums: { rowVectors: 2, columns: 2 },
   /**
    * Both while compiling takes longer than the fold: a tenth slower, and the code of a fourth (at 10,000
@@ -87,6 +90,8 @@ const CUTS = {
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
+/** Operations per pair from which sums of several components gain by more rows in a mirror's loop. */
+const SOME = 20;
 /** Operations per pair from which contractions over long vectors outweigh the rest. */
 const LONG = 100;
 /** Components of a sum from which fewer rows fit into registers. */
@@ -94,9 +99,9 @@ const SEVERAL = 3;
 /** Components from which only one vector of rows does. */
 const MANY = 8;
 
-function mirroredCut({ state }: Cost, isShort: boolean): Cut {
+function mirroredCut({ operations, state }: Cost, isShort: boolean): Cut {
   if (isShort) return CUTS.mirroredShort;
-  return state >= SEVERAL ? CUTS.mirroredSums : CUTS.mirrored;
+  return state >= SEVERAL && operations < SOME ? CUTS.mirroredSums : CUTS.mirrored;
 }
 
 function cutOf({ operations, state, isWide }: Cost): Cut {

@@ -15,13 +15,13 @@ import {
 } from "../../src/engine/mod.ts";
 import { build, constant, index, type Node, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
-import { fold, type FoldChoices } from "../../src/program/mod.ts";
 import { mirrorCut } from "../../src/tiling/mod.ts";
 import { type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, type Float, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
 import { randomFor } from "../support/random.ts";
+import { bothInputs, checkSame, isTaken, SAME } from "../support/symmetric.ts";
 
 /** Points in ten blocks, the last of which is no whole one. */
 const POINTS = 5003;
@@ -56,8 +56,6 @@ function test(name: string, run: (kind: Kind) => Promise<void> | void): void {
 
 const { add, div, dot, eq, exp, inv, mul, neg, powr, sqDist, sqNorm2, sqrt, square, sub } = build;
 
-/** Slots 0 and 1 are the points of both axes, 2 and 3 the weights. */
-const SAME = new Map([[1, 0], [3, 2]]);
 const x = (dim: number): Node => variable(0, "i", dim);
 const y = (dim: number): Node => variable(1, "j", dim);
 const q = (dim: number): Node => sqDist(x(dim), y(dim));
@@ -100,43 +98,6 @@ const caseOf = (formula: Node, dtype: Float, size = POINTS): FoldCase => ({
   N: size,
   same: SAME,
 });
-
-/** Inputs that are one table's on both axes, and the same numbers as two tables'. */
-function bothInputs(c: FoldCase, name: string): Map<number, Tensor>[] {
-  const once = inputsOf(c, randomFor(name));
-  const copies = [...once].map(([slot, t]): [number, Tensor] => [slot, t.add(0)]);
-  return [once, new Map(copies)];
-}
-
-/** Whether a fold of these inputs meets pairs once. */
-function isTaken(
-  { formula, reduction, axis, M, N, dtype }: FoldCase,
-  inputs: ReadonlyMap<number, Tensor>,
-  choices: FoldChoices,
-): boolean {
-  const [sum] = fold({ formula, inputs, reduction, axis, M, N, dtype, k: 1, choices });
-  return /each pair of points once/.test(sum.explain());
-}
-
-/** Throws unless two results have the same numbers that are not finite, and close ones elsewhere. */
-function checkSame(
-  got: ArrayLike<number>,
-  want: ArrayLike<number>,
-  tolerance: number,
-  what: string,
-): void {
-  assertEquals(got.length, want.length, what);
-  let scale = 0;
-  for (let k = 0; k < want.length; k++) {
-    if (Number.isFinite(want[k])) scale = Math.max(scale, Math.abs(want[k]));
-  }
-  for (let k = 0; k < want.length; k++) {
-    const isSame = Number.isFinite(want[k])
-      ? Math.abs(got[k] - want[k]) <= tolerance * scale
-      : Object.is(got[k], want[k]);
-    assert(isSame, `${what}, number ${k}: got ${got[k]}, expected ${want[k]}`);
-  }
-}
 
 for (const dtype of FLOATS) {
   test(`sums agree with the reference and with all pairs, ${dtype}`, async (kind) => {

@@ -65,9 +65,27 @@ Deno.test("a branch that NaN must enter compares every column", () => {
   assertEquals([countOf("pmin", entered), countOf("le", entered)], [0, 2]);
 });
 
-const SCHEDULES = [1, 2, 3].flatMap((rowVectors) =>
-  [1, 2, 4, 8].map((columns) => ({ rowVectors, columns }))
-);
+Deno.test("a branch that computes again has one column, for each row by itself", () => {
+  const kernel = kernelOf("min");
+  const copies = new RowCopies(2, [...kernel.state, ...kernel.incoming]);
+  const turn = replicate(kernel.pair, copies, { columns: 4, columnSlots: 3, again: true });
+  verifyRegion("pair", turn);
+  const [branch, ...others] = turn.statements.filter((s) => s.kind === "when");
+  assert(branch.kind === "when" && others.length === 0);
+  const ofRows = branch.body.statements.filter((s) => s.kind === "when");
+  assertEquals(ofRows.map((s) => s.kind === "when" && s.columns), [4, 4]);
+  for (const s of ofRows) {
+    assert(s.kind === "when");
+    assertEquals(countOf("sub", s.body), 3);
+  }
+});
+
+const SCHEDULES = [
+  ...[1, 2, 3].flatMap((rowVectors) => [1, 2, 4, 8].map((columns) => ({ rowVectors, columns }))),
+  ...[1, 2, 3].flatMap((rowVectors) =>
+    [2, 16].map((columns) => ({ rowVectors, columns, again: true }))
+  ),
+];
 
 for (const dtype of ["float32", "float64"] as const) {
   Deno.test(`every schedule gives the same bits beside NaN, ties and infinities, ${dtype}`, async () => {
@@ -100,10 +118,10 @@ for (const dtype of ["float32", "float64"] as const) {
     };
     const want = await bitsOn("untiled");
     assert(want.length > 0);
-    for (const { rowVectors, columns } of SCHEDULES) {
+    for (const cut of SCHEDULES) {
       for (const operands of ["locals", "memory"] as const) {
-        const schedule = { rowVectors, interleave: rowVectors, columns, operands };
-        assertEquals(await bitsOn(schedule), want, `${rowVectors} × ${columns}, ${operands}`);
+        const schedule = { ...cut, interleave: cut.rowVectors, operands };
+        assertEquals(await bitsOn(schedule), want, JSON.stringify(schedule));
       }
     }
   });

@@ -149,11 +149,12 @@ export class CodeWriter {
         if (s.test === "any") f.op("v128.any_true");
         else this.#anyFails();
         // V8 allocates registers badly for loops in what is rarely entered
-        if (containsLoop(s.body)) f.op("if");
+        if (containsLoop(s.body) || s.columns !== undefined) f.op("if");
         else f.ifRarely();
         const loop = this.#access.innermost;
         this.#access.innermost = null; // what a branch loads is not there for the turns after it
-        this.region(s.body);
+        if (s.columns === undefined) this.region(s.body);
+        else this.#columns(s.body, s.columns);
         if (s.otherwise !== undefined) {
           f.op("else");
           this.region(s.otherwise);
@@ -164,6 +165,25 @@ export class CodeWriter {
       }
     }
     s satisfies never;
+  }
+
+  /**
+   * A region for each of some columns. V8 would find straight code to compute what the turn has
+   * computed before, and keep all of that in memory for it.
+   */
+  #columns(body: Region, count: number): void {
+    const f = this.#f;
+    const { record, columnIndex } = this.#frame;
+    const [first, firstIndex, end] = [0, 0, 0].map(() => f.local("i32"));
+    const bytes = Math.max(1, this.#kernel.records.column.length) * this.#size;
+    f.get(record).set(first).get(columnIndex).set(firstIndex);
+    f.get(record).i32(count * bytes).op("i32.add").set(end);
+    f.op("loop");
+    this.region(body);
+    f.get(columnIndex).i32(1).op("i32.add").set(columnIndex);
+    f.get(record).i32(bytes).op("i32.add").op("local.tee", record).get(end);
+    f.op("i32.lt_u").op("br_if", 0).op("end");
+    f.get(first).set(record).get(firstIndex).set(columnIndex);
   }
 
   /** From a mask on the stack: whether any lane fails. */

@@ -26,7 +26,7 @@ export function sizeOf(body: Region): number {
 export function containsLoop(body: Region): boolean {
   let contains = false;
   visit(body, (s) => {
-    if (s.kind === "for") contains = true;
+    if (s.kind === "for" || (s.kind === "when" && s.columns !== undefined)) contains = true;
   });
   return contains;
 }

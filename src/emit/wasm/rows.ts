@@ -18,6 +18,7 @@ export class Rows {
   readonly copies: RowCopies;
   readonly #kernel: Kernel;
   readonly #interleave: number;
+  readonly #again: boolean;
   readonly #deferred: Deferred | null;
   /** The pair section, less what is deferred. */
   readonly #narrow: Region;
@@ -27,7 +28,7 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave, columns, surveys = false }: WasmSchedule,
+    { rowVectors, interleave, columns, surveys = false, again = false }: WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
@@ -44,6 +45,7 @@ export class Rows {
     this.copies = new RowCopies(rowVectors, remembered, shared, isSingle);
     this.#kernel = kernel;
     this.#interleave = interleave;
+    this.#again = again;
     this.#deferred = deferred;
     this.#narrow = deferred?.narrow ?? kernel.pair;
     this.columnSlots = columnSlots;
@@ -71,7 +73,7 @@ export class Rows {
   turn(columns: number): Region {
     const interleave = this.#interleave;
     const { columnSlots, heldSlots } = this;
-    const turn = { interleave, columns, columnSlots, heldSlots, chains: true };
+    const turn = { interleave, columns, columnSlots, heldSlots, chains: true, again: this.#again };
     return replicate(this.#narrow, this.copies, turn);
   }
   /** The inner loop of points with themselves, for several columns at once. */

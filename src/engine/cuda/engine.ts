@@ -28,7 +28,7 @@ import type {
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
 import { ownProgram } from "../launches.ts";
-import { type MirrorCutter, splitColumns } from "../plan.ts";
+import { type MirrorCutter, mirroredTask, splitColumns } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
@@ -296,6 +296,15 @@ export class CudaEngine implements Engine {
 
   mirrorPays(kernel: Kernel): boolean {
     return cudaMirrorPays(kernel);
+  }
+
+  /** As far as is known before the launch: the card's memory may be full then. */
+  isMirrored(program: Program, segments: readonly Segment[]): boolean {
+    const { kernel, emitted } = ownProgram(program, CudaProgram);
+    const [{ i0, i1 }] = segments;
+    return emitted.mirror !== null && this.mirrorPays(kernel) &&
+      mirroredTask(kernel, segments, this.#mirrorCut) !== null &&
+      this.mirrors(i1 - i0, kernel.mirror?.sums.length ?? 0, kernel.float);
   }
 
   memory(): MemoryUse | null {

@@ -133,6 +133,11 @@ export class CudaProgram implements Program {
     return this.#combine ??= this.emitted.combine();
   }
 
+  /** The source of the kernel that folds points with themselves; null where all pairs are folded. */
+  get #mirrorSource(): string | null {
+    return this.#mirror ??= this.emitted.mirror?.source() ?? null;
+  }
+
   /** The kernels that pack and fold. */
   async foldCode(device: CudaDevice, modules: ModuleCache): Promise<FoldCode> {
     return this.#foldCode(device, await modules.moduleOf(this.emitted.source));
@@ -152,9 +157,8 @@ export class CudaProgram implements Program {
 
   /** The kernel that folds points with themselves; null where all pairs are folded. */
   async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
-    const { mirror } = this.emitted;
-    if (mirror === null) return null;
-    return device.kernel(await modules.moduleOf(this.#mirror ??= mirror.source()), ENTRIES.mirror);
+    const source = this.#mirrorSource;
+    return source === null ? null : device.kernel(await modules.moduleOf(source), ENTRIES.mirror);
   }
 
   /** All kernels of a launch, where they are loaded. */
@@ -193,9 +197,8 @@ export class CudaProgram implements Program {
         : `${products} on tensor cores, from sm_80 on`,
       target: this.#target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
-        (this.emitted.mirror === null ? "" : "each pair of points once, for both, ") +
         `${recordStride * size} bytes per packed column (${this.#why})`,
-      source: this.emitted.source,
+      source: [this.emitted.source, this.#mirrorSource ?? ""].join("\n"),
     };
   }
 }

@@ -1,0 +1,203 @@
+// Which folds look for nearest points, and whether those that are too far are left out. Enters: a fold,
+// its size and its points. Leaves: its outputs, where leaving out pays, and a line that says so.
+
+import type { Engine, Held, NumberArray, RunControl } from "../engine/mod.ts";
+import { isDeviceArray } from "../engine/mod.ts";
+import type { Node, VariableNode } from "../formula/mod.ts";
+import type { Fold } from "../lower/mod.ts";
+import type { ReductionName } from "../reduction/mod.ts";
+import { isWithin } from "../sparse/mod.ts";
+import { type NearestFold, NearestLaunch } from "./nearest_launch.ts";
+import type { CullingCosts, FoldRequest } from "./request.ts";
+
+/** Reductions that keep the smallest alone. */
+const SMALLEST: ReadonlySet<ReductionName> = new Set<ReductionName>([
+  "min",
+  "argMin",
+  "minArgMin",
+  "kMin",
+  "argKMin",
+  "kMinArgKMin",
+]);
+
+/** Components beyond which boxes hardly ever tell points apart. */
+const MOST_DIM = 16;
+/** Columns per neighbour below which most of them stay. */
+const LEAST_COLUMNS = 8;
+/** Unit roundoffs. */
+const UNIT = { f32: 2 ** -24, f64: 2 ** -53 } as const;
+/** The largest component: squares of differences stay finite. */
+const LARGEST = { f32: 1e15, f64: 1e150 } as const;
+
+/**
+ * What leaving out costs, in pairs of a fold of all (native code on two threads, Zen 4, 2026-11-23;
+ * WebAssembly folds fewer of them in that time, and gains more).
+ */
+const COSTS: CullingCosts = {
+  column: 1000,
+  row: 1000,
+  sortedRow: 13000,
+  neighbour: 80,
+  listed: 400,
+  pair: 2,
+  trying: 2,
+};
+/** K from which results are sorted at the end, which takes as long for few pairs. */
+const SORTED_K = 17;
+/** Components from which points are tried only where that takes a small part of the time. */
+const MANY_COMPONENTS = 4;
+
+type Points = readonly [VariableNode, VariableNode];
+
+/** The points of i and of j that a formula subtracts. */
+function subtracted(a: Node | undefined, b: Node | undefined): Points | null {
+  if (a?.kind !== "variable" || b?.kind !== "variable" || a.dim !== b.dim) return null;
+  if (a.number === "index" || b.number === "index") return null;
+  if (a.axis === "i" && b.axis === "j") return [a, b];
+  return a.axis === "j" && b.axis === "i" ? [b, a] : null;
+}
+
+function ofDifference(node: Node): Points | null {
+  return node.kind === "op" && node.op === "sub" ? subtracted(node.args[0], node.args[1]) : null;
+}
+
+/** The points whose differences a formula squares, one by one. */
+function ofSquares(node: Node): Points | null {
+  if (node.kind !== "op") return null;
+  const isSquare = node.op === "square" || (node.op === "pow" && node.attributes[0] === 2) ||
+    (node.op === "mul" && node.args[0] === node.args[1]);
+  return isSquare ? ofDifference(node.args[0]) : null;
+}
+
+/** The points whose squared distance a formula is. */
+function ofSquaredDistance(node: Node): Points | null {
+  if (node.kind !== "op") return null;
+  switch (node.op) {
+    case "sqDist":
+      return subtracted(node.args[0], node.args[1]);
+    case "sqNorm2":
+      return ofDifference(node.args[0]);
+    case "sum":
+      return ofSquares(node.args[0]);
+    default:
+      return node.dim === 1 ? ofSquares(node) : null;
+  }
+}
+
+/** The points whose distance a formula is. */
+function ofDistance(node: Node): Points | null {
+  if (node.kind !== "op") return null;
+  if (node.op === "sqrt") return ofSquaredDistance(node.args[0]);
+  const isNorm = node.op === "norm2" || (node.op === "abs" && node.dim === 1);
+  return isNorm ? ofDifference(node.args[0]) : null;
+}
+
+/** What a fold looks for, or why it folds all pairs. */
+export function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
+  const squared = ofSquaredDistance(fold.formula);
+  const points = squared ?? ofDistance(fold.formula);
+  if (points === null || fold.formula.dim !== 1 || fold.weight) {
+    return "the formula is no distance between points of i and j";
+  }
+  const [{ slot: row, dim }, { slot: column }] = points;
+  if (dim > MOST_DIM) return `points of more than ${MOST_DIM} components`;
+  const { reduction, options } = fold;
+  const k = reduction.startsWith("k") || reduction === "argKMin" ? options.k : 1;
+  if (LEAST_COLUMNS * k > columns) return "most points would be near";
+  return {
+    rows: row,
+    columns: column,
+    dim,
+    k,
+    isRoot: squared === null,
+    // differences, squares, sums and roots err by dim + 4 units at most, on either side of a bound
+    rounding: 16 * (dim + 8) * UNIT[fold.float],
+    pairs: rows * columns,
+  };
+}
+
+/** How one fold leaves out points that are too far. */
+export class Culling {
+  readonly #engine: Engine;
+  readonly #fold: Fold;
+  readonly #costs: CullingCosts;
+  readonly #rows: number;
+  readonly #what: NearestFold | null;
+  /** What is, or was, done about it, for people. */
+  #note: string;
+
+  private constructor(engine: Engine, request: FoldRequest, fold: Fold, M: number, N: number) {
+    this.#engine = engine;
+    this.#fold = fold;
+    this.#rows = M;
+    this.#costs = request.cullingCosts ?? COSTS;
+    const what = whyNot(engine, request) ?? nearestFold(fold, M, N);
+    const isSmall = typeof what !== "string" && !this.#isTried(what);
+    this.#what = typeof what === "string" || isSmall ? null : what;
+    this.#note = isSmall
+      ? "none: too few points for it to pay"
+      : typeof what === "string"
+      ? `none: ${what}`
+      : "points in boxes, where most pairs are too far; told once computed";
+  }
+
+  /** Of folds for the smallest values of M rows and N columns; null of others. */
+  static of(
+    engine: Engine,
+    request: FoldRequest,
+    fold: Fold,
+    M: number,
+    N: number,
+  ): Culling | null {
+    return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N) : null;
+  }
+
+  explain(): string {
+    return this.#note;
+  }
+
+  /** The outputs for all rows; null where all pairs are to be folded. */
+  async run(inputs: readonly Held[], control: RunControl): Promise<NumberArray[] | null> {
+    const what = this.#what;
+    if (what === null) return null;
+    const [x, y] = [inputs[what.rows], inputs[what.columns]];
+    if (isDeviceArray(x) || isDeviceArray(y)) return null;
+    if (x instanceof Int32Array || y instanceof Int32Array) return null;
+    const largest = LARGEST[this.#fold.float];
+    if (!isWithin(x, largest) || (x !== y && !isWithin(y, largest))) {
+      this.#note = "none: points that are not finite, or too large to square";
+      return null;
+    }
+    const launch = new NearestLaunch(this.#engine, this.#fold, what, x, y);
+    const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
+      const { listed: ofListed, pair } = this.#costs;
+      return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
+    });
+    const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
+    this.#note = outputs === null
+      ? `none: about ${share} of the pairs are near enough`
+      : `${pairs} of ${what.pairs} pairs folded, ${share}: points in boxes, others are too far`;
+    return outputs;
+  }
+
+  #costOfPoints({ k, pairs }: NearestFold): number {
+    const { column, row, sortedRow, neighbour } = this.#costs;
+    return pairs / this.#rows * column +
+      this.#rows * ((k < SORTED_K ? row : sortedRow) + neighbour * k);
+  }
+
+  /** Whether points are worth a look: the more components, the less likely is a gain. */
+  #isTried(what: NearestFold): boolean {
+    const few = what.k < SORTED_K ? this.#costs.trying : 1;
+    const unlikely = Math.max(1, what.dim - MANY_COMPONENTS + 2);
+    return this.#costOfPoints(what) * few * unlikely < what.pairs;
+  }
+}
+
+/** Why a request is no candidate, whatever its formula. */
+function whyNot(engine: Engine, { choices, batch, segments, pairs }: FoldRequest): string | null {
+  if (choices.culling === false) return "not wanted";
+  if (!engine.onHost) return `${engine.name} folds all pairs`;
+  if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
+  return segments !== undefined || pairs !== undefined ? "ranges fold all pairs" : null;
+}
