@@ -2,7 +2,14 @@
 // in KeOps' words, which genred takes too; inputs are G (the scale), X, Y, B.
 
 import type { KeopsReduction } from "pairfold";
-import { LOCAL_FLOATS, MACHINE_CODE, RATES, type TurnCode } from "../../src/tiling/mod.ts";
+import {
+  LOCAL_FLOATS,
+  MACHINE_CODE,
+  PANEL_CODE,
+  panelBoundPerClock,
+  RATES,
+  type TurnCode,
+} from "../../src/tiling/mod.ts";
 
 /** One fold. */
 export interface CudaRow {
@@ -24,6 +31,8 @@ export interface CudaRow {
   readonly target: number | null;
   /** The kernel's name in MACHINE_CODE and special functions of a pair, where a bound is known. */
   readonly code?: { readonly name: keyof typeof MACHINE_CODE; readonly special: number };
+  /** The kernel's name in PANEL_CODE, where its sums are products of panels. */
+  readonly panel?: keyof typeof PANEL_CODE;
 }
 
 /** Kinds of folds: KeOps' formula and reduction. */
@@ -103,6 +112,14 @@ const TARGETS: readonly CudaRow[] = [
     ...{ ...target, name: "wide 16", kind: "gaussian", width: 16, target: 3 },
     code: { name: "wide 16", special: 1 },
   },
+  {
+    ...{ ...target, name: "D=64, wide 16", kind: "gaussian", dim: 64, width: 16, target: 3 },
+    ...{ rows: 3e4, columns: 3e4 },
+  },
+  {
+    ...{ ...target, name: "D=64, wide 64", kind: "gaussian", dim: 64, width: 64, target: null },
+    ...{ rows: 3e4, columns: 3e4, panel: "D=64, wide 64" },
+  },
   { ...target, name: "gaussian f64", kind: "gaussian", dtype: "float64", target: 2 },
 ];
 
@@ -116,6 +133,9 @@ const sweep = (
     ...sizes(at),
   }));
 
+/** Widths that PANEL_CODE knows. */
+const PANEL_WIDTHS: readonly number[] = [64, 100, 512];
+
 const MEDIUM = { rows: 3e4, columns: 3e4 } as const;
 const SMALL = { rows: 1e4, columns: 1e4 } as const;
 
@@ -126,7 +146,10 @@ const SWEEPS: readonly CudaRow[] = [
     [1, 3, 10, 30, 64, 100, 300, 1000, 3000],
     (dim) => ({ ...(dim < 1000 ? MEDIUM : SMALL), dim }),
   ),
-  ...sweep("width", [1, 4, 16, 33, 64, 128, 512], (width) => ({ ...MEDIUM, width })),
+  ...sweep("width", [1, 4, 16, 33, 64, 100, 128, 512], (width) => ({
+    ...{ ...MEDIUM, width },
+    ...(PANEL_WIDTHS.includes(width) ? { panel: `wide ${width}` as CudaRow["panel"] } : {}),
+  })),
   ...sweep("K", [1, 10, 50, 200], (k) => ({ ...MEDIUM, k, kind: "neighbours" })),
   ...sweep("N, float64", [1e3, 1e4, 1e5], (at) => ({ rows: at, columns: at, dtype: "float64" })),
 ];
@@ -156,6 +179,9 @@ export function inputsOf(row: CudaRow) {
 
 /** What one pair's bound is on a card, in pairs per second, from its own rates; null: not counted. */
 export function boundOf(row: CudaRow, rates: { fma: number; exp2: number }): number | null {
+  if (row.panel !== undefined) {
+    return rates.fma * panelBoundPerClock(PANEL_CODE[row.panel], "sm_90") / RATES.sm_90.slots;
+  }
   if (row.code === undefined) return null;
   const code: TurnCode = MACHINE_CODE[row.code.name];
   const { perTurn, instructions, shared, local, products = 0 } = code;

@@ -2,20 +2,15 @@
 // same bits; which is fastest depends on the machine.
 
 import type { Kernel } from "../loop/mod.ts";
-import {
-  checkCudaSchedule,
-  chooseCudaSchedule,
-  choosePatches,
-  chooseRows,
-  type CudaSchedule,
-  describeCudaSchedule,
-} from "./cuda.ts";
+import { checkCudaSchedule, chooseCudaSchedule, choosePatches, chooseRows } from "./cuda.ts";
+import { type CudaSchedule, describeCudaSchedule } from "./cuda_schedule.ts";
 import {
   checkNativeSchedule,
   chooseNativeSchedule,
   type NativeRegisters,
   type NativeSchedule,
 } from "./native.ts";
+import { choosePanels } from "./cuda_panel_choice.ts";
 import { checkSchedule, chooseSchedule, costOf, type WasmSchedule } from "./schedule.ts";
 
 /** Row vectors and columns per turn around a choice, the likeliest first. */
@@ -88,6 +83,7 @@ export function cudaCandidates(kernel: Kernel, rows: number): CudaSchedule[] {
     { unroll: unroll === 1 ? 2 : unroll / 2 },
     { tile: tile / 2 },
     ...patches(kernel),
+    ...panels(kernel),
     ...(slice === 0 ? [] : [
       { slice: slice * 2, rows: Math.max(1, perThread / 2) },
       { slice: slice / 2, rows: perThread * 2 },
@@ -115,12 +111,22 @@ function patches(kernel: Kernel): CudaSchedule[] {
   return [best, { ...best, chunk: best.chunk === 16 ? 8 : 16 }, { ...best, threads: 64 }, none];
 }
 
+/** Panels in slices of other lengths, and rows instead of them. */
+function panels(kernel: Kernel): CudaSchedule[] {
+  const best = choosePanels(kernel);
+  if (best === null) return [];
+  const none = { ...chooseRows(kernel, Infinity), panel: 0 };
+  const half = 8 * Math.ceil(best.slice / 16);
+  return [best, { ...best, slice: half }, { ...best, threads: 64 }, none];
+}
+
 /** A CUDA schedule from what was written of one; null where no kernel has such a one. */
 export function parseCudaSchedule(value: unknown): CudaSchedule | null {
   if (typeof value !== "object" || value === null) return null;
-  const { rows, threads, tile, columns, unroll, slice, chunk } = value as CudaSchedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk, panel = 0 } = value as CudaSchedule;
   const schedule = { rows, threads, tile, columns, unroll, slice, chunk };
-  return Object.values(schedule).every(Number.isInteger) ? schedule : null;
+  const isWhole = [...Object.values(schedule), panel].every(Number.isInteger);
+  return isWhole ? { ...schedule, ...(panel === 0 ? {} : { panel }) } : null;
 }
 
 /** A schedule from what was written of one; null where it is none. */

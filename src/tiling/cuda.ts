@@ -1,5 +1,4 @@
-// Schedules of CUDA kernels: how rows are dealt to threads and columns to tiles. Plain values; a
-// schedule changes speed, never a bit of the result.
+// The choice of a CUDA kernel's schedule, and which schedules are legal.
 
 import { PairfoldError } from "../error.ts";
 import {
@@ -25,62 +24,21 @@ import {
   SHORT_STATE,
   TENSOR_CHUNK,
 } from "./cuda_patch.ts";
+import { checkPanels, choosePanels, tensorProductsOf } from "./cuda_panel_choice.ts";
+import { panelBytes } from "./cuda_panel.ts";
+import { type CudaSchedule, UNTILED_CUDA } from "./cuda_schedule.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
-
-/** Cuts of a CUDA kernel. */
-export interface CudaSchedule {
-  /** Rows that one thread folds together. */
-  readonly rows: number;
-  /** Threads of a block. */
-  readonly threads: number;
-  /** Columns of a tile in shared memory; 0: every thread reads them where they were packed. */
-  readonly tile: number;
-  /** Columns that one turn of the inner loop folds: their values meet each row value once loaded. */
-  readonly columns: number;
-  /** Turns of the inner loop that stand side by side. */
-  readonly unroll: number;
-  /** Components of a wide output that a block of threads works for; 0: all. */
-  readonly slice: number;
-  /**
-   * Components of long vectors that are staged at a time for patches of 8 × 8 pairs per thread, whose
-   * values each thread then walks for one row; 0: every pair computes its own.
-   */
-  readonly chunk: number;
-}
-
-/** One row per thread, columns read where they stand: always legal, and the oracle for the others. */
-export const UNTILED_CUDA: CudaSchedule = {
-  rows: 1,
-  threads: 64,
-  tile: 0,
-  columns: 1,
-  unroll: 1,
-  slice: 0,
-  chunk: 0,
-};
 
 /** The simplest schedule of a kernel: the oracle for its others. */
 export function untiledCuda(kernel: Kernel): CudaSchedule {
-  const isOnTensorCores = patchOf(kernel)?.products ?? null;
-  return isOnTensorCores === null ? UNTILED_CUDA : patchSchedule(TENSOR_CHUNK, 64);
+  if (tensorProductsOf(kernel) === null) return UNTILED_CUDA;
+  const panels = choosePanels(kernel);
+  return panels === null ? patchSchedule(TENSOR_CHUNK, 64) : { ...panels, threads: 32, slice: 8 };
 }
 
 function patchSchedule(chunk: number, threads: number): CudaSchedule {
   const [columns, unroll] = [PATCH_TURN, PATCH_UNROLL];
   return { rows: 1, threads, tile: PATCH_TILE, columns, unroll, slice: 0, chunk };
-}
-
-/** A schedule in words. */
-export function describeCudaSchedule(schedule: CudaSchedule): string {
-  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
-  return [
-    `${rows} rows per thread, ${threads} threads`,
-    tile === 0 ? "columns read where they stand" : `tiles of ${tile} columns`,
-    ...(columns > 1 ? [`${columns} columns per turn`] : []),
-    `${unroll} turns side by side`,
-    ...(slice > 0 ? [`slices of ${slice} components`] : []),
-    ...(chunk > 0 ? [`patches of 8 × 8 pairs, ${chunk} components at a time`] : []),
-  ].join(", ");
 }
 
 const MAX_ROWS = 8;
@@ -97,7 +55,7 @@ function tileBytes(kernel: Kernel, columns: number, slice: number): number {
 
 /** Refuses a schedule that a kernel cannot have, with the reason. */
 export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void {
-  const { rows, threads, tile, columns, unroll, slice, chunk } = schedule;
+  const { rows, threads, tile, columns, unroll, slice, chunk, panel = 0 } = schedule;
   const refuse = (got: string, wanted: string): never => {
     throw new PairfoldError("compile", `schedule: got ${got}; expected ${wanted}`);
   };
@@ -108,15 +66,21 @@ export function checkCudaSchedule(kernel: Kernel, schedule: CudaSchedule): void 
     refuse(`${threads} threads`, `a multiple of 32 up to ${MAX_THREADS}`);
   }
   if (tile !== 0 && !isPowerOfTwo(tile)) refuse(`a tile of ${tile} columns`, "0 or a power of two");
-  if (!Number.isInteger(slice) || slice < 0 || slice % 4 !== 0 || slice > REGISTER_ARRAY) {
+  const hasPanels = checkPanels(kernel, schedule, refuse);
+  const isWhole = Number.isInteger(slice) && slice >= 0 && slice % 4 === 0;
+  if (!isWhole || (slice > REGISTER_ARRAY && !hasPanels)) {
     refuse(`slices of ${slice}`, `0 or a multiple of 4 up to ${REGISTER_ARRAY}`);
   }
   if (slice > 0 && sliceableOf(kernel) === null) {
     refuse(`slices of ${slice}`, "0: this state is no array of independent components");
   }
   if (slice > 0 && tile === 0) refuse("slices without a tile", "columns staged in tiles");
-  checkPatches(kernel, schedule, refuse);
-  const bytes = chunk > 0 ? patchBytes(kernel, threads, chunk) : tileBytes(kernel, tile, slice);
+  if (!hasPanels) checkPatches(kernel, schedule, refuse);
+  const bytes = hasPanels
+    ? panelBytes(kernel, { threads, slice, chunk, panel })
+    : chunk > 0
+    ? patchBytes(kernel, threads, chunk)
+    : tileBytes(kernel, tile, slice);
   if (bytes > SHARED_BYTES) {
     refuse(`a tile of ${bytes} bytes`, `at most ${SHARED_BYTES} (shared memory of a block)`);
   }
@@ -331,7 +295,7 @@ function longColumns(kernel: Kernel, slice: number): number {
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;
-  return patches ?? chooseRows(kernel, rows);
+  return patches ?? choosePanels(kernel) ?? chooseRows(kernel, rows);
 }
 
 /** Chooses how many rows and columns a thread takes, pair by pair. */

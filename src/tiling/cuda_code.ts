@@ -160,27 +160,6 @@ export const MACHINE_CODE = {
     local: 0,
     registers: 128,
   },
-  "wide 64": {
-    perTurn: 4,
-    instructions: { sm_75: 174, sm_90: 174, sm_100: 173 },
-    shared: 36,
-    local: 0,
-    registers: 219,
-  },
-  "wide 512": {
-    perTurn: 4,
-    instructions: { sm_75: 174, sm_90: 174, sm_100: 173 },
-    shared: 36,
-    local: 0,
-    registers: 220,
-  },
-  "D=64, wide 64": {
-    perTurn: 64,
-    instructions: { sm_75: 151, sm_90: 149, sm_100: 143 },
-    shared: 32,
-    local: 2,
-    registers: 237,
-  },
 } as const satisfies Record<string, TurnCode>;
 
 /** What a multiprocessor does in a clock, for 32-bit floats unless said. */

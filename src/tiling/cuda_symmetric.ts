@@ -5,7 +5,8 @@
 // block of threads takes one such rectangle, so that there have to be as many as keep it busy.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { chooseCudaSchedule, type CudaSchedule, unrolledStatements } from "./cuda.ts";
+import { chooseCudaSchedule, unrolledStatements } from "./cuda.ts";
+import type { CudaSchedule } from "./cuda_schedule.ts";
 import { SHARED_BYTES } from "./cuda_patch.ts";
 import { columnRecord } from "./cuda_slices.ts";
 import { type MirrorCosts, type MirrorCut, mirrorPays } from "./symmetric.ts";

@@ -31,14 +31,15 @@ export {
 export {
   checkCudaSchedule,
   chooseCudaSchedule,
-  type CudaSchedule,
-  describeCudaSchedule,
   PARTLY_UNROLLED,
   REGISTER_ARRAY,
   unrolledStatements,
-  UNTILED_CUDA,
   untiledCuda,
 } from "./cuda.ts";
+export { type CudaSchedule, describeCudaSchedule, UNTILED_CUDA } from "./cuda_schedule.ts";
+export { type Panel, PANEL_PAD, panelContraction, panelOf, panelShape } from "./cuda_panel.ts";
+export { tensorProductsOf } from "./cuda_panel_choice.ts";
+export { PANEL_CODE, panelBoundPerClock, type PanelCode } from "./cuda_panel_code.ts";
 export {
   chunkStride,
   HANDED,

@@ -126,7 +126,7 @@ for (const [name, parts, schedules] of CASES) {
 }
 
 Deno.test("schedules that a kernel cannot have are refused with the reason", () => {
-  const wide = HEADLINES["wide 64"]();
+  const wide = kernelMatrix(3, 64);
   const short = HEADLINES["gaussian"]();
   const long = HEADLINES["D=64"]();
   const refused = [

@@ -8,7 +8,7 @@ import { emitCuda } from "../../src/emit/cuda/mod.ts";
 import { cudaCandidates, parseCudaSchedule, UNTILED_CUDA } from "../../src/tiling/mod.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
-import { HEADLINES } from "./support/headlines.ts";
+import { HEADLINES, PANEL_HEADLINES } from "./support/headlines.ts";
 import { inFolder } from "./support/tools.ts";
 
 /** Sizes from which on the emulator times schedules. */
@@ -44,7 +44,7 @@ testOnCard(
 
 Deno.test("candidates are legal, the cost model's comes first, none comes twice", () => {
   for (const name of ["gaussian", "argmin", "D=300", "wide 64"] as const) {
-    const kernel = HEADLINES[name]();
+    const kernel = { ...HEADLINES, ...PANEL_HEADLINES }[name]();
     const candidates = cudaCandidates(kernel, 1e6);
     assert(candidates.length > 4, name);
     assertEquals(new Set(candidates.map((c) => JSON.stringify(c))).size, candidates.length, name);

@@ -141,6 +141,7 @@ export class CodeWriter extends StatementWriter {
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
     this.#unrolling.note(regions);
     for (const place of placesOf(regions, items)) {
+      if (!this.declares(place)) continue;
       this.lines.add(`${TYPES[place.type]} ${this.place(place)}${this.#lengthOf(place)};`);
     }
     const { vector } = this.#around;
@@ -156,6 +157,11 @@ export class CodeWriter extends StatementWriter {
     for (let row = 0; row < rows; row++) {
       this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
     }
+  }
+
+  /** Whether a cell or array is declared with the others. */
+  protected declares(_place: Cell | LocalArray): boolean {
+    return true;
   }
 
   /** The brackets of a declaration; what the last slice lacks is defined all the same. */
@@ -428,6 +434,25 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["min", "max", "fold", "pack", "combine", "mirror"],
   ...["rowChunks", "columnChunks", "patch", "lane", "warpRows", "buffer", "side", "own", "slot"],
   ...["copied", "columnTarget", "rowTarget", "columnPlace", "rowPlace", "pieces"],
+  ...[
+    "handed",
+    "warpRow",
+    "values",
+    "from",
+    "to",
+    "left",
+    "none",
+    "a",
+    "b",
+    "r",
+    "u",
+    "n",
+    "p",
+    "cells",
+    "scales",
+    "isScaled",
+    "kept",
+  ],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

@@ -7,7 +7,13 @@ import {
   RowCopies,
   type StateItem,
 } from "../../loop/mod.ts";
-import { patchOf, sliceableOf, unrolledStatements } from "../../tiling/mod.ts";
+import {
+  HANDED,
+  HANDED_STRIDE,
+  patchOf,
+  sliceableOf,
+  unrolledStatements,
+} from "../../tiling/mod.ts";
 import { CodeWriter, type Surroundings, vectorOf } from "./code.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { PatchLoops, VECTOR } from "./patch.ts";
@@ -19,7 +25,7 @@ const TAIL_BUDGET = 400;
 
 /** Every thread takes some rows and walks the columns. */
 export function writeFold(source: SourceWriter): void {
-  const { rows, threads, tile, columns, chunk } = source.schedule;
+  const { rows, threads, tile, columns: perTurn, chunk } = source.schedule;
   const kernel = source.kernel;
   const patch = chunk === 0 ? null : patchOf(kernel);
   const loops = patch === null ? null : new PatchLoops(source, patch);
@@ -36,9 +42,9 @@ export function writeFold(source: SourceWriter): void {
     row: copy(kernel.row),
     init: copy(kernel.init),
     pair: copy(pair),
-    turn: columns === 1
+    turn: perTurn === 1
       ? null
-      : replicate(pair, copies, { columns, columnSlots: slots, heldSlots: 1 }),
+      : replicate(pair, copies, { columns: perTurn, columnSlots: slots, heldSlots: 1 }),
     test: kernel.careful === null ? null : copy(kernel.careful.test),
     careful: careful ? copy(careful) : null,
     close: kernel.close === null ? null : copy(kernel.close),
@@ -52,7 +58,7 @@ export function writeFold(source: SourceWriter): void {
     const slice = sliceOf(source, items);
     const around: Surroundings = {
       ...source.rowSurroundings("(j + c)"),
-      ...(patch === null ? {} : surroundingsOf(source, patch)),
+      ...(patch === null ? {} : patchSurroundings(source, patch)),
     };
     const w = new CodeWriter(lines, kernel, around, { slice });
     if (loops !== null) loops.declare();
@@ -93,7 +99,7 @@ export function writeFold(source: SourceWriter): void {
       const { careful, turn } = regions;
       const usual = (): void =>
         turn !== null && isWhole
-          ? columnLoop(source, w, turn, turns, isWhole, columns)
+          ? columnLoop(source, w, turn, turns, isWhole, perTurn)
           : plain(regions.pair);
       if (special === null || careful === null) return usual();
       lines.block(`if (${special})`, () => plain(careful));
@@ -105,7 +111,14 @@ export function writeFold(source: SourceWriter): void {
     const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
     const inRegisters = (body: () => void): void =>
       slice === null ? body() : lines.block("", () => w.withRegisters(kept, body));
-    if (loops !== null) loops.write({ pairs, close });
+    const columns = (): void => {
+      lines.add(
+        `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
+      );
+      lines.block(`if (turns == ${HANDED})`, () => pairs(`${HANDED}`, true));
+      lines.block("else", () => pairs("turns", false));
+    };
+    if (loops !== null) loops.write({ columns, close });
     else overColumns(source, isTiled, { pairs, inRegisters, close });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
@@ -126,7 +139,7 @@ function sliceOf({ kernel, record }: SourceWriter, items: readonly StateItem[][]
 }
 
 /** Where a row's vector stands, and what its patches hold for a turn's columns. */
-function surroundingsOf(
+export function patchSurroundings(
   { schedule: { chunk } }: SourceWriter,
   { row, counter: { count } }: Contraction,
 ): Pick<Surroundings, "vector" | "held"> {

@@ -17,6 +17,7 @@ import { writeCombine } from "./combine.ts";
 import { writeFold } from "./fold.ts";
 import { type CudaLayout, layoutOf } from "./layout.ts";
 import { writeMirror } from "./mirror.ts";
+import { writePanelFold } from "./panel_fold.ts";
 import { writePack } from "./pack.ts";
 import { SourceWriter } from "./writer.ts";
 
@@ -41,7 +42,8 @@ function foldSource(kernel: Kernel, schedule: CudaSchedule): string {
   const source = new SourceWriter(kernel, schedule);
   source.head();
   if (kernel.records.column.length > 0) writePack(source);
-  writeFold(source);
+  if ((schedule.panel ?? 0) > 0) writePanelFold(source);
+  else writeFold(source);
   return source.toString();
 }
 

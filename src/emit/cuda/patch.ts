@@ -7,14 +7,7 @@
 // over, which stands where its rows stood.
 
 import type { Contraction } from "../../loop/mod.ts";
-import {
-  chunkStride,
-  HANDED,
-  HANDED_STRIDE,
-  PATCH,
-  PATCH_TILE,
-  warpPieces,
-} from "../../tiling/mod.ts";
+import { chunkStride, HANDED, PATCH, PATCH_TILE, warpPieces } from "../../tiling/mod.ts";
 import { SEGMENT } from "./layout.ts";
 import { columnOfSlot, PatchSums } from "./patch_sums.ts";
 import { literal } from "./spelling.ts";
@@ -28,10 +21,18 @@ export const VECTOR = "vector0";
 
 /** What a thread does besides. */
 export interface Walk {
-  /** Walks columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on. */
-  readonly pairs: (turns: string, isWhole: boolean) => void;
+  /**
+   * Meets columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on, whose sums its warp was
+   * handed.
+   */
+  readonly columns: () => void;
   /** After a tile. */
   readonly close: () => void;
+  /**
+   * Stages what else the columns from j on have, once, and while their sums are computed; without it that
+   * comes with the first chunk, twice.
+   */
+  readonly stage?: () => void;
 }
 
 /** Writes the loops over tiles and chunks. */
@@ -61,14 +62,25 @@ export class PatchLoops {
     return PATCH_TILE * this.#pieces / this.#source.schedule.threads;
   }
 
-  /** Arrays in shared memory. */
+  /** Where a thread stands in its warp, and the warp's rows in their chunks. */
+  get #warp(): string[] {
+    const pieces = warpPieces(this.#source.schedule.chunk);
+    return [
+      "const int lane = threadIdx.x % 32;",
+      `const int warpRows = threadIdx.x / 32 * ${pieces};`,
+    ];
+  }
+
+  /** Arrays in shared memory; for panels, which go on after the loops, where a thread stands. */
   declare(): void {
-    const { schedule: { threads, chunk }, record, lines } = this.#source;
+    const { schedule: { threads, chunk, panel = 0 }, record, lines } = this.#source;
     const rows = threads / 32 * warpPieces(chunk);
     const columns = 2 * PATCH_TILE * this.#stride;
-    const rest = 2 * PATCH_TILE * record.staged / 4;
+    const tiles = panel > 0 ? 1 : 2;
+    const rest = tiles * PATCH_TILE * record.staged / 4;
     // one array, for whose address every thread needs one register
     lines.add(
+      ...(panel > 0 ? this.#warp : []),
       `__shared__ float4 pieces[${rows + columns + rest}];`,
       "float4* const rowChunks = pieces;",
       `float4* const columnChunks = pieces + ${rows};`,
@@ -81,11 +93,15 @@ export class PatchLoops {
     const { record, schedule: { chunk }, lines } = this.#source;
     const { counter, initial } = this.#contraction;
     const chunks = Math.ceil(counter.count / chunk);
+    const { stage } = walk;
+    const stageRest = (j: string, side: string): void => {
+      if (stage === undefined) this.#stageRest(j, side);
+    };
     this.#begin();
     lines.block(`if (segment[${SEGMENT.j0}] < j1)`, () => {
       this.#beginTile(`segment[${SEGMENT.j0}]`);
       this.#stageColumns("buffer", null);
-      this.#stageRest(`segment[${SEGMENT.j0}]`, "side");
+      stageRest(`segment[${SEGMENT.j0}]`, "side");
     });
     lines.add("pf_cp_async_commit();");
     this.#stageRows("0", "buffer");
@@ -102,6 +118,7 @@ export class PatchLoops {
         );
         lines.block(`for (int n = 0; n < ${chunks}; ++n)`, () => {
           lines.add("pf_cp_async_wait<0>();", "__syncthreads();");
+          if (stage !== undefined) lines.block("if (n == 0)", stage);
           if (chunks > 1) {
             lines.block(`if (n + 1 < ${chunks})`, () => {
               for (let t = 0; t < this.#copies; t++) lines.add(`from${t} += ${chunk};`);
@@ -112,15 +129,18 @@ export class PatchLoops {
           lines.block(`${chunks > 1 ? "else " : ""}if (j + ${PATCH_TILE} < j1)`, () => {
             this.#beginTile(`(j + ${PATCH_TILE})`);
             this.#stageColumns("(buffer ^ 1)", null);
-            this.#stageRest(`(j + ${PATCH_TILE})`, "(side ^ 1)");
+            stageRest(`(j + ${PATCH_TILE})`, "(side ^ 1)");
           });
           lines.add("pf_cp_async_commit();");
           this.#sums.add(chunks);
           lines.add("buffer ^= 1;");
         });
-        if (record.staged > 0) {
-          const side = `side * ${PATCH_TILE * record.staged / 4}`;
-          lines.add(`const float* chunk = (const float*)(tile + ${side});`);
+        if (stage !== undefined) {
+          lines.add("pf_cp_async_wait<0>();", "__syncthreads();");
+          lines.add("const float* chunk = (const float*)tile;");
+        } else if (record.staged > 0) {
+          const at = `side * ${PATCH_TILE * record.staged / 4}`;
+          lines.add(`const float* chunk = (const float*)(tile + ${at});`);
         }
         lines.add("#pragma unroll 1");
         lines.block(`for (int c0 = 0; c0 < here; c0 += ${HANDED})`, () => {
@@ -132,11 +152,7 @@ export class PatchLoops {
               lines.add("__syncwarp();");
             });
           }
-          lines.add(
-            `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
-          );
-          lines.block(`if (turns == ${HANDED})`, () => walk.pairs(`${HANDED}`, true));
-          lines.block("else", () => walk.pairs("turns", false));
+          walk.columns();
         });
         walk.close();
         lines.add("side ^= 1;", "__syncwarp();");
@@ -147,7 +163,7 @@ export class PatchLoops {
 
   /** What all chunks and tiles go by. */
   #begin(): void {
-    const { schedule: { chunk }, record, lines } = this.#source;
+    const { record, lines } = this.#source;
     // 8 threads side by side copy two pieces of 4 columns to different banks
     const [piece, slot] = this.#pieces === 4
       ? [
@@ -159,8 +175,7 @@ export class PatchLoops {
       `const long long j1 = segment[${SEGMENT.j1}];`,
       `const float* packed = (const float*)records + ` +
         `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${record.stride};`,
-      "const int lane = threadIdx.x % 32;",
-      `const int warpRows = threadIdx.x / 32 * ${warpPieces(chunk)};`,
+      ...((this.#source.schedule.panel ?? 0) > 0 ? [] : this.#warp),
       `const int copied = ${piece};`,
       `const int slot = ${slot};`,
       "// places that are met at every chunk",

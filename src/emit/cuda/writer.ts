@@ -67,7 +67,9 @@ export class SourceWriter {
       `// ${commentOf(this.kernel.title)}`,
       `// ${describeCudaSchedule(this.schedule)}`,
       ...PRELUDE.split("\n"),
-      ...(this.schedule.chunk > 0 ? PATCH_PRELUDE.split("\n") : []),
+      ...(this.schedule.chunk > 0 || (this.schedule.panel ?? 0) > 0
+        ? PATCH_PRELUDE.split("\n")
+        : []),
       "",
       "// The last entry of a table that begins at or before a unit of work.",
       "__device__ __forceinline__ const long long* segment_of(",

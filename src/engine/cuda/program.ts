@@ -3,7 +3,7 @@
 
 import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
 import { type Kernel, uniformRecord } from "../../loop/mod.ts";
-import { type CudaSchedule, describeCudaSchedule, patchOf } from "../../tiling/mod.ts";
+import { type CudaSchedule, describeCudaSchedule, tensorProductsOf } from "../../tiling/mod.ts";
 import type { Held, Program, Segment } from "../engine.ts";
 import { isDeviceArray } from "../host.ts";
 import type { CudaDevice } from "./device.ts";
@@ -190,10 +190,10 @@ export class CudaProgram implements Program {
 
   explain(): { target: string; schedule: string; source: string; products: string } {
     const { recordStride, size } = this.emitted.layout;
-    const products = patchOf(this.kernel)?.products ?? null;
+    const products = tensorProductsOf(this.kernel);
     return {
       products: products === null
-        ? "float32: no single dot product of long vectors, in float32, that a narrow fold waits for"
+        ? "float32: no single dot product of long vectors, in float32, that the fold waits for"
         : `${products} on tensor cores, from sm_80 on`,
       target: this.#target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +

@@ -17,15 +17,16 @@ const gaussian = (p: Node, q: Node): Node => build.exp(exponent(p, q));
 function kernelOf(
   formula: Node,
   inputs: readonly VariableNode[],
-  { reduction = "sum", float = "f32", k = 1, products }: {
+  { reduction = "sum", float = "f32", k = 1, products, weight = null }: {
     reduction?: ReductionName;
     float?: FloatType;
     k?: number;
     products?: TensorProducts;
+    weight?: Node | null;
   } = {},
 ): Kernel {
   const options = { sumScheme: "compensated", accumulator: float, k } as const;
-  const fold = { formula, weight: null, reduction, float, inputs, options, fastMath: false };
+  const fold = { formula, weight, reduction, float, inputs, options, fastMath: false };
   return lower(products === undefined ? fold : { ...fold, products }, cudaMath);
 }
 
@@ -37,6 +38,17 @@ export function kernelMatrix(dim: number, width: number, float: FloatType = "f32
     variable(2, "j", width),
   ];
   return kernelOf(build.mul(gaussian(p, q), weights), [p, q, weights, scale], { float });
+}
+
+/** softmax(⟨x, y⟩ / √dim) b. */
+export function attentionKernel(dim: number, width: number): Kernel {
+  const [p, q, weight] = [
+    variable(0, "i", dim),
+    variable(1, "j", dim),
+    variable(2, "j", width),
+  ];
+  const formula = build.mul(build.constant(1 / Math.sqrt(dim)), build.dot(p, q));
+  return kernelOf(formula, [p, q, weight], { reduction: "sumSoftMaxWeight", weight });
 }
 
 /** The Gaussian as `distances: "centred"` has it, its scale in points around a centre. */
@@ -88,9 +100,17 @@ export const HEADLINES = {
   "D=512, centred": () => centredMatrix(512),
   "D=512, tf32x3": () => centredMatrix(512, 1, "tf32x3"),
   "wide 16": () => kernelMatrix(3, 16),
-  "wide 64": () => kernelMatrix(3, 64),
-  "wide 512": () => kernelMatrix(3, 512),
-  "D=64, wide 64": () => kernelMatrix(64, 64),
 } as const satisfies Record<string, () => Kernel>;
 
 export type Headline = keyof typeof HEADLINES;
+
+/** Those whose sums are products of panels. */
+export const PANEL_HEADLINES = {
+  "wide 64": () => kernelMatrix(3, 64),
+  "wide 100": () => kernelMatrix(3, 100),
+  "wide 512": () => kernelMatrix(3, 512),
+  "D=64, wide 64": () => kernelMatrix(64, 64),
+  "attention 64": () => attentionKernel(64, 64),
+} as const satisfies Record<string, () => Kernel>;
+
+export type PanelHeadline = keyof typeof PANEL_HEADLINES;

@@ -1,0 +1,102 @@
+// Schedules with panels: which are legal, and which is best.
+
+import { contractionOf, type Kernel, type TensorProducts } from "../loop/mod.ts";
+import type { CudaSchedule } from "./cuda_schedule.ts";
+import { isPanelSlice, panelBytes, panelOf, PANELS, panelSlice } from "./cuda_panel.ts";
+import {
+  CHUNKS,
+  HANDED,
+  PATCH_TILE,
+  PATCH_TURN,
+  patchOf,
+  SHARED_BYTES,
+  TENSOR_CHUNK,
+} from "./cuda_patch.ts";
+import { sliceableOf } from "./cuda_slices.ts";
+
+/** Columns of a panel where pairs compute their own values: enough to hide copies behind. */
+const NARROW_PANEL = 16;
+/** Slots of a row's record that are registers beside sums. */
+const SHORT_ROW = 16;
+/** Components of a slice at most, beside values of pairs, and beside the sums of patches. */
+const SLICE = 104;
+const PATCH_SLICE = 64;
+/** Components from which on panels take less than slices whose values come pair by pair. */
+const WIDE = 41;
+
+/** Refuses panels that a kernel cannot have; true where it has them. */
+export function checkPanels(
+  kernel: Kernel,
+  schedule: CudaSchedule,
+  refuse: (got: string, wanted: string) => never,
+): boolean {
+  const { rows, tile, columns, slice, chunk, panel = 0 } = schedule;
+  const products = tensorProductsOf(kernel);
+  if (products !== null && panelOf(kernel) !== null && (panel === 0 || chunk !== TENSOR_CHUNK)) {
+    refuse(
+      `panels of ${panel} columns, chunks of ${chunk}`,
+      `panels behind chunks of ${TENSOR_CHUNK}: tensor cores give these products`,
+    );
+  }
+  if (panel === 0) return false;
+  if (!PANELS.includes(panel)) refuse(`panels of ${panel} columns`, `0 or one of ${PANELS}`);
+  if (panelOf(kernel) === null) {
+    refuse(`panels of ${panel} columns`, "0: no wide sums of products of a value and components");
+  }
+  if (!isPanelSlice(slice)) {
+    refuse(`panels in slices of ${slice}`, "a multiple of 4 up to 32, or of 8 up to 128");
+  }
+  const wanted = chunk === 0 ? panel : PATCH_TILE;
+  if (rows !== 1 || tile !== wanted || columns !== PATCH_TURN) {
+    refuse(
+      `panels with ${rows} rows, tiles of ${tile}, ${columns} columns per turn`,
+      `1 row, tiles of ${wanted}, ${PATCH_TURN} columns per turn`,
+    );
+  }
+  if (chunk === 0) return true;
+  if (!CHUNKS.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${CHUNKS}`);
+  if (contractionOf(kernel) === null) {
+    refuse(`chunks of ${chunk}`, "0: no long vectors of i and j are contracted");
+  }
+  if (panel !== HANDED) refuse(`panels of ${panel} columns`, `${HANDED}, as patches hand over`);
+  return true;
+}
+
+/** How tensor cores multiply the contraction of a kernel; null where they do not. */
+export function tensorProductsOf(kernel: Kernel): TensorProducts | null {
+  const patch = patchOf(kernel);
+  if (patch !== null) return patch.products;
+  const products = contractionOf(kernel)?.products ?? null;
+  return products !== null && choosePanels(kernel) !== null ? products : null;
+}
+
+/**
+ * The best schedule with panels; null where others take less. Behind patches they do for dot products and
+ * for sums that are scaled; squared distances of long vectors cost so much by themselves that only wide
+ * sums gain. Counted in machine code (PANEL_CODE).
+ */
+export function choosePanels(kernel: Kernel): CudaSchedule | null {
+  const panel = panelOf(kernel);
+  if (panel === null) return null;
+  const length = sliceableOf(kernel)?.length ?? 0;
+  const contraction = contractionOf(kernel);
+  const isWide = length >= WIDE || panel.factor !== null;
+  if (!isWide && !contraction?.isProduct) return null;
+  if (contraction === null && kernel.records.row.length > SHORT_ROW) return null;
+  const slice = panelSlice(length, contraction === null ? SLICE : PATCH_SLICE);
+  const chunks = contraction === null
+    ? [0]
+    : contraction.products === null
+    ? CHUNKS.toReversed()
+    : [TENSOR_CHUNK];
+  for (const threads of [128, 64, 32]) {
+    for (const chunk of chunks) {
+      const columns = chunk === 0 ? NARROW_PANEL : HANDED;
+      const shared = { threads, slice, chunk, panel: columns };
+      if (panelBytes(kernel, shared) > SHARED_BYTES) continue;
+      const tile = chunk === 0 ? columns : PATCH_TILE;
+      return { rows: 1, tile, columns: PATCH_TURN, unroll: 1, ...shared };
+    }
+  }
+  return null;
+}
