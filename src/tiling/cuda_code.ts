@@ -27,7 +27,7 @@ export interface TurnCode {
 
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other folds
- * of |x − y|² in 3 dimensions; a million rows. Where "centred" or tensor cores' numbers (TF32) are named,
+ * of |x − y|² in 3 dimensions; a million rows. "With itself" meets pairs once: each of its pairs is two. Where "centred" or tensor cores' numbers (TF32) are named,
  * |x − y|² is a dot product. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
  */
 export const MACHINE_CODE = {
@@ -45,6 +45,13 @@ export const MACHINE_CODE = {
     local: 0,
     registers: 80,
   },
+  "gaussian, with itself": {
+    perTurn: 16,
+    instructions: { sm_75: 195, sm_90: 191, sm_100: 191 },
+    shared: 17,
+    local: 0,
+    registers: 64,
+  },
   "gaussian f64": {
     perTurn: 16,
     instructions: { sm_75: 511, sm_90: 519, sm_100: 519 },
@@ -54,7 +61,7 @@ export const MACHINE_CODE = {
   },
   "gradient": {
     perTurn: 16,
-    instructions: { sm_75: 249, sm_90: 249, sm_100: 248 },
+    instructions: { sm_75: 217, sm_90: 217, sm_100: 216 },
     shared: 16,
     local: 0,
     registers: 110,
@@ -79,6 +86,13 @@ export const MACHINE_CODE = {
     shared: 16,
     local: 0,
     registers: 168,
+  },
+  "50-smallest": {
+    perTurn: 8,
+    instructions: { sm_75: 71, sm_90: 70, sm_100: 67 },
+    shared: 16,
+    local: 0,
+    registers: 64,
   },
   "D=16": {
     perTurn: 4,

@@ -17,17 +17,19 @@ const gaussian = (p: Node, q: Node): Node => build.exp(exponent(p, q));
 function kernelOf(
   formula: Node,
   inputs: readonly VariableNode[],
-  { reduction = "sum", float = "f32", k = 1, products, weight = null }: {
+  { reduction = "sum", float = "f32", k = 1, products, weight = null, twins }: {
     reduction?: ReductionName;
     float?: FloatType;
     k?: number;
     products?: TensorProducts;
     weight?: Node | null;
+    twins?: ReadonlyMap<Node, Node>;
   } = {},
 ): Kernel {
   const options = { sumScheme: "compensated", accumulator: float, k } as const;
   const fold = { formula, weight, reduction, float, inputs, options, fastMath: false };
-  return lower(products === undefined ? fold : { ...fold, products }, cudaMath);
+  const choices = { ...(products && { products }), ...(twins && { twins }) };
+  return lower({ ...fold, ...choices }, cudaMath);
 }
 
 /** exp(−p |x − y|²) b with vectors of some length and so many weights. */
@@ -73,6 +75,13 @@ export function centredMatrix(dim: number, width = 1, products?: TensorProducts)
   return kernelOf(formula, [a, b, weights, scale, centre], { products });
 }
 
+/** The Gaussian of points with themselves, which meets each pair once. */
+function gaussianWithItself(): Kernel {
+  const own = variable(4, "i", 1);
+  const twins = new Map<Node, Node>([[x, y], [y, x], [b, own], [own, b]]);
+  return kernelOf(build.mul(gaussian(x, y), b), [x, y, b, scale, own], { twins });
+}
+
 const points = [x, y];
 const weighted = [x, y, b, scale];
 const gradient = build.mul(
@@ -84,10 +93,12 @@ const gradient = build.mul(
 export const HEADLINES = {
   "gaussian": () => kernelMatrix(3, 1),
   "gaussian, centred": centredGaussian,
+  "gaussian, with itself": gaussianWithItself,
   "gaussian f64": () => kernelMatrix(3, 1, "f64"),
   "gradient": () => kernelOf(gradient, weighted),
   "logsumexp": () => kernelOf(exponent(x, y), weighted, { reduction: "logSumExp" }),
   "argmin": () => kernelOf(build.sqDist(x, y), points, { reduction: "argMin" }),
+  "50-smallest": () => kernelOf(build.sqDist(x, y), points, { reduction: "kMinArgKMin", k: 50 }),
   "10-smallest": () => kernelOf(build.sqDist(x, y), points, { reduction: "kMinArgKMin", k: 10 }),
   "D=16": () => kernelMatrix(16, 1),
   "D=64": () => kernelMatrix(64, 1),

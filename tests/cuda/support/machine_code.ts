@@ -14,7 +14,7 @@ import type { Kernel } from "../../../src/loop/mod.ts";
 import { type Headline, HEADLINES, kernelMatrix } from "./headlines.ts";
 import { bankConflicts } from "./banks.ts";
 import { tileOf, type Times, timesOf } from "./patch_code.ts";
-import { type Code, disassemble, floatsLoaded, notesOf, pairLoop } from "./sass.ts";
+import { type Code, disassemble, floatsLoaded, mirrorLoop, notesOf, pairLoop } from "./sass.ts";
 
 /** What the machine code of a fold takes. */
 export interface Measured {
@@ -50,7 +50,7 @@ const PRODUCTS = 32;
 function turnOf(code: Code, kernel: Kernel, schedule: CudaSchedule): Times | null {
   const patch = schedule.chunk > 0 ? patchOf(kernel) : null;
   if (patch !== null) return tileOf(code, schedule, patch.counter.count);
-  const loop = pairLoop(code);
+  const loop = kernel.mirror === null ? pairLoop(code) : mirrorLoop(code);
   return loop && new Map(loop.path.map((one) => [one, 1]));
 }
 
@@ -68,12 +68,14 @@ export async function measure(
 ): Promise<Measured> {
   const kernel = kernelOf(name);
   const chosen = schedule ?? chooseCudaSchedule(kernel, 1e6);
-  const { source } = emitCuda(kernel, chosen);
+  const emitted = emitCuda(kernel, chosen);
+  const entry = emitted.mirror === null ? "fold" : "mirror";
+  const source = emitted.mirror?.source() ?? emitted.source;
   const begin = performance.now();
   const { binary } = await shim.compileBinary(architecture, source, "kernel.cu", OPTIONS);
   const milliseconds = Math.round(performance.now() - begin);
-  const code = (await disassemble(binary)).get("fold");
-  const notes = notesOf(binary).get("fold");
+  const code = (await disassemble(binary)).get(entry);
+  const notes = notesOf(binary).get(entry);
   const turn = code === undefined ? null : turnOf(code, kernel, chosen);
   if (turn === null || notes === undefined) throw new Error(`${name}: no inner loop`);
   const conflicts = bankConflicts(code!);

@@ -125,6 +125,15 @@ export function pairLoop(code: Code): Loop | null {
   return inner.sort((a, b) => b.path.length - a.path.length)[0] ?? null;
 }
 
+/** The loop over whole turns of a kernel that meets pairs once: lanes add up what rows are to columns. */
+export function mirrorLoop(code: Code): Loop | null {
+  const adding = loopsOf(code).filter(({ path }) => countOf(path, "SHFL") > 0);
+  const inner = adding.filter((loop) =>
+    !adding.some((o) => o !== loop && o.head >= loop.head && o.tail <= loop.tail)
+  );
+  return inner.sort((a, b) => b.path.length - a.path.length)[0] ?? null;
+}
+
 /** Floats that the loads from shared memory bring to one thread. */
 export function floatsLoaded(list: readonly Instruction[]): number {
   const loads = list.filter(({ name, text }) => /^LDSM?$/.test(name) && !text.startsWith("@!PT"));
