@@ -2,7 +2,6 @@
 
 import { PairfoldError } from "../../error.ts";
 import {
-  bytesOf,
   type Cell,
   type Counter,
   type Kernel,
@@ -21,48 +20,14 @@ import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
+import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { type Slice, Unrolling } from "./unrolling.ts";
-
-/** What the code of a section stands in: how it names its rows, columns and memory. */
-export interface Surroundings {
-  /** Name of the index of a row of the thread (in the pack kernel: of its column). */
-  readonly index: (axis: "row" | "column", row: number) => string;
-  /** Number of columns folded. */
-  readonly count: string;
-  /** Element 0 of the input's row that a thread's row reads. */
-  readonly input: (slot: number, row: number) => string;
-  readonly output: (slot: number, row: number) => string;
-  /** Pointer to the column's record, as numbers. */
-  readonly column: string;
-  /** Where a slot stands in it, and numbers from one record to the next. */
-  readonly columnPlace: (slot: number) => number;
-  readonly staged: number;
-  /** Slots of the row record that stand in an array of their own, for patches. */
-  readonly vector?: {
-    readonly name: string;
-    readonly first: number;
-    readonly length: number;
-    /** Elements of the array. */
-    readonly padded: number;
-  };
-  /** What a pair holds of a turn's column. */
-  readonly held?: (column: number) => string;
-}
+import { isTaken } from "./words.ts";
 
 /** What the names of arrays in registers begin with. */
 const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
-
-/** The vector type that records are read by, and its width. */
-export function vectorOf(
-  kernel: Kernel,
-  stride: number,
-): { readonly type: string; readonly width: number } {
-  const scalar = TYPES[kernel.float];
-  const width = [16 / bytesOf(kernel.float, kernel.float), 2].find((w) => stride % w === 0) ?? 1;
-  return { type: width === 1 ? scalar : `${scalar}${width}`, width };
-}
 
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
@@ -423,37 +388,3 @@ function meetsOthers(body: Region, counter: Counter): boolean {
 
 const isColumn = (memory: Memory): boolean =>
   memory.kind === "record" && memory.section === "column";
-
-/** Names of the code around, and words of the language. */
-const RESERVED: ReadonlySet<string> = new Set([
-  ...["segment", "segments", "length", "parameters", "records", "uniforms", "state", "stateRows"],
-  ...["first", "last", "count", "special", "tile", "packed", "chunk", "here", "turns", "column"],
-  ...["j", "c", "k", "t", "s", "q", "at", "slice"],
-  ...["blockOfRows", "blockOfColumns", "block", "rowsBegin", "begin", "sums", "warpSums"],
-  ...["int", "float", "double", "bool", "long", "char", "const", "if", "else", "for", "return"],
-  ...["min", "max", "fold", "pack", "combine", "mirror"],
-  ...["rowChunks", "columnChunks", "patch", "lane", "warpRows", "buffer", "side", "own", "slot"],
-  ...["copied", "columnTarget", "rowTarget", "columnPlace", "rowPlace", "pieces"],
-  ...[
-    "handed",
-    "warpRow",
-    "values",
-    "from",
-    "to",
-    "left",
-    "none",
-    "a",
-    "b",
-    "r",
-    "u",
-    "n",
-    "p",
-    "cells",
-    "scales",
-    "isScaled",
-    "kept",
-  ],
-]);
-
-/** Whether a cell or array may not be called so: numbered names are those of values and rows. */
-const isTaken = (name: string): boolean => RESERVED.has(name) || /^[a-z]+\d+$/.test(name);

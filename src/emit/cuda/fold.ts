@@ -14,7 +14,8 @@ import {
   sliceableOf,
   unrolledStatements,
 } from "../../tiling/mod.ts";
-import { CodeWriter, type Surroundings, vectorOf } from "./code.ts";
+import { CodeWriter } from "./code.ts";
+import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { PatchLoops, VECTOR } from "./patch.ts";
 import type { Slice } from "./unrolling.ts";

@@ -9,7 +9,8 @@
 
 import { type Mirror, type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
 import type { CudaMirror } from "../../tiling/mod.ts";
-import { CodeWriter, vectorOf } from "./code.ts";
+import { CodeWriter } from "./code.ts";
+import { vectorOf } from "./surroundings.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 

@@ -1,7 +1,8 @@
 // The kernel that packs columns into records.
 
 import { PARTLY_UNROLLED, patchOf, REGISTER_ARRAY } from "../../tiling/mod.ts";
-import { CodeWriter, vectorOf } from "./code.ts";
+import { CodeWriter } from "./code.ts";
+import { vectorOf } from "./surroundings.ts";
 import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
 

@@ -17,7 +17,8 @@ import {
   visit,
 } from "../../loop/mod.ts";
 import { type Panel, PANEL_PAD, panelShape } from "../../tiling/mod.ts";
-import { CodeWriter, type Surroundings } from "./code.ts";
+import { CodeWriter } from "./code.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { SourceWriter } from "./writer.ts";
 
 /** Columns of a turn. */

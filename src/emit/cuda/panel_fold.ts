@@ -4,12 +4,12 @@
 import { type Region, region, type Statement, visit } from "../../loop/mod.ts";
 import { type Panel, panelContraction, panelOf } from "../../tiling/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import type { Surroundings } from "./code.ts";
 import { patchSurroundings } from "./fold.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS, statePlaces } from "./layout.ts";
 import { PanelCode, PanelWriter } from "./panel.ts";
 import { PatchLoops } from "./patch.ts";
 import { literal } from "./spelling.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
 /** Threads of a multiprocessor that panels leave registers for, and beside the sums of patches. */

@@ -19,7 +19,8 @@ import {
   PARTLY_UNROLLED,
 } from "../../tiling/mod.ts";
 import { commentOf, Lines } from "../c/lines.ts";
-import { type CodeWriter, type Surroundings, vectorOf } from "./code.ts";
+import type { CodeWriter } from "./code.ts";
+import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { SEGMENT, segmentWords, type StatePlace, statePlaces } from "./layout.ts";
 import { IF_TENSOR, PATCH_PRELUDE, PRELUDE } from "./prelude.ts";
 import { TYPES } from "./spelling.ts";
