@@ -28,7 +28,7 @@ import type {
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
 import { ownProgram } from "../launches.ts";
-import { type MirrorCutter, mirroredTask, splitColumns } from "../plan.ts";
+import { type MirrorCutter, mirroredTask, splitColumns, taskBytes } from "../plan.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
@@ -54,7 +54,8 @@ export interface CudaOptions extends RuntimeOptions {
   readonly memoryLimit?: number;
   /**
    * Points from which on sums of a table with itself meet each pair once, where that pays; default
-   * 65,536, since fewer keep no large card busy. Part of the summation tree.
+   * 65,536, since fewer keep no large card busy. Part of the summation tree: where `memoryLimit`, or
+   * what is free on the card, has no room for their states, all pairs are folded, and last bits may differ.
    */
   readonly mirrorFrom?: number;
   /** Bytes from which an array stays on the host; default a quarter of the card's memory. */
@@ -300,11 +301,13 @@ export class CudaEngine implements Engine {
 
   /** As far as is known before the launch: the card's memory may be full then. */
   isMirrored(program: Program, segments: readonly Segment[]): boolean {
-    const { kernel, emitted } = ownProgram(program, CudaProgram);
-    const [{ i0, i1 }] = segments;
-    return emitted.mirror !== null && this.mirrorPays(kernel) &&
-      mirroredTask(kernel, segments, this.#mirrorCut) !== null &&
-      this.mirrors(i1 - i0, kernel.mirror?.sums.length ?? 0, kernel.float);
+    const { kernel, emitted: { mirror, layout } } = ownProgram(program, CudaProgram);
+    if (mirror === null || !this.mirrorPays(kernel)) return false;
+    const task = mirroredTask(kernel, segments, this.#mirrorCut);
+    const record = layout.recordStride * layout.size;
+    const footprint = { row: 0, record, column: 0, state: layout.stateBytes, packing: Infinity };
+    const { memoryLimit = Infinity } = this.#options;
+    return task !== null && taskBytes(footprint, task) <= memoryLimit;
   }
 
   memory(): MemoryUse | null {

@@ -30,7 +30,7 @@ import type {
 } from "../engine.ts";
 import { allocate, hostArrays } from "../host.ts";
 import { LaunchQueue, ownProgram } from "../launches.ts";
-import { mirroredTask, pairsOf, planWaves } from "../plan.ts";
+import { mirroredTask, pairsOf, planWaves, type Task, taskBytes } from "../plan.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
@@ -264,8 +264,14 @@ export class NativeEngine implements Engine {
     return pays;
   }
 
-  isMirrored({ kernel }: Program, segments: readonly Segment[]): boolean {
-    return mirroredTask(kernel, segments) !== null;
+  /** The task that meets each pair of points once, where there is memory for it. */
+  #mirrored(program: NativeProgram, segments: readonly Segment[]): Task | null {
+    const task = mirroredTask(program.kernel, segments);
+    return task !== null && taskBytes(footprintOf(program), task) <= this.#limit ? task : null;
+  }
+
+  isMirrored(program: Program, segments: readonly Segment[]): boolean {
+    return this.#mirrored(ownProgram(program, NativeProgram), segments) !== null;
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -313,7 +319,7 @@ export class NativeEngine implements Engine {
     control: RunControl,
   ): Promise<void> {
     const budget = { bytes: this.#limit, wave: WAVE_BYTES, split: SPLIT };
-    const mirrored = mirroredTask(program.kernel, segments);
+    const mirrored = this.#mirrored(program, segments);
     const waves = mirrored === null
       ? planWaves(segments, footprintOf(program), budget)
       : [[mirrored]];

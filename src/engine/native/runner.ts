@@ -39,6 +39,12 @@ export interface Launch {
   readonly notes: Notes | null;
 }
 
+/** A launch under way. */
+interface Running extends Run {
+  /** Libraries that were asked for. */
+  readonly opening: Promise<unknown>[];
+}
+
 /** Opens a library of a program, and keeps what a later process needs to know of it. */
 function libraryOf({ program, libraries, notes }: Launch, kind: SourceKind): Promise<Library> {
   const source = program.source(kind);
@@ -77,7 +83,7 @@ export class Runner {
 
   async run(launch: Launch, control: RunControl): Promise<void> {
     const { program, inputs, outputs, waves, total, libraries } = launch;
-    const run: Run = { control, total, before: 0, threads: 0 };
+    const run: Running = { control, total, before: 0, threads: 0, opening: [] };
     control.onProgress?.({ done: 0, total, threads: 0 });
     libraries.enter();
     const stage = new Stage(program, inputs, outputs, this.#spare);
@@ -88,6 +94,8 @@ export class Runner {
         run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
       }
     } finally {
+      // what is being compiled belongs to this launch, also where that goes wrong
+      await Promise.allSettled(run.opening);
       libraries.leave();
       const { spare } = stage;
       if (spare !== null && spare.bytes.byteLength <= KEPT_BYTES) this.#spare = spare;
@@ -101,7 +109,7 @@ export class Runner {
     launch: Launch,
     stage: Stage,
     wave: Wave,
-    run: Run,
+    run: Running,
   ): Promise<void> {
     const { program, libraries } = launch;
     const isMirrored = wave.some((task) => task.mirrored);
@@ -109,11 +117,12 @@ export class Runner {
     const source = program.source(kind);
     const known = libraries.known(source);
     const opening = known === null ? libraryOf(launch, kind) : null;
-    opening?.catch(() => {}); // told of below, unless something else goes wrong before
     // side by side, where both are compiled; what goes wrong is told where it is used
+    if (opening !== null) run.opening.push(opening);
     if (isMirrored && !libraries.known(program.source("combine"))) {
-      libraryOf(launch, "combine").catch(() => {});
+      run.opening.push(libraryOf(launch, "combine"));
     }
+    for (const library of run.opening) library.catch(() => {});
     const perPair = costOf(program.kernel).operations + PAIR_OPERATIONS;
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const isThreaded = launch.isThreaded && pairs * perPair >= this.#threadedOperations;
