@@ -75,6 +75,7 @@ const page = [
 ].join("\n\n") + "\n";
 console.log(page);
 if (options.out !== undefined) {
+  Deno.mkdirSync(options.out, { recursive: true });
   const day = new Date().toISOString().slice(0, 10);
   Deno.writeTextFileSync(`${options.out}/${day}-${cpuSlug()}-overhead.md`, page);
 }
