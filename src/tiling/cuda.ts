@@ -168,6 +168,12 @@ const ROW_TEMPORARIES = 4;
 const CODE_BUDGET = 2000;
 /** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
 const UNROLL_BUDGET = 200;
+/**
+ * Columns of a turn for which one branch asks, and statements of all its pairs beyond which they are fewer:
+ * 10 smallest by 4 × 4 pairs take a tenth fewer instructions than by 2 × 4, and twice as long to compile.
+ */
+const BRANCH_COLUMNS = 4;
+const BRANCH_BUDGET = 1600;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
 /**
@@ -319,6 +325,10 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
     : 0;
   const isUncut = slice === 0 && !hasLists &&
     kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
+  // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
+  const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
+  const isMuch = (r: number): boolean =>
+    hasBranches && BRANCH_COLUMNS * r * statements > BRANCH_BUDGET;
   const isBusy = (r: number): boolean => Math.ceil(rows / (r * THREADS)) * slices >= BUSY_BLOCKS;
   const fits = (r: number): boolean => {
     if (isUncut || !isBusy(r)) return false;
@@ -326,18 +336,17 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
     if (r * (rowBytes + listBytes) > LOCAL_BYTES) return false;
     if (hasLists) return r <= LIST_ROWS;
     if (slice > 0) return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET;
+    if (r > 2 && isMuch(r)) return false;
     const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
   };
   const perThread = [4, 2].find(fits) ?? 1;
-  // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
-  const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
   const wanted = isLong
     ? longColumns(kernel, slice) / width
     : hasLists
     ? LIST_PAIRS / perThread
     : hasBranches
-    ? 4
+    ? BRANCH_COLUMNS / (perThread > 1 && isMuch(perThread) ? 2 : 1)
     : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
   const isTiny = 2 * perThread * statements <= UNROLL_BUDGET;

@@ -81,11 +81,11 @@ export const MACHINE_CODE = {
     registers: 64,
   },
   "10-smallest": {
-    perTurn: 16,
-    instructions: { sm_75: 125, sm_90: 125, sm_100: 126 },
+    perTurn: 8,
+    instructions: { sm_75: 73, sm_90: 69, sm_100: 68 },
     shared: 16,
     local: 0,
-    registers: 168,
+    registers: 96,
   },
   "50-smallest": {
     perTurn: 8,
