@@ -3,10 +3,11 @@
 
 import type { Engine, Held, NumberArray, RunControl } from "../engine/mod.ts";
 import { isDeviceArray } from "../engine/mod.ts";
+import { PairfoldError } from "../error.ts";
 import type { Node, VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
-import { isWithin } from "../sparse/mod.ts";
+import { type Coordinates, isWithin } from "../sparse/mod.ts";
 import { type NearestFold, NearestLaunch } from "./nearest_launch.ts";
 import type { CullingCosts, FoldRequest } from "./request.ts";
 
@@ -168,6 +169,21 @@ export class Culling {
       this.#note = "none: points that are not finite, or too large to square";
       return null;
     }
+    try {
+      return await this.#cull(what, x, y, control);
+    } catch (error) {
+      if (!(error instanceof PairfoldError && error.code === "memory")) throw error;
+      this.#note = "none: too little memory for boxes and lists";
+      return null;
+    }
+  }
+
+  async #cull(
+    what: NearestFold,
+    x: Coordinates,
+    y: Coordinates,
+    control: RunControl,
+  ): Promise<NumberArray[] | null> {
     const launch = new NearestLaunch(this.#engine, this.#fold, what, x, y);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;

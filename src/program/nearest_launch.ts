@@ -7,6 +7,7 @@
 // among all.
 
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
+import { PairfoldError } from "../error.ts";
 import { build, constant, variable } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type Coordinates, gathered, NearColumns, nearNode, PointTree } from "../sparse/mod.ts";
@@ -78,6 +79,18 @@ export interface Nearest {
   readonly pairs: number;
 }
 
+/** What makes arrays beside the fold's own; says so where there is no memory for them. */
+function allocating<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PairfoldError("memory", "nearest points: cannot allocate boxes and lists", {
+      cause: error,
+    });
+  }
+}
+
 /** The nearest points of one launch. */
 export class NearestLaunch {
   readonly #engine: Engine;
@@ -98,8 +111,8 @@ export class NearestLaunch {
     this.#fold = fold;
     this.#what = what;
     this.#table = y;
-    const columns = this.#columns = new PointTree(y, dim, LEAF);
-    const rows = this.#rows = x === y ? columns : new PointTree(x, dim, LEAF);
+    const columns = this.#columns = allocating(() => new PointTree(y, dim, LEAF));
+    const rows = this.#rows = x === y ? columns : allocating(() => new PointTree(x, dim, LEAF));
     const beside = BESIDE + k;
     this.#parts = rows.parts(PART).map((node) => {
       const own = rows === columns ? node : nearNode(rows, node, columns, PART);
@@ -113,10 +126,9 @@ export class NearestLaunch {
         columns: 0,
       };
     });
-    this.#near = new NearColumns(columns);
-    this.#bounds = fold.float === "f32"
-      ? new Float32Array(rows.order.length)
-      : new Float64Array(rows.order.length);
+    this.#near = allocating(() => new NearColumns(columns));
+    const Bounds = fold.float === "f32" ? Float32Array : Float64Array;
+    this.#bounds = allocating(() => new Bounds(rows.order.length));
   }
 
   /** The outputs, where `pays` says so of the pairs that about so many lists of columns make. */
@@ -176,15 +188,15 @@ export class NearestLaunch {
 
   /** The columns near to some parts, one list after another. */
   #wave(fold: Fold, parts: readonly Part[]): Wave {
-    const lists = new Int32Array(columnsOf(parts));
+    const lists = allocating(() => new Int32Array(columnsOf(parts)));
     let at = 0;
     const segments = parts.map(({ node, i0, i1, reach, columns }) => {
       this.#near.find(this.#rows, node, reach);
       this.#near.write(lists, at);
       at += columns;
-      return this.#segment(fold, i0, i1, columns, at - columns, parts[0].i0);
+      return this.#segment(fold, i0, i1, columns, at - columns, -parts[0].i0);
     });
-    const columns = gathered(this.#table, this.#what.dim, lists);
+    const columns = allocating(() => gathered(this.#table, this.#what.dim, lists));
     return { parts, lists, columns, segments };
   }
 
@@ -201,17 +213,21 @@ export class NearestLaunch {
     const size = Math.max(1, Math.floor(BOUND_NUMBERS / (k * PART)));
     for (let first = 0; first < parts.length; first += size) {
       const some = parts.slice(first, first + size);
-      const i = some[0].i0;
-      const outputs = this.#outputsOf(fold, some[some.length - 1].i1 - i);
-      const segments = some.map(({ i0, i1, j0, j1 }) =>
-        this.#segment(fold, i0, i1, j1 - j0, j0, i)
-      );
+      const outputs = this.#outputsOf(fold, rowsOf(some));
+      // parts that are tried are far apart: their outputs are not
+      let rows = 0;
+      const segments = some.map(({ i0, i1, j0, j1 }) => {
+        const output = rows - i0;
+        rows += i1 - i0;
+        return this.#segment(fold, i0, i1, j1 - j0, j0, output);
+      });
       await this.#launch({ fold, inputs, outputs, segments }, { signal });
       const [values] = outputs;
-      for (const part of some) {
+      for (const [n, part] of some.entries()) {
+        const { output } = segments[n];
         let most = 0;
         for (let row = part.i0; row < part.i1; row++) {
-          bounds[row] = values[(row - i) * k + k - 1] * (1 + rounding) + underflow;
+          bounds[row] = values[(row + output) * k + k - 1] * (1 + rounding) + underflow;
           most = Math.max(most, bounds[row]);
         }
         part.reach = (isRoot ? most ** 2 : most) * (1 + rounding) + underflow;
@@ -243,18 +259,18 @@ export class NearestLaunch {
     );
   }
 
-  /** Rows with so many columns from the first one on; outputs begin with a row. */
+  /** Rows with so many columns from the first one on; outputs are written at row i + output. */
   #segment(
     { inputs }: Fold,
     i0: number,
     i1: number,
     j1: number,
     first: number,
-    begin: number,
+    output: number,
   ): Segment {
     const offsets = inputs.map((_, slot) => slot === this.#what.columns ? first : 0);
     // as rows of one long fold: columns are not split
-    return { i0, i1, j0: 0, j1, offsets, output: -begin, wholeRows: 2 ** 30 };
+    return { i0, i1, j0: 0, j1, offsets, output, wholeRows: 2 ** 30 };
   }
 
   #outputsOf(fold: Fold, rows: number): NumberArray[] {

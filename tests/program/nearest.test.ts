@@ -281,6 +281,14 @@ Deno.test("little memory, one thread and none shared change no bit", async () =>
   }
 });
 
+Deno.test("where memory is full because of boxes and lists, all pairs are folded", async () => {
+  const random = randomFor("full");
+  const [x, y] = [517, 1031].map((rows) => points(random.float32(3 * rows), 3));
+  using engine = wasm({ threads: 1, memoryLimit: 21_500 });
+  const note = await compare({ x, y, reduction: "argKMin", device: engineOf(engine) });
+  assertEquals(note, "none: too little memory for boxes and lists");
+});
+
 Deno.test({
   name: "nearest points in native code: the bits of all pairs",
   ignore: withoutCompiler !== null,
