@@ -161,7 +161,7 @@ export class NearestLaunch {
     const fold = this.#bounded();
     const results = this.#outputsOf(fold, this.#rows.order.length);
     const waves = [...wavesOf(this.#parts)];
-    const mostRows = Math.max(...waves.map(rowsOf));
+    const mostRows = waves.reduce((most, parts) => Math.max(most, rowsOf(parts)), 0);
     let [found, other] = [0, 1].map(() => this.#outputsOf(fold, mostRows));
     let last: Wave | null = null;
     let wave = this.#wave(fold, waves[0]);
@@ -175,9 +175,13 @@ export class NearestLaunch {
         signal,
         onProgress: tell,
       });
-      if (last !== null) this.#keep(fold, other, results, last);
-      const next = n + 1 < waves.length ? this.#wave(fold, waves[n + 1]) : wave;
-      await running;
+      let next = wave;
+      try {
+        if (last !== null) this.#keep(fold, other, results, last);
+        if (n + 1 < waves.length) next = this.#wave(fold, waves[n + 1]);
+      } finally {
+        await running; // whatever happens meanwhile, nothing is left running
+      }
       done += pairsOf(wave.parts);
       [last, wave] = [wave, next];
       [found, other] = [other, found];

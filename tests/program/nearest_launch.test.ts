@@ -1,0 +1,88 @@
+// The launches that nearest points take: how much they write, on what they run, how they end.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { PairfoldError, wasm } from "../../mod.ts";
+import { type Engine, engineOf } from "../../src/engine/mod.ts";
+import { build, variable } from "../../src/formula/mod.ts";
+import type { Fold } from "../../src/lower/mod.ts";
+import { nearestFold } from "../../src/program/nearest.ts";
+import { NearestLaunch } from "../../src/program/nearest_launch.ts";
+import { randomFor } from "../support/random.ts";
+
+const device = engineOf(wasm({ threads: 1 }));
+
+/** The k nearest points of three components. */
+const search = (k: number): Fold => {
+  const inputs = [variable(0, "i", 3), variable(1, "j", 3)];
+  return {
+    formula: build.sqDist(inputs[0], inputs[1]),
+    weight: null,
+    reduction: "argKMin",
+    float: "f32",
+    inputs,
+    options: { sumScheme: "compensated", accumulator: "f32", k },
+    fastMath: false,
+  };
+};
+
+/** An engine whose launches are another function's. */
+function withLaunch(launch: Engine["launch"]): Engine {
+  return {
+    name: "watched",
+    math: device.math,
+    onHost: true,
+    describe: () => [],
+    compile: (kernel, rows, columns) => device.compile(kernel, rows, columns),
+    allocate: (dtype, length) => device.allocate(dtype, length),
+    place: (numbers) => device.place(numbers),
+    memory: () => null,
+    launch,
+  };
+}
+
+function launchOf(engine: Engine, k: number, points: Float32Array): NearestLaunch {
+  const fold = search(k);
+  const what = nearestFold(fold, points.length / 3, points.length / 3);
+  if (typeof what === "string") throw new TypeError(what);
+  return new NearestLaunch(engine, fold, what, points, points);
+}
+
+Deno.test("parts that are tried write the rows that they have", async () => {
+  const [N, k] = [20_011, 5];
+  const written: number[] = [];
+  const engine = withLaunch((program, inputs, outputs, segments, control) => {
+    written.push(outputs[0].length / k);
+    return device.launch(program, inputs, outputs, segments, control);
+  });
+  const points = randomFor("parts").float32(3 * N);
+  await launchOf(engine, k, points).run({}, () => false);
+  assertEquals(written.length, 1);
+  assert(written[0] < N / 4, `${written[0]} rows`);
+});
+
+Deno.test("where the next lists find no memory, the wave that runs ends first", async () => {
+  const points = randomFor("next lists").float32(3 * 20_011);
+  const { Int32Array } = globalThis;
+  let ended = 0;
+  const engine = withLaunch(async (program, inputs, outputs, segments, control) => {
+    const isWave = inputs.length > 2;
+    if (isWave) {
+      globalThis.Int32Array = new Proxy(Int32Array, {
+        construct: () => {
+          throw new RangeError("Array buffer allocation failed");
+        },
+      });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      globalThis.Int32Array = Int32Array;
+    }
+    await device.launch(program, inputs, outputs, segments, control);
+    if (isWave) ended++;
+  });
+  try {
+    const running = launchOf(engine, 40, points).run({}, () => true);
+    assertEquals((await assertRejects(() => running, PairfoldError)).code, "memory");
+    assertEquals(ended, 1);
+  } finally {
+    globalThis.Int32Array = Int32Array;
+  }
+});
