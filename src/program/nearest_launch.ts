@@ -9,6 +9,7 @@
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { build, constant, variable } from "../formula/mod.ts";
+import type { Kernel } from "../loop/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type Coordinates, gathered, NearColumns, nearNode, PointTree } from "../sparse/mod.ts";
 import { allocate } from "../tensor/mod.ts";
@@ -96,6 +97,8 @@ export class NearestLaunch {
   readonly #engine: Engine;
   readonly #fold: Fold;
   readonly #what: NearestFold;
+  /** The kernel that folds all pairs: engines are chosen by it. */
+  readonly #whole: Kernel;
   readonly #table: Coordinates;
   readonly #columns: PointTree;
   readonly #rows: PointTree;
@@ -110,6 +113,7 @@ export class NearestLaunch {
     this.#engine = engine;
     this.#fold = fold;
     this.#what = what;
+    this.#whole = kernelOf(fold, engine.math);
     this.#table = y;
     const columns = this.#columns = allocating(() => new PointTree(y, dim, LEAF));
     const rows = this.#rows = x === y ? columns : allocating(() => new PointTree(x, dim, LEAF));
@@ -289,8 +293,10 @@ export class NearestLaunch {
   async #launch({ fold, inputs, outputs, segments }: Pass, control: RunControl): Promise<void> {
     const kernel = kernelOf(fold, this.#engine.math);
     const columns = segments.reduce((total, { j1 }) => total + j1, 0) / segments.length;
-    const { pairs } = this.#what;
-    const program = this.#engine.compile(kernel, this.#rows.order.length, columns, pairs);
+    const program = this.#engine.compile(kernel, this.#rows.order.length, columns, {
+      kernel: this.#whole,
+      pairs: this.#what.pairs,
+    });
     await this.#engine.launch(program, inputs, outputs, segments, control);
   }
 

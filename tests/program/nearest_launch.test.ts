@@ -5,11 +5,17 @@ import { PairfoldError, wasm } from "../../mod.ts";
 import { type Engine, engineOf } from "../../src/engine/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import type { Fold } from "../../src/lower/mod.ts";
+import { AutoEngine } from "../../src/engine/auto.ts";
+import { fold } from "../../src/program/mod.ts";
 import { nearestFold } from "../../src/program/nearest.ts";
 import { NearestLaunch } from "../../src/program/nearest_launch.ts";
+import { tensor } from "../../src/tensor/mod.ts";
+import { testEngine, withoutCompiler } from "../support/native.ts";
 import { randomFor } from "../support/random.ts";
 
 const device = engineOf(wasm({ threads: 1 }));
+
+const FREE = { column: 0, row: 0, sortedRow: 0, neighbour: 0, listed: 0, pair: 0, trying: 0 };
 
 /** The k nearest points of three components. */
 const search = (k: number): Fold => {
@@ -85,4 +91,49 @@ Deno.test("where the next lists find no memory, the wave that runs ends first", 
   } finally {
     globalThis.Int32Array = Int32Array;
   }
+});
+
+Deno.test({
+  name: "device auto runs all launches where it would fold all pairs",
+  ignore: withoutCompiler !== null,
+  fn: async () => {
+    const log: string[] = [];
+    const watch = (engine: Engine): void => {
+      const launch = engine.launch.bind(engine);
+      engine.launch = (...args) => {
+        log.push(engine.name);
+        return launch(...args);
+      };
+    };
+    using compiled = testEngine({ threads: 1 });
+    using other = wasm({ threads: 1 });
+    watch(compiled);
+    watch(other);
+    const auto = new AutoEngine(compiled, other);
+    // from where formulas with a bound are long, to where those without one are
+    for (const N of [5000, 5800, 6600]) {
+      const points = tensor(randomFor("auto").float32(2 * N), [N, 2]);
+      const ran = async (culling: boolean): Promise<string[]> => {
+        const [result] = fold({
+          formula: build.sqDist(variable(0, "i", 2), variable(1, "j", 2)),
+          inputs: new Map([[0, points], [1, points]]),
+          reduction: "argKMin",
+          axis: "j",
+          M: N,
+          N,
+          k: 2,
+          dtype: "float32",
+          choices: { device: auto, culling },
+          cullingCosts: FREE,
+        });
+        await result.data();
+        return log.splice(0);
+      };
+      const [engine] = await ran(false);
+      const launches = await ran(true);
+      assert(launches.length > 1);
+      assertEquals(launches.filter((name) => name !== engine), [], `${N} points`);
+    }
+    assertEquals(auto.failure, null);
+  },
 });
