@@ -126,6 +126,8 @@ export class Culling {
   readonly #what: NearestFold | null;
   /** What is, or was, done about it, for people. */
   #note: string;
+  /** Whether it leaves out some, as far as is known. */
+  #leavesOut: boolean;
 
   private constructor(engine: Engine, request: FoldRequest, fold: Fold, M: number, N: number) {
     this.#engine = engine;
@@ -135,6 +137,7 @@ export class Culling {
     const what = whyNot(engine, request) ?? nearestFold(fold, M, N);
     const isSmall = typeof what !== "string" && !this.#isTried(what);
     this.#what = typeof what === "string" || isSmall ? null : what;
+    this.#leavesOut = this.#what !== null;
     this.#note = isSmall
       ? "none: too few points for it to pay"
       : typeof what === "string"
@@ -153,8 +156,20 @@ export class Culling {
     return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N) : null;
   }
 
-  explain(): string {
-    return this.#note;
+  explain(): string[] {
+    const note = `culling   ${this.#note}`;
+    if (!this.#leavesOut) return [note];
+    return [
+      note,
+      "          schedule, loop IR and source are those of all pairs: what is launched is the same",
+      "          formula, with +∞ beyond what bounds a row's neighbours where several are wanted",
+    ];
+  }
+
+  #foldsAll(why: string): null {
+    this.#leavesOut = false;
+    this.#note = `none: ${why}`;
+    return null;
   }
 
   /** The outputs for all rows; null where all pairs are to be folded. */
@@ -162,19 +177,19 @@ export class Culling {
     const what = this.#what;
     if (what === null) return null;
     const [x, y] = [inputs[what.rows], inputs[what.columns]];
-    if (isDeviceArray(x) || isDeviceArray(y)) return null;
-    if (x instanceof Int32Array || y instanceof Int32Array) return null;
+    if (isDeviceArray(x) || isDeviceArray(y)) return this.#foldsAll("points are not on the host");
+    if (x instanceof Int32Array || y instanceof Int32Array) {
+      return this.#foldsAll("points are integers");
+    }
     const largest = LARGEST[this.#fold.float];
     if (!isWithin(x, largest) || (x !== y && !isWithin(y, largest))) {
-      this.#note = "none: points that are not finite, or too large to square";
-      return null;
+      return this.#foldsAll("points that are not finite, or too large to square");
     }
     try {
       return await this.#cull(what, x, y, control);
     } catch (error) {
       if (!(error instanceof PairfoldError && error.code === "memory")) throw error;
-      this.#note = "none: too little memory for boxes and lists";
-      return null;
+      return this.#foldsAll("too little memory for boxes and lists");
     }
   }
 
@@ -190,9 +205,10 @@ export class Culling {
       return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
     });
     const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
-    this.#note = outputs === null
-      ? `none: about ${share} of the pairs are near enough`
-      : `${pairs} of ${what.pairs} pairs folded, ${share}: points in boxes, others are too far`;
+    if (outputs === null) return this.#foldsAll(`about ${share} of the pairs are near enough`);
+    this.#leavesOut = true;
+    this.#note =
+      `${pairs} of ${what.pairs} pairs folded, ${share}: points in boxes, others are too far`;
     return outputs;
   }
 

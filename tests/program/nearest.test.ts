@@ -249,6 +249,17 @@ Deno.test("lists of several waves, bounds of several launches: the bits of all p
   await compareCulled({ x: y, y, k: 120, reduction: "argKMin" });
 });
 
+Deno.test("explain() says that its source is that of all pairs where some are left out", async () => {
+  const y = points(randomFor("explain").float32(2 * 1031), 2);
+  const ofAllPairs = /^ {10}schedule, loop IR and source are those of all pairs/m;
+  const [near] = fold(requestOf({ x: y, y }, true));
+  assertMatch(near.explain(), ofAllPairs);
+  await near.data();
+  assertMatch(near.explain(), ofAllPairs);
+  const [all] = fold(requestOf({ x: y, y }, false));
+  assert(!ofAllPairs.test(all.explain()));
+});
+
 Deno.test("progress tells of the pairs that are folded; an abort stops them", async () => {
   const random = randomFor("progress");
   const y = points(random.float32(3 * 8009), 3);
