@@ -199,7 +199,8 @@ export class Culling {
     y: Coordinates,
     control: RunControl,
   ): Promise<NumberArray[] | null> {
-    const launch = new NearestLaunch(this.#engine, this.#fold, what, x, y);
+    const points = { engine: this.#engine, fold: this.#fold, what, x, y };
+    const launch = await NearestLaunch.of(points, control);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;
       return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;

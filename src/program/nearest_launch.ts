@@ -8,6 +8,7 @@
 
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
+import { nextTurn, throwIfAborted } from "../engine/launches.ts";
 import { build, constant, variable } from "../formula/mod.ts";
 import type { Kernel } from "../loop/mod.ts";
 import type { Fold } from "../lower/mod.ts";
@@ -31,6 +32,15 @@ export interface NearestFold {
   readonly pairs: number;
 }
 
+/** What is looked for, and where: rows of x, columns of y, all finite. */
+export interface NearestPoints {
+  readonly engine: Engine;
+  readonly fold: Fold;
+  readonly what: NearestFold;
+  readonly x: Coordinates;
+  readonly y: Coordinates;
+}
+
 /** Points of a leaf of columns; rows that share a list of columns. */
 const LEAF = 32;
 const PART = 128;
@@ -42,6 +52,9 @@ const SAMPLED = 32;
 const BOUND_NUMBERS = 2 ** 21;
 /** Columns that one launch takes at most, each list with its own copy of them. */
 const WAVE = 2 ** 18;
+/** Parts whose lists are counted, and points that are sorted, in some milliseconds: then others run. */
+const TURN_PARTS = 256;
+const TURN_POINTS = 2 ** 14;
 /** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = { f32: 1e-36, f64: 1e-300 } as const;
 
@@ -107,16 +120,20 @@ export class NearestLaunch {
   /** What the formula is at most for the nearest columns of each row, in the tree's order. */
   readonly #bounds: Coordinates;
 
-  /** Of points that are all finite. */
-  constructor(engine: Engine, fold: Fold, what: NearestFold, x: Coordinates, y: Coordinates) {
-    const { dim, k } = what;
+  /** With the trees of rows and of columns, which may be one. */
+  private constructor(
+    { engine, fold, what, y }: NearestPoints,
+    rows: PointTree,
+    columns: PointTree,
+  ) {
+    const { k } = what;
     this.#engine = engine;
     this.#fold = fold;
     this.#what = what;
     this.#whole = kernelOf(fold, engine.math);
     this.#table = y;
-    const columns = this.#columns = allocating(() => new PointTree(y, dim, LEAF));
-    const rows = this.#rows = x === y ? columns : allocating(() => new PointTree(x, dim, LEAF));
+    this.#columns = columns;
+    this.#rows = rows;
     const beside = BESIDE + k;
     this.#parts = rows.parts(PART).map((node) => {
       const own = rows === columns ? node : nearNode(rows, node, columns, PART);
@@ -135,6 +152,21 @@ export class NearestLaunch {
     this.#bounds = allocating(() => new Bounds(rows.order.length));
   }
 
+  /** Builds the trees; the event loop turns between them. */
+  static async of(points: NearestPoints, control: RunControl): Promise<NearestLaunch> {
+    const { x, y, what: { dim } } = points;
+    const treeOf = async (table: Coordinates): Promise<PointTree> => {
+      throwIfAborted(control);
+      const tree = allocating(() => new PointTree(table, dim, LEAF));
+      if (tree.order.length >= TURN_POINTS) await nextTurn();
+      return tree;
+    };
+    const columns = await treeOf(y);
+    const rows = x === y ? columns : await treeOf(x);
+    throwIfAborted(control);
+    return new NearestLaunch(points, rows, columns);
+  }
+
   /** The outputs, where `pays` says so of the pairs that about so many lists of columns make. */
   async run(
     control: RunControl,
@@ -145,13 +177,13 @@ export class NearestLaunch {
     const isSampled = (_: Part, n: number): boolean => n % step === 0;
     const sample = this.#parts.filter(isSampled);
     await this.#bound(sample, signal);
-    this.#find(sample);
+    await this.#find(sample, control);
     const share = rowsOf(this.#parts) / rowsOf(sample);
     const estimate = pairsOf(sample) * share;
     if (!pays(estimate, columnsOf(sample) * share)) return { outputs: null, pairs: estimate };
     const others = this.#parts.filter((part, n) => !isSampled(part, n));
     await this.#bound(others, signal);
-    this.#find(others);
+    await this.#find(others, control);
     const pairs = pairsOf(this.#parts);
     if (!pays(pairs, columnsOf(this.#parts))) return { outputs: null, pairs };
     return { outputs: await this.#nearest(pairs, control), pairs };
@@ -243,9 +275,13 @@ export class NearestLaunch {
     }
   }
 
-  /** Counts the columns near to parts. */
-  #find(parts: readonly Part[]): void {
-    for (const part of parts) {
+  /** Counts the columns near to parts; the event loop turns now and then. */
+  async #find(parts: readonly Part[], control: RunControl): Promise<void> {
+    for (const [n, part] of parts.entries()) {
+      if (n % TURN_PARTS === 0) {
+        if (n > 0) await nextTurn();
+        throwIfAborted(control);
+      }
       part.columns = this.#near.find(this.#rows, part.node, part.reach);
     }
   }

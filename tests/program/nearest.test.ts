@@ -360,7 +360,8 @@ async function mistakes(search: Search, wrong: Partial<NearestFold>): Promise<nu
   if (typeof what === "string") throw new TypeError(what);
   const tables = [await x.data(), await y.data()] as Numbers[];
   const rule = { ...what, ...wrong };
-  const launch = new NearestLaunch(device, whole, rule, tables[0], tables[1]);
+  const where = { engine: device, fold: whole, what: rule, x: tables[0], y: tables[1] };
+  const launch = await NearestLaunch.of(where, {});
   const { outputs } = await launch.run({}, () => true);
   return differences(outputs?.[0] ?? [], await all.data());
 }

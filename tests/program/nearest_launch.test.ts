@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError, wasm } from "../../mod.ts";
-import { type Engine, engineOf } from "../../src/engine/mod.ts";
+import { type Engine, engineOf, type RunControl } from "../../src/engine/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import type { Fold } from "../../src/lower/mod.ts";
 import { AutoEngine } from "../../src/engine/auto.ts";
@@ -46,11 +46,16 @@ function withLaunch(launch: Engine["launch"]): Engine {
   };
 }
 
-function launchOf(engine: Engine, k: number, points: Float32Array): NearestLaunch {
+function launchOf(
+  engine: Engine,
+  k: number,
+  points: Float32Array,
+  control: RunControl = {},
+): Promise<NearestLaunch> {
   const fold = search(k);
   const what = nearestFold(fold, points.length / 3, points.length / 3);
   if (typeof what === "string") throw new TypeError(what);
-  return new NearestLaunch(engine, fold, what, points, points);
+  return NearestLaunch.of({ engine, fold, what, x: points, y: points }, control);
 }
 
 Deno.test("parts that are tried write the rows that they have", async () => {
@@ -61,9 +66,30 @@ Deno.test("parts that are tried write the rows that they have", async () => {
     return device.launch(program, inputs, outputs, segments, control);
   });
   const points = randomFor("parts").float32(3 * N);
-  await launchOf(engine, k, points).run({}, () => false);
+  const launch = await launchOf(engine, k, points);
+  await launch.run({}, () => false);
   assertEquals(written.length, 1);
   assert(written[0] < N / 4, `${written[0]} rows`);
+});
+
+Deno.test("an abort stops it before trees, between them and what is near, and there", async () => {
+  const points = randomFor("abort").float32(3 * 50_021);
+  const aborted = async (work: Promise<unknown>): Promise<void> => {
+    assertEquals((await assertRejects(() => work, PairfoldError)).code, "aborted");
+  };
+  await aborted(launchOf(device, 5, points, { signal: AbortSignal.abort() }));
+  const building = new AbortController();
+  setTimeout(() => building.abort(), 0);
+  await aborted(launchOf(device, 5, points, building));
+  const finding = new AbortController();
+  let launches = 0;
+  const engine = withLaunch(async (program, inputs, outputs, segments, control) => {
+    await device.launch(program, inputs, outputs, segments, control);
+    if (++launches === 2) setTimeout(() => finding.abort(), 0);
+  });
+  const launch = await launchOf(engine, 5, points);
+  await aborted(launch.run(finding, () => true));
+  assertEquals(launches, 2);
 });
 
 Deno.test("where the next lists find no memory, the wave that runs ends first", async () => {
@@ -84,8 +110,9 @@ Deno.test("where the next lists find no memory, the wave that runs ends first", 
     await device.launch(program, inputs, outputs, segments, control);
     if (isWave) ended++;
   });
+  const launch = await launchOf(engine, 40, points);
   try {
-    const running = launchOf(engine, 40, points).run({}, () => true);
+    const running = launch.run({}, () => true);
     assertEquals((await assertRejects(() => running, PairfoldError)).code, "memory");
     assertEquals(ended, 1);
   } finally {
