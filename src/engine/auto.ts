@@ -5,7 +5,16 @@ import { PairfoldError } from "../error.ts";
 import type { FloatType, Kernel } from "../loop/mod.ts";
 import { expandedMath } from "../lower/mod.ts";
 import { costOf, mirrorFacts } from "../tiling/mod.ts";
-import type { DType, Engine, Held, NumberArray, Program, RunControl, Segment } from "./engine.ts";
+import type {
+  DType,
+  Engine,
+  Held,
+  NumberArray,
+  Program,
+  RunControl,
+  Segment,
+  WholeFold,
+} from "./engine.ts";
 import { allocate } from "./host.ts";
 import { ownProgram } from "./launches.ts";
 import type { NativeEngine } from "./native/mod.ts";
@@ -30,7 +39,8 @@ class AutoProgram implements Program {
   readonly kernel: Kernel;
   readonly rows: number;
   readonly columns: number;
-  readonly pairs: number;
+  /** What decides which engine runs it. */
+  readonly whole: WholeFold;
   readonly #engine: AutoEngine;
 
   constructor(
@@ -38,17 +48,17 @@ class AutoProgram implements Program {
     kernel: Kernel,
     rows: number,
     columns: number,
-    pairs = rows * columns,
+    whole: WholeFold = { kernel, pairs: rows * columns },
   ) {
     this.kernel = kernel;
     this.rows = rows;
     this.columns = columns;
-    this.pairs = pairs;
+    this.whole = whole;
     this.#engine = engine;
   }
 
   get isLong(): boolean {
-    return isLong(this.kernel, this.pairs);
+    return isLong(this.whole.kernel, this.whole.pairs);
   }
 
   explain(): ReturnType<Program["explain"]> {
@@ -114,8 +124,8 @@ export class AutoEngine implements Engine {
     return engine.isMirrored?.(engine.compile(kernel, rows, columns), segments) ?? false;
   }
 
-  compile(kernel: Kernel, rows: number, columns: number, pairs?: number): Program {
-    return new AutoProgram(this, kernel, rows, columns, pairs);
+  compile(kernel: Kernel, rows: number, columns: number, whole?: WholeFold): Program {
+    return new AutoProgram(this, kernel, rows, columns, whole);
   }
 
   allocate(dtype: DType, length: number): NumberArray {
@@ -139,11 +149,11 @@ export class AutoEngine implements Engine {
       const compiled = engine.compile(kernel, rows, columns);
       return engine.launch(compiled, inputs, outputs, segments, control);
     };
-    const isLikely = own.pairs >= LIKELY_PAIRS && this.#failure === null;
+    const isLikely = own.whole.pairs >= LIKELY_PAIRS && this.#failure === null;
     if (isLikely || this.#chosen(own) === this.#native) {
       try {
         await this.#native.open(own.kernel);
-        this.#native.recall(own.kernel);
+        this.#native.recall(own.whole.kernel);
         if (this.#chosen(own) === this.#native) return await on(this.#native);
       } catch (error) {
         this.#goOn(error);

@@ -90,6 +90,13 @@ export interface Program {
   };
 }
 
+/** The fold that is wanted, of which launches of other kernels are parts. */
+export interface WholeFold {
+  /** The kernel that would fold it in one launch. */
+  readonly kernel: Kernel;
+  readonly pairs: number;
+}
+
 /** Runs kernels on one kind of hardware. */
 export interface Engine {
   /** As in `device`: "wasm", "cuda:0". */
@@ -101,10 +108,10 @@ export interface Engine {
   /** Whether it works on arrays of the host, so that one fold may be many launches of a few of them. */
   readonly onHost?: boolean;
   /**
-   * Compiles a kernel for folds with so many rows and columns, or finds it compiled. Pairs are those of
-   * the fold that is wanted, where they are more: an engine that is several chooses by them.
+   * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that is
+   * several chooses by the whole fold, where there is one: all of its launches run on the same.
    */
-  compile(kernel: Kernel, rows: number, columns: number, pairs?: number): Program;
+  compile(kernel: Kernel, rows: number, columns: number, whole?: WholeFold): Program;
   /**
    * Whether it folds so many points with themselves, sums of so many components, by kernels with a
    * mirror where these pay. By size (and what memory it was given) alone, so that the same fold has

@@ -23,6 +23,7 @@ export type {
   Progress,
   RunControl,
   Segment,
+  WholeFold,
 } from "./engine.ts";
 export { allocate, dtypeOf, isDeviceArray } from "./host.ts";
 export { NativeEngine, type NativeOptions } from "./native/mod.ts";

@@ -163,7 +163,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
-      ...(this.#culling === null ? [] : [`culling   ${this.#culling.explain()}`]),
+      ...(this.#culling?.explain() ?? []),
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",

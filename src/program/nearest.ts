@@ -3,10 +3,11 @@
 
 import type { Engine, Held, NumberArray, RunControl } from "../engine/mod.ts";
 import { isDeviceArray } from "../engine/mod.ts";
+import { PairfoldError } from "../error.ts";
 import type { Node, VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
-import { isWithin } from "../sparse/mod.ts";
+import { type Coordinates, isWithin } from "../sparse/mod.ts";
 import { type NearestFold, NearestLaunch } from "./nearest_launch.ts";
 import type { CullingCosts, FoldRequest } from "./request.ts";
 
@@ -125,6 +126,8 @@ export class Culling {
   readonly #what: NearestFold | null;
   /** What is, or was, done about it, for people. */
   #note: string;
+  /** Whether it leaves out some, as far as is known. */
+  #leavesOut: boolean;
 
   private constructor(engine: Engine, request: FoldRequest, fold: Fold, M: number, N: number) {
     this.#engine = engine;
@@ -134,6 +137,7 @@ export class Culling {
     const what = whyNot(engine, request) ?? nearestFold(fold, M, N);
     const isSmall = typeof what !== "string" && !this.#isTried(what);
     this.#what = typeof what === "string" || isSmall ? null : what;
+    this.#leavesOut = this.#what !== null;
     this.#note = isSmall
       ? "none: too few points for it to pay"
       : typeof what === "string"
@@ -152,8 +156,20 @@ export class Culling {
     return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N) : null;
   }
 
-  explain(): string {
-    return this.#note;
+  explain(): string[] {
+    const note = `culling   ${this.#note}`;
+    if (!this.#leavesOut) return [note];
+    return [
+      note,
+      "          schedule, loop IR and source are those of all pairs: what is launched is the same",
+      "          formula, with +∞ beyond what bounds a row's neighbours where several are wanted",
+    ];
+  }
+
+  #foldsAll(why: string): null {
+    this.#leavesOut = false;
+    this.#note = `none: ${why}`;
+    return null;
   }
 
   /** The outputs for all rows; null where all pairs are to be folded. */
@@ -161,22 +177,39 @@ export class Culling {
     const what = this.#what;
     if (what === null) return null;
     const [x, y] = [inputs[what.rows], inputs[what.columns]];
-    if (isDeviceArray(x) || isDeviceArray(y)) return null;
-    if (x instanceof Int32Array || y instanceof Int32Array) return null;
+    if (isDeviceArray(x) || isDeviceArray(y)) return this.#foldsAll("points are not on the host");
+    if (x instanceof Int32Array || y instanceof Int32Array) {
+      return this.#foldsAll("points are integers");
+    }
     const largest = LARGEST[this.#fold.float];
     if (!isWithin(x, largest) || (x !== y && !isWithin(y, largest))) {
-      this.#note = "none: points that are not finite, or too large to square";
-      return null;
+      return this.#foldsAll("points that are not finite, or too large to square");
     }
-    const launch = new NearestLaunch(this.#engine, this.#fold, what, x, y);
+    try {
+      return await this.#cull(what, x, y, control);
+    } catch (error) {
+      if (!(error instanceof PairfoldError && error.code === "memory")) throw error;
+      return this.#foldsAll("too little memory for boxes and lists");
+    }
+  }
+
+  async #cull(
+    what: NearestFold,
+    x: Coordinates,
+    y: Coordinates,
+    control: RunControl,
+  ): Promise<NumberArray[] | null> {
+    const points = { engine: this.#engine, fold: this.#fold, what, x, y };
+    const launch = await NearestLaunch.of(points, control);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;
       return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
     });
     const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
-    this.#note = outputs === null
-      ? `none: about ${share} of the pairs are near enough`
-      : `${pairs} of ${what.pairs} pairs folded, ${share}: points in boxes, others are too far`;
+    if (outputs === null) return this.#foldsAll(`about ${share} of the pairs are near enough`);
+    this.#leavesOut = true;
+    this.#note =
+      `${pairs} of ${what.pairs} pairs folded, ${share}: points in boxes, others are too far`;
     return outputs;
   }
 

@@ -7,7 +7,10 @@
 // among all.
 
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
+import { PairfoldError } from "../error.ts";
+import { nextTurn, throwIfAborted } from "../engine/launches.ts";
 import { build, constant, variable } from "../formula/mod.ts";
+import type { Kernel } from "../loop/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type Coordinates, gathered, NearColumns, nearNode, PointTree } from "../sparse/mod.ts";
 import { allocate } from "../tensor/mod.ts";
@@ -29,6 +32,15 @@ export interface NearestFold {
   readonly pairs: number;
 }
 
+/** What is looked for, and where: rows of x, columns of y, all finite. */
+export interface NearestPoints {
+  readonly engine: Engine;
+  readonly fold: Fold;
+  readonly what: NearestFold;
+  readonly x: Coordinates;
+  readonly y: Coordinates;
+}
+
 /** Points of a leaf of columns; rows that share a list of columns. */
 const LEAF = 32;
 const PART = 128;
@@ -40,6 +52,9 @@ const SAMPLED = 32;
 const BOUND_NUMBERS = 2 ** 21;
 /** Columns that one launch takes at most, each list with its own copy of them. */
 const WAVE = 2 ** 18;
+/** Parts whose lists are counted, and points that are sorted, in some milliseconds: then others run. */
+const TURN_PARTS = 256;
+const TURN_POINTS = 2 ** 14;
 /** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = { f32: 1e-36, f64: 1e-300 } as const;
 
@@ -78,11 +93,25 @@ export interface Nearest {
   readonly pairs: number;
 }
 
+/** What makes arrays beside the fold's own; says so where there is no memory for them. */
+function allocating<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PairfoldError("memory", "nearest points: cannot allocate boxes and lists", {
+      cause: error,
+    });
+  }
+}
+
 /** The nearest points of one launch. */
 export class NearestLaunch {
   readonly #engine: Engine;
   readonly #fold: Fold;
   readonly #what: NearestFold;
+  /** The kernel that folds all pairs: engines are chosen by it. */
+  readonly #whole: Kernel;
   readonly #table: Coordinates;
   readonly #columns: PointTree;
   readonly #rows: PointTree;
@@ -91,15 +120,20 @@ export class NearestLaunch {
   /** What the formula is at most for the nearest columns of each row, in the tree's order. */
   readonly #bounds: Coordinates;
 
-  /** Of points that are all finite. */
-  constructor(engine: Engine, fold: Fold, what: NearestFold, x: Coordinates, y: Coordinates) {
-    const { dim, k } = what;
+  /** With the trees of rows and of columns, which may be one. */
+  private constructor(
+    { engine, fold, what, y }: NearestPoints,
+    rows: PointTree,
+    columns: PointTree,
+  ) {
+    const { k } = what;
     this.#engine = engine;
     this.#fold = fold;
     this.#what = what;
+    this.#whole = kernelOf(fold, engine.math);
     this.#table = y;
-    const columns = this.#columns = new PointTree(y, dim, LEAF);
-    const rows = this.#rows = x === y ? columns : new PointTree(x, dim, LEAF);
+    this.#columns = columns;
+    this.#rows = rows;
     const beside = BESIDE + k;
     this.#parts = rows.parts(PART).map((node) => {
       const own = rows === columns ? node : nearNode(rows, node, columns, PART);
@@ -113,10 +147,24 @@ export class NearestLaunch {
         columns: 0,
       };
     });
-    this.#near = new NearColumns(columns);
-    this.#bounds = fold.float === "f32"
-      ? new Float32Array(rows.order.length)
-      : new Float64Array(rows.order.length);
+    this.#near = allocating(() => new NearColumns(columns));
+    const Bounds = fold.float === "f32" ? Float32Array : Float64Array;
+    this.#bounds = allocating(() => new Bounds(rows.order.length));
+  }
+
+  /** Builds the trees; the event loop turns between them. */
+  static async of(points: NearestPoints, control: RunControl): Promise<NearestLaunch> {
+    const { x, y, what: { dim } } = points;
+    const treeOf = async (table: Coordinates): Promise<PointTree> => {
+      throwIfAborted(control);
+      const tree = allocating(() => new PointTree(table, dim, LEAF));
+      if (tree.order.length >= TURN_POINTS) await nextTurn();
+      return tree;
+    };
+    const columns = await treeOf(y);
+    const rows = x === y ? columns : await treeOf(x);
+    throwIfAborted(control);
+    return new NearestLaunch(points, rows, columns);
   }
 
   /** The outputs, where `pays` says so of the pairs that about so many lists of columns make. */
@@ -129,13 +177,13 @@ export class NearestLaunch {
     const isSampled = (_: Part, n: number): boolean => n % step === 0;
     const sample = this.#parts.filter(isSampled);
     await this.#bound(sample, signal);
-    this.#find(sample);
+    await this.#find(sample, control);
     const share = rowsOf(this.#parts) / rowsOf(sample);
     const estimate = pairsOf(sample) * share;
     if (!pays(estimate, columnsOf(sample) * share)) return { outputs: null, pairs: estimate };
     const others = this.#parts.filter((part, n) => !isSampled(part, n));
     await this.#bound(others, signal);
-    this.#find(others);
+    await this.#find(others, control);
     const pairs = pairsOf(this.#parts);
     if (!pays(pairs, columnsOf(this.#parts))) return { outputs: null, pairs };
     return { outputs: await this.#nearest(pairs, control), pairs };
@@ -149,7 +197,7 @@ export class NearestLaunch {
     const fold = this.#bounded();
     const results = this.#outputsOf(fold, this.#rows.order.length);
     const waves = [...wavesOf(this.#parts)];
-    const mostRows = Math.max(...waves.map(rowsOf));
+    const mostRows = waves.reduce((most, parts) => Math.max(most, rowsOf(parts)), 0);
     let [found, other] = [0, 1].map(() => this.#outputsOf(fold, mostRows));
     let last: Wave | null = null;
     let wave = this.#wave(fold, waves[0]);
@@ -163,9 +211,13 @@ export class NearestLaunch {
         signal,
         onProgress: tell,
       });
-      if (last !== null) this.#keep(fold, other, results, last);
-      const next = n + 1 < waves.length ? this.#wave(fold, waves[n + 1]) : wave;
-      await running;
+      let next = wave;
+      try {
+        if (last !== null) this.#keep(fold, other, results, last);
+        if (n + 1 < waves.length) next = this.#wave(fold, waves[n + 1]);
+      } finally {
+        await running; // whatever happens meanwhile, nothing is left running
+      }
       done += pairsOf(wave.parts);
       [last, wave] = [wave, next];
       [found, other] = [other, found];
@@ -176,15 +228,15 @@ export class NearestLaunch {
 
   /** The columns near to some parts, one list after another. */
   #wave(fold: Fold, parts: readonly Part[]): Wave {
-    const lists = new Int32Array(columnsOf(parts));
+    const lists = allocating(() => new Int32Array(columnsOf(parts)));
     let at = 0;
     const segments = parts.map(({ node, i0, i1, reach, columns }) => {
       this.#near.find(this.#rows, node, reach);
       this.#near.write(lists, at);
       at += columns;
-      return this.#segment(fold, i0, i1, columns, at - columns, parts[0].i0);
+      return this.#segment(fold, i0, i1, columns, at - columns, -parts[0].i0);
     });
-    const columns = gathered(this.#table, this.#what.dim, lists);
+    const columns = allocating(() => gathered(this.#table, this.#what.dim, lists));
     return { parts, lists, columns, segments };
   }
 
@@ -201,17 +253,21 @@ export class NearestLaunch {
     const size = Math.max(1, Math.floor(BOUND_NUMBERS / (k * PART)));
     for (let first = 0; first < parts.length; first += size) {
       const some = parts.slice(first, first + size);
-      const i = some[0].i0;
-      const outputs = this.#outputsOf(fold, some[some.length - 1].i1 - i);
-      const segments = some.map(({ i0, i1, j0, j1 }) =>
-        this.#segment(fold, i0, i1, j1 - j0, j0, i)
-      );
+      const outputs = this.#outputsOf(fold, rowsOf(some));
+      // parts that are tried are far apart: their outputs are not
+      let rows = 0;
+      const segments = some.map(({ i0, i1, j0, j1 }) => {
+        const output = rows - i0;
+        rows += i1 - i0;
+        return this.#segment(fold, i0, i1, j1 - j0, j0, output);
+      });
       await this.#launch({ fold, inputs, outputs, segments }, { signal });
       const [values] = outputs;
-      for (const part of some) {
+      for (const [n, part] of some.entries()) {
+        const { output } = segments[n];
         let most = 0;
         for (let row = part.i0; row < part.i1; row++) {
-          bounds[row] = values[(row - i) * k + k - 1] * (1 + rounding) + underflow;
+          bounds[row] = values[(row + output) * k + k - 1] * (1 + rounding) + underflow;
           most = Math.max(most, bounds[row]);
         }
         part.reach = (isRoot ? most ** 2 : most) * (1 + rounding) + underflow;
@@ -219,9 +275,13 @@ export class NearestLaunch {
     }
   }
 
-  /** Counts the columns near to parts. */
-  #find(parts: readonly Part[]): void {
-    for (const part of parts) {
+  /** Counts the columns near to parts; the event loop turns now and then. */
+  async #find(parts: readonly Part[], control: RunControl): Promise<void> {
+    for (const [n, part] of parts.entries()) {
+      if (n % TURN_PARTS === 0) {
+        if (n > 0) await nextTurn();
+        throwIfAborted(control);
+      }
       part.columns = this.#near.find(this.#rows, part.node, part.reach);
     }
   }
@@ -243,18 +303,18 @@ export class NearestLaunch {
     );
   }
 
-  /** Rows with so many columns from the first one on; outputs begin with a row. */
+  /** Rows with so many columns from the first one on; outputs are written at row i + output. */
   #segment(
     { inputs }: Fold,
     i0: number,
     i1: number,
     j1: number,
     first: number,
-    begin: number,
+    output: number,
   ): Segment {
     const offsets = inputs.map((_, slot) => slot === this.#what.columns ? first : 0);
     // as rows of one long fold: columns are not split
-    return { i0, i1, j0: 0, j1, offsets, output: -begin, wholeRows: 2 ** 30 };
+    return { i0, i1, j0: 0, j1, offsets, output, wholeRows: 2 ** 30 };
   }
 
   #outputsOf(fold: Fold, rows: number): NumberArray[] {
@@ -269,8 +329,10 @@ export class NearestLaunch {
   async #launch({ fold, inputs, outputs, segments }: Pass, control: RunControl): Promise<void> {
     const kernel = kernelOf(fold, this.#engine.math);
     const columns = segments.reduce((total, { j1 }) => total + j1, 0) / segments.length;
-    const { pairs } = this.#what;
-    const program = this.#engine.compile(kernel, this.#rows.order.length, columns, pairs);
+    const program = this.#engine.compile(kernel, this.#rows.order.length, columns, {
+      kernel: this.#whole,
+      pairs: this.#what.pairs,
+    });
     await this.#engine.launch(program, inputs, outputs, segments, control);
   }
 

@@ -249,6 +249,17 @@ Deno.test("lists of several waves, bounds of several launches: the bits of all p
   await compareCulled({ x: y, y, k: 120, reduction: "argKMin" });
 });
 
+Deno.test("explain() says that its source is that of all pairs where some are left out", async () => {
+  const y = points(randomFor("explain").float32(2 * 1031), 2);
+  const ofAllPairs = /^ {10}schedule, loop IR and source are those of all pairs/m;
+  const [near] = fold(requestOf({ x: y, y }, true));
+  assertMatch(near.explain(), ofAllPairs);
+  await near.data();
+  assertMatch(near.explain(), ofAllPairs);
+  const [all] = fold(requestOf({ x: y, y }, false));
+  assert(!ofAllPairs.test(all.explain()));
+});
+
 Deno.test("progress tells of the pairs that are folded; an abort stops them", async () => {
   const random = randomFor("progress");
   const y = points(random.float32(3 * 8009), 3);
@@ -279,6 +290,14 @@ Deno.test("little memory, one thread and none shared change no bit", async () =>
     using engine = wasm(options);
     await compareCulled({ x, y, device: engineOf(engine) });
   }
+});
+
+Deno.test("where memory is full because of boxes and lists, all pairs are folded", async () => {
+  const random = randomFor("full");
+  const [x, y] = [517, 1031].map((rows) => points(random.float32(3 * rows), 3));
+  using engine = wasm({ threads: 1, memoryLimit: 21_500 });
+  const note = await compare({ x, y, reduction: "argKMin", device: engineOf(engine) });
+  assertEquals(note, "none: too little memory for boxes and lists");
 });
 
 Deno.test({
@@ -341,7 +360,8 @@ async function mistakes(search: Search, wrong: Partial<NearestFold>): Promise<nu
   if (typeof what === "string") throw new TypeError(what);
   const tables = [await x.data(), await y.data()] as Numbers[];
   const rule = { ...what, ...wrong };
-  const launch = new NearestLaunch(device, whole, rule, tables[0], tables[1]);
+  const where = { engine: device, fold: whole, what: rule, x: tables[0], y: tables[1] };
+  const launch = await NearestLaunch.of(where, {});
   const { outputs } = await launch.run({}, () => true);
   return differences(outputs?.[0] ?? [], await all.data());
 }
