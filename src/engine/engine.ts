@@ -87,6 +87,8 @@ export interface Program {
     readonly source: string;
     /** How products that tensor cores might take are computed, on engines that have them. */
     readonly products?: string;
+    /** Which pairs are folded, where that is not what was planned. */
+    readonly pairs?: string;
   };
 }
 

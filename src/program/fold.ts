@@ -154,7 +154,7 @@ export class FoldRun implements Origin {
     const { rows, segments } = segmentsOf(this.#batched);
     const program = this.#engine.compile(this.kernel, rows, this.#columns);
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
-    const { target, schedule, source, products = "float32: no tensor cores here" } = program
+    const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
     const { reduction, formula, weight, float } = this.#fold;
     return [
@@ -165,6 +165,7 @@ export class FoldRun implements Origin {
       `schedule  ${schedule}`,
       ...(this.#culling?.explain() ?? []),
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
+      ...(pairs === undefined ? [] : [`pairs     ${pairs}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",

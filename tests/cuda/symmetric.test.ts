@@ -1,15 +1,19 @@
 // Folds of points with themselves on a card that meet each pair once: against the reference, against
 // folds of all pairs, and again.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { join } from "@std/path";
 import type { CudaEngine, CudaOptions, Progress } from "../../src/engine/mod.ts";
 import { build, constant, type Node, variable } from "../../src/formula/mod.ts";
+import { PairfoldError } from "../../src/error.ts";
+import { fold } from "../../src/program/mod.ts";
 import { cudaMirrorCut } from "../../src/tiling/mod.ts";
 import { type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { checkFold, type Float, type FoldCase, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { bothInputs, checkSame, isTaken, SAME } from "../support/symmetric.ts";
-import { card, isReal, testOnCard } from "./support/card.ts";
+import { card, isReal, testOnCard, withoutCard } from "./support/card.ts";
+import { testUnless } from "./support/tools.ts";
 
 const { add, div, dot, exp, mul, neg, powr, sqDist, sqNorm2, sqrt, square, sub } = build;
 
@@ -66,6 +70,7 @@ for (const dtype of ["float32", "float64"] as const) {
         assert(isTaken(c, once, { device }), name);
         assert(!isTaken(c, twice, { device }), name);
         const [got] = await runFold(c, once);
+        assert(isTaken(c, once, { device }), `${name}: its kernel could be had`);
         const [want] = await runFold(c, twice);
         checkSame(got, want, dtype === "float32" ? 4e-6 : 1e-13, `${name}, ${dtype}`);
         assertEquals(await runFold(c, once), [got], `${name}: the same bits again`);
@@ -110,6 +115,40 @@ testOnCard(
     for (const other of [little, card()]) {
       const [got] = await runFold({ ...c, device: other }, inputs);
       checkSame(got, want, 4e-6, "another engine");
+    }
+  },
+);
+
+testUnless(
+  withoutCard ?? (isReal ? "faults are injected into the emulator" : null),
+  "symmetric, cuda: where the kernel for it cannot be had, all pairs are folded, and that is told",
+  async () => {
+    const cache = Deno.makeTempDirSync({ prefix: "pairfold-mirror-" });
+    const c = caseOf(mul(exp(neg(mul(q(3), constant(2)))), b()), "float32");
+    const [inputs] = bothInputs(c, "no mirror");
+    const explained = (device: CudaEngine): string => {
+      const { formula, reduction, axis, M, N, dtype } = c;
+      const choices = { device };
+      const [sum] = fold({ formula, inputs, reduction, axis, M, N, dtype, k: 1, choices });
+      return sum.explain();
+    };
+    try {
+      // room for the states, none for columns beside them: all pairs, by kernels that stay on disk
+      const want = await runFold({ ...c, device: engine({ cache, memoryLimit: 80_000 }) }, inputs);
+      const device = engine({ cache });
+      assertMatch(explained(device), /each pair of points once/);
+      Deno.env.set("PAIRFOLD_EMULATOR_FAIL", "nvrtcCompileProgram:1+=6");
+      for (const time of ["first", "again"]) {
+        assertEquals(await runFold({ ...c, device }, inputs), want, time);
+        assertMatch(explained(device), /pairs     all, for the kernel .* cannot be had: .*compile/);
+        assert(!isTaken(c, inputs, { device }), time);
+      }
+      // all kernels fail: that is no reason to go on
+      const empty = engine({ cache: join(cache, "empty") });
+      await assertRejects(() => runFold({ ...c, device: empty }, inputs), PairfoldError, "compil");
+    } finally {
+      Deno.env.delete("PAIRFOLD_EMULATOR_FAIL");
+      Deno.removeSync(cache, { recursive: true });
     }
   },
 );

@@ -299,10 +299,10 @@ export class CudaEngine implements Engine {
     return cudaMirrorPays(kernel);
   }
 
-  /** As far as is known before the launch: the card's memory may be full then. */
+  /** As far as is known before the launch: the card's memory may be full then, or NVRTC not there. */
   isMirrored(program: Program, segments: readonly Segment[]): boolean {
-    const { kernel, emitted: { mirror, layout } } = ownProgram(program, CudaProgram);
-    if (mirror === null || !this.mirrorPays(kernel)) return false;
+    const { kernel, hasMirror, emitted: { layout } } = ownProgram(program, CudaProgram);
+    if (!hasMirror || !this.mirrorPays(kernel)) return false;
     const task = mirroredTask(kernel, segments, this.#mirrorCut);
     const record = layout.recordStride * layout.size;
     const footprint = { row: 0, record, column: 0, state: layout.stateBytes, packing: Infinity };

@@ -151,12 +151,13 @@ export class CudaLaunch {
       mirrored === null ? null : this.#program.mirrorCode(device, modules),
     ]);
     const code = { ...folding, mirror };
+    const once = mirror === null ? null : mirrored;
     modules.enter();
     try {
       let full: unknown = null;
       for (let attempt = 0;; attempt++) {
-        const waves = mirrored !== null && attempt === 0
-          ? [[mirrored]]
+        const waves = once !== null && attempt === 0
+          ? [[once]]
           : this.#planner.waves(0.5 ** attempt, full);
         this.#report(0);
         try {

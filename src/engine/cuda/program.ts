@@ -2,6 +2,7 @@
 // needed, on a thread of their own.
 
 import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
+import { type ErrorCode, PairfoldError } from "../../error.ts";
 import { type Kernel, uniformRecord } from "../../loop/mod.ts";
 import { type CudaSchedule, describeCudaSchedule, tensorProductsOf } from "../../tiling/mod.ts";
 import type { Held, Program, Segment } from "../engine.ts";
@@ -97,6 +98,9 @@ export class ModuleCache {
 
 const MAX_MODULES = 256;
 
+/** Errors of one kernel after which others may do: it did not compile, NVRTC is gone, there was no room. */
+const ONE_KERNELS: readonly ErrorCode[] = ["compile", "device", "memory"];
+
 let programs = 0;
 
 export class CudaProgram implements Program {
@@ -111,6 +115,8 @@ export class CudaProgram implements Program {
   readonly #why: string;
   #combine: string | null = null;
   #mirror: string | null = null;
+  /** What came instead of the kernel that folds points with themselves, when it was asked for. */
+  #mirrorFailure: string | null = null;
   /** Kernels as they were found last, and in which modules. */
   #loaded: { module: bigint; joining: bigint; code: LaunchCode } | null = null;
 
@@ -155,10 +161,27 @@ export class CudaProgram implements Program {
     return device.kernel(await modules.moduleOf(this.#combineSource), ENTRIES.combine);
   }
 
-  /** The kernel that folds points with themselves; null where all pairs are folded. */
+  /** Whether there is a kernel that folds points with themselves, as far as is known. */
+  get hasMirror(): boolean {
+    return this.emitted.mirror !== null && this.#mirrorFailure === null;
+  }
+
+  /**
+   * The kernel that folds points with themselves; null where all pairs are folded. That one cannot be had
+   * says nothing of the others: they may stand on disk while NVRTC is gone, and NVRTC may refuse one
+   * source. What all of them suffer from, such as a card that is lost, the others tell.
+   */
   async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
     const source = this.#mirrorSource;
-    return source === null ? null : device.kernel(await modules.moduleOf(source), ENTRIES.mirror);
+    if (source === null || !this.hasMirror) return null;
+    try {
+      return device.kernel(await modules.moduleOf(source), ENTRIES.mirror);
+    } catch (error) {
+      if (!(error instanceof PairfoldError) || !ONE_KERNELS.includes(error.code)) throw error;
+      // where memory was full it may not be next time
+      if (error.code !== "memory") [this.#mirrorFailure] = error.message.split("\n");
+      return null;
+    }
   }
 
   /** All kernels of a launch, where they are loaded. */
@@ -188,7 +211,7 @@ export class CudaProgram implements Program {
     });
   }
 
-  explain(): { target: string; schedule: string; source: string; products: string } {
+  explain(): ReturnType<Program["explain"]> {
     const { recordStride, size } = this.emitted.layout;
     const products = tensorProductsOf(this.kernel);
     return {
@@ -199,6 +222,9 @@ export class CudaProgram implements Program {
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
         `${recordStride * size} bytes per packed column (${this.#why})`,
       source: [this.emitted.source, this.#mirrorSource ?? ""].join("\n"),
+      ...(this.#mirrorFailure === null ? {} : {
+        pairs: `all, for the kernel that meets each once cannot be had: ${this.#mirrorFailure}`,
+      }),
     };
   }
 }

@@ -62,8 +62,7 @@ export class WavePlanner {
 
   /** The task of points with themselves, each pair once; null where that is not to be, or has no room. */
   mirrored(): Task | null {
-    const { mirror } = this.#program.emitted;
-    if (mirror === null || !cudaMirrorPays(this.#kernel)) return null;
+    if (!this.#program.hasMirror || !cudaMirrorPays(this.#kernel)) return null;
     const task = mirroredTask(this.#kernel, this.#segments, this.#context.mirrorCut);
     if (task === null) return null;
     const bytes = taskBytes(this.#footprint(), task);
