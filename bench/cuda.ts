@@ -1,5 +1,6 @@
 // A card against KeOps, dense PyTorch and its own limits, in one command of at most ten minutes: the GPU
-// rows of PERFORMANCE.md and sweeps over sizes. Writes a Markdown page and an SVG picture per sweep.
+// rows of PERFORMANCE.md, sweeps over sizes, points with themselves. Writes a Markdown page and an SVG
+// picture per sweep.
 //
 //     deno task bench:cuda [--card 0] [--budget 540] [--tiny] [--out folder]
 //
@@ -10,6 +11,7 @@
 
 import { cuda, type CudaEngine, genred, tensor } from "pairfold";
 import { dataOf, errorOf, type Numbers, SAMPLE } from "./cuda/data.ts";
+import { withItself } from "./cuda/itself.ts";
 import { type CardLimits, measureLimits } from "./cuda/limits.ts";
 import { boundOf, CUDA_ROWS, type CudaRow, inputsOf, KINDS, tinyRows } from "./cuda/rows.ts";
 import { optionsOf } from "./options.ts";
@@ -222,6 +224,8 @@ const done: Measured[] = [];
 const left: string[] = [];
 try {
   const small = await latency();
+  const wrong = WRONG.float32;
+  const itself = await withItself(ordinal, limits, { tiny: options.tiny, repeats, wrong, isOver });
   for (const row of options.tiny ? tinyRows() : CUDA_ROWS) {
     if (isOver()) left.push(`${row.part}: ${row.name}`);
     else done.push(await measure(engine, row));
@@ -247,6 +251,7 @@ try {
       const rows = done.filter(({ row }) => row.part === part);
       return ["", `## ${part}`, "", table(HEAD, rows.map((m) => lineOf(m, limits)))];
     }),
+    ...itself,
     "",
     "Bests of whole calls, inputs on the card, results on the host; first calls excluded. The bound is",
     "what the inner loop's machine code allows at the measured rates. Errors are relative to the",

@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { fasterFrom } from "../../bench/cuda/itself.ts";
 import { boundOf, CUDA_ROWS, tinyRows } from "../../bench/cuda/rows.ts";
 import { dataOf, errorOf } from "../../bench/cuda/data.ts";
 import { isReal, withoutCard } from "./support/card.ts";
@@ -27,12 +28,28 @@ testUnless(
       const rows = page.split("\n").filter((line) => / × 53 float/.test(line));
       assertEquals(rows.length, tinyRows().length);
       for (const row of rows) assertMatch(row, /float\d\d \| +[\d.e-]+ \|/);
+      // points with themselves, both ways, and what follows from it
+      assertEquals(page.match(/^\| gaussian.*, 1\d{3} points +\|.*e-\d+ \|$/gm)?.length, 6);
+      assertEquals(
+        page.match(/each pair once was faster (at no size|from \d+ points on)/g)?.length,
+        3,
+      );
       assert(!page.includes("wrong"), page);
       const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
       assertEquals(files.filter((name) => name.endsWith(".svg")).length, 5);
       assertEquals(files.filter((name) => name.endsWith(".md")).length, 1);
     }),
 );
+
+Deno.test("bench:cuda: pairs should be met once from where that is faster at every size", () => {
+  const from = (...gains: readonly number[]): number | null =>
+    fasterFrom(gains.map((gain, k) => ({ points: 1000 * 2 ** k, gain })));
+  assertEquals(from(0.7, 0.9, 1.2, 1.6), 4000);
+  assertEquals(from(1.1, 0.9, 1.2), 4000);
+  assertEquals(from(1.1, 1.2), 1000);
+  assertEquals(from(1.5, 0.9), null);
+  assertEquals(from(), null);
+});
 
 Deno.test("bench:cuda: errors are told, and bounds follow from the card's rates", () => {
   for (const row of tinyRows()) {
