@@ -145,6 +145,16 @@ Deno.test("schedules that a kernel cannot have are refused with the reason", () 
   }
 });
 
+Deno.test("lists of a warp are narrowed together: one branch of its threads, none elsewhere", () => {
+  const votes = (name: "50-smallest" | "10-smallest"): string[] => {
+    const kernel = HEADLINES[name]();
+    const { source, combine } = emitCuda(kernel, chooseCudaSchedule(kernel, 1e6));
+    return `${source}${combine()}`.match(/if \(!?__(all|any)_sync/g) ?? [];
+  };
+  assertEquals(votes("50-smallest"), ["if (!__all_sync"]);
+  assertEquals(votes("10-smallest"), []);
+});
+
 Deno.test("chosen schedules are legal at every dim and width", () => {
   const dims = [1, 2, 3, 33, 64, 65, 129, 1000, 3000];
   const widths = [1, 3, 8, 9, 17, 33, 65, 512];

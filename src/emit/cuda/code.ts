@@ -39,6 +39,8 @@ export class CodeWriter extends StatementWriter {
   readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
   #isPair = false;
+  /** Whether all threads of a warp reach the next branch together. */
+  #isTogether = false;
 
   constructor(
     lines: Lines,
@@ -70,6 +72,17 @@ export class CodeWriter extends StatementWriter {
     this.#isPair = true;
     this.region(pair);
     this.#isPair = false;
+  }
+
+  /**
+   * Writes a region that all threads of a warp reach together. What stands behind a branch all of them do
+   * as soon as one has to, as lanes of a vector do: one after another they would take as often as long.
+   */
+  regionOfWarp(region: Region): void {
+    for (const s of region.statements) {
+      this.#isTogether = s.kind === "when";
+      this.region({ ...region, statements: [s] });
+    }
   }
 
   /**
@@ -221,7 +234,10 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected condition({ test, mask }: Statement & { kind: "when" }): string {
-    return test === "any" ? this.use(mask) : `!${this.use(mask)}`;
+    const own = this.use(mask);
+    if (!this.#isTogether) return test === "any" ? own : `!${own}`;
+    this.#isTogether = false; // those within are each thread's own
+    return test === "any" ? `__any_sync(0xffffffffu, ${own})` : `!__all_sync(0xffffffffu, ${own})`;
   }
 
   protected loopHead({ counter, count, body }: Statement & { kind: "for" }): string[] {

@@ -107,7 +107,7 @@ export function writeFold(source: SourceWriter): void {
       lines.block("else", usual);
     };
     const close = (): void => {
-      if (regions.close !== null) w.region(regions.close);
+      if (regions.close !== null) w.regionOfWarp(regions.close);
     };
     const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
     const inRegisters = (body: () => void): void =>
