@@ -74,9 +74,9 @@ export const PANEL_CODE = {
     slices: 1,
     chunks: 4,
     instructions: {
-      sm_75: { chunk: 2205, walk: 17, product: 280 },
-      sm_90: { chunk: 2219, walk: 17, product: 281 },
-      sm_100: { chunk: 2213, walk: 15, product: 277 },
+      sm_75: { chunk: 2213, walk: 17, product: 283 },
+      sm_90: { chunk: 2235, walk: 17, product: 284 },
+      sm_100: { chunk: 2223, walk: 15, product: 277 },
     },
     shared: { walk: 4, product: 64 },
     local: 0,
@@ -86,13 +86,13 @@ export const PANEL_CODE = {
     slices: 1,
     chunks: 4,
     instructions: {
-      sm_75: { chunk: 1183, walk: 61, product: 280 },
-      sm_90: { chunk: 1195, walk: 80, product: 282 },
-      sm_100: { chunk: 1193, walk: 78, product: 277 },
+      sm_75: { chunk: 1193, walk: 61, product: 280 },
+      sm_90: { chunk: 1211, walk: 80, product: 282 },
+      sm_100: { chunk: 1203, walk: 78, product: 277 },
     },
     shared: { walk: 4, product: 64 },
     local: 0,
-    registers: 254,
+    registers: 255,
   },
 } as const satisfies Record<string, PanelCode>;
 
