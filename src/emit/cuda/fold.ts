@@ -2,6 +2,7 @@
 
 import {
   type Contraction,
+  lengthOf,
   type Region,
   replicate,
   RowCopies,
@@ -11,6 +12,7 @@ import {
   HANDED,
   HANDED_STRIDE,
   patchOf,
+  REGISTER_ARRAY,
   sliceableOf,
   unrolledStatements,
 } from "../../tiling/mod.ts";
@@ -126,7 +128,7 @@ export function writeFold(source: SourceWriter): void {
       lines.add("return;");
     });
     // one row after another, for only those that are there may be written
-    finish(source, w, copies, rows);
+    finish(source, w, copies, items);
   });
 }
 
@@ -152,7 +154,29 @@ export function patchSurroundings(
 }
 
 /** Finishes the rows of a thread that are no repetitions. */
-function finish(source: SourceWriter, w: CodeWriter, copies: RowCopies, rows: number): void {
+function finish(
+  source: SourceWriter,
+  w: CodeWriter,
+  copies: RowCopies,
+  items: readonly StateItem[][],
+): void {
+  const rows = items.length;
+  const isLong = !w.isSliced && items[0].some((item) => lengthOf(item) > REGISTER_ARRAY);
+  // sorting long lists is much code: it stands once, and rows take the place of the first in turn
+  if (isLong && rows > 1) {
+    const { lines, kernel, schedule: { threads } } = source;
+    lines.add("#pragma unroll 1");
+    lines.block(`for (int r = 0; r < ${rows}; ++r)`, () => {
+      for (let row = 1; row < rows; row++) {
+        lines.block(`if (r == ${row})`, () => {
+          w.moveRow(items[row], items[0], row);
+        });
+      }
+      lines.add(`const long long i0 = first + r * ${threads};`, "if (i0 > last) break;");
+      w.region(replicate(kernel.finish, copies, { rows: [0] }));
+    });
+    return;
+  }
   for (let row = 0; row < rows; row++) {
     const finish = replicate(source.kernel.finish, copies, { rows: [row] });
     source.lines.block(`if (${source.rowOf(row)} <= last)`, () => w.region(finish));
