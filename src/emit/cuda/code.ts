@@ -5,7 +5,6 @@ import {
   type Cell,
   type Counter,
   type Kernel,
-  lengthOf,
   type LocalArray,
   type Memory,
   type Place,
@@ -66,24 +65,6 @@ export class CodeWriter extends StatementWriter {
   /** How a loop that moves the elements of an array is unrolled. */
   unrollMove(count: number): string {
     return this.#unrolling.pragma(count, 1);
-  }
-
-  /** Puts a row's record and state in the place of the first row's. */
-  moveRow(from: readonly StateItem[], to: readonly StateItem[], row: number): void {
-    const { lines } = this;
-    const elements = (length: number, one: string): void =>
-      lines.add(this.unrollMove(length), `for (int k = 0; k < ${length}; ++k) ${one}`);
-    const { length } = this.kernel.records.row;
-    if (length > 0) elements(length, `row0[k] = row${row}[k];`);
-    to.forEach((item, n) => {
-      const own = from[n];
-      if (item.kind === "cell" && own.kind === "cell") {
-        lines.add(`${this.place(item.cell)} = ${this.place(own.cell)};`);
-      } else if (item.kind === "array" && own.kind === "array") {
-        const [target, source] = [this.place(item.array), this.place(own.array)];
-        elements(lengthOf(item), `${target}[k] = ${source}[k];`);
-      }
-    });
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */

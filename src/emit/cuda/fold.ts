@@ -153,6 +153,28 @@ export function patchSurroundings(
   };
 }
 
+/** Puts a row's record and state in the place of the first row's. */
+function moveRow(
+  { kernel, lines }: SourceWriter,
+  w: CodeWriter,
+  items: readonly StateItem[][],
+  row: number,
+): void {
+  const elements = (length: number, one: string): void =>
+    lines.add(w.unrollMove(length), `for (int k = 0; k < ${length}; ++k) ${one}`);
+  const { length } = kernel.records.row;
+  if (length > 0) elements(length, `row0[k] = row${row}[k];`);
+  items[0].forEach((item, n) => {
+    const own = items[row][n];
+    if (item.kind === "cell" && own.kind === "cell") {
+      lines.add(`${w.place(item.cell)} = ${w.place(own.cell)};`);
+    } else if (item.kind === "array" && own.kind === "array") {
+      const [target, source] = [w.place(item.array), w.place(own.array)];
+      elements(lengthOf(item), `${target}[k] = ${source}[k];`);
+    }
+  });
+}
+
 /** Finishes the rows of a thread that are no repetitions. */
 function finish(
   source: SourceWriter,
@@ -169,7 +191,7 @@ function finish(
     lines.block(`for (int r = 0; r < ${rows}; ++r)`, () => {
       for (let row = 1; row < rows; row++) {
         lines.block(`if (r == ${row})`, () => {
-          w.moveRow(items[row], items[0], row);
+          moveRow(source, w, items, row);
         });
       }
       lines.add(`const long long i0 = first + r * ${threads};`, "if (i0 > last) break;");
