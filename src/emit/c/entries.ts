@@ -26,6 +26,8 @@ export const EFFORTS = {
   quick: [
     ...["-O1", "-fschedule-insns2", "-fno-tree-ccp"],
     ...["-freorder-blocks-and-partition", "-freorder-blocks-algorithm=stc"],
+    ...["-fno-tree-dominator-opts", "-fno-tree-pta"],
+    ...["-fno-dse", "-fno-dce", "-fno-ipa-pure-const", "-fno-ipa-reference", "-fno-ipa-profile"],
   ],
   thorough: ["-O2"],
 } as const satisfies Record<string, readonly string[]>;
@@ -67,7 +69,7 @@ export function claimLoop(
     "#if defined(_WIN32)",
     "__declspec(dllexport)",
     "#endif",
-    `void ${ENTRIES[kind]}(const double* call) {`,
+    `COLD void ${ENTRIES[kind]}(const double* call) {`,
     `  const double* const tasks = (const double*)${word("tasks")};`,
     ...isPacking
       ? [
