@@ -15,7 +15,6 @@ import {
   type Replication,
   RowCopies,
   type StateItem,
-  visit,
 } from "../../loop/mod.ts";
 import type { NativeSchedule } from "../../tiling/mod.ts";
 import { CodeWriter, type Lanes } from "./code.ts";
@@ -23,43 +22,9 @@ import { type CLayout, FOLD_FLAGS, layoutOf, TASK } from "./layout.ts";
 import { commentOf, Lines } from "./lines.ts";
 import { phasesOf, TileMirror } from "./mirror.ts";
 import { preludeOf } from "./prelude.ts";
+import { isCopy, rolledState } from "./rolled.ts";
 import { placesOf } from "./statements.ts";
 import { TileSurvey } from "./survey.ts";
-
-/** Whether columns are packed by copying numbers: column by column then, which is quicker and less code. */
-function isCopy(column: Region, { float }: Kernel): boolean {
-  let isCopied = true;
-  visit(column, (s) => {
-    if (s.kind === "let") {
-      const { value } = s;
-      isCopied &&= value.kind === "load" && value.memory.kind === "input" && value.type === float;
-    } else if (s.kind === "store") isCopied &&= s.value.kind === "load";
-    else isCopied &&= s.kind === "for";
-  });
-  return isCopied;
-}
-
-/** Operations that a region's statements do. */
-function operationsOf(region: Region): number {
-  let count = 0;
-  visit(region, (s) => count += s.kind === "let" && s.value.kind === "operation" ? 1 : 0);
-  return count;
-}
-
-/**
- * The state of a tile of several row vectors as it stands around the inner loop where that is most of the
- * work: in arrays over them, so that the code around is one loop, which compiles in a fraction of the time
- * of a copy for each. Null where the state is no cells, or much is done once per row.
- */
-function rolledState(
-  { state, row, finish, pair, mirror }: Kernel,
-  { rowVectors, surveys }: NativeSchedule,
-): ReadonlySet<Cell> | null {
-  const cells = state.flatMap((item) => item.kind === "cell" ? [item.cell] : []);
-  if (rowVectors === 1 || surveys || cells.length < state.length) return null;
-  const around = operationsOf(row) + (mirror === null ? operationsOf(finish) : 0);
-  return around <= operationsOf(mirror?.pair ?? pair) ? new Set(cells) : null;
-}
 
 /** Writes the functions of one source. */
 export class FunctionWriter {
@@ -358,7 +323,9 @@ export class FunctionWriter {
     const rows = Array.from({ length: this.#schedule.rowVectors }, (_, row) => row);
     return [...touched].flatMap((place) =>
       rolled.has(place) && !("length" in place)
-        ? rows.map((row): [Cell, string] => [this.#copies.of(place, row), `${w.place(place)}[${row}]`])
+        ? rows.map((
+          row,
+        ): [Cell, string] => [this.#copies.of(place, row), `${w.place(place)}[${row}]`])
         : []
     );
   }

@@ -1,6 +1,7 @@
 // The native engine: emits C, has it compiled for this machine, and runs launches one after another,
 // on threads of the host's pool where it pays and on the calling thread where not.
 
+import { emitC } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
@@ -84,6 +85,18 @@ interface Opened {
   readonly notes: Notes | null;
 }
 
+/**
+ * Does what can be done before it is known what the compiler makes code for: lowers a kernel, and writes it
+ * once as for some machine, so that the host has compiled by then what writes it.
+ */
+function prepare(kernel: Kernel): void {
+  const machine = { vectorBytes: 16, registers: 32 };
+  const wanted = chooseNativeSchedule(kernel, machine.registers, 1, machine);
+  const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+  const { source } = emitC(kernel, schedule, machine.vectorBytes);
+  source(kernel.mirror === null ? "fold" : "mirror");
+}
+
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
@@ -98,6 +111,7 @@ export class NativeEngine implements Engine {
   /** What it makes code for, where somebody asked before it was opened. */
   #machine: Machine | null = null;
   #opening: Promise<void> | null = null;
+  #stamp: string | null | undefined;
   readonly #queue = new LaunchQueue();
   readonly #runner: Runner;
 
@@ -150,7 +164,7 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
+  /** Asks the compiler what it makes code for; as long as that takes, prepares what is to be compiled. */
   open(kernel?: Kernel): Promise<void> {
     if (this.#opening !== null) return this.#opening;
     const ask = this.#openAtOnce();
@@ -158,7 +172,8 @@ export class NativeEngine implements Engine {
     this.#opening = ask()
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
-    void kernel?.pair;
+    void this.#version;
+    if (kernel !== undefined) prepare(kernel);
     return this.#opening;
   }
 
@@ -176,12 +191,18 @@ export class NativeEngine implements Engine {
     const target = { ...found, vectorBytes };
     const compiler = this.#compiler;
     const libraries = new Libraries(compiler, target, this.#cache, timeout);
-    const stamp = ownStamp();
+    const stamp = this.#version;
     const { machine, identity } = target;
     const version = [stamp, compiler.path, compiler.args, machine, identity, vectorBytes].join(
       "\n",
     );
     return { target, libraries, notes: stamp === null ? null : new Notes(this.#cache, version) };
+  }
+
+  /** The version of Pairfold, where it can be told. */
+  get #version(): string | null {
+    if (this.#stamp === undefined) this.#stamp = ownStamp();
+    return this.#stamp;
   }
 
   get #target(): Machine {
