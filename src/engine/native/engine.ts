@@ -1,7 +1,6 @@
 // The native engine: emits C, has it compiled for this machine, and runs launches one after another,
 // on threads of the host's pool where it pays and on the calling thread where not.
 
-import { emitC } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
@@ -85,18 +84,6 @@ interface Opened {
   readonly notes: Notes | null;
 }
 
-/**
- * Does what can be done before it is known what the compiler makes code for: lowers a kernel, and writes it
- * once as for some machine, so that the host has compiled by then what writes it.
- */
-function prepare(kernel: Kernel): void {
-  const machine = { vectorBytes: 16, registers: 32 };
-  const wanted = chooseNativeSchedule(kernel, machine.registers, 1, machine);
-  const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
-  const { source } = emitC(kernel, schedule, machine.vectorBytes);
-  source(kernel.mirror === null ? "fold" : "mirror");
-}
-
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
@@ -164,7 +151,7 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for; as long as that takes, prepares what is to be compiled. */
+  /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
   open(kernel?: Kernel): Promise<void> {
     if (this.#opening !== null) return this.#opening;
     const ask = this.#openAtOnce();
@@ -173,7 +160,7 @@ export class NativeEngine implements Engine {
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
     void this.#version;
-    if (kernel !== undefined) prepare(kernel);
+    void kernel?.pair;
     return this.#opening;
   }
 
