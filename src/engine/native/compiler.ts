@@ -5,7 +5,7 @@
 
 import { PairfoldError } from "../../error.ts";
 import { type CSource, EFFORTS, OPTIONS } from "../../emit/c/mod.ts";
-import { granted, isFile, pathOf, readVariable } from "../system.ts";
+import { granted, isFile, pathOf, processorOf, readVariable } from "../system.ts";
 
 /** Which compiler to take. */
 export interface CompilerOptions {
@@ -142,6 +142,15 @@ function machineOf(machine: readonly string[], macros: string): Machine {
     ? [16, 32, "NEON"] as const
     : [16, 16, has("__SSE2__") ? "SSE2" : "plain C"] as const;
   return { machine, vectorBytes, registers, title: `${name}, ${isa}` };
+}
+
+/** What a compiler most likely makes code for, before it is asked: by the processor's features. */
+export function likelyMachine(): Omit<Machine, "machine" | "title"> {
+  const has = (feature: string): boolean =>
+    new RegExp(`^flags\\b.* ${feature}\\b`, "m").test(processorOf() ?? "");
+  if (has("avx512f") && has("avx512dq")) return { vectorBytes: 64, registers: 32 };
+  if (has("avx2")) return { vectorBytes: 32, registers: 16 };
+  return { vectorBytes: 16, registers: Deno.build.arch === "aarch64" ? 32 : 16 };
 }
 
 /** What a compiler is told, beside the library's name. */
