@@ -59,6 +59,8 @@ export type Wave = readonly Task[];
 export interface Footprint {
   readonly row: number;
   readonly record: number;
+  /** Columns that are packed together, all or none; default 1. */
+  readonly unit?: number;
   /** Of a column's inputs while it is packed. */
   readonly column: number;
   readonly state: number;
@@ -85,8 +87,9 @@ const SLACK_BYTES = 16384;
 function bytesOfTask(f: Footprint, rows: number, columns: number, states: number): number {
   const padded = rows + 64;
   const packing = Math.min(columns, f.packing) + 8;
-  return padded * (f.row + states * f.state) + (columns + 8) * f.record + packing * f.column +
-    SLACK_BYTES;
+  const { unit = 1 } = f;
+  const packed = Math.ceil(columns / unit) * unit + 8;
+  return padded * (f.row + states * f.state) + packed * f.record + packing * f.column + SLACK_BYTES;
 }
 
 /** About the bytes that a task takes. */

@@ -53,6 +53,8 @@ export interface Replication {
   readonly again?: boolean;
   /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
   readonly inOrder?: boolean;
+  /** Whether each row is, after what rows share; default false. */
+  readonly rowByRow?: boolean;
 }
 
 /** A branch of a bound and a value of a pair: the best of several values answers for all of them. */
@@ -93,6 +95,7 @@ export function replicate(
 function copied(root: Region, copies: RowCopies, replication: Replication): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
   const { guards = true, inOrder = false, chains = false, again = false } = replication;
+  const { rowByRow = false } = replication;
   const arranged = (body: Region): Region => chains ? chainByChain(body) : body;
   const isState: IsState = (place) => copies.isState(place);
   const isShared: IsState = (place) => copies.isShared(place);
@@ -383,7 +386,11 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
     const { statements } = root;
     const fresh = start === 0 ? statements : statements.filter(isNew);
     for (const columns of inOrder ? turn.map((column) => [column]) : [turn]) {
-      copyAll(fresh, batch, columns, to);
+      if (!rowByRow) copyAll(fresh, batch, columns, to);
+      else {
+        copyAll(statements.filter((s) => !isNew(s)), batch, columns, to);
+        for (const row of batch) copyAll(statements.filter(isNew), [row], columns, to);
+      }
     }
   }
   return to;

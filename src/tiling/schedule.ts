@@ -2,7 +2,13 @@
 // a bit of the result.
 
 import { PairfoldError } from "../error.ts";
-import { deferredOf, type Kernel, type Region, type Statement } from "../loop/mod.ts";
+import {
+  type Deferred,
+  deferredOf,
+  type Kernel,
+  type Region,
+  type Statement,
+} from "../loop/mod.ts";
 
 /** Cuts of a WebAssembly kernel. */
 export interface WasmSchedule {
@@ -21,7 +27,10 @@ export interface WasmSchedule {
    * every pair computes was done for the whole block; default none: pair by pair.
    */
   readonly components?: number;
-  /** Whether loops over the components of rows are written out, up to a length; default no. */
+  /**
+   * Whether loops over the components of rows are written out, up to a length, or with wide state the
+   * columns of a block, which are packed for it then; default no.
+   */
   readonly writesOut?: boolean;
   /** Whether rare branches compute again what led to them, instead of keeping it; default no. */
   readonly again?: boolean;
@@ -88,6 +97,8 @@ export interface Cost {
   readonly isLong: boolean;
   /** Components of state whose updates may wait for a block of columns; 0: none worth it. */
   readonly deferred: number;
+  /** Whether each of them is one operation on what a pair holds and a number of the column. */
+  readonly isProduct: boolean;
   /** Statements, those of loops counted once: what the code's size grows with. */
   readonly statements: number;
   /** What rarely changes the state: branches that compare with a bound, of short code; appends. */
@@ -119,11 +130,28 @@ export function operationsIn({ statements }: Region): number {
 }
 
 function countCost(kernel: Kernel): Cost {
-  return { ...costOfLoop(kernel, kernel.pair), deferred: deferredOf(kernel)?.components ?? 0 };
+  const deferred = deferredOf(kernel);
+  return {
+    ...costOfLoop(kernel, kernel.pair),
+    deferred: deferred?.components ?? 0,
+    isProduct: deferred !== null && isProduct(deferred),
+  };
+}
+
+/** Loops over wide updates that are written out for a block of columns: code for more takes too long. */
+const PRODUCTS = 2;
+
+/** Whether deferred updates are those of a matrix product: one operation each, on one held value. */
+function isProduct({ held, updates }: Deferred): boolean {
+  const isOperation = (s: Statement): boolean => s.kind === "let" && s.value.kind === "operation";
+  return held.length === 1 && updates.length <= PRODUCTS &&
+    updates.every(({ loop, statements }) =>
+      loop !== null && statements.filter(isOperation).length === 1
+    );
 }
 
 /** What one inner loop of a kernel costs, less what may wait. */
-export function costOfLoop(kernel: Kernel, pair: Region): Omit<Cost, "deferred"> {
+export function costOfLoop(kernel: Kernel, pair: Region): Omit<Cost, "deferred" | "isProduct"> {
   let operations = 0;
   let looped = 0;
   let divisions = 0;
@@ -175,13 +203,33 @@ const CUTS = {
    */
   wide: { rowVectors: 2, columns: 4, operands: "memory" },
   /**
-   * 64 weights 0.275, 256 weights 0.072: nine sums stay in registers beside three factors, while
-   * 64 columns pass; two vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and
-   * 0.062. Twelve sums beside three factors do not fit: 0.172 and 0.044. Six vectors, three at a
-   * time, meet a block's columns while these are in the cache: 1.04 times as fast as three vectors
-   * with 64 weights, 1.22 to 1.26 times with 256 (2026-11-23, taking turns).
+   * The columns of whole blocks are written out: two sums of six vectors stay in registers while 64
+   * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory, which
+   * V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
+   * `deferred` (2026-11-23, one run, taking turns, medians on a machine that others use): 64 weights
+   * 1.25 times as fast with 10⁴ columns, 1.18 with 6000, 128 of 16-D 1.24, 256 1.2, 65 1.1, 64 of 64-D
+   * 1.1, 32 1.06, 24 1.02.
+   */
+  product: {
+    rowVectors: 6,
+    interleave: 3,
+    columns: 2,
+    operands: "memory",
+    components: 2,
+    writesOut: true,
+  },
+  /**
+   * Nine sums of three vectors stay in registers beside three factors, while 64 columns pass. Six
+   * vectors, three at a time, meet a block's columns while these are in the cache: 1.04 times as fast as
+   * three vectors with 64 weights, 1.22 to 1.26 times with 256 (2026-11-23, taking turns).
    */
   deferred: { rowVectors: 6, interleave: 3, columns: 2, operands: "memory", components: 3 },
+  /**
+   * The same for the first calls, whose code is made sooner. 64 weights 0.275, 256 weights 0.072; two
+   * vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and 0.062. Twelve sums beside
+   * three factors do not fit: 0.172 and 0.044.
+   */
+  deferredSoon: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
   /**
    * Long distances: eight chains, one after another. Against `chains` with its chains side by side
    * (2026-11-23, one run, taking turns): Gaussian of 64 components 1.06 times as fast, 128 1.05,
@@ -234,9 +282,12 @@ function rareOf({ statements }: Region): Cost["rare"] {
   return isContest ? "contest" : null;
 }
 
-function cutOf(kernel: Kernel, cost: Cost): Cut {
-  const { operations, divisions, isWide, isLong, deferred, rare } = cost;
-  if (deferred > 0) return CUTS.deferred;
+function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean): Cut {
+  const { operations, divisions, isWide, isLong, deferred, isProduct, rare } = cost;
+  if (deferred > 0) {
+    if (!isLarge) return CUTS.deferredSoon;
+    return isProduct ? CUTS.product : CUTS.deferred;
+  }
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
@@ -280,13 +331,14 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
 export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
   const cost = costOf(kernel);
   const { mirror } = kernel;
-  const chosen = mirror === null ? cutOf(kernel, cost) : mirroredCutOf(cost, mirror.sums.length);
   const isLarge = done >= SURVEYED_OPERATIONS;
+  const chosen = mirror === null
+    ? cutOf(kernel, cost, isLarge)
+    : mirroredCutOf(cost, mirror.sums.length);
   const cut: Cut = {
     ...chosen,
     ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
     ...(isLarge && chosen === CUTS.long ? { writesOut: true } : {}),
-    ...(!isLarge && chosen === CUTS.deferred ? { rowVectors: CUTS.deferred.interleave } : {}),
   };
   const lanes = kernel.float === "f32" ? 4 : 2;
   const state = (cut.components ?? 0) > 0 ? 1 : cost.state; // a tile's sums are few
@@ -306,6 +358,6 @@ export function mayImprove(kernel: Kernel, schedule: WasmSchedule): boolean {
   if (kernel.mirror !== null) return false;
   if (kernel.survey !== null) return !schedule.surveys;
   const { deferred, isWide, isLong } = costOf(kernel);
-  if (deferred > 0) return schedule.rowVectors === CUTS.deferred.interleave;
+  if (deferred > 0) return schedule.rowVectors <= CUTS.deferredSoon.rowVectors;
   return !isWide && isLong && schedule.writesOut !== true;
 }

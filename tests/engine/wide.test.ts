@@ -1,13 +1,14 @@
 // Folds with wide results, whose updates wait until a block of columns is done: the same bits as
 // pair by pair, on any number of threads, in chunks, and beside rows that are not finite.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { wasm, type WasmOptions } from "../../src/engine/mod.ts";
 import { PairfoldError } from "../../src/error.ts";
 import { build, type Node, variable } from "../../src/formula/mod.ts";
 import { deferredOf, tilesOf } from "../../src/loop/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import type { ReductionName } from "../../src/reduction/mod.ts";
+import { tensor, Vi, Vj } from "pairfold";
 import { checkFold, type FoldCase, inputsOf, runFold, variablesIn } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 
@@ -63,7 +64,25 @@ const SCHEDULES = [
   { rowVectors: 2, interleave: 2, columns: 4, operands: "locals", components: 6 },
   { rowVectors: 4, interleave: 2, columns: 1, operands: "memory", components: 2 },
   { rowVectors: 1, interleave: 1, columns: 8, operands: "memory", components: 8 },
+  {
+    rowVectors: 6,
+    interleave: 3,
+    columns: 2,
+    operands: "memory",
+    components: 2,
+    writesOut: true,
+  },
+  {
+    rowVectors: 2,
+    interleave: 1,
+    columns: 4,
+    operands: "locals",
+    components: 5,
+    writesOut: true,
+  },
 ] as const;
+/** Whole blocks written out, as the cost model has them for products. */
+const WRITTEN_OUT = SCHEDULES[5];
 
 const kernelOf = (formula: Node, reduction: ReductionName = "sum") => {
   const inputs: ReturnType<typeof variablesIn> = [];
@@ -152,6 +171,67 @@ Deno.test("wide sums have the same bits on 1, 2 and 4 threads and in chunks", as
       assertEquals(got, want, `${M}×${N} ${JSON.stringify(options)}`);
     }
   }
+});
+
+Deno.test("blocks that are written out have the same bits with and without a second memory", async () => {
+  const formula = FORMULAS["K b"].of(65);
+  for (const N of [1, 63, 64, 65, 517]) {
+    for (const dtype of ["float32", "float64"] as const) {
+      const c = caseOf(formula, dtype, 31, N);
+      const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "memories");
+      for (
+        const options of [
+          { threads: 1 },
+          { threads: 2, threadedPairs: 1 },
+          { threads: 1, multipleMemories: false },
+          { threads: 1, relaxedSimd: false, sharedMemory: false },
+        ]
+      ) {
+        const untiled = { schedule: "untiled", ...options, threads: 1 } as const;
+        const plain = options.relaxedSimd === false ? await bitsOn(untiled, c, "memories") : want;
+        const got = await bitsOn({ schedule: WRITTEN_OUT, ...options }, c, "memories");
+        assertEquals(got, plain, `${N} ${dtype} ${JSON.stringify(options)}`);
+      }
+    }
+  }
+});
+
+Deno.test("blocks that are written out: splits, chunks, and batches that fill no block", async () => {
+  const random = randomFor("written out batches");
+  for (const [M, N] of [[40, 9001], [1031, 517]]) {
+    const c = caseOf(FORMULAS["K b"].of(35), "float32", M, N);
+    const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "written out");
+    for (const memoryLimit of [2 ** 30, 250_000]) {
+      const options = { schedule: WRITTEN_OUT, threads: 2, threadedPairs: 1, memoryLimit };
+      assertEquals(await bitsOn(options, c, "written out"), want, `${M}×${N} ${memoryLimit}`);
+    }
+  }
+  const [batches, M, N, width] = [7, 5, 70, 40];
+  const [xs, ys, bs] = [M * 3, N * 3, N * width].map((n) => random.float32(batches * n));
+  const sums = async (options: WasmOptions): Promise<unknown> => {
+    using device = wasm({ threads: 1, ...options });
+    const x = Vi(tensor(xs, [batches, M, 3]));
+    const y = Vj(tensor(ys, [batches, N, 3]));
+    const b = Vj(tensor(bs, [batches, N, width]));
+    return await x.sqDist(y).neg().exp().mul(b).sum("j", { device }).data();
+  };
+  assertEquals(await sums({ schedule: WRITTEN_OUT }), await sums({ schedule: "untiled" }));
+});
+
+Deno.test("products of many pairs are written out; their code asks for memory of its own", () => {
+  using device = wasm({ threads: 1 });
+  const random = randomFor("explains");
+  const [x, y] = [300, 200].map((rows) => tensor(random.float32(3 * rows), [rows, 3]));
+  const b = tensor(random.float32(200 * 64), [200, 64]);
+  const fold = (device: ReturnType<typeof wasm>): string =>
+    Vi(x).sqDist(Vj(y)).neg().exp().mul(Vj(b)).sum("j", { device }).explain();
+  assert(!fold(device).includes("written out"));
+  using out = wasm({ threads: 1, schedule: WRITTEN_OUT });
+  const explained = fold(out);
+  assertMatch(explained, /blocks of columns written out, 268 bytes per packed column, in blocks/);
+  assertMatch(explained, /v128\.load own 0\n/);
+  using alone = wasm({ threads: 1, schedule: WRITTEN_OUT, multipleMemories: false });
+  assert(!fold(alone).includes(" own "));
 });
 
 /** Formulas whose factor leaves the sum; slot 4 holds numbers that are not finite in some rows. */

@@ -374,7 +374,7 @@ function compile(formula: Node): { time: number; bytes: number } {
   const kernel = lower(fold, expandedMath);
   // the first call's: later ones may get longer code
   const schedule = chooseSchedule(kernel, 1000, 0);
-  const { bytes } = emitWasm(kernel, schedule, { relaxed: true, shared: true });
+  const { bytes } = emitWasm(kernel, schedule, { relaxed: true, shared: true, memories: true });
   new WebAssembly.Module(bytes);
   const time = performance.now() - start;
   verifyKernel(kernel);

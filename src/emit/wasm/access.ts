@@ -15,7 +15,7 @@ import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Addressing } from "./addressing.ts";
 import type { FunctionBody } from "./assembler.ts";
 import type { Frame } from "./frame.ts";
-import { registersOf, VECTOR_BYTES } from "./layout.ts";
+import { type ColumnRecords, isLinear, registersOf, VECTOR_BYTES } from "./layout.ts";
 
 /** Emits loads and stores into one function; `push` leaves a value, or one half of it, on the stack. */
 export class MemoryAccess {
@@ -24,10 +24,14 @@ export class MemoryAccess {
   readonly #schedule: WasmSchedule;
   readonly #addresses: Addressing;
   readonly #frame: Frame;
+  readonly #records: ColumnRecords;
+  readonly #isBlocked: boolean;
   readonly #push: (value: Value, half?: number) => void;
   /** The loop being written, and how many of its turns stand side by side; null in a branch. */
   innermost: Counter | null = null;
   turns = 1;
+  /** Columns of a turn, whose loads stand side by side; 1 where they do not. */
+  sharedColumns = 1;
   /** Vectors of packed columns that such turns share, by counter and slot. */
   readonly #runs = new Map<string, number>();
   /** Bytes of a lane, lanes of a vector. */
@@ -40,8 +44,11 @@ export class MemoryAccess {
     schedule: WasmSchedule,
     addresses: Addressing,
     frame: Frame,
+    records: ColumnRecords,
     push: (value: Value, half?: number) => void,
   ) {
+    this.#records = records;
+    this.#isBlocked = !isLinear(records);
     this.#f = f;
     this.#kernel = kernel;
     this.#schedule = schedule;
@@ -55,12 +62,15 @@ export class MemoryAccess {
   /** One number of the packed column in all lanes; in an unrolled loop, by vectors of them. */
   #loadColumn(place: Place): void {
     const f = this.#f;
-    const { record } = this.#frame;
     const [term, ...others] = place.terms;
+    const some = term !== undefined && this.#addresses.before !== null
+      ? this.#lanes
+      : this.sharedColumns;
+    if (some > 1 && this.#isBlocked) return this.#loadSome(place, some);
     const isRun = this.turns === this.#lanes && term?.counter === this.innermost &&
-      term?.step === 1 && others.length === 0;
+      term?.step === 1 && others.length === 0 && !this.#isBlocked;
     if (!isRun) {
-      const offset = this.#addresses.address(record, place, this.#size);
+      const offset = this.#addresses.columnAddress(place);
       const how = this.#size === 4 ? "v128.load32_splat" : "v128.load64_splat";
       f.op(how, this.#addresses.added(offset));
       return;
@@ -72,13 +82,36 @@ export class MemoryAccess {
       this.#runs.set(key, vector = f.local("v128"));
     }
     if (turn === 0) {
-      f.op("v128.load", this.#addresses.address(record, place, this.#size)).set(vector);
+      f.op("v128.load", this.#addresses.columnAddress(place)).set(vector);
     }
+    this.#splat(vector, turn);
+  }
+
+  /** One number of a column; a vector that begins with it has those of some more. */
+  #loadSome(place: Place, some: number): void {
+    const f = this.#f;
+    const { column, slot } = this.#addresses.columnOf(place);
+    const lane = column % some;
+    const counters = slot.terms.map(({ counter }) =>
+      `${counter.id}+${this.#addresses.turnOf(counter)}`
+    );
+    const key = `columns:${slot.offset}:${counters}:${column - lane}`;
+    let vector = this.#runs.get(key);
+    if (vector === undefined) this.#runs.set(key, vector = f.local("v128"));
+    if (lane === 0) {
+      const offset = this.#addresses.columnAddress(place);
+      f.op("v128.load", this.#addresses.added(offset)).set(vector);
+    }
+    this.#splat(vector, lane);
+  }
+
+  /** One lane of a vector in all lanes. */
+  #splat(vector: number, lane: number): void {
     const bytes = Array.from(
       { length: VECTOR_BYTES },
-      (_, k) => turn * this.#size + k % this.#size,
+      (_, k) => lane * this.#size + k % this.#size,
     );
-    f.get(vector).get(vector).op("i8x16.shuffle", ...bytes);
+    this.#f.get(vector).get(vector).op("i8x16.shuffle", ...bytes);
   }
 
   load(memory: Memory, place: Place, value: Value, half: number): void {
@@ -90,9 +123,9 @@ export class MemoryAccess {
       return;
     }
     if (memory.kind === "held") {
-      const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-      const offset = this.#addresses.address(this.#addresses.held(), place, stride);
-      f.op("v128.load", offset + value.row * VECTOR_BYTES);
+      const offset = this.#addresses.heldAddress(place, value.row);
+      if (this.#frame.holdsInOwn) f.ownMemory("v128.load", offset);
+      else f.op("v128.load", offset);
       return;
     }
     if (memory.kind !== "record") {
@@ -154,17 +187,29 @@ export class MemoryAccess {
       }
       return;
     }
-    if (memory.kind === "held" || (memory.kind === "record" && memory.section === "row")) {
+    if (memory.kind === "held") {
+      const offset = this.#addresses.heldAddress(place, row);
+      this.#push(value);
+      if (this.#frame.holdsInOwn) f.ownMemory("v128.store", offset);
+      else f.op("v128.store", offset);
+      return;
+    }
+    if (memory.kind === "record" && memory.section === "row") {
       const stride = this.#schedule.rowVectors * VECTOR_BYTES;
-      const base = memory.kind === "held" ? this.#addresses.held() : this.#frame.scratch;
-      const offset = this.#addresses.address(base, place, stride);
+      const offset = this.#addresses.address(this.#frame.scratch, place, stride);
       this.#push(value);
       f.op("v128.store", offset + row * VECTOR_BYTES);
       return;
     }
     if (memory.kind === "record" && memory.section === "column") {
-      const recordBytes = this.#kernel.records.column.length * this.#size;
-      this.#scatter(value, this.#frame.record, place, this.#size, recordBytes, 0);
+      if (this.#isBlocked) { // lanes are columns side by side
+        const offset = this.#addresses.columnAddress(place);
+        this.#push(value);
+        f.op("v128.store", offset);
+        return;
+      }
+      const { step } = this.#records;
+      this.#scatter(value, this.#frame.record, place, this.#size, step, 0);
       return;
     }
     if (memory.kind === "output") {

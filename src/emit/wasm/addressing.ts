@@ -17,7 +17,7 @@ import {
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
 import type { Frame, Pointer } from "./frame.ts";
-import { registersOf, type Scratch, VECTOR_BYTES } from "./layout.ts";
+import { type ColumnRecords, registersOf, type Scratch, VECTOR_BYTES } from "./layout.ts";
 
 /** Names an address without its fixed offset. */
 function pointerKey(base: number, { terms }: Place, stride: number): string {
@@ -37,10 +37,16 @@ export class Addressing {
   readonly #unrolled = new Map<Counter, number>();
   /** Counters of loops that are written out. */
   readonly #fixed = new Set<Counter>();
+  /**
+   * Where the columns of a whole block are written out, how many stand before those at hand, and the
+   * bytes that each one's pairs hold, at addresses that are numbers; else null.
+   */
+  before: { readonly columns: number; readonly heldBytes: number } | null = null;
   /** Locals that hold the addresses which loops move. */
   readonly #pointers = new Map<string, number>();
   /** Bytes of a lane. */
   readonly #size: number;
+  readonly #records: ColumnRecords;
 
   constructor(
     f: FunctionBody,
@@ -48,7 +54,9 @@ export class Addressing {
     schedule: WasmSchedule,
     scratch: Scratch,
     frame: Frame,
+    records: ColumnRecords,
   ) {
+    this.#records = records;
     this.#f = f;
     this.#kernel = kernel;
     this.#schedule = schedule;
@@ -131,10 +139,23 @@ export class Addressing {
     for (const key of steps.keys()) this.#pointers.delete(key);
   }
 
-  held(): number {
+  #held(): number {
     const { held } = this.#frame;
     if (held === undefined) throw new PairfoldError("internal", "nothing is held here");
     return held;
+  }
+
+  /**
+   * Leaves the address of what a pair holds on the stack; returns the offset. V8 checks no address that
+   * is a number and lies within a memory that cannot grow.
+   */
+  heldAddress(place: Place, row: number): number {
+    const stride = this.#schedule.rowVectors * VECTOR_BYTES;
+    const offset = row * VECTOR_BYTES;
+    if (this.before === null) return this.address(this.#held(), place, stride) + offset;
+    const { columns, heldBytes } = this.before;
+    this.#f.i32(columns * heldBytes + place.offset * stride + offset);
+    return 0;
   }
 
   /** Where memory of a kind starts, and the bytes between its elements. */
@@ -153,7 +174,7 @@ export class Addressing {
         return { base: outputs[memory.slot], stride: isIndex ? 4 : this.#size };
       }
       case "held":
-        return { base: this.held(), stride: this.#schedule.rowVectors * VECTOR_BYTES };
+        return { base: this.#held(), stride: this.#schedule.rowVectors * VECTOR_BYTES };
       case "record":
         switch (memory.section) {
           case "uniform":
@@ -161,7 +182,7 @@ export class Addressing {
           case "row":
             return { base: scratch, stride: this.#schedule.rowVectors * VECTOR_BYTES };
           case "column":
-            return { base: record, stride: this.#size };
+            return { base: record, stride: this.#records.slot };
         }
     }
   }
@@ -173,6 +194,20 @@ export class Addressing {
   added(offset: number): number {
     if (offset > 0) this.#f.i32(offset).op("i32.add");
     return 0;
+  }
+
+  /** Which column of a turn a place is one of, and its slot. */
+  columnOf({ offset, terms }: Place): { readonly column: number; readonly slot: Place } {
+    const { slots } = this.#records;
+    return { column: Math.floor(offset / slots), slot: { offset: offset % slots, terms } };
+  }
+
+  /** Leaves the address of a slot of the column at hand, or of a later one; returns the offset. */
+  columnAddress(place: Place): number {
+    const { step, slot: stride } = this.#records;
+    const { column, slot } = this.columnOf(place);
+    const before = this.before?.columns ?? 0;
+    return this.address(this.#frame.record, slot, stride) + (before + column) * step;
   }
 
   /** Leaves an address on the stack: a base local plus the counters' shares; returns the offset. */

@@ -96,8 +96,13 @@ const CODES = new Map<string, Code>(
 
 interface Line {
   readonly name: Instruction;
-  readonly immediates: readonly number[];
+  readonly immediates: readonly (number | string)[];
 }
+
+/** The bit of an alignment that says that the number of a memory follows. */
+const NAMES_MEMORY = 0x40;
+/** The memory that each instance has for itself: the first after the imported one. */
+const OWN_MEMORY = 1;
 
 /** A function being assembled. Locals follow the parameters. */
 export class FunctionBody {
@@ -150,6 +155,18 @@ export class FunctionBody {
       default:
         code.encoding satisfies never;
     }
+    return this;
+  }
+  /** A load or store in the memory that each instance has for itself. */
+  ownMemory(name: Instruction, offset: number): this {
+    this.#lines?.push({ name, immediates: ["own", offset] });
+    const code = CODES.get(name);
+    if (code?.encoding !== "memory") throw new TypeError(`${name} is no load or store`);
+    const out = this.#code;
+    out.all(code.opcode);
+    out.byte(code.alignment | NAMES_MEMORY);
+    out.byte(OWN_MEMORY);
+    out.unsigned(offset);
     return this;
   }
   get(local: number): this {
@@ -233,12 +250,14 @@ export interface Surroundings {
   readonly maximum: number;
   /** Vectors that each instance has for itself; default none. */
   readonly globals?: number;
+  /** Pages of memory that each instance has for itself; default none. */
+  readonly ownPages?: number;
 }
 
 /** A module of functions, all of them exported by their names, over one imported memory. */
 export function assemble(
   functions: readonly FunctionBody[],
-  { shared, minimum, maximum, globals = 0 }: Surroundings,
+  { shared, minimum, maximum, globals = 0, ownPages = 0 }: Surroundings,
 ): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.all([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -267,6 +286,13 @@ export function assemble(
     body.unsigned(maximum);
   });
   section(3, functions.length, (body) => functions.forEach((_, k) => body.unsigned(k)));
+  if (ownPages > 0) {
+    section(5, 1, (body) => {
+      body.byte(1); // it cannot grow
+      body.unsigned(ownPages);
+      body.unsigned(ownPages);
+    });
+  }
   if (globals > 0) {
     section(6, globals, (body) => {
       for (let k = 0; k < globals; k++) {

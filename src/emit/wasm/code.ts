@@ -16,9 +16,10 @@ import { MemoryAccess } from "./access.ts";
 import { Addressing } from "./addressing.ts";
 import { type Append, type AppendFrame, emitAppends } from "./append.ts";
 import type { FunctionBody } from "./assembler.ts";
-import { type ConstantPool, vectorOf } from "./constants.ts";
+import { type ConstantPool, countingFrom, vectorOf } from "./constants.ts";
 import type { Frame } from "./frame.ts";
 import {
+  type ColumnRecords,
   CONSTANTS_ADDRESS,
   CONSTANTS_END,
   registersOf,
@@ -49,6 +50,7 @@ export class CodeWriter {
   readonly #access: MemoryAccess;
   /** Row and uniform values that were loaded into locals before the inner loop. */
   readonly #hoisted = new Map<string, readonly number[]>();
+  readonly #records: ColumnRecords;
   readonly #newGlobal: () => number;
   /** The same in memory that only this instance has, and that no address leads to: globals. */
   readonly #globals = new Map<string, number>();
@@ -66,8 +68,10 @@ export class CodeWriter {
     pool: ConstantPool,
     scratch: Scratch,
     frame: Frame,
+    records: ColumnRecords,
     newGlobal: () => number,
   ) {
+    this.#records = records;
     this.#f = f;
     this.#newGlobal = newGlobal;
     this.#kernel = kernel;
@@ -76,9 +80,9 @@ export class CodeWriter {
     this.#pool = pool;
     this.#scratch = scratch;
     this.#frame = frame;
-    this.#addresses = new Addressing(f, kernel, schedule, scratch, frame);
+    this.#addresses = new Addressing(f, kernel, schedule, scratch, frame, records);
     const push = (value: Value, half?: number): void => this.#push(value, half);
-    this.#access = new MemoryAccess(f, kernel, schedule, this.#addresses, frame, push);
+    this.#access = new MemoryAccess(f, kernel, schedule, this.#addresses, frame, records, push);
     this.#size = bytesOf(kernel.float, kernel.float);
     this.#lanes = VECTOR_BYTES / this.#size;
   }
@@ -101,6 +105,11 @@ export class CodeWriter {
   #newLocals(type: Type): readonly number[] {
     const count = registersOf(type, this.#kernel);
     return Array.from({ length: count }, () => this.#f.local("v128"));
+  }
+
+  /** Columns of the turn being written, whose loads stand side by side. */
+  set sharedColumns(columns: number) {
+    this.#access.sharedColumns = Math.min(columns, this.#lanes);
   }
 
   /** The addresses of the function. */
@@ -151,8 +160,9 @@ export class CodeWriter {
         // V8 allocates registers badly for loops in what is rarely entered
         if (containsLoop(s.body) || s.columns !== undefined) f.op("if");
         else f.ifRarely();
-        const loop = this.#access.innermost;
+        const { innermost: loop, sharedColumns } = this.#access;
         this.#access.innermost = null; // what a branch loads is not there for the turns after it
+        this.#access.sharedColumns = 1;
         if (s.columns === undefined) this.region(s.body);
         else this.#columns(s.body, s.columns);
         if (s.otherwise !== undefined) {
@@ -160,6 +170,7 @@ export class CodeWriter {
           this.region(s.otherwise);
         }
         this.#access.innermost = loop;
+        this.#access.sharedColumns = sharedColumns;
         f.op("end");
         return;
       }
@@ -175,7 +186,7 @@ export class CodeWriter {
     const f = this.#f;
     const { record, columnIndex } = this.#frame;
     const [first, firstIndex, end] = [0, 0, 0].map(() => f.local("i32"));
-    const bytes = Math.max(1, this.#kernel.records.column.length) * this.#size;
+    const bytes = this.#records.step;
     f.get(record).set(first).get(columnIndex).set(firstIndex);
     f.get(record).i32(count * bytes).op("i32.add").set(end);
     f.op("loop");
@@ -268,7 +279,8 @@ export class CodeWriter {
       this.#values.set(value, hoisted);
       return;
     }
-    const locals = this.#newLocals(value.type);
+    // regions that are written several times use the same locals
+    const locals = this.#values.get(value) ?? this.#newLocals(value.type);
     if (value.kind === "load" && value.memory.kind === "input") {
       this.#access.gather(value, value.memory.slot, locals[0]);
     } else {
@@ -346,13 +358,9 @@ export class CodeWriter {
     if (value.axis === "column" && value.column > 0) f.i32(value.column).op("i32.add");
     this.#splatInteger();
     if (!ofLanes) return;
-    const bytes = new Uint8Array(VECTOR_BYTES);
-    const view = new DataView(bytes.buffer);
-    for (let lane = 0; lane < this.#lanes; lane++) {
-      const row = value.row * (this.#frame.rowStep ?? 1);
-      view.setInt32(lane * this.#size, row * this.#lanes + lane, true);
-    }
-    f.op("v128.const", ...bytes).op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
+    const first = value.row * (this.#frame.rowStep ?? 1) * this.#lanes;
+    f.op("v128.const", ...countingFrom(first, this.#lanes));
+    f.op(this.#size === 4 ? "i32x4.add" : "i64x2.add");
   }
 
   /** A loop, some turns of it at a time; what it addresses is pointed at, not computed anew. */

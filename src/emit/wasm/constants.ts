@@ -35,3 +35,13 @@ export function vectorOf(type: Type, value: number): Uint8Array {
       return new Uint8Array(VECTOR_BYTES).fill(value === 0 ? 0 : 255);
   }
 }
+
+/** The bytes of a vector whose lanes count up from an integer. */
+export function countingFrom(first: number, lanes: number): Uint8Array {
+  const bytes = new Uint8Array(VECTOR_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (let lane = 0; lane < lanes; lane++) {
+    view.setInt32(lane * VECTOR_BYTES / lanes, first + lane, true);
+  }
+  return bytes;
+}

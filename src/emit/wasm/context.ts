@@ -47,6 +47,8 @@ export class ModuleContext {
   readonly walk: MirrorWalk | null;
   /** Vectors that instances of the module have for themselves. */
   globals = 0;
+  /** Whether what pairs hold for deferred updates stands in memory of the instance's own. */
+  readonly holdsInOwn: boolean;
 
   constructor(
     kernel: Kernel,
@@ -60,16 +62,22 @@ export class ModuleContext {
     this.#features = features;
     this.scratch = new Scratch(kernel, schedule.rowVectors);
     this.packScratch = new Scratch(kernel, 0);
-    this.sizes = sizesOf(kernel, schedule.rowVectors);
-    this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
-    const columnSlots = this.sizes.recordBytes * this.sizes.lanes / VECTOR_BYTES;
-    this.rows = new Rows(kernel, schedule, this.deferred, columnSlots);
+    this.holdsInOwn = this.deferred !== null && schedule.writesOut === true && features.memories;
+    const inBlocks = this.deferred !== null && schedule.writesOut === true;
+    this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
+    this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
+    this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);
   }
 
   /** Bytes that one column's pairs hold for deferred updates. */
   get heldBytes(): number {
     return this.rows.heldSlots * this.schedule.rowVectors * VECTOR_BYTES;
+  }
+
+  /** Bytes of memory that instances of the module have for themselves. */
+  get ownBytes(): number {
+    return this.holdsInOwn ? this.kernel.block * this.heldBytes : 0;
   }
 
   function(name: string, parameters: readonly string[]): FunctionBody {
@@ -119,13 +127,14 @@ export class ModuleContext {
       this.pool,
       scratch,
       frame,
+      this.sizes.records,
       () => this.globals++,
     );
   }
 
   rowFrame(
     f: FunctionBody,
-    columns: Pick<Frame, "record" | "columnIndex" | "scratch" | "held" | "rowStep">,
+    columns: Pick<Frame, "record" | "columnIndex" | "scratch" | "held" | "holdsInOwn" | "rowStep">,
   ): Frame {
     const row = 1;
     const rowIndex = this.field(f, JOB.rowIndex);

@@ -12,14 +12,52 @@ import { VECTOR_BYTES } from "./addresses.ts";
 
 export * from "./addresses.ts";
 
+/**
+ * How columns are packed: record after record; or in blocks, slot after slot, the columns of a block
+ * side by side, so that tiles which meet a block's columns by a few slots at a time read memory in
+ * order, as the host's caches foresee.
+ */
+export interface ColumnRecords {
+  /** Numbers of a column. */
+  readonly slots: number;
+  /** Bytes from a column to the next of its block, and from a slot to the next. */
+  readonly step: number;
+  readonly slot: number;
+  /** Columns of a block, and bytes from one block to the next. */
+  readonly block: number;
+  readonly blockBytes: number;
+}
+
+/** How a kernel's columns are packed. */
+function recordsOf(kernel: Kernel, inBlocks: boolean): ColumnRecords {
+  const { block } = kernel;
+  const size = bytesOf(kernel.float, kernel.float);
+  const slots = Math.max(1, kernel.records.column.length);
+  const blockBytes = block * slots * size;
+  return inBlocks
+    ? { slots, step: size, slot: block * size, block, blockBytes }
+    : { slots, step: slots * size, slot: size, block, blockBytes };
+}
+
+/** Bytes that so many columns, whole blocks before the last, take before another one. */
+export function columnBytes({ step, block, blockBytes }: ColumnRecords, columns: number): number {
+  const rest = columns % block;
+  return (columns - rest) / block * blockBytes + rest * step;
+}
+
+/** Whether records of one block are followed by those of the next without a jump. */
+export function isLinear({ step, block, blockBytes }: ColumnRecords): boolean {
+  return block * step === blockBytes;
+}
+
 /** Sizes and addresses of one emitted kernel. */
 export interface Layout {
   /** Rows of one vector. */
   readonly lanes: number;
   /** Rows that a tile folds together. */
   readonly groupRows: number;
-  /** Bytes of a column's packed record. */
-  readonly recordBytes: number;
+  /** How columns are packed. */
+  readonly records: ColumnRecords;
   /** Bytes of a group's saved state. */
   readonly stateBytes: number;
   /** Bytes of scratch that each thread needs. */
@@ -71,6 +109,7 @@ export class Scratch {
 export function sizesOf(
   kernel: Kernel,
   rowVectors: number,
+  inBlocks: boolean,
 ): Omit<Layout, "scratchBytes" | "packScratchBytes" | "mirror"> {
   const size = bytesOf(kernel.float, kernel.float);
   const lanes = VECTOR_BYTES / size;
@@ -81,7 +120,7 @@ export function sizesOf(
   return {
     lanes,
     groupRows: lanes * rowVectors,
-    recordBytes: Math.max(1, kernel.records.column.length) * size,
+    records: recordsOf(kernel, inBlocks),
     stateBytes: registers * rowVectors * VECTOR_BYTES,
     uniforms: kernel.records.uniform.length,
   };

@@ -40,7 +40,7 @@ class MirrorEmitter {
     const { kernel, rows } = module;
     const f = module.function("mirrored", PARAMETERS.mirrored);
     const [record, count, index, state, flags, sums, scratch] = [2, 3, 4, 5, 6, 7, 8];
-    const { recordBytes } = module.sizes;
+    const { records: { step: recordBytes } } = module.sizes;
     const frame = { record, columnIndex: index, scratch, rowStep: MIRROR_PHASES };
     const w = module.writer(f, module.rowFrame(f, frame));
     w.region(rows.row);
@@ -66,7 +66,8 @@ class MirrorEmitter {
 
   /** The inner loop: turns of several columns while there are enough, single columns after. */
   #block(f: FunctionBody, w: CodeWriter, single: Region, place: Columns, end: number): void {
-    const { schedule: { columns }, sizes: { recordBytes, lanes }, rows } = this.#module;
+    const { schedule: { columns }, sizes: { records: { step: recordBytes }, lanes }, rows } =
+      this.#module;
     const { record } = place;
     const unless = (limit: number, body: () => void): void => {
       f.op("block").get(record).get(limit).op("i32.lt_u").op("i32.eqz").op("br_if", 0);
@@ -187,7 +188,7 @@ class MirrorEmitter {
     const module = this.#module;
     const f = module.function("strip", PARAMETERS.fold);
     const [job, row, rowEnd, record, count, index, state, flags, scratch] = PARAMETERS.fold.keys();
-    const { groupRows, lanes, recordBytes } = module.sizes;
+    const { groupRows, lanes, records: { step: recordBytes } } = module.sizes;
     const { rows, columns, columnBytes, sumBytes } = this.#walk;
     const phaseBytes = sumBytes / MIRROR_PHASES;
     const { vectorStateBytes } = module;

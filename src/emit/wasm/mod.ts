@@ -17,9 +17,12 @@ import { emitTile } from "./tile.ts";
 export { vectorOf } from "./constants.ts";
 export type { WasmFeatures } from "./spelling.ts";
 export {
+  columnBytes,
+  type ColumnRecords,
   CONSTANTS_ADDRESS,
   CONSTANTS_END,
   FLAGS,
+  isLinear,
   JOB,
   type Layout,
   MINIMUM_PAGES,
@@ -28,8 +31,9 @@ export {
   VECTOR_BYTES,
 } from "./layout.ts";
 
-/** Pages of 64 KiB that a module's memory may have at most. */
+/** Pages that a module's memory may have at most. */
 export const MAXIMUM_PAGES = 65536;
+const PAGE_BYTES = 65536;
 
 /** An emitted kernel. */
 export interface WasmModule {
@@ -75,11 +79,16 @@ export function emitWasm(
   checkSchedule(schedule);
   const module = new ModuleContext(kernel, schedule, features, false);
   const { shared } = features;
-  const assembled = (functions: readonly FunctionBody[]): Uint8Array<ArrayBuffer> => {
+  const assembled = (
+    functions: readonly FunctionBody[],
+    ownBytes = 0,
+  ): Uint8Array<ArrayBuffer> => {
     const { globals } = module;
-    return assemble(functions, { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES, globals });
+    const ownPages = Math.ceil(ownBytes / PAGE_BYTES);
+    const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
+    return assemble(functions, { ...memory, globals, ownPages });
   };
-  const bytes = assembled(mainOf(module));
+  const bytes = assembled(mainOf(module), module.ownBytes);
   return {
     bytes,
     layout: {

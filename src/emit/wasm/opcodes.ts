@@ -23,6 +23,7 @@ export const OPCODES = {
   "i64.load32_s": [0x34],
   "i32.const": [0x41],
   "i32.eqz": [0x45],
+  "i32.eq": [0x46],
   "i32.lt_u": [0x49],
   "i32.gt_u": [0x4b],
   "i32.ge_u": [0x4f],

@@ -4,13 +4,15 @@
 import type { FunctionBody } from "./assembler.ts";
 import type { ModuleContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
-import { FLAGS, JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
+import { FLAGS, isLinear, JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 
 /** Packs columns, one vector of them at a time; lanes are columns. */
 export function emitPack(module: ModuleContext): FunctionBody {
   const f = module.function("pack", PARAMETERS.pack);
   const [count, index, record, scratch] = [1, 2, 3, 4];
-  const { lanes, recordBytes } = module.sizes;
+  const { lanes, records: { step, block, blockBytes }, records } = module.sizes;
+  const blockEnd = f.local("i32");
+  const toBlockEnd = (): unknown => f.get(record).i32(block * step).op("i32.add").set(blockEnd);
   const size = VECTOR_BYTES / lanes;
   const inputs = module.inputs(f, "column", null);
   const frame: Frame = {
@@ -23,6 +25,7 @@ export function emitPack(module: ModuleContext): FunctionBody {
     columnIndex: index,
     count,
   };
+  if (!isLinear(records)) toBlockEnd();
   f.op("block").get(count).op("i32.eqz").op("br_if", 0).op("loop");
   module.writer(f, frame, module.packScratch).region(module.kernel.column);
   module.kernel.inputs.forEach((input, slot) => {
@@ -30,7 +33,13 @@ export function emitPack(module: ModuleContext): FunctionBody {
     const bytes = lanes * input.dim * (input.number === "index" ? 4 : size);
     f.get(inputs[slot]).i32(bytes).op("i32.add").set(inputs[slot]);
   });
-  f.get(record).i32(lanes * recordBytes).op("i32.add").set(record);
+  f.get(record).i32(lanes * step).op("i32.add").set(record);
+  if (!isLinear(records)) {
+    f.get(record).get(blockEnd).op("i32.eq").op("if");
+    f.get(record).i32(blockBytes - block * step).op("i32.add").set(record);
+    toBlockEnd();
+    f.op("end");
+  }
   f.get(index).i32(lanes).op("i32.add").set(index);
   f.get(count).i32(lanes).op("i32.sub").op("local.tee", count);
   f.i32(0).op("i32.gt_s").op("br_if", 0).op("end").op("end");

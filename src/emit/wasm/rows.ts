@@ -19,6 +19,8 @@ export class Rows {
   readonly #kernel: Kernel;
   readonly #interleave: number;
   readonly #again: boolean;
+  /** Whether tiles of deferred updates take all rows of a group, one after another. */
+  readonly #rowByRow: boolean;
   readonly #deferred: Deferred | null;
   /** The pair section, less what is deferred. */
   readonly #narrow: Region;
@@ -28,7 +30,8 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave, columns, surveys = false, again = false }: WasmSchedule,
+    { rowVectors, interleave, columns, surveys = false, again = false, writesOut = false }:
+      WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
@@ -46,6 +49,7 @@ export class Rows {
     this.#kernel = kernel;
     this.#interleave = interleave;
     this.#again = again;
+    this.#rowByRow = writesOut;
     this.#deferred = deferred;
     this.#narrow = deferred?.narrow ?? kernel.pair;
     this.columnSlots = columnSlots;
@@ -85,7 +89,7 @@ export class Rows {
   /** One column of a tile of deferred updates, several times. */
   updates(tile: UpdateTile, columns: number, rows: readonly number[]): Region {
     const { columnSlots, heldSlots } = this;
-    const turn = { rows, columns, columnSlots, heldSlots, inOrder: true };
+    const turn = { rows, columns, columnSlots, heldSlots, inOrder: true, rowByRow: this.#rowByRow };
     return replicate(tile.column, this.copies, turn);
   }
   /** A region of a tile for some rows. */
@@ -95,6 +99,7 @@ export class Rows {
   /** The rows of the group that a tile of deferred updates takes at a time. */
   get batches(): number[][] {
     const all = Array.from({ length: this.copies.rows }, (_, row) => row);
+    if (this.#rowByRow) return [all];
     const batches: number[][] = [];
     for (let k = 0; k < all.length; k += this.#interleave) {
       batches.push(all.slice(k, k + this.#interleave));

@@ -10,6 +10,8 @@ export interface WasmFeatures {
   readonly relaxed: boolean;
   /** Shared memory, hence threads. */
   readonly shared: boolean;
+  /** More than one memory in a module, hence one of each thread's own. */
+  readonly memories: boolean;
 }
 
 const PREFIX = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2", mask: "v128" } as const;

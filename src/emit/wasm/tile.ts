@@ -33,24 +33,27 @@ class TileEmitter {
 
   /** Whether the loops of a turn are written out. */
   get #writesOut(): boolean {
-    return this.#module.schedule.columns > 1 && this.#module.schedule.writesOut === true;
+    return this.#module.schedule.columns > 1 && this.#module.schedule.writesOut === true &&
+      this.#module.deferred === null;
   }
 
   /** Folds columns into one group of rows. */
   emit(): FunctionBody {
     const f = this.#module.function("tile", PARAMETERS.fold);
     const [record, count, index, state, flags, scratch] = [3, 4, 5, 6, 7, 8];
-    const { recordBytes } = this.#module.sizes;
+    const { records } = this.#module.sizes;
+    const { step } = records;
     const deferred = this.#module.deferred;
     const held = deferred === null ? undefined : f.local("i32");
-    const heldStart = this.#module.scratch.room(
-      this.#module.kernel.block * this.#module.heldBytes / VECTOR_BYTES,
-    );
+    const { holdsInOwn, heldBytes, kernel: { block: blockColumns } } = this.#module;
+    const heldStart = holdsInOwn
+      ? 0
+      : this.#module.scratch.room(blockColumns * heldBytes / VECTOR_BYTES);
     const { state: items } = this.#module.kernel;
     const rows = this.#module.rows;
     const w = this.#module.writer(
       f,
-      this.#module.rowFrame(f, { record, columnIndex: index, scratch, held }),
+      this.#module.rowFrame(f, { record, columnIndex: index, scratch, held, holdsInOwn }),
     );
     w.region(rows.row);
     f.get(flags).i32(FLAGS.resume).op("i32.and").op("if");
@@ -61,7 +64,12 @@ class TileEmitter {
 
     const last = f.local("i32");
     const place = { record, index, held };
-    f.get(record).get(count).i32(recordBytes).op("i32.mul").op("i32.add").set(last);
+    f.get(record).get(count).i32(step).op("i32.mul").op("i32.add");
+    const jump = records.blockBytes - records.block * step;
+    if (jump > 0) {
+      f.get(count).i32(records.block).op("i32.div_u").i32(jump).op("i32.mul").op("i32.add");
+    }
+    f.set(last);
     const { columns } = this.#module.schedule;
     const turn = columns > 1 ? rows.turn(columns) : rows.pair;
     w.hoist(rows.pair);
@@ -77,7 +85,8 @@ class TileEmitter {
         return;
       }
       const start = f.local("i32");
-      const rewind = (): unknown => f.get(scratch).i32(heldStart).op("i32.add").set(held);
+      const rewind = (): unknown =>
+        holdsInOwn ? f.i32(0).set(held) : f.get(scratch).i32(heldStart).op("i32.add").set(held);
       f.get(record).set(start);
       rewind();
       this.#turns(f, w, turn, place, end);
@@ -89,8 +98,9 @@ class TileEmitter {
         held,
         rewind,
         end,
-        recordBytes,
-        heldBytes: this.#module.heldBytes,
+        step,
+        heldBytes,
+        writtenOut: holdsInOwn ? blockColumns : null,
         tiles: tilesOf(deferred, this.#module.schedule.components ?? 1),
         rows,
       });
@@ -122,9 +132,14 @@ class TileEmitter {
       // whole blocks, each closed (or its updates done), the last one short
       const end = f.local("i32");
       f.op("loop");
-      f.get(record).i32(this.#module.kernel.block * recordBytes).op("i32.add").op("local.tee", end);
-      f.get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
+      const whole = f.local("i32");
+      f.get(record).i32(records.block * step).op("i32.add").op("local.tee", whole);
+      f.op("local.tee", end).get(last).get(end).get(last).op("i32.lt_u").op("select").set(end);
       columnsUpTo(end);
+      if (jump > 0) {
+        f.get(record).get(record).get(whole).op("i32.eq").i32(jump).op("i32.mul").op("i32.add");
+        f.set(record);
+      }
       f.get(record).get(last).op("i32.lt_u").op("br_if", 0).op("end");
     }
     f.op("end").op("end");
@@ -147,7 +162,7 @@ class TileEmitter {
     const { survey } = this.#module.kernel;
     const regions = this.#module.rows.survey;
     if (survey === null || regions === null) return;
-    const { recordBytes, lanes } = this.#module.sizes;
+    const { records: { step }, lanes } = this.#module.sizes;
     const { copies } = this.#module.rows;
     w.hoist(regions.group);
     const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
@@ -161,7 +176,7 @@ class TileEmitter {
       scratch,
       record,
       index,
-      groupBytes: GROUP_COLUMNS * recordBytes,
+      groupBytes: GROUP_COLUMNS * step,
       lanes: lanes === 4 ? 4 : 2,
       ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
       ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
@@ -196,7 +211,7 @@ class TileEmitter {
       return;
     }
     const turnsEnd = f.local("i32");
-    f.get(end).i32((columns - 1) * this.#module.sizes.recordBytes).op("i32.sub").set(turnsEnd);
+    f.get(end).i32((columns - 1) * this.#module.sizes.records.step).op("i32.sub").set(turnsEnd);
     const unless = (limit: number, body: () => void): void => {
       f.op("block").get(record).get(limit).op("i32.lt_u").op("i32.eqz").op("br_if", 0);
       body();
@@ -209,7 +224,9 @@ class TileEmitter {
       const stages = fits ? pipeline(turn, this.#module.rows.copies, ahead) : null;
       if (stages !== null) w.region(stages.prologue);
       w.writesOut = this.#writesOut;
+      w.sharedColumns = columns;
       this.#columns(f, w, stages?.turn ?? turn, place, turnsEnd, columns);
+      w.sharedColumns = 1;
       w.writesOut = false;
     });
     unless(end, () => this.#columns(f, w, this.#module.rows.pair, place, end, 1));
@@ -230,7 +247,7 @@ class TileEmitter {
     if (held !== undefined) {
       f.get(held).i32(columns * this.#module.heldBytes).op("i32.add").set(held);
     }
-    f.get(record).i32(columns * this.#module.sizes.recordBytes).op("i32.add").op(
+    f.get(record).i32(columns * this.#module.sizes.records.step).op("i32.add").op(
       "local.tee",
       record,
     );

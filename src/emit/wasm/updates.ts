@@ -16,8 +16,11 @@ export interface UpdatesFrame {
   readonly end: number;
   /** Sets `held` to the block's first column. */
   readonly rewind: () => void;
-  readonly recordBytes: number;
+  /** Bytes from one column to the next. */
+  readonly step: number;
   readonly heldBytes: number;
+  /** Columns of a whole block where these are written out, one after another; null: loops alone. */
+  readonly writtenOut: number | null;
   readonly tiles: readonly UpdateTile[];
   /** Copies regions for the rows of the group. */
   readonly rows: {
@@ -37,7 +40,7 @@ export function emitUpdates(frame: UpdatesFrame): void {
   const { f, record, end } = frame;
   const [span, turnsEnd] = [f.local("i32"), f.local("i32")];
   f.get(end).get(record).op("i32.sub").set(span);
-  f.get(end).i32((COLUMNS - 1) * frame.recordBytes).op("i32.sub").set(turnsEnd);
+  f.get(end).i32((COLUMNS - 1) * frame.step).op("i32.sub").set(turnsEnd);
   for (const batch of frame.rows.batches) {
     for (const tile of frame.tiles) emitTiles(frame, tile, batch, span, turnsEnd);
   }
@@ -74,12 +77,29 @@ function emitTiles(
     const advance = (local: number, bytes: number): FunctionBody =>
       f.get(local).i32(count * bytes).op("i32.add");
     advance(frame.held, frame.heldBytes).set(frame.held);
-    for (const { pointer } of moving) advance(pointer, frame.recordBytes).set(pointer);
-    advance(record, frame.recordBytes).op("local.tee", record).get(limit);
+    for (const { pointer } of moving) advance(pointer, frame.step).set(pointer);
+    advance(record, frame.step).op("local.tee", record).get(limit);
     f.op("i32.lt_u").op("br_if", 0).op("end").op("end");
   };
-  if (together > 1) columns(turn, together, turnsEnd);
-  columns(rows.updates(tile, 1, batch), 1, frame.end);
+  const loops = (): void => {
+    if (together > 1) columns(turn, together, turnsEnd);
+    columns(rows.updates(tile, 1, batch), 1, frame.end);
+  };
+  const { writtenOut, heldBytes } = frame;
+  if (writtenOut === null || counter === null) loops();
+  else {
+    f.get(span).i32(writtenOut * frame.step).op("i32.eq").op("if");
+    for (let before = 0; before < writtenOut; before += together) {
+      writer.addresses.before = { columns: before, heldBytes };
+      writer.region(turn);
+    }
+    writer.addresses.before = null;
+    for (const { pointer } of moving) f.get(pointer).get(span).op("i32.add").set(pointer);
+    f.get(record).get(span).op("i32.add").set(record);
+    f.op("else");
+    loops();
+    f.op("end");
+  }
   writer.region(store);
   f.get(record).get(span).op("i32.sub").set(record);
   for (const { pointer, step, base } of pointers.values()) {

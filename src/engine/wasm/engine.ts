@@ -2,7 +2,7 @@
 // one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
-import { FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
+import { columnBytes, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -96,6 +96,7 @@ export class WasmEngine implements Engine {
     this.#features = {
       relaxed: options.relaxedSimd ?? found.relaxed,
       shared: options.sharedMemory ?? found.shared,
+      memories: options.multipleMemories ?? found.memories,
     };
     const threads = options.threads ?? coreCount();
     if (!Number.isInteger(threads) || threads < 1) {
@@ -345,7 +346,7 @@ export class WasmEngine implements Engine {
     pairs: number,
     threads: number,
   ): Items {
-    const { groupRows, recordBytes, stateBytes } = program.layout;
+    const { groupRows, records, stateBytes } = program.layout;
     const wanted = Math.max(1, Math.min(ITEM_PAIRS, pairs / (8 * threads)));
     const words: number[] = [];
     const weights: number[] = [];
@@ -364,7 +365,7 @@ export class WasmEngine implements Engine {
         for (let row = 0; row < rows; row += groups * groupRows) {
           const rowEnd = Math.min(rows, row + groups * groupRows);
           const stateAt = state + split * splitStride + (row / groupRows) * stateBytes;
-          const record = columns[t].record + (start - task.j0) * recordBytes;
+          const record = columns[t].record + columnBytes(records, start - task.j0);
           words.push(job, first + row, first + rowEnd, record, count, start, stateAt, flags);
           weights.push((rowEnd - row) * count);
         }

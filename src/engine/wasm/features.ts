@@ -15,14 +15,17 @@ function moduleWith(code: readonly number[]): Uint8Array<ArrayBuffer> {
 }
 
 const RELAXED_MADD = [0xfd, 0x85, 0x02];
+/** A module with two memories. */
+const MEMORIES = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 5, 2, 0, 1, 0, 1]);
 
-/** Detects relaxed SIMD and shared memory. */
+/** Detects relaxed SIMD, shared memory, and several memories. */
 export function detectFeatures(): WasmFeatures {
   return {
     relaxed: WebAssembly.validate(moduleWith(RELAXED_MADD)),
     shared: typeof SharedArrayBuffer !== "undefined" &&
       !("crossOriginIsolated" in globalThis &&
         Reflect.get(globalThis, "crossOriginIsolated") === false),
+    memories: WebAssembly.validate(MEMORIES),
   };
 }
 

@@ -1,6 +1,6 @@
 // What folds take of linear memory, and how their columns are split.
 
-import type { Layout } from "../../emit/wasm/mod.ts";
+import { isLinear, type Layout } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import { type Footprint, rowBytes, type SplitRule } from "../plan.ts";
 
@@ -18,11 +18,13 @@ export const WAVE_BYTES = 64 * 2 ** 20;
 
 /** What a row, and a column, of a kernel take. */
 export function footprintOf(kernel: Kernel, layout: Layout): Footprint {
+  const { records } = layout;
   const bytesOfAxis = (axis: string): number =>
     kernel.inputs.filter((i) => i.axis === axis).reduce((t, i) => t + rowBytes(kernel, i), 0);
   return {
     row: bytesOfAxis("row") + kernel.outputs.reduce((t, o) => t + rowBytes(kernel, o), 0),
-    record: layout.recordBytes,
+    record: records.blockBytes / records.block,
+    unit: isLinear(records) ? 1 : records.block,
     column: bytesOfAxis("column"),
     state: layout.stateBytes / layout.groupRows,
     packing: PACK_COLUMNS,

@@ -76,7 +76,7 @@ export function mirroredItems(
   whole: boolean,
   { words, weights }: ItemList,
 ): void {
-  const { groupRows, recordBytes, stateBytes } = program.layout;
+  const { groupRows, records: { step: recordBytes }, stateBytes } = program.layout;
   const { length, count: blocks } = task.splits;
   const stateOf = (row: number, split: number): number =>
     rows.state + split * rows.splitStride + row / groupRows * stateBytes;

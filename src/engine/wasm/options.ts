@@ -11,6 +11,8 @@ export interface WasmOptions {
   readonly relaxedSimd?: boolean;
   /** Use shared memory and workers; default where the host has them. */
   readonly sharedMemory?: boolean;
+  /** Use a second memory, of each worker's own; default where the host has it. */
+  readonly multipleMemories?: boolean;
   /**
    * Bytes of linear memory that a launch may use at most; default 1 GiB. Larger ones run in chunks,
    * which change no bit; sums of a table with itself that need more than this (256 MiB at most beside

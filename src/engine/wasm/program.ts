@@ -1,6 +1,12 @@
 // A kernel compiled for the host's WebAssembly.
 
-import { type Layout, VECTOR_BYTES, vectorOf, type WasmModule } from "../../emit/wasm/mod.ts";
+import {
+  isLinear,
+  type Layout,
+  VECTOR_BYTES,
+  vectorOf,
+  type WasmModule,
+} from "../../emit/wasm/mod.ts";
 import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
@@ -138,8 +144,8 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands, surveys, components = 0 } = this.schedule;
-    const { groupRows, recordBytes } = this.layout;
+    const { rowVectors, columns, operands, surveys, components = 0, writesOut } = this.schedule;
+    const { groupRows, records } = this.layout;
     return {
       target: this.#target,
       schedule:
@@ -147,7 +153,10 @@ export class WasmProgram implements Program {
         `operands in ${operands}, ` +
         (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
         (components > 0 ? `wide sums by tiles of ${components} components, ` : "") +
-        `${recordBytes} bytes per packed column (${this.#why})`,
+        (components > 0 && writesOut ? "blocks of columns written out, " : "") +
+        `${records.blockBytes / records.block} bytes per packed column${
+          isLinear(records) ? "" : ", in blocks"
+        } (${this.#why})`,
       source: this.emitted.text(),
     };
   }

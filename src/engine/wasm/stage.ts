@@ -2,7 +2,14 @@
 // outputs back. Tasks that differ in their rows and columns alone share what can be shared, so that
 // thousands of small ones cost little more than their numbers do.
 
-import { CONSTANTS_ADDRESS, CONSTANTS_END, JOB, VECTOR_BYTES } from "../../emit/wasm/mod.ts";
+import {
+  columnBytes,
+  CONSTANTS_ADDRESS,
+  CONSTANTS_END,
+  isLinear,
+  JOB,
+  VECTOR_BYTES,
+} from "../../emit/wasm/mod.ts";
 import { uniformRecord } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
@@ -232,7 +239,7 @@ export class Stage {
 
   /** Packs the columns of a wave's tasks into records; those that stand together, together. */
   columns(wave: Wave, blocks: readonly RowBlock[], exports: KernelExports): ColumnBlock[] {
-    const { usesColumnIndex, packsUniforms, layout: { recordBytes } } = this.#program;
+    const { usesColumnIndex, packsUniforms, layout: { records } } = this.#program;
     const { column } = this.#slots;
     const columns: ColumnBlock[] = [];
     const shares = (a: Task, b: Task): boolean => !packsUniforms || this.#sameUniforms(a, b);
@@ -240,7 +247,7 @@ export class Stage {
       a.j0 === b.j0 && a.j1 === b.j1 && shares(a, b) &&
       column.every((slot) => a.segment.offsets[slot] === b.segment.offsets[slot]);
     const follows = (a: Task, b: Task): boolean =>
-      !usesColumnIndex && shares(a, b) &&
+      !usesColumnIndex && isLinear(records) && shares(a, b) &&
       column.every((slot) => {
         const [from, to] = [a.segment.offsets[slot] ?? 0, b.segment.offsets[slot] ?? 0];
         return a.j1 + from === b.j0 + to;
@@ -251,7 +258,7 @@ export class Stage {
       let record = this.#pack(same[0][0], count, blocks[first].job, exports);
       for (const tasks of same) {
         for (let k = 0; k < tasks.length; k++) columns.push({ record });
-        record += columnsOf(tasks[0]) * recordBytes;
+        record += columnBytes(records, columnsOf(tasks[0]));
       }
     }
     return columns;
@@ -261,7 +268,12 @@ export class Stage {
   #pack(task: Task, count: number, job: number, exports: KernelExports): number {
     const { kernel, layout } = this.#program;
     const memory = this.#memory;
-    const record = memory.alloc((count + layout.lanes) * layout.recordBytes);
+    // blocks are whole; a vector of columns is packed, or read, at a time
+    const room = isLinear(layout.records) ? count : Math.ceil(count / layout.records.block) *
+      layout.records.block;
+    const record = memory.alloc(
+      columnBytes(layout.records, room) + layout.records.slots * VECTOR_BYTES,
+    );
     if (count === 0 || kernel.records.column.length === 0) return record;
     const mark = memory.mark;
     const chunk = Math.min(count, PACK_COLUMNS);
@@ -279,7 +291,13 @@ export class Stage {
         const { dim } = kernel.inputs[slot];
         this.#copyIn(this.#inputs[slot], first * dim, (first + length) * dim, addresses[k]);
       });
-      exports.pack(job, length, task.j0 + start, record + start * layout.recordBytes, scratch);
+      exports.pack(
+        job,
+        length,
+        task.j0 + start,
+        record + columnBytes(layout.records, start),
+        scratch,
+      );
     }
     memory.reset(mark);
     return record;
