@@ -90,7 +90,7 @@ const fresh = (
 
 /** Processes that each figure is the median of. */
 const PROCESSES = {
-  compiled: { wasm: 15, native: 5 },
+  compiled: { wasm: 15, native: 9 },
   "from disk": { wasm: 0, native: 11 },
 } as const;
 

@@ -152,7 +152,7 @@ export class AutoEngine implements Engine {
     const isLikely = own.whole.pairs >= LIKELY_PAIRS && this.#failure === null;
     if (isLikely || this.#chosen(own) === this.#native) {
       try {
-        await this.#native.open(own.kernel);
+        await this.#native.open(own.kernel, own.rows, own.columns);
         this.#native.recall(own.whole.kernel);
         if (this.#chosen(own) === this.#native) return await on(this.#native);
       } catch (error) {

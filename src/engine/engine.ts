@@ -126,9 +126,9 @@ export interface Engine {
   isMirrored?(program: Program, segments: readonly Segment[]): boolean;
   /**
    * Opens what can only be opened asynchronously; awaited before all that follows. Where that takes
-   * long, the kernel that is wanted first is made ready meanwhile.
+   * long, the kernel that is wanted first is made ready meanwhile, for folds of so many rows and columns.
    */
-  open?(kernel?: Kernel): Promise<void>;
+  open?(kernel?: Kernel, rows?: number, columns?: number): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */
   allocate(dtype: DType, length: number): Held;
   /**

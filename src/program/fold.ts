@@ -236,7 +236,8 @@ export class FoldRun implements Origin {
   async #launch(storages: readonly TensorStorage[], control: RunControl): Promise<Held[]> {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
-    if (engine.open !== undefined) await engine.open(this.kernel);
+    const { segments, rows } = segmentsOf(this.#batched);
+    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#columns);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
@@ -245,7 +246,6 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const { segments, rows } = segmentsOf(this.#batched);
     const program = engine.compile(this.kernel, rows, this.#columns);
     const outputs: Held[] = [];
     try {

@@ -2,6 +2,7 @@
 
 import { PairfoldError } from "../../error.ts";
 import {
+  type Cell,
   divisorRoots,
   type Kernel,
   type LocalArray,
@@ -22,8 +23,8 @@ import { placesOf, StatementWriter } from "./statements.ts";
 /** Bytes up to which an array stands in the function's own variables, else in scratch memory. */
 const OWN_ARRAY_BYTES = 4096;
 
-/** What the lanes of a function are. */
-export type Lanes = "rows" | "columns";
+/** What the lanes of a function are; of one column, values are plain numbers. */
+export type Lanes = "rows" | "columns" | "column";
 
 /** Writes the regions of one function. */
 export class CodeWriter extends StatementWriter {
@@ -33,11 +34,21 @@ export class CodeWriter extends StatementWriter {
   #divisorRoots: ReadonlySet<Value> | null = null;
   #scratchBytes = 0;
   #appended = 0;
+  /** State that stands in arrays over the rows, and whether what is written runs row by row. */
+  readonly #rolled: ReadonlySet<Cell | LocalArray> | null;
+  #isEach = false;
 
-  constructor(lines: Lines, kernel: Kernel, vectorBytes: number, lanes: Lanes) {
+  constructor(
+    lines: Lines,
+    kernel: Kernel,
+    vectorBytes: number,
+    lanes: Lanes,
+    rolled: ReadonlySet<Cell | LocalArray> | null = null,
+  ) {
     super(lines, kernel);
     this.#lanes = lanes;
     this.#vectorBytes = vectorBytes;
+    this.#rolled = rolled;
   }
 
   /** Bytes of scratch memory that what was declared takes. */
@@ -49,14 +60,46 @@ export class CodeWriter extends StatementWriter {
   declare(regions: readonly Region[], rows: number, items: readonly StateItem[] = []): void {
     for (const place of placesOf(regions, items)) {
       const type = this.typeOf(place.type);
-      if ("length" in place) this.#array(type, this.place(place), place.type, place.length);
+      if (this.isRolled(place)) this.lines.add(`${type} ${super.place(place)}[${rows}];`);
+      else if ("length" in place) this.#array(type, this.place(place), place.type, place.length);
       else this.lines.add(`${type} ${this.place(place)};`);
     }
     const { length } = this.kernel.records.row;
     if (length === 0) return;
+    if (this.#rolled !== null) {
+      this.lines.add(`vf row[${rows}][${length}];`);
+      return;
+    }
     for (let row = 0; row < rows; row++) {
       this.#array("vf", `row${row}`, this.kernel.float, length);
     }
+  }
+
+  /** Whether a cell stands in an array over the rows. */
+  isRolled(place: Cell | LocalArray): boolean {
+    return this.#rolled?.has(place) ?? false;
+  }
+
+  /** What is written by `body`, once for all rows of a group: in a loop over them. */
+  eachRow(rows: number, body: () => void): void {
+    this.#isEach = true;
+    this.lines.block(`for (int r = 0; r < ${rows}; ++r)`, body);
+    this.#isEach = false;
+  }
+
+  override place(original: Cell | LocalArray): string {
+    const name = super.place(original);
+    return this.#isEach && this.isRolled(original) ? `${name}[r]` : name;
+  }
+
+  /** The row vector of a value in the group. */
+  #row(row: number): string {
+    return this.#isEach ? "r" : `${row}`;
+  }
+
+  /** What a row vector has of its own. */
+  #ofRow(name: "at" | "row", row: number): string {
+    return this.#rolled === null ? `${name}${row}` : `${name}[${this.#row(row)}]`;
   }
 
   #array(name: string, variable: string, type: Type, length: number): void {
@@ -83,6 +126,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected typeOf(type: Type): string {
+    if (this.#lanes === "column") return "scalar";
     return typeOf(type, this.kernel.float);
   }
 
@@ -104,7 +148,7 @@ export class CodeWriter extends StatementWriter {
 
   protected index({ axis, row, column }: Value & { kind: "index" }): string {
     if (this.#lanes === "columns") return "splat_i((integer)j) + iota()";
-    if (axis === "row") return `splat_i((integer)first + ${row} * LANES) + iota()`;
+    if (axis === "row") return `splat_i((integer)first + ${this.#row(row)} * LANES) + iota()`;
     return `splat_i((integer)j${column > 0 ? ` + ${column}` : ""})`;
   }
 
@@ -121,7 +165,8 @@ export class CodeWriter extends StatementWriter {
         return `${this.place(memory.array)}[${at}]`;
       case "input": {
         const { dim, number } = this.kernel.inputs[memory.slot];
-        const from = `x${memory.slot} + ${at}, at${row}, ${dim}`;
+        if (this.#lanes === "column") return `x${memory.slot}[j * ${dim} + ${at}]`;
+        const from = `x${memory.slot} + ${at}, ${this.#ofRow("at", row)}, ${dim}`;
         if (number !== "index") return `gather(${from})`;
         return this.kernel.float === "f32"
           ? `gather_i(${from})`
@@ -139,7 +184,7 @@ export class CodeWriter extends StatementWriter {
         if (!isFloat) throw new PairfoldError("internal", `a parameter of type ${type}`);
         return `splat(uniforms[${at}])`;
       case "row":
-        return isFloat ? `row${row}[${at}]` : `(vi)row${row}[${at}]`;
+        return `${isFloat ? "" : "(vi)"}${this.#ofRow("row", row)}[${at}]`;
       case "column":
         return isFloat ? `splat(column[${at}])` : `splat_i(((const integer_a*)column)[${at}])`;
     }
@@ -155,15 +200,17 @@ export class CodeWriter extends StatementWriter {
     if (memory.kind === "array") {
       lines.add(`${this.place(memory.array)}[${at}] = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
-      lines.add(`row${row}[${at}] = ${bits};`);
+      lines.add(`${this.#ofRow("row", row)}[${at}] = ${bits};`);
     } else if (memory.kind === "record" && memory.section === "column") {
       const { length } = this.kernel.records.column;
-      lines.add(`scatter(column + ${at}, ${length}, left, ${bits});`);
+      if (this.#lanes === "column") lines.add(`column[${at}] = ${bits};`);
+      else lines.add(`scatter(column + ${at}, ${length}, left, ${bits});`);
     } else if (memory.kind === "output") {
       const { dim, number } = this.kernel.outputs[memory.slot];
       const isIndex = number === "index";
-      const to = `z${memory.slot} + (first + ${row} * LANES) * ${dim} + ${at}`;
-      const left = `left - ${row} * LANES`;
+      const before = `${this.#row(row)} * LANES`;
+      const to = `z${memory.slot} + (first + ${before}) * ${dim} + ${at}`;
+      const left = `left - ${before}`;
       const text = this.use(value);
       lines.add(`${isIndex ? "scatter_i" : "scatter"}(${to}, ${dim}, ${left}, ${text});`);
     } else {
@@ -236,7 +283,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected isTaken(name: string): boolean {
-    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|w\d+_\d+)$/.test(name);
+    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|w\d+_\d+)$/.test(name);
   }
 }
 
@@ -265,6 +312,7 @@ const RESERVED: ReadonlySet<string> = new Set([
     "t",
     "k",
     "n",
+    "r",
     "bits",
     "saved",
     ...["looked", "begun", "j0", "s", "g"],

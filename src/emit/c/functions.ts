@@ -6,6 +6,7 @@
 
 import { PairfoldError } from "../../error.ts";
 import {
+  type Cell,
   type Kernel,
   lengthOf,
   type LocalArray,
@@ -16,11 +17,13 @@ import {
   type StateItem,
 } from "../../loop/mod.ts";
 import type { NativeSchedule } from "../../tiling/mod.ts";
-import { CodeWriter } from "./code.ts";
+import { CodeWriter, type Lanes } from "./code.ts";
 import { type CLayout, FOLD_FLAGS, layoutOf, TASK } from "./layout.ts";
 import { commentOf, Lines } from "./lines.ts";
 import { phasesOf, TileMirror } from "./mirror.ts";
 import { preludeOf } from "./prelude.ts";
+import { isCopy, rolledState } from "./rolled.ts";
+import { placesOf } from "./statements.ts";
 import { TileSurvey } from "./survey.ts";
 
 /** Writes the functions of one source. */
@@ -69,8 +72,11 @@ export class FunctionWriter {
     return replicate(region, this.#copies, replication);
   }
 
-  #writer(lanes: "rows" | "columns"): CodeWriter {
-    return new CodeWriter(this.lines, this.#kernel, this.#vectorBytes, lanes);
+  #writer(
+    lanes: Lanes,
+    rolled: ReadonlySet<Cell | LocalArray> | null = null,
+  ): CodeWriter {
+    return new CodeWriter(this.lines, this.#kernel, this.#vectorBytes, lanes, rolled);
   }
 
   /** Keeps the most that any function of the source needs. */
@@ -101,11 +107,19 @@ export class FunctionWriter {
   }
 
   /** The rows of a group: those beyond the last repeat it, and are not written. */
-  #rows(): void {
+  #rows(isRolled = false): void {
     const lines = this.lines;
+    const { rowVectors } = this.#schedule;
     this.#pointers("row");
     lines.add("const word left = last - first + 1;");
-    for (let row = 0; row < this.#schedule.rowVectors; row++) {
+    if (isRolled) {
+      lines.add(`word at[${rowVectors}][LANES];`);
+      lines.block(`for (int k = 0; k < ${rowVectors} * LANES; ++k)`, () => {
+        lines.add("at[0][k] = first + k < last ? first + k : last;");
+      });
+      return;
+    }
+    for (let row = 0; row < rowVectors; row++) {
       lines.add(`word at${row}[LANES];`);
       lines.block("for (int k = 0; k < LANES; ++k)", () => {
         lines.add(`const word i = first + ${row} * LANES + k;`);
@@ -122,13 +136,19 @@ export class FunctionWriter {
     lines.block("APART void pack(const double* task, word from, word to, char* scratch)", () => {
       this.#pointers("column");
       lines.add(`scalar* const records = (scalar*)(word)task[${TASK.records}];`);
+      const record = `records + (j - (word)task[${TASK.j0}]) * ${size}`;
+      if (isCopy(kernel.column, kernel)) {
+        lines.block("for (word j = from; j < to; ++j)", () => {
+          lines.add(`scalar* const restrict column = ${record};`);
+          this.#writer("column").region(kernel.column);
+        });
+        return;
+      }
       lines.block("for (word j = from; j < to; j += LANES)", () => {
         lines.add("const word left = to - j;");
         lines.add("word at0[LANES];");
         lines.add("for (int k = 0; k < LANES; ++k) at0[k] = k < left ? j + k : to - 1;");
-        lines.add(
-          `scalar* const restrict column = records + (j - (word)task[${TASK.j0}]) * ${size};`,
-        );
+        lines.add(`scalar* const restrict column = ${record};`);
         const w = this.#writer("columns");
         w.declare([kernel.column], 0);
         w.region(kernel.column);
@@ -143,6 +163,12 @@ export class FunctionWriter {
     const lines = this.lines;
     lines.add("char* saved = state;");
     for (const item of items) {
+      if (item.kind === "cell" && w.isRolled(item.cell)) {
+        const here = w.place(item.cell);
+        const [to, from] = direction === "load" ? [here, "saved"] : ["saved", here];
+        lines.add(`__builtin_memcpy(${to}, ${from}, sizeof ${here}); saved += sizeof ${here};`);
+        continue;
+      }
       for (let row = 0; row < this.#schedule.rowVectors; row++) {
         const isCell = item.kind === "cell";
         const name = w.place(this.#copies.of(isCell ? item.cell : item.array as LocalArray, row));
@@ -178,16 +204,18 @@ export class FunctionWriter {
     const { columns, interleave, rowVectors } = this.#schedule;
     const columnSlots = kernel.records.column.length;
     const inner = mirror?.pair ?? kernel.pair;
+    const rolled = rolledState(kernel, this.#schedule);
+    const around = (region: Region): Region => rolled === null ? this.#copy(region) : region;
     const regions = {
-      row: this.#copy(kernel.row),
-      init: this.#copy(kernel.init),
+      row: around(kernel.row),
+      init: around(kernel.init),
       pair: this.#copy(inner, { interleave }),
       turn: columns === 1 ? null : this.#copy(inner, { interleave, columns, columnSlots }),
-      test: kernel.careful === null ? null : this.#copy(kernel.careful.test),
+      test: kernel.careful === null ? null : around(kernel.careful.test),
       careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
-      close: kernel.close === null ? null : this.#copy(kernel.close),
+      close: kernel.close === null ? null : around(kernel.close),
       // with a mirror, states wait for those of the other blocks
-      finish: mirror === null ? this.#copy(kernel.finish) : null,
+      finish: mirror === null ? around(kernel.finish) : null,
     };
     const survey = this.#schedule.surveys
       ? TileSurvey.of(kernel, this.#copies, regions.close)
@@ -205,22 +233,38 @@ export class FunctionWriter {
     lines.block(
       `                ${mirror === null ? "" : "scalar* sums, "}char* scratch)`,
       () => {
-        this.#rows();
-        const w = this.#writer("rows");
-        w.declare(all, rowVectors, [...this.#stateOf(kernel.state), ...(survey?.items ?? [])]);
-        w.region(regions.row);
+        this.#rows(rolled !== null);
+        const w = this.#writer("rows", rolled);
+        const state = rolled === null ? this.#stateOf(kernel.state) : kernel.state;
+        w.declare(all, rowVectors, [...state, ...(survey?.items ?? [])]);
+        /** What runs once per row vector. */
+        const each = (region: Region, after: () => void = () => {}): void => {
+          const write = (): void => {
+            w.region(region);
+            after();
+          };
+          if (rolled === null) write();
+          else w.eachRow(rowVectors, write);
+        };
+        each(regions.row);
         lines.block(`if (flags & ${FOLD_FLAGS.resume})`, () => {
           this.#moveState("load", w, kernel.state);
         });
-        lines.block("else", () => w.region(regions.init));
+        lines.block("else", () => each(regions.init));
         if (kernel.careful !== null && regions.test !== null) {
-          w.region(regions.test);
           const { special } = kernel.careful;
           const names = Array.from(
-            { length: rowVectors },
-            (_, row) => w.place(this.#copies.of(special, row)),
+            { length: rolled === null ? rowVectors : 1 },
+            (_, row) => w.place(rolled === null ? this.#copies.of(special, row) : special),
           );
-          lines.add(`const int special = any(${names.join(" | ")});`);
+          const test = `any(${names.join(" | ")})`;
+          if (rolled === null) {
+            w.region(regions.test);
+            lines.add(`const int special = ${test};`);
+          } else {
+            lines.add("int special = 0;");
+            each(regions.test, () => lines.add(`special |= ${test};`));
+          }
         }
         const loop = (pair: Region, step: number): void => {
           lines.block(`for (; t + ${step} <= here; t += ${step})`, () => {
@@ -240,6 +284,7 @@ export class FunctionWriter {
           loop(pair, 1);
         };
         const { block } = kernel;
+        const inRegisters = rolled === null ? [] : this.#heldBetween(w, rolled, inner);
         survey?.emit(lines, w);
         lines.block("while (count > 0)", () => {
           lines.add(
@@ -249,20 +294,40 @@ export class FunctionWriter {
           );
           lines.add("count -= here;");
           lines.add("word t = 0;");
+          for (const [cell, held] of inRegisters) lines.add(`${w.place(cell)} = ${held};`);
           pairs();
-          if (regions.close !== null) w.region(regions.close);
+          for (const [cell, held] of inRegisters) lines.add(`${held} = ${w.place(cell)};`);
+          if (regions.close !== null) each(regions.close);
         });
         const save = (): void => this.#moveState("save", w, kernel.state);
         const { finish } = regions;
         if (finish === null) save();
         else {
           lines.block(`if (flags & ${FOLD_FLAGS.save})`, save);
-          lines.block("else", () => w.region(finish));
+          lines.block("else", () => each(finish));
         }
         this.#needs(w);
       },
     );
     lines.add("");
+  }
+
+  /** The state of each row that an inner loop touches, with the place that holds it around the loop. */
+  #heldBetween(
+    w: CodeWriter,
+    rolled: ReadonlySet<Cell | LocalArray>,
+    inner: Region,
+  ): [cell: Cell, held: string][] {
+    const { careful } = this.#kernel;
+    const touched = placesOf(careful === null ? [inner] : [inner, careful.pair]);
+    const rows = Array.from({ length: this.#schedule.rowVectors }, (_, row) => row);
+    return [...touched].flatMap((place) =>
+      rolled.has(place) && !("length" in place)
+        ? rows.map((
+          row,
+        ): [Cell, string] => [this.#copies.of(place, row), `${w.place(place)}[${row}]`])
+        : []
+    );
   }
 
   /** Folds blocks of rows and of columns, for both. */

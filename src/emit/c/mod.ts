@@ -111,7 +111,8 @@ export function emitC(kernel: Kernel, schedule: NativeSchedule, vectorBytes: num
     source: (kind) => {
       const w = new FunctionWriter(kernel, schedule, vectorBytes);
       write(w, kind, kernel);
-      const effort = costOf(kernel).rare === "appends" ? "thorough" : "quick";
+      const some = kernel.float === "f64" ? "some" : "quick";
+      const effort = costOf(kernel).rare === "appends" ? "thorough" : some;
       return { text: `${w.lines}\n`, effort, scratchBytes: w.scratchBytes };
     },
     layout: layoutOf(kernel, schedule.rowVectors, vectorBytes),

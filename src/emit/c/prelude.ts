@@ -70,6 +70,11 @@ function headText(float: FloatType, vectorBytes: number): string {
 #endif
 #define INLINE static inline __attribute__((always_inline))
 #define APART static __attribute__((noinline, noclone))
+#if defined(__GNUC__) && !defined(__clang__)
+#define COLD __attribute__((optimize("O0")))
+#else
+#define COLD
+#endif
 typedef ${scalar} scalar;
 typedef ${integer} integer;
 typedef ${integer} __attribute__((may_alias)) integer_a;

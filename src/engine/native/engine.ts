@@ -38,13 +38,14 @@ import {
   type CompilerOptions,
   findCompiler,
   type FoundCompiler,
+  likelyMachine,
   type Machine,
   probeNow,
   type Target,
 } from "./compiler.ts";
 import { Libraries } from "./library.ts";
 import { Notes } from "./notes.ts";
-import { NativeProgram, scheduleKey } from "./program.ts";
+import { NativeProgram, type Prepared, prepared, scheduleKey } from "./program.ts";
 import { Runner } from "./runner.ts";
 import { ownStamp } from "./sources.ts";
 import { footprintOf, SPLIT } from "./stage.ts";
@@ -98,6 +99,9 @@ export class NativeEngine implements Engine {
   /** What it makes code for, where somebody asked before it was opened. */
   #machine: Machine | null = null;
   #opening: Promise<void> | null = null;
+  /** The kernel that it was opened for. */
+  #prepared: Prepared | null = null;
+  #stamp: string | null | undefined;
   readonly #queue = new LaunchQueue();
   readonly #runner: Runner;
 
@@ -150,16 +154,26 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for; as long as that takes, lowers what is to be compiled. */
-  open(kernel?: Kernel): Promise<void> {
+  /** Asks the compiler what it makes code for; as long as that takes, writes what is to be compiled. */
+  open(kernel?: Kernel, rows = 1, columns = 1): Promise<void> {
     if (this.#opening !== null) return this.#opening;
     const ask = this.#openAtOnce();
     if (ask === null) return Promise.resolve();
     this.#opening = ask()
       .then((target) => void (this.#opened = this.#openedFor(target)))
       .finally(() => this.#opening = null);
-    void kernel?.pair;
+    void this.#version;
+    if (kernel !== undefined) this.#prepare(kernel, rows, columns);
     return this.#opening;
+  }
+
+  /** Writes a kernel's source for what the compiler will most likely say. */
+  #prepare(kernel: Kernel, rows: number, columns: number): void {
+    const likely = likelyMachine();
+    const machine = { ...likely, vectorBytes: this.#options.vectorBytes ?? likely.vectorBytes };
+    const wanted = chooseNativeSchedule(kernel, rows, columns, machine);
+    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+    this.#prepared = prepared(kernel, schedule, machine.vectorBytes);
   }
 
   /** Opens it where an earlier process has asked the compiler; else leaves who asks it. */
@@ -176,12 +190,18 @@ export class NativeEngine implements Engine {
     const target = { ...found, vectorBytes };
     const compiler = this.#compiler;
     const libraries = new Libraries(compiler, target, this.#cache, timeout);
-    const stamp = ownStamp();
+    const stamp = this.#version;
     const { machine, identity } = target;
     const version = [stamp, compiler.path, compiler.args, machine, identity, vectorBytes].join(
       "\n",
     );
     return { target, libraries, notes: stamp === null ? null : new Notes(this.#cache, version) };
+  }
+
+  /** The version of Pairfold, where it can be told. */
+  get #version(): string | null {
+    if (this.#stamp === undefined) this.#stamp = ownStamp();
+    return this.#stamp;
   }
 
   get #target(): Machine {
@@ -220,7 +240,9 @@ export class NativeEngine implements Engine {
       const { title, vectorBytes } = this.#target;
       const target = `native, ${title}, ${vectorBytes} bytes per vector, ${this.#threads} threads`;
       const note = this.#opened?.notes?.of(kernel) ?? null;
-      program = new NativeProgram({ kernel, schedule, vectorBytes, target, why, note });
+      const prepared = this.#prepared;
+      this.#prepared = null;
+      program = new NativeProgram({ kernel, schedule, vectorBytes, target, why, note, prepared });
       programs.set(key, program);
     }
     return program;

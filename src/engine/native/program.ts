@@ -29,6 +29,26 @@ export interface NativeProgramOptions {
   readonly why: string;
   /** What an earlier process has kept of an equal kernel. */
   readonly note: KernelNote | null;
+  /** What was written before it was known what for, if that was right. */
+  readonly prepared: Prepared | null;
+}
+
+/** A kernel as C, written ahead. */
+export interface Prepared {
+  readonly kernel: Kernel;
+  readonly vectorBytes: number;
+  /** Its schedule's. */
+  readonly key: string;
+  readonly module: CModule;
+}
+
+/** Writes a kernel for vectors of so many bytes: the source that will be wanted first. */
+export function prepared(kernel: Kernel, schedule: NativeSchedule, vectorBytes: number): Prepared {
+  const { layout, source } = emitC(kernel, schedule, vectorBytes);
+  const first = kernel.mirror === null ? "fold" : "mirror";
+  const written = source(first);
+  const module: CModule = { layout, source: (kind) => kind === first ? written : source(kind) };
+  return { kernel, vectorBytes, key: scheduleKey(schedule), module };
 }
 
 export class NativeProgram implements Program {
@@ -40,12 +60,16 @@ export class NativeProgram implements Program {
   readonly #sources = new Map<SourceKind, LibrarySource>();
 
   constructor(options: NativeProgramOptions) {
-    const { kernel, schedule, note } = options;
+    const { kernel, schedule, note, prepared } = options;
     checkNativeSchedule(schedule);
     this.kernel = kernel;
     this.schedule = schedule;
     this.#options = options;
-    this.#note = note?.programs[scheduleKey(schedule)];
+    const key = scheduleKey(schedule);
+    this.#note = note?.programs[key];
+    const isRight = prepared?.kernel === kernel && prepared.vectorBytes === options.vectorBytes &&
+      prepared.key === key;
+    if (isRight) this.#emitted = prepared.module;
   }
 
   get #module(): CModule {
