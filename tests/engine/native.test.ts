@@ -283,7 +283,7 @@ test("a schedule that no kernel can have is refused with the reason", async () =
 test("explain shows the source before the first fold", () => {
   const device = native({ threads: 2 });
   const text = Vi([[1, 2, 3]]).sqDist(Vj([[1, 2, 3]])).sum("j", { device }).explain();
-  assert(/target +native, (gcc|.*clang)/.test(text), text.slice(0, 400));
+  assert(/target +native, .*(gcc|clang)/i.test(text), text.slice(0, 400));
   assert(text.includes("void pf_run("));
   return Promise.resolve();
 });
