@@ -19,9 +19,9 @@ import type { Kernel } from "./kernel.ts";
 import { operands, reads, removeDead } from "./passes.ts";
 import { isElementwise, type IsState, splitByState, touchesState } from "./state.ts";
 
-/** One component's update, or those of a loop over components. */
+/** The updates of a loop over components. */
 export interface Update {
-  readonly loop: { readonly counter: Counter; readonly count: number } | null;
+  readonly loop: { readonly counter: Counter; readonly count: number };
   readonly statements: readonly Statement[];
   readonly close: Closing | null;
 }
@@ -77,7 +77,7 @@ function split(kernel: Kernel): Deferred | null {
   const { early, strands } = splitByState(statements, isState);
   const waiting = strands.filter((strand) => mayWait(strand, isState));
   const updates = waiting.map((strand) => updateOf(strand, kernel));
-  const components = updates.reduce((total, { loop }) => total + (loop?.count ?? 1), 0);
+  const components = updates.reduce((total, { loop }) => total + loop.count, 0);
   if (components < FEWEST_COMPONENTS) return null;
 
   // what the updates read of the narrow part: held, or computed again
@@ -159,13 +159,10 @@ function costAgain(value: Value): number {
 
 /** Whether what a strand does to the state may wait for the other columns' narrow parts. */
 function mayWait(strand: readonly Statement[], isState: IsState): boolean {
-  const loops = strand.filter((s) => s.kind === "for");
-  if (loops.length === 0) {
-    return strand.every((s) => s.kind === "set" || (s.kind === "let" && isFree(s.value, isState)));
-  }
+  const [loop, ...others] = strand.filter((s) => s.kind === "for");
+  // up to 32 components are cells, faster pair by pair: 1.2 times with weights, gradients 1.4 times
+  if (loop === undefined || others.length > 0 || !isElementwise(loop, isState)) return false;
   // what is computed beside the loop must not need the state
-  const [loop] = loops;
-  if (loops.length > 1 || !isElementwise(loop, isState)) return false;
   if (operationsOf(loop.body) > MOST_OPERATIONS) return false;
   return strand.every((s) => s === loop || (s.kind === "let" && !touchesState(s, isState))) &&
     loop.body.statements.every((s) =>
@@ -191,7 +188,7 @@ function isFree(value: Value, isState: IsState): boolean {
 
 function updateOf(strand: readonly Statement[], kernel: Kernel): Update {
   const loop = strand.find((s) => s.kind === "for");
-  if (loop?.kind !== "for") return { loop: null, statements: strand, close: null };
+  if (loop === undefined) throw new TypeError("what waits has a loop");
   const { counter, count, body } = loop;
   const before = strand.filter((s) => s !== loop);
   const close = closingOf(loop, kernel);

@@ -18,7 +18,7 @@ import { removeDead } from "./passes.ts";
 
 /** Some components whose updates run together, for every column of a block. */
 export interface UpdateTile {
-  /** State into the cells that stand for it; nothing where it is kept in cells anyway. */
+  /** State into the cells that stand for it. */
   readonly load: Region;
   /** One column. */
   readonly column: Region;
@@ -26,8 +26,8 @@ export interface UpdateTile {
   readonly store: Region;
   /** The cells that stand for elements of arrays. */
   readonly cells: readonly Cell[];
-  /** Counts tiles of this shape: moves places on; null where there is one. */
-  readonly counter: Counter | null;
+  /** Counts tiles of this shape: moves places on. */
+  readonly counter: Counter;
 }
 
 /** How many components the tiles of a loop take, as equal as can be: [first, width, tiles]. */
@@ -45,21 +45,7 @@ function cutsOf(count: number, width: number): [first: number, width: number, n:
 export function tilesOf(deferred: Deferred, width: number): UpdateTile[] {
   const { shared, updates } = deferred;
   const tiles: UpdateTile[] = [];
-  const tile = (statements: readonly Statement[], around: Partial<UpdateTile> = {}): void => {
-    const column = region("root");
-    column.statements.push(...shared, ...statements);
-    const none = { load: region("root"), store: region("root"), cells: [], counter: null };
-    tiles.push({ ...none, column: removeDead(column), ...around });
-  };
-  const singles = updates.filter(({ loop }) => loop === null);
-  for (const [first, wide, n] of singles.length === 0 ? [] : cutsOf(singles.length, width)) {
-    for (let k = 0; k < n; k++) {
-      const start = first + k * wide;
-      tile(singles.slice(start, start + wide).flatMap((u) => u.statements));
-    }
-  }
   for (const { loop, statements, close } of updates) {
-    if (loop === null) continue;
     for (const [first, wide, n] of cutsOf(loop.count, width)) {
       const counter: Counter = { ...loop.counter, count: n };
       const elements: Element[] = [];
@@ -96,7 +82,10 @@ export function tilesOf(deferred: Deferred, width: number): UpdateTile[] {
       // what is constant again afterwards needs no cell
       closed.statements.push(...closing.filter((s) => s.kind !== "set"));
       const store = close === null ? moves(elements, "store") : removeDead(closed);
-      tile(body.flat(), { load: moves(elements, "load"), store, cells, counter });
+      const column = region("root");
+      column.statements.push(...shared, ...body.flat());
+      const load = moves(elements, "load");
+      tiles.push({ load, column: removeDead(column), store, cells, counter });
     }
   }
   return tiles;

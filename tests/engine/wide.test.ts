@@ -15,21 +15,22 @@ import { randomFor } from "../support/random.ts";
 const [x, y] = [variable(0, "i", 3), variable(1, "j", 3)];
 const gaussian = build.exp(build.neg(build.sqDist(x, y)));
 
-const always = (width: number): boolean => width >= 24;
+/** Up to 32 components are cells, which do not wait. */
+const beyondCells = (width: number): boolean => width > 32;
 const never = (): boolean => false;
 
 /** Formulas with `width` components, and whether their updates wait for their block. */
 const FORMULAS: Readonly<
   Record<string, { waits: (width: number) => boolean; of: (width: number) => Node }>
 > = {
-  "K b": { waits: always, of: (width) => build.mul(gaussian, variable(2, "j", width)) },
-  "b alone": { waits: always, of: (width) => variable(2, "j", width) },
+  "K b": { waits: beyondCells, of: (width) => build.mul(gaussian, variable(2, "j", width)) },
+  "b alone": { waits: beyondCells, of: (width) => variable(2, "j", width) },
   "K (a - b)": {
-    waits: always,
+    waits: beyondCells,
     of: (width) => build.mul(gaussian, build.sub(variable(3, "i", width), variable(2, "j", width))),
   },
   "two kernels": {
-    waits: (width) => width === 12, // longer ones are two loops over one array
+    waits: never, // cells, or two loops over one array
     of: (width) =>
       build.concat(
         build.mul(gaussian, variable(2, "j", width)),
@@ -40,11 +41,11 @@ const FORMULAS: Readonly<
       ),
   },
   "i-dependent factor": {
-    waits: always,
+    waits: beyondCells,
     of: (width) => build.mul(variable(4, "i", 1), build.mul(gaussian, variable(2, "j", width))),
   },
   "long distance": {
-    waits: always,
+    waits: beyondCells,
     of: (width) => {
       const q = build.sqDist(variable(6, "i", 40), variable(7, "j", 40));
       return build.mul(build.exp(build.neg(q)), variable(2, "j", width));

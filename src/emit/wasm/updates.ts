@@ -58,17 +58,13 @@ function emitTiles(
   const { counter } = tile;
   for (const cell of tile.cells) rows.copies.remember(cell);
   const [load, store] = [rows.moves(tile.load, batch), rows.moves(tile.store, batch)];
-  // tiles of cells are written out one by one: less code for each
-  const together = counter === null ? 1 : COLUMNS;
-  const turn = rows.updates(tile, together, batch);
+  const turn = rows.updates(tile, COLUMNS, batch);
   const pointers = new Map<string, Pointer>();
-  if (counter !== null) {
-    for (const region of [load, turn, store]) writer.addresses.point(region, counter, pointers);
-  }
+  for (const region of [load, turn, store]) writer.addresses.point(region, counter, pointers);
   // those into column records move with the columns
   const moving = [...pointers.values()].filter(({ base }) => base === record);
   const left = f.local("i32");
-  f.i32(counter?.count ?? 1).set(left).op("loop");
+  f.i32(counter.count).set(left).op("loop");
   frame.rewind();
   writer.region(load);
   const columns = (body: Region, count: number, limit: number): void => {
@@ -82,14 +78,14 @@ function emitTiles(
     f.op("i32.lt_u").op("br_if", 0).op("end").op("end");
   };
   const loops = (): void => {
-    if (together > 1) columns(turn, together, turnsEnd);
+    columns(turn, COLUMNS, turnsEnd);
     columns(rows.updates(tile, 1, batch), 1, frame.end);
   };
   const { writtenOut, heldBytes } = frame;
-  if (writtenOut === null || counter === null) loops();
+  if (writtenOut === null) loops();
   else {
     f.get(span).i32(writtenOut * frame.step).op("i32.eq").op("if");
-    for (let before = 0; before < writtenOut; before += together) {
+    for (let before = 0; before < writtenOut; before += COLUMNS) {
       writer.addresses.before = { columns: before, heldBytes };
       writer.region(turn);
     }
