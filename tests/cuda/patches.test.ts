@@ -6,13 +6,15 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { emulator, emulatorVariables } from "./support/emulator.ts";
 import type { PatchedFold } from "./support/patch_folds.ts";
+import { seed } from "../support/random.ts";
 import { run, testUnless } from "./support/tools.ts";
 
 const SCRIPT = fromFileUrl(new URL("support/patch_folds.ts", import.meta.url));
 
 /** Runs the script in check mode; `left` is left out of every source. */
 async function checked(...left: readonly string[]) {
-  const variables = { ...emulatorVariables(), PAIRFOLD_EMULATOR_CHECK: "1", NO_COLOR: "1" };
+  const chosen = { PAIRFOLD_EMULATOR_CHECK: "1", PAIRFOLD_SEED: `${seed}`, NO_COLOR: "1" };
+  const variables = { ...emulatorVariables(), ...chosen };
   return await run(Deno.execPath(), ["run", "-A", "--quiet", SCRIPT, ...left], variables);
 }
 
