@@ -63,8 +63,9 @@ export class ModuleContext {
     this.scratch = new Scratch(kernel, schedule.rowVectors);
     this.packScratch = new Scratch(kernel, 0);
     this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
-    this.holdsInOwn = this.deferred !== null && schedule.writesOut === true && features.memories;
-    const inBlocks = this.deferred !== null && schedule.writesOut === true;
+    // a survey walks records one after another
+    const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
+    this.holdsInOwn = inBlocks && features.memories;
     this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
     this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);
