@@ -102,7 +102,7 @@ function split(kernel: Kernel): Deferred | null {
     return copy;
   };
   for (const value of wanted) {
-    if (costAgain(value) <= CHEAP_OPERATIONS) {
+    if (costAgain(value, CHEAP_OPERATIONS) <= CHEAP_OPERATIONS) {
       again(value);
       continue;
     }
@@ -140,8 +140,11 @@ function split(kernel: Kernel): Deferred | null {
   };
 }
 
-/** Operations that computing a value again takes; infinite where it cannot be. */
-function costAgain(value: Value): number {
+/**
+ * Operations that computing a value again takes; infinite where it cannot be, or where they are more
+ * than so many: what is shared by many operations is not looked at once for each.
+ */
+function costAgain(value: Value, most: number): number {
   switch (value.kind) {
     case "constant":
     case "count":
@@ -150,8 +153,14 @@ function costAgain(value: Value): number {
       return value.axis === "row" ? 0 : Infinity;
     case "load":
       return value.memory.kind === "record" && value.place.terms.length === 0 ? 0 : Infinity;
-    case "operation":
-      return operands(value).reduce((sum, a) => sum + costAgain(a), 1);
+    case "operation": {
+      let cost = 1;
+      for (const argument of operands(value)) {
+        if (cost > most) break;
+        cost += costAgain(argument, most - cost);
+      }
+      return cost > most ? Infinity : cost;
+    }
     default:
       return Infinity;
   }

@@ -289,6 +289,16 @@ Deno.test("tiles take every component once, in parts as equal as can be", () => 
   }
 });
 
+Deno.test("what a pair computes of itself a hundred times over is looked at once", async () => {
+  let value: Node = gaussian;
+  const half = build.constant(0.5);
+  for (let k = 0; k < 100; k++) value = build.add(build.mul(half, value), build.sqrt(value));
+  const formula = build.mul(value, variable(2, "j", 40));
+  const c = caseOf(formula, "float32", 5, 70);
+  const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "shared");
+  assertEquals(await bitsOn({ threads: 1, quickOperations: 0 }, c, "shared"), want);
+});
+
 Deno.test("few components, extrema and folds behind a branch do not wait", () => {
   const b = (width: number): Node => variable(2, "j", width);
   assertEquals(deferredOf(kernelOf(build.mul(gaussian, b(4)))), null);
