@@ -138,8 +138,16 @@ export function carefulSplit(factor: Node): Careful | null {
   };
 }
 
+const nonNegative = new WeakMap<Node, boolean>();
+
 /** Whether a formula's values are certainly ≥ 0 or NaN. */
 export function isNonNegative(node: Node): boolean {
+  let known = nonNegative.get(node);
+  if (known === undefined) nonNegative.set(node, known = isKnownNonNegative(node));
+  return known;
+}
+
+function isKnownNonNegative(node: Node): boolean {
   if (node.kind === "constant") return node.value >= 0 && !Object.is(node.value, -0);
   if (node.kind === "zero" || node.kind === "index") return true;
   if (node.kind !== "op") return false;
