@@ -74,10 +74,10 @@ export class CodeWriter extends StatementWriter {
   }
 
   /**
-   * Writes a region that all threads of a warp reach together. What stands behind one of its branches
-   * all of them do as soon as one has to, as lanes of a vector do: one after another they would take
-   * as often as long. Branches within are each thread's own: a region of several rows has one for each
-   * row, and none around them.
+   * Writes a region that all threads of a warp reach together. What stands behind one of its
+   * branches all of them do as soon as one has to, as lanes of a vector do: one after another they
+   * would take as often as long. Branches within are each thread's own: a region of several rows
+   * has one for each row, and none around them.
    */
   regionOfWarp(region: Region): void {
     for (const s of region.statements) {
@@ -87,8 +87,8 @@ export class CodeWriter extends StatementWriter {
   }
 
   /**
-   * Writes loops over columns with the slices that they meet in registers: loops over components are
-   * unrolled there, and nowhere else, so that everything around stays short.
+   * Writes loops over columns with the slices that they meet in registers: loops over components
+   * are unrolled there, and nowhere else, so that everything around stays short.
    */
   withRegisters(pairs: readonly Region[], loops: () => void): void {
     const hot = new Set<LocalArray>();
