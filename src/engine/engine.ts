@@ -117,7 +117,7 @@ export interface Engine {
   /**
    * Whether it folds so many points with themselves, sums of so many components, by kernels with a
    * mirror where these pay. By size (and what memory it was given) alone, so that the same fold has
-   * the same bits every time.
+   * the same bits every time; a card whose compiler cannot make such a kernel folds all pairs.
    */
   mirrors?(points: number, dim: number, float: FloatType): boolean;
   /** Whether a kernel's mirror is estimated to pay there, for so many points. */

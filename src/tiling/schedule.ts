@@ -204,9 +204,10 @@ const CUTS = {
    * The columns of whole blocks are written out: two sums of six vectors stay in registers while 64
    * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory, which
    * V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
-   * `deferred` (2026-11-23, one run, taking turns, medians on a machine that others use): 64 weights
-   * 1.25 times as fast with 10⁴ columns, 1.18 with 6000, 128 of 16-D 1.24, 256 1.2, 65 1.1, 64 of 64-D
-   * 1.1, 32 1.06, 24 1.02.
+   * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16 and
+   * 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of 16-D
+   * 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it still is 1.27
+   * times as fast, of 7 only 0.77.
    */
   product: {
     rowVectors: 6,
@@ -280,11 +281,14 @@ function rareOf({ statements }: Region): Cost["rare"] {
   return isContest ? "contest" : null;
 }
 
-function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean): Cut {
+/** Columns of a fold from which on blocks are worth writing out. */
+const HALF_BLOCK = 32;
+
+function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean, columns: number): Cut {
   const { operations, divisions, isWide, isLong, deferred, isProduct, rare } = cost;
   if (deferred > 0) {
     if (!isLarge) return CUTS.deferredSoon;
-    return isProduct ? CUTS.product : CUTS.deferred;
+    return isProduct && columns >= HALF_BLOCK ? CUTS.product : CUTS.deferred;
   }
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
@@ -327,15 +331,20 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
 }
 
 /**
- * Chooses a schedule from the inner loop's operations, by how many rows there are, and by the
- * operations of the kernel's folds so far, this one's included.
+ * Chooses a schedule from the inner loop's operations, by how many rows there are, by the operations
+ * of the kernel's folds so far, this one's included, and by the columns that one batch folds.
  */
-export function chooseSchedule(kernel: Kernel, rows: number, done = Infinity): WasmSchedule {
+export function chooseSchedule(
+  kernel: Kernel,
+  rows: number,
+  done = Infinity,
+  folded = Infinity,
+): WasmSchedule {
   const cost = costOf(kernel);
   const { mirror } = kernel;
   const isLarge = done >= SURVEYED_OPERATIONS;
   const chosen = mirror === null
-    ? cutOf(kernel, cost, isLarge)
+    ? cutOf(kernel, cost, isLarge, folded)
     : mirroredCutOf(cost, mirror.sums.length);
   const cut: Cut = {
     ...chosen,

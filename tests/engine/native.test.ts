@@ -1,13 +1,13 @@
 // The native engine beyond the conformance suites, which run on it by PAIRFOLD_TEST_DEVICE=native:
 // threads, schedules, vector widths, chunks, progress and abort; its results against the reference.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
 import { native, type NativeOptions, type Progress, wasm } from "../../src/engine/mod.ts";
 import { build, index, variable } from "../../src/formula/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import { REDUCTIONS } from "../../src/reduction/mod.ts";
-import { Pm, Vi, Vj } from "../../mod.ts";
+import { Pm, tensor, Vi, Vj } from "../../mod.ts";
 import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, fitting, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
@@ -172,6 +172,21 @@ test("chunks of a fold beyond the memory limit change no bit", async () => {
       assertEquals(chunked, whole, `${reduction} ${M}×${N}`);
     }
   }
+});
+
+test("rows too long for a thread's stack stand in scratch memory", async () => {
+  const dim = 12_000;
+  const [x, y] = [variable(0, "i", dim), variable(1, "j", dim)];
+  const formula = build.exp(build.mul(build.constant(-1 / dim), build.sqDist(x, y)));
+  const device = testEngine(always);
+  const shape = { reduction: "sum", axis: "j", M: 49, N: 35, dtype: "float32" } as const;
+  await checkFold({ ...shape, formula, device }, randomFor("long rows"));
+  const rows = (dim: number): string => {
+    const [x, y] = [49, 35].map((count) => tensor(new Float32Array(count * dim), [count, dim]));
+    return Vi(x).sqDist(Vj(y)).neg().exp().sum("j", { device }).explain();
+  };
+  assertMatch(rows(dim), /row0 = \(vf\*\)\(scratch/);
+  assertMatch(rows(3), /vf row\[\d+\]\[3\];/);
 });
 
 test("a launch of two batches with an empty range between them", async () => {

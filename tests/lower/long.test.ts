@@ -210,8 +210,8 @@ interface Case {
 /** Sums a formula over an axis and holds it against the reference; errors say what it was. */
 async function check(what: string, { op, slack = 1, ...c }: Case, random: Random): Promise<void> {
   const data = valuesOf(op, c.formula, random);
-  // neighbouring knots are close: their differences lose digits
-  const loss = op === "bSpline" ? 10 : 1;
+  // neighbouring knots are close: their differences lose digits, most where a spline begins or ends
+  const loss = op === "bSpline" ? 100 : 1;
   const tolerance = loss * slack * TOLERANCES[c.dtype];
   try {
     const sizes = { M: SIZES.i, N: SIZES.j };

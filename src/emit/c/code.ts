@@ -20,8 +20,11 @@ import { PRELUDE_NAMES } from "./prelude.ts";
 import { literal, operation, typeOf } from "./spelling.ts";
 import { placesOf, StatementWriter } from "./statements.ts";
 
-/** Bytes up to which an array stands in the function's own variables, else in scratch memory. */
-const OWN_ARRAY_BYTES = 4096;
+/**
+ * Bytes up to which an array stands in the function's own variables, else in scratch memory: threads'
+ * stacks are short.
+ */
+export const OWN_ARRAY_BYTES = 4096;
 
 /** What the lanes of a function are; of one column, values are plain numbers. */
 export type Lanes = "rows" | "columns" | "column";

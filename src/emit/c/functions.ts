@@ -204,7 +204,7 @@ export class FunctionWriter {
     const { columns, interleave, rowVectors } = this.#schedule;
     const columnSlots = kernel.records.column.length;
     const inner = mirror?.pair ?? kernel.pair;
-    const rolled = rolledState(kernel, this.#schedule);
+    const rolled = rolledState(kernel, this.#schedule, this.#vectorBytes);
     const around = (region: Region): Region => rolled === null ? this.#copy(region) : region;
     const regions = {
       row: around(kernel.row),

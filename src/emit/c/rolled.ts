@@ -4,6 +4,7 @@
 
 import { type Cell, type Kernel, type Region, visit } from "../../loop/mod.ts";
 import type { NativeSchedule } from "../../tiling/mod.ts";
+import { OWN_ARRAY_BYTES } from "./code.ts";
 
 /** Whether columns are packed by copying numbers: column by column then, which is quicker and less code. */
 export function isCopy(column: Region, { float }: Kernel): boolean {
@@ -28,15 +29,17 @@ function operationsOf(region: Region): number {
 /**
  * The state of a tile of several row vectors as it stands around the inner loop where that is most of the
  * work: in arrays over them, so that the code around is one loop, which compiles in a fraction of the time
- * of a copy for each. Null where the state is no cells, or much is done once per row; in float64 the inner
- * loop comes out 2 % slower so (Gaussian, gcc 12, Zen 4), in float32 up to 5 % faster.
+ * of a copy for each. Null where the state is no cells, where rows are too long for the function's own
+ * variables, or much is done once per row; in float64 the inner loop comes out 2 % slower so (Gaussian, gcc 12, Zen 4), in float32 up to 5 % faster.
  */
 export function rolledState(
-  { float, state, row, finish, pair, mirror }: Kernel,
+  { float, state, row, records, finish, pair, mirror }: Kernel,
   { rowVectors, surveys }: NativeSchedule,
+  vectorBytes: number,
 ): ReadonlySet<Cell> | null {
   const cells = state.flatMap((item) => item.kind === "cell" ? [item.cell] : []);
   if (rowVectors === 1 || surveys || float === "f64" || cells.length < state.length) return null;
+  if (records.row.length * vectorBytes > OWN_ARRAY_BYTES) return null;
   const around = operationsOf(row) + (mirror === null ? operationsOf(finish) : 0);
   return around <= operationsOf(mirror?.pair ?? pair) ? new Set(cells) : null;
 }

@@ -97,7 +97,10 @@ export class MemoryAccess {
     );
     const key = `columns:${slot.offset}:${counters}:${column - lane}`;
     let vector = this.#runs.get(key);
-    if (vector === undefined) this.#runs.set(key, vector = f.local("v128"));
+    if (vector === undefined) {
+      if (lane > 0) throw new PairfoldError("internal", "a column is read before its neighbours");
+      this.#runs.set(key, vector = f.local("v128"));
+    }
     if (lane === 0) {
       const offset = this.#addresses.columnAddress(place);
       f.op("v128.load", this.#addresses.added(offset)).set(vector);

@@ -101,7 +101,7 @@ interface Line {
 
 /** The bit of an alignment that says that the number of a memory follows. */
 const NAMES_MEMORY = 0x40;
-/** The memory that each instance has for itself: the first after the imported one. */
+/** The memory that each thread has for itself, of one page, which cannot grow. */
 const OWN_MEMORY = 1;
 
 /** A function being assembled. Locals follow the parameters. */
@@ -157,7 +157,7 @@ export class FunctionBody {
     }
     return this;
   }
-  /** A load or store in the memory that each instance has for itself. */
+  /** A load or store in the memory that each thread has for itself. */
   ownMemory(name: Instruction, offset: number): this {
     this.#lines?.push({ name, immediates: ["own", offset] });
     const code = CODES.get(name);
@@ -250,14 +250,14 @@ export interface Surroundings {
   readonly maximum: number;
   /** Vectors that each instance has for itself; default none. */
   readonly globals?: number;
-  /** Pages of memory that each instance has for itself; default none. */
-  readonly ownPages?: number;
+  /** Whether there is a memory of the thread's own, a page, as `pairfold.own`; default no. */
+  readonly hasOwn?: boolean;
 }
 
-/** A module of functions, all of them exported by their names, over one imported memory. */
+/** A module of functions, all of them exported by their names, over imported memory. */
 export function assemble(
   functions: readonly FunctionBody[],
-  { shared, minimum, maximum, globals = 0, ownPages = 0 }: Surroundings,
+  { shared, minimum, maximum, globals = 0, hasOwn = false }: Surroundings,
 ): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.all([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -277,22 +277,19 @@ export function assemble(
       body.byte(0);
     }
   });
-  section(2, 1, (body) => {
-    body.text("pairfold");
-    body.text("memory");
-    body.byte(0x02);
-    body.byte(shared ? 3 : 1);
-    body.unsigned(minimum);
-    body.unsigned(maximum);
+  section(2, hasOwn ? 2 : 1, (body) => {
+    const memory = (name: string, flags: number, minimum: number, maximum: number): void => {
+      body.text("pairfold");
+      body.text(name);
+      body.byte(0x02);
+      body.byte(flags);
+      body.unsigned(minimum);
+      body.unsigned(maximum);
+    };
+    memory("memory", shared ? 3 : 1, minimum, maximum);
+    if (hasOwn) memory("own", 1, 1, 1);
   });
   section(3, functions.length, (body) => functions.forEach((_, k) => body.unsigned(k)));
-  if (ownPages > 0) {
-    section(5, 1, (body) => {
-      body.byte(1); // it cannot grow
-      body.unsigned(ownPages);
-      body.unsigned(ownPages);
-    });
-  }
   if (globals > 0) {
     section(6, globals, (body) => {
       for (let k = 0; k < globals; k++) {

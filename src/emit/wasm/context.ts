@@ -26,6 +26,8 @@ import {
 import { Rows } from "./rows.ts";
 import type { WasmFeatures } from "./spelling.ts";
 
+/** Bytes of a thread's own memory. */
+const OWN_BYTES = 65536;
 /** Vectors of an array of state that are moved one by one; more of them by one instruction. */
 const COPIED_BY_VECTORS = 16;
 
@@ -47,7 +49,7 @@ export class ModuleContext {
   readonly walk: MirrorWalk | null;
   /** Vectors that instances of the module have for themselves. */
   globals = 0;
-  /** Whether what pairs hold for deferred updates stands in memory of the instance's own. */
+  /** Whether what pairs hold for deferred updates stands in memory of the thread's own. */
   readonly holdsInOwn: boolean;
 
   constructor(
@@ -63,8 +65,11 @@ export class ModuleContext {
     this.scratch = new Scratch(kernel, schedule.rowVectors);
     this.packScratch = new Scratch(kernel, 0);
     this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
-    this.holdsInOwn = this.deferred !== null && schedule.writesOut === true && features.memories;
-    const inBlocks = this.deferred !== null && schedule.writesOut === true;
+    // a survey walks records one after another
+    const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
+    const heldVectors = (this.deferred?.held.length ?? 0) * schedule.rowVectors;
+    const fits = kernel.block * heldVectors * VECTOR_BYTES <= OWN_BYTES;
+    this.holdsInOwn = inBlocks && features.memories && fits;
     this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
     this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);
@@ -73,11 +78,6 @@ export class ModuleContext {
   /** Bytes that one column's pairs hold for deferred updates. */
   get heldBytes(): number {
     return this.rows.heldSlots * this.schedule.rowVectors * VECTOR_BYTES;
-  }
-
-  /** Bytes of memory that instances of the module have for themselves. */
-  get ownBytes(): number {
-    return this.holdsInOwn ? this.kernel.block * this.heldBytes : 0;
   }
 
   function(name: string, parameters: readonly string[]): FunctionBody {

@@ -9,7 +9,7 @@ export interface Frame {
   readonly record: number;
   /** What the pairs of a block hold for deferred updates: the address of the pair at hand. */
   readonly held?: number;
-  /** Whether that is an address of the instance's own memory; default no. */
+  /** Whether that is an address of the thread's own memory; default no. */
   readonly holdsInOwn?: boolean;
   /** Per input and output: address of the first row (or column) at hand. */
   readonly inputs: readonly number[];

@@ -33,7 +33,6 @@ export {
 
 /** Pages that a module's memory may have at most. */
 export const MAXIMUM_PAGES = 65536;
-const PAGE_BYTES = 65536;
 
 /** An emitted kernel. */
 export interface WasmModule {
@@ -81,14 +80,13 @@ export function emitWasm(
   const { shared } = features;
   const assembled = (
     functions: readonly FunctionBody[],
-    ownBytes = 0,
+    hasOwn = false,
   ): Uint8Array<ArrayBuffer> => {
     const { globals } = module;
-    const ownPages = Math.ceil(ownBytes / PAGE_BYTES);
     const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
-    return assemble(functions, { ...memory, globals, ownPages });
+    return assemble(functions, { ...memory, globals, hasOwn });
   };
-  const bytes = assembled(mainOf(module), module.ownBytes);
+  const bytes = assembled(mainOf(module), module.holdsInOwn);
   return {
     bytes,
     layout: {

@@ -169,11 +169,15 @@ export class NativeEngine implements Engine {
 
   /** Writes a kernel's source for what the compiler will most likely say. */
   #prepare(kernel: Kernel, rows: number, columns: number): void {
-    const likely = likelyMachine();
-    const machine = { ...likely, vectorBytes: this.#options.vectorBytes ?? likely.vectorBytes };
-    const wanted = chooseNativeSchedule(kernel, rows, columns, machine);
-    const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
-    this.#prepared = prepared(kernel, schedule, machine.vectorBytes);
+    try {
+      const likely = likelyMachine();
+      const machine = { ...likely, vectorBytes: this.#options.vectorBytes ?? likely.vectorBytes };
+      const wanted = chooseNativeSchedule(kernel, rows, columns, machine);
+      const schedule = kernel.mirror === null ? wanted : mirroredSchedule(wanted);
+      this.#prepared = prepared(kernel, schedule, machine.vectorBytes);
+    } catch {
+      this.#prepared = null; // what fails here fails again where it is wanted
+    }
   }
 
   /** Opens it where an earlier process has asked the compiler; else leaves who asks it. */

@@ -122,7 +122,7 @@ export class WasmEngine implements Engine {
       tuner,
       quick: (kernel, rows, columns) => this.#isQuick(kernel, rows, columns) ? UNTILED : null,
       model: (kernel, rows, columns) => ({
-        schedule: chooseSchedule(kernel, rows, this.#doneBy(kernel, rows, columns)),
+        schedule: chooseSchedule(kernel, rows, this.#doneBy(kernel, rows, columns), columns),
         why: costText(kernel),
       }),
       program: (kernel, wanted, why) => {
@@ -141,9 +141,10 @@ export class WasmEngine implements Engine {
   }
 
   describe(): string[] {
-    const { relaxed, shared } = this.#features;
+    const { relaxed, shared, memories } = this.#features;
     return [
       `relaxed SIMD (fused multiply-add): ${relaxed ? "yes" : "no, plain mul and add"}`,
+      `a memory of each worker's own: ${memories ? "yes" : "no, scratch in the shared one"}`,
       shared
         ? `shared memory: yes, up to ${this.#threads} threads`
         : "shared memory: no, one thread",

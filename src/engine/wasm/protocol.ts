@@ -55,9 +55,16 @@ export interface CombineExports {
   readonly combine: KernelFunction;
 }
 
-/** Instantiates a module over a memory. */
+/** A page that this thread has for itself: one for all programs, for hosts may have few memories. */
+let own: WebAssembly.Memory | null = null;
+
+/** Instantiates a module over a memory, and the thread's own where it asks for that. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): unknown {
-  return new WebAssembly.Instance(module, { pairfold: { memory } }).exports;
+  const memories: Record<string, WebAssembly.Memory> = { memory };
+  if (WebAssembly.Module.imports(module).length > 1) {
+    memories.own = own ??= new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  }
+  return new WebAssembly.Instance(module, { pairfold: memories }).exports;
 }
 
 /** Runs one item of a list. `words` covers the whole memory. */
