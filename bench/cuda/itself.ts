@@ -1,6 +1,7 @@
-// Sums of points with themselves, which may meet each pair once: both ways on the card, taking turns in
-// one run, from so few points on that a launch costs more than its pairs. Enters: a card. Leaves: a table,
-// and from how many points on meeting each pair once was faster, which is where `mirrorFrom` should stand.
+// Sums of points with themselves, which may meet each pair once: both ways on the card, taking
+// turns in one run, from so few points on that a launch costs more than its pairs. Enters: a card.
+// Leaves: a table, and from how many points on meeting each pair once was faster, which is where
+// `mirrorFrom` should stand.
 
 import { cuda, genred, type Tensor, tensor } from "pairfold";
 import { ratio, seconds, table, Times } from "../report.ts";
@@ -13,7 +14,10 @@ const ENOUGH = 3000;
 const LEAST = 1025;
 const NEVER = Infinity;
 
-/** A Gaussian that is summed, and over how many points: around the default from which on pairs are met once. */
+/**
+ * A Gaussian that is summed, and over how many points: around the default from which on pairs are
+ * met once.
+ */
 interface Sum {
   readonly name: string;
   readonly dim: number;

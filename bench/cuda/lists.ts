@@ -1,15 +1,17 @@
-// What large lists of smallest values cost a warp, by counting: how often the lists of its threads are
-// narrowed, and how many passes over them that takes, where each thread narrows its own when it has to
-// and where all do as soon as one has to. Enters: nothing; columns are drawn. Leaves: a table.
+// What large lists of smallest values cost a warp, by counting: how often the lists of its threads
+// are narrowed, and how many passes over them that takes, where each thread narrows its own when it
+// has to and where all do as soon as one has to. Enters: nothing; columns are drawn. Leaves: a
+// table.
 //
 //     deno run bench/cuda/lists.ts
 //
-// Instructions are those of 50-smallest on sm_90 (NVRTC 13.5, 2026-11-23), of which a thread has two rows.
+// Instructions are those of 50-smallest on sm_90 (NVRTC 13.5, 2026-11-23), of which a thread has
+// two rows.
 
 import { table } from "../report.ts";
 import { uniform } from "../random.ts";
 
-/** Per pair; per element of a list, of each pass that bisects it, and of all else that narrows it. */
+/** Per pair; per element of a list, of each pass that bisects it, and of what else narrows it. */
 const PAIR = 8.75;
 const PASS = 17 / 4;
 const NARROWING = (33 + 46) / 4;

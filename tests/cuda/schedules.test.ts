@@ -7,7 +7,7 @@ import { emitCuda } from "../../src/emit/cuda/mod.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import { scaledGaussian } from "../../src/program/scaled.ts";
 import { chooseCudaSchedule, type CudaSchedule } from "../../src/tiling/mod.ts";
-import { checkFold, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
+import { checkFold, type FoldCase, inputsOf, referenceRows, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
 import { HEADLINES, kernelMatrix } from "./support/headlines.ts";
@@ -145,14 +145,50 @@ Deno.test("schedules that a kernel cannot have are refused with the reason", () 
   }
 });
 
-Deno.test("lists of a warp are narrowed together: one branch of its threads, none elsewhere", () => {
-  const votes = (name: "50-smallest" | "10-smallest"): string[] => {
+Deno.test("a warp narrows its lists together: threads vote on each row, none tests alone", () => {
+  /** The body of `fold`, and of what joins splits. */
+  const codeOf = (name: "50-smallest" | "10-smallest", rows: number): readonly string[] => {
     const kernel = HEADLINES[name]();
-    const { source, combine } = emitCuda(kernel, chooseCudaSchedule(kernel, 1e6));
-    return `${source}${combine()}`.match(/if \(!?__(all|any)_sync/g) ?? [];
+    const { source, combine } = emitCuda(kernel, { ...chooseCudaSchedule(kernel, 1e6), rows });
+    return [source.slice(source.indexOf("\nfold(")), combine()];
   };
-  assertEquals(votes("50-smallest"), ["if (!__all_sync"]);
-  assertEquals(votes("10-smallest"), []);
+  const votesIn = (code: string): number => code.match(/__(all|any)_sync/g)?.length ?? 0;
+  for (const rows of [1, 2, 4]) {
+    const [fold, combine] = codeOf("50-smallest", rows);
+    assertEquals([votesIn(fold), votesIn(combine)], [rows, 0]);
+    // a list is long with more than 2 (50 + 12): the vote alone asks, and nothing stands around
+    const asked = [...fold.matchAll(/^( *)const bool (v\d+) = v\d+ <= 124;$/gm)];
+    assertEquals(asked.length, rows);
+    for (const [, margin, name] of asked) {
+      const [, ...uses] = fold.match(new RegExp(`^.*\\b${name}\\b.*$`, "gm")) ?? [];
+      assertEquals(uses, [`${margin}if (!__all_sync(0xffffffffu, ${name})) {`]);
+    }
+    assertEquals(codeOf("10-smallest", rows).map(votesIn), [0, 0]);
+  }
+});
+
+testOnCard("long, short and empty lists in one warp: each keeps its K smallest", async () => {
+  const [M, N, k] = [261, 707, 17];
+  // columns fall twice: lists of rows below them are long, others hardly grow; NaN to rows above
+  const places = [0, 8 - 1 / 32, 5, NaN, 7.5, -3];
+  const x = Array.from({ length: M }, (_, i) => places[i * 5 % 11 % 6]);
+  const y = Array.from(
+    { length: N },
+    (_, j) => 8 + Math.floor(j / 353) - Math.floor(j % 353 / 6) / 16,
+  );
+  const [p, q] = [variable(0, "i", 1), variable(1, "j", 1)];
+  const ofNaN = build.mul(build.constant(0), build.sqrt(build.sub(q, p)));
+  const formula = build.add(build.square(build.sub(p, q)), ofNaN);
+  const parts = { reduction: "kMinArgKMin", axis: "j", dtype: "float32" } as const;
+  const c = { ...parts, formula, k, M, N, data: new Map([[0, x], [1, y]]) };
+  const inputs = inputsOf(c, randomFor("lists of a warp"));
+  const reference = await referenceRows(c, inputs, Array.from({ length: M }, (_, i) => i));
+  const want = reference.map((numbers) => Array.from(numbers)); // all is exact
+  for (const rows of [1, 2, 4]) {
+    const schedule = { ...plain, rows, tile: 64, columns: 4 };
+    const got = await runFold({ ...c, device: card({ schedule }) }, inputs);
+    assertEquals(got.map((numbers) => Array.from(numbers)), want, `${rows} rows of a thread`);
+  }
 });
 
 Deno.test("chosen schedules are legal at every dim and width", () => {

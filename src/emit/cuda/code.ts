@@ -3,7 +3,6 @@
 import { PairfoldError } from "../../error.ts";
 import {
   type Cell,
-  type Counter,
   type Kernel,
   type LocalArray,
   type Memory,
@@ -21,7 +20,7 @@ import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
-import { type Slice, Unrolling } from "./unrolling.ts";
+import { isColumn, meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
 import { isTaken } from "./words.ts";
 
 /** What the names of arrays in registers begin with. */
@@ -75,8 +74,10 @@ export class CodeWriter extends StatementWriter {
   }
 
   /**
-   * Writes a region that all threads of a warp reach together. What stands behind a branch all of them do
-   * as soon as one has to, as lanes of a vector do: one after another they would take as often as long.
+   * Writes a region that all threads of a warp reach together. What stands behind one of its
+   * branches all of them do as soon as one has to, as lanes of a vector do: one after another they
+   * would take as often as long. Branches within are each thread's own: a region of several rows
+   * has one for each row, and none around them.
    */
   regionOfWarp(region: Region): void {
     for (const s of region.statements) {
@@ -86,8 +87,8 @@ export class CodeWriter extends StatementWriter {
   }
 
   /**
-   * Writes loops over columns with the slices that they meet in registers: loops over components are
-   * unrolled there, and nowhere else, so that everything around stays short.
+   * Writes loops over columns with the slices that they meet in registers: loops over components
+   * are unrolled there, and nowhere else, so that everything around stays short.
    */
   withRegisters(pairs: readonly Region[], loops: () => void): void {
     const hot = new Set<LocalArray>();
@@ -388,19 +389,3 @@ export class CodeWriter extends StatementWriter {
     }
   }
 }
-
-/** Whether a loop's counter picks anything but elements of slices and of packed columns. */
-function meetsOthers(body: Region, counter: Counter): boolean {
-  let meets = false;
-  visit(body, (s) => {
-    if (s.kind !== "let") return;
-    const { value } = s;
-    if (value.kind === "counter" && value.counter === counter) meets = true;
-    if (value.kind !== "load" || value.memory.kind === "array" || isColumn(value.memory)) return;
-    if (value.place.terms.some((term) => term.counter === counter)) meets = true;
-  });
-  return meets;
-}
-
-const isColumn = (memory: Memory): boolean =>
-  memory.kind === "record" && memory.section === "column";

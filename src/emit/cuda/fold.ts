@@ -50,7 +50,7 @@ export function writeFold(source: SourceWriter): void {
       : replicate(pair, copies, { columns: perTurn, columnSlots: slots, heldSlots: 1 }),
     test: kernel.careful === null ? null : copy(kernel.careful.test),
     careful: careful ? copy(careful) : null,
-    close: kernel.close === null ? null : copy(kernel.close),
+    close: kernel.close === null ? null : closeOf(kernel.close, copies),
     finish: copy(kernel.finish),
   };
   const all = Object.values(regions).filter((r): r is Region => r !== null);
@@ -129,6 +129,16 @@ export function writeFold(source: SourceWriter): void {
     });
     // one row after another, for only those that are there may be written
     finish(source, w, copies, items);
+  });
+}
+
+/**
+ * The end of a block of columns for a thread's rows: row after row where it branches, so that no
+ * test of all rows stands around those of each, on which the threads of a warp vote.
+ */
+function closeOf(close: Region, copies: RowCopies): Region {
+  return replicate(close, copies, {
+    rowByRow: close.statements.some(({ kind }) => kind === "when"),
   });
 }
 

@@ -1,9 +1,10 @@
-// The code around a panel: a warp's rows × some columns of values in shared memory, which it multiplies
-// with the components of these columns. Each thread writes the values of its own row; then it adds to the
-// sums of some other rows and components, which are its registers.
+// The code around a panel: a warp's rows × some columns of values in shared memory, which it
+// multiplies with the components of these columns. Each thread writes the values of its own row;
+// then it adds to the sums of some other rows and components, which are its registers.
 //
-// The panel is `values`, a warp's own, row after row; behind each row's values there is room for the factors of four
-// columns. Where a row's sums are scaled, the panel ends with the four columns at hand.
+// The panel is `values`, a warp's own, row after row; behind each row's values there is room for
+// the factors of four columns. Where a row's sums are scaled, the panel ends with the four columns
+// at hand.
 
 import {
   type Cell,
@@ -18,6 +19,7 @@ import {
 } from "../../loop/mod.ts";
 import { type Panel, PANEL_PAD, panelShape } from "../../tiling/mod.ts";
 import { CodeWriter } from "./code.ts";
+import { loadsOf, placeOf } from "./pieces.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { SourceWriter } from "./writer.ts";
 
@@ -25,16 +27,17 @@ import type { SourceWriter } from "./writer.ts";
 const TURN = 4;
 
 /**
- * Elements that are closed between two fences, which are no instructions: the compiler compares each access
- * of memory with those before it, as far back as a fence. Whole vectors, so that accesses stay vectors. Of
- * 100 components it takes two thirds as long for the same machine code (NVRTC 13.5, EPYC, 2026-11-23).
+ * Elements that are closed between two fences, which are no instructions: the compiler compares
+ * each access of memory with those before it, as far back as a fence. Whole vectors, so that
+ * accesses stay vectors. Of 100 components it takes two thirds as long for the same machine code
+ * (NVRTC 13.5, EPYC, 2026-11-23).
  */
 const FENCED = 8;
 const FENCE = 'asm volatile("" ::: "memory");';
 
 type For = Statement & { readonly kind: "for" };
 
-/** Writes regions of which each thread does what belongs to its row, or to its rows and components. */
+/** Writes regions: of each a thread does what belongs to its row, or to its rows and components. */
 export class PanelWriter extends CodeWriter {
   readonly #panel: Panel;
   readonly #width: number;
@@ -83,17 +86,7 @@ export class PanelWriter extends CodeWriter {
 
   /** Component q of the thread: pieces of four, two and one beside those of the other threads. */
   componentOf(q: string): string {
-    const base = `slice * ${this.#slice} + `;
-    const pieces = piecesOf(this.components);
-    const texts = pieces.map(({ first, length }) => {
-      const own = `${first * this.rows} + lane % ${this.rows} * ${length} + (${q} - ${first})`;
-      return length < 4 ? own : `(${q} - ${first}) / 4 * ${4 * this.rows} + ` +
-        `lane % ${this.rows} * 4 + (${q} - ${first}) % 4`;
-    });
-    const chosen = texts.reduceRight((rest, text, k) =>
-      `${q} < ${pieces[k].first + pieces[k].count} ? ${text} : ${rest}`
-    );
-    return `${base}(${chosen})`;
+    return `slice * ${this.#slice} + (${placeOf(q, this)})`;
   }
 
   /** Loops over the thread's rows, one after another or all at once. */
@@ -162,8 +155,9 @@ export class PanelWriter extends CodeWriter {
   }
 
   /**
-   * Closes a block of columns from j on, elements one after another. The compiler would bring all arrays into registers, so many that it
-   * moves every number for itself: a summand that is 0, and of which it cannot know, keeps them in memory.
+   * Closes a block of columns from j on, elements one after another. The compiler would bring all
+   * arrays into registers, so many that it moves every number for itself: a summand that is 0, and
+   * of which it cannot know, keeps them in memory.
    */
   closing(close: Region): void {
     this.lines.block("", () => {
@@ -189,20 +183,6 @@ export class PanelWriter extends CodeWriter {
     if (isOnce) this.lines.add(`if (slice == 0 && lane % ${this.rows} == 0)`);
     super.store(s);
   }
-}
-
-/** How the components of a thread are loaded: vectors of four, two, one. */
-function piecesOf(components: number) {
-  const pieces: { readonly first: number; readonly length: number; readonly count: number }[] = [];
-  let first = 0;
-  for (const length of [4, 2, 1]) {
-    const count = (length === 4 ? components - components % 4 : components - first) >= length
-      ? length * Math.floor((components - first) / length)
-      : 0;
-    if (count > 0) pieces.push({ first, length, count });
-    first += count;
-  }
-  return pieces;
 }
 
 /** Writes what happens to a panel's columns. */
@@ -394,23 +374,9 @@ export class PanelCode {
   /** Loads the thread's components of a column. */
   #loadComponents(at: string): void {
     const { lines } = this.#source;
-    const { rows, components } = this.#w;
-    lines.add(`float b[${components}];`);
+    lines.add(`float b[${this.#w.components}];`);
     lines.block("", () => {
-      lines.add(`const float* at = ${at};`);
-      for (const { first, length, count } of piecesOf(components)) {
-        for (let n = 0; n < count / length; n++) {
-          const q = first + n * length;
-          const from = `at + ${q * rows} + lane % ${rows} * ${length}`;
-          if (length === 1) {
-            lines.add(`b[${q}] = *(${from});`);
-            continue;
-          }
-          const parts = ["x", "y", "z", "w"].slice(0, length)
-            .map((part, e) => `b[${q + e}] = v.${part};`).join(" ");
-          lines.add(`{ const float${length} v = *(const float${length}*)(${from}); ${parts} }`);
-        }
-      }
+      lines.add(`const float* at = ${at};`, ...loadsOf(this.#w));
     });
   }
 }

@@ -37,6 +37,23 @@ function meetsArrays(body: Region): boolean {
   return meets;
 }
 
+/** Whether memory is a packed column. */
+export const isColumn = (memory: Memory): boolean =>
+  memory.kind === "record" && memory.section === "column";
+
+/** Whether a loop's counter picks anything but elements of slices and of packed columns. */
+export function meetsOthers(body: Region, counter: Counter): boolean {
+  let meets = false;
+  visit(body, (s) => {
+    if (s.kind !== "let") return;
+    const { value } = s;
+    if (value.kind === "counter" && value.counter === counter) meets = true;
+    if (value.kind !== "load" || value.memory.kind === "array" || isColumn(value.memory)) return;
+    if (value.place.terms.some((term) => term.counter === counter)) meets = true;
+  });
+  return meets;
+}
+
 const isRow = (memory: Memory): boolean => memory.kind === "record" && memory.section === "row";
 
 /** Decides about the loops of one function. */
