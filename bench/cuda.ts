@@ -1,13 +1,14 @@
-// A card against KeOps, dense PyTorch and its own limits, in one command of at most ten minutes: the GPU
-// rows of PERFORMANCE.md, sweeps over sizes, points with themselves. Writes a Markdown page and an SVG
-// picture per sweep.
+// A card against KeOps, dense PyTorch and its own limits, in one command of at most ten minutes:
+// the GPU rows of PERFORMANCE.md, sweeps over sizes, points with themselves. Writes a Markdown page
+// and an SVG picture per sweep.
 //
 //     deno task bench:cuda [--card 0] [--budget 540] [--tiny] [--out folder]
 //
 // Python is what $PAIRFOLD_PYTHON names (default python3); a peer that is missing is named. Every
-// contestant has its inputs on the card before its clock starts, and stops when the result is on the
-// host; first calls stand apart. The card's limits are measured first. Rows for which no time is left
-// are named too. --tiny has sizes that take no time, for a test of this script on the emulator.
+// contestant has its inputs on the card before its clock starts, and stops when the result is on
+// the host; first calls stand apart. The card's limits are measured first. Rows for which no time
+// is left are named too. --tiny has sizes that take no time, for a test of this script on the
+// emulator.
 
 import { cuda, type CudaEngine, genred, tensor } from "pairfold";
 import { dataOf, errorOf, type Numbers, SAMPLE } from "./cuda/data.ts";

@@ -1,6 +1,6 @@
-// Folds at N = M = 8192 on one thread: the schedule that the engine chooses, no tiling at all, and a
-// loop written by hand. Each group does the same work; every contestant's result is held against a
-// float64 dense loop before anything is timed.
+// Folds at N = M = 8192 on one thread: the schedule that the engine chooses, no tiling at all, and
+// a loop written by hand. Each group does the same work; every contestant's result is held against
+// a float64 dense loop before anything is timed.
 //
 //     deno bench bench/fold.bench.ts
 //

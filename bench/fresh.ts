@@ -1,4 +1,5 @@
-// Times that a script measures in a process of its own: it prints a line {"name", "times"} for each.
+// Times that a script measures in a process of its own: it prints a line {"name", "times"} for
+// each.
 
 /** Runs a script of bench/ in a fresh process; milliseconds by name. */
 export async function timesInFreshProcess(

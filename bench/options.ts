@@ -1,5 +1,5 @@
-// The command lines of the benchmark scripts: node:util's parseArgs with --help, and words that are no
-// option, no number or no known name refused in one line, with status 2.
+// The command lines of the benchmark scripts: node:util's parseArgs with --help, and words that are
+// no option, no number or no known name refused in one line, with status 2.
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 

@@ -2,9 +2,9 @@
 //
 //     deno run -A bench/orders.ts [--size 10000] [--threads 2] [--repeats 7] [--out file.md]
 //
-// In the worst order every column is nearer to all rows than those before, so that each of them enters
-// every list. Both orders of a K, and both engines, take turns; without a C compiler the table has
-// WebAssembly alone. Times are of whole calls, first calls excluded.
+// In the worst order every column is nearer to all rows than those before, so that each of them
+// enters every list. Both orders of a K, and both engines, take turns; without a C compiler the
+// table has WebAssembly alone. Times are of whole calls, first calls excluded.
 
 import { native, type NativeEngine, PairfoldError, wasm, type WasmEngine } from "pairfold";
 import { countOf, optionsOf } from "./options.ts";

@@ -27,7 +27,9 @@ export const NOTHING = "–";
 export const seconds = (s: number): string => s.toPrecision(3);
 export const ratio = (r: number): string => r.toFixed(2);
 
-/** A Markdown table as `deno fmt` writes it: the first column to the left, the others to the right. */
+/**
+ * A Markdown table as `deno fmt` writes it: the first column to the left, the others to the right.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((cell, k) =>
     Math.max(3, cell.length, ...rows.map((row) => row[k].length))

@@ -1,15 +1,16 @@
 // All benchmarks of the CPU side by side, in one command: Pairfold's engines and whatever of KeOps,
-// PyTorch, NumPy, scikit-learn, scipy and jax-js is installed, on the same inputs in the same run and
-// on as many threads. Writes a Markdown page of tables and one SVG picture per sweep.
+// PyTorch, NumPy, scikit-learn, scipy and jax-js is installed, on the same inputs in the same run
+// and on as many threads. Writes a Markdown page of tables and one SVG picture per sweep.
 //
 //     deno task bench:peers [--parts rows,points,dims,widths,neighbours,neighbour-dims,threads,latency]
 //         [--engines wasm,native] [--peers keops,torch,numpy,scikit-learn,scipy,jax-js]
 //         [--threads 2] [--tiny] [--out folder]
 //
-// Python is what $PAIRFOLD_PYTHON names (default python3). A peer that is not there is named, one that
-// takes more than 20 s for a call is capped, for all larger sizes too; a result that is wrong is not
-// timed. `rows` runs bench/peers/run.ts, which holds PERFORMANCE.md's rows against KeOps and
-// hand-written loops, in pages of its own. --tiny has the smallest sizes, for a test of this script.
+// Python is what $PAIRFOLD_PYTHON names (default python3). A peer that is not there is named, one
+// that takes more than 20 s for a call is capped, for all larger sizes too; a result that is wrong
+// is not timed. `rows` runs bench/peers/run.ts, which holds PERFORMANCE.md's rows against KeOps and
+// hand-written loops, in pages of its own. --tiny has the smallest sizes, for a test of this
+// script.
 
 import { native } from "pairfold";
 import { countOf, namesOf, optionsOf } from "./options.ts";

@@ -1,6 +1,6 @@
-// Attention: every query's mean of the values under the softmax of its scores, for all heads at once
-// and without the matrix of scores; and causal attention, where no query sees what comes later.
-// Run it: deno run examples/attention.ts [length of the sequence]
+// Attention: every query's mean of the values under the softmax of its scores, for all heads at
+// once and without the matrix of scores; and causal attention, where no query sees what comes
+// later. Run it: deno run examples/attention.ts [length of the sequence]
 
 import { indexOf, randomNormal, valueAndGrad, Vi, Vj } from "pairfold";
 

@@ -1,6 +1,6 @@
-// Exact Gaussian-process regression: length scale, amplitude and noise are learnt by gradient of the
-// marginal likelihood, then values at new points are predicted with their intervals.
-// Run it: deno run examples/gaussian_process.ts [--points 10000] [--large] [--learn 10000]
+// Exact Gaussian-process regression: length scale, amplitude and noise are learnt by gradient of
+// the marginal likelihood, then values at new points are predicted with their intervals. Run it:
+// deno run examples/gaussian_process.ts [--points 10000] [--large] [--learn 10000]
 // --large: 100,000 points, minutes; parameters are learnt on so many of them, predictions use all.
 
 import { parseArgs } from "node:util";

@@ -1,6 +1,6 @@
-// k-means (Lloyd's algorithm): the nearest centre of every point, the mean of every centre's points,
-// in turns; the first centres are far from each other (Gonzalez 1985).
-// Run it: deno run examples/k_means.ts [points]
+// k-means (Lloyd's algorithm): the nearest centre of every point, the mean of every centre's
+// points, in turns; the first centres are far from each other (Gonzalez 1985). Run it: deno run
+// examples/k_means.ts [points]
 
 import { full, randomNormal, randomUniform, type Tensor, tensor, Vi, Vj, zeros } from "pairfold";
 

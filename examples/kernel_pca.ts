@@ -1,7 +1,7 @@
 // Kernel principal components: eigenpairs of the centred kernel H K H, H = 1 − 11ᵀ/n. Of two rings,
-// one inside the other, the first component of a Gaussian kernel tells which is which; of the linear
-// kernel, the components are those of ordinary PCA.
-// Run it: deno run examples/kernel_pca.ts [points]
+// one inside the other, the first component of a Gaussian kernel tells which is which; of the
+// linear kernel, the components are those of ordinary PCA. Run it: deno run examples/kernel_pca.ts
+// [points]
 
 import { full, identityOperator, type LazyTensor, lowRankOperator, tensor, Vi, Vj } from "pairfold";
 import { concatenate, randomNormal, randomUniform, stack } from "pairfold";

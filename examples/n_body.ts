@@ -1,6 +1,6 @@
-// A globular cluster: bodies under each other's gravity, all pairs of them. The force is the gradient
-// of the potential energy, the steps are leapfrog's, which keep the energy.
-// Run it: deno run examples/n_body.ts [bodies]
+// A globular cluster: bodies under each other's gravity, all pairs of them. The force is the
+// gradient of the potential energy, the steps are leapfrog's, which keep the energy. Run it: deno
+// run examples/n_body.ts [bodies]
 
 import { grad, randomNormal, type Tensor, Vi, Vj } from "pairfold";
 

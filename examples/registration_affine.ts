@@ -1,7 +1,7 @@
-// Affine registration: the matrix A and the shift t for which A x_i + t lies as a second scan of the
-// same object does. No point has a partner; what is least is the energy distance between the clouds,
-// E|x − y| − ½ E|x − x'| − ½ E|y − y'| (Székely and Rizzo 2013).
-// Run it: deno run --allow-read examples/registration_affine.ts [scan] [--points 2000]
+// Affine registration: the matrix A and the shift t for which A x_i + t lies as a second scan of
+// the same object does. No point has a partner; what is least is the energy distance between the
+// clouds, E|x − y| − ½ E|x − x'| − ½ E|y − y'| (Székely and Rizzo 2013). Run it: deno run
+// --allow-read examples/registration_affine.ts [scan] [--points 2000]
 
 import { parseArgs } from "node:util";
 import { eye, lbfgs, minimise, type Tensor, tensor, valueAndGrad, Vi, Vj, zeros } from "pairfold";

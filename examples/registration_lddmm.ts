@@ -1,7 +1,7 @@
 // Diffeomorphic registration (LDDMM; Vaillant and Glaunès 2005): momenta p at the points of a scan
-// q send it along a geodesic of H(q, p) = ½ Σ_ij k(q_i, q_j) p_i · p_j, and the momenta that bring it
-// onto a second scan at little energy are found by L-BFGS, through the flow.
-// Run it: deno run --allow-read examples/registration_lddmm.ts [scan] [other scan] [--points 600]
+// q send it along a geodesic of H(q, p) = ½ Σ_ij k(q_i, q_j) p_i · p_j, and the momenta that bring
+// it onto a second scan at little energy are found by L-BFGS, through the flow. Run it: deno run
+// --allow-read examples/registration_lddmm.ts [scan] [other scan] [--points 600]
 
 import { parseArgs } from "node:util";
 import { grad, lbfgs, minimise, type Tensor, tensor, valueAndGrad, Vi, Vj, zeros } from "pairfold";

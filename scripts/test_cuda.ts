@@ -1,5 +1,5 @@
-// Runs the conformance suite of the CUDA engine on a real card: `deno task test:cuda [device]`. With
-// compute-sanitizer on the path, a short part runs again under its memory and race checkers.
+// Runs the conformance suite of the CUDA engine on a real card: `deno task test:cuda [device]`.
+// With compute-sanitizer on the path, a short part runs again under its memory and race checkers.
 //
 // Says first what was found, so that a machine without a card fails by name, not by chance.
 

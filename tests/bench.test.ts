@@ -1,5 +1,5 @@
-// The benchmark suite, at sizes that take no time: its tables, its pictures, its words on peers that
-// are not there.
+// The benchmark suite, at sizes that take no time: its tables, its pictures, its words on peers
+// that are not there.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { linePlot } from "../bench/plots.ts";

@@ -52,7 +52,9 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-/** A script over 20,000 points: prints the largest error of some rows and how many threads worked. */
+/**
+ * A script over 20,000 points: prints the largest error of some rows and how many threads worked.
+ */
 const SCRIPT = `
 const n = 20000;
 let state = 1;

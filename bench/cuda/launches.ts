@@ -1,11 +1,11 @@
-// What launches on a card cost the host: calls of the shim and of the driver, bytes that go up and down,
-// microseconds. Kernels take no part: calls are counted on the emulator, times are taken on a driver
-// whose device does nothing.
+// What launches on a card cost the host: calls of the shim and of the driver, bytes that go up and
+// down, microseconds. Kernels take no part: calls are counted on the emulator, times are taken on a
+// driver whose device does nothing.
 //
 //     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts] [--out folder]
 //
-// With --against, another checkout is counted too, and timed in the same run, taking turns. Wants bash,
-// cmake and gcc.
+// With --against, another checkout is counted too, and timed in the same run, taking turns. Wants
+// bash, cmake and gcc.
 
 import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { cell, type Contestant, type Library, load, timed } from "../overhead/library.ts";

@@ -1,4 +1,5 @@
-// What a card can do, measured by small kernels through the shim: copies, fused products, exponentials.
+// What a card can do, measured by small kernels through the shim: copies, fused products,
+// exponentials.
 
 import { Shim } from "../../src/engine/cuda/shim.ts";
 

@@ -1,5 +1,5 @@
-// What bench:cuda folds: the GPU rows of PERFORMANCE.md, and sweeps over one size at a time. All are
-// in KeOps' words, which genred takes too; inputs are G (the scale), X, Y, B.
+// What bench:cuda folds: the GPU rows of PERFORMANCE.md, and sweeps over one size at a time. All
+// are in KeOps' words, which genred takes too; inputs are G (the scale), X, Y, B.
 
 import type { KeopsReduction } from "pairfold";
 import {
@@ -177,7 +177,9 @@ export function inputsOf(row: CudaRow) {
   ] as const;
 }
 
-/** What one pair's bound is on a card, in pairs per second, from its own rates; null: not counted. */
+/**
+ * What one pair's bound is on a card, in pairs per second, from its own rates; null: not counted.
+ */
 export function boundOf(row: CudaRow, rates: { fma: number; exp2: number }): number | null {
   if (row.panel !== undefined) {
     return rates.fma * panelBoundPerClock(PANEL_CODE[row.panel], "sm_90") / RATES.sm_90.slots;
@@ -186,7 +188,8 @@ export function boundOf(row: CudaRow, rates: { fma: number; exp2: number }): num
   const code: TurnCode = MACHINE_CODE[row.code.name];
   const { perTurn, instructions, shared, local, products = 0 } = code;
   const { slots: all, loads, products: onTensorCores } = RATES.sm_90;
-  // in slots: loads bring a quarter as many floats as there are, tensor cores multiply 8 times as much
+  // in slots: loads bring a quarter as many floats as there are, tensor cores multiply 8 times as
+  // much
   const slots = Math.max(
     instructions.sm_90,
     (shared + LOCAL_FLOATS * local) * all / loads,

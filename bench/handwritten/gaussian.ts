@@ -1,5 +1,5 @@
-// Gaussian sums in three dimensions: Σ_j exp(−s|x_i − y_j|²) b_j, and its gradient in x. The scale is
-// the coefficient of the power of two, so it costs nothing.
+// Gaussian sums in three dimensions: Σ_j exp(−s|x_i − y_j|²) b_j, and its gradient in x. The scale
+// is the coefficient of the power of two, so it costs nothing.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import {
@@ -60,9 +60,9 @@ export function gaussian(
 }
 
 /**
- * The gradient: Σ_j −2s exp(−s|x_i − y_j|²) b_j (x_i − y_j), three sums per row. The differences are
- * computed twice: keeping them would take registers that there are not. In blocks of 64 columns with
- * compensated totals.
+ * The gradient: Σ_j −2s exp(−s|x_i − y_j|²) b_j (x_i − y_j), three sums per row. The differences
+ * are computed twice: keeping them would take registers that there are not. In blocks of 64 columns
+ * with compensated totals.
  */
 export function gaussianGradient(shape: Shape = { rows: 3, columns: 2 }): HandwrittenLoop {
   const code = (w: LoopWriter): LoopCode => {

@@ -14,7 +14,9 @@ export function workOf(w: LoopWriter): Work {
   return { y: w.columns(), difference: w.chains() };
 }
 
-/** Vectors from here on have no use for interleaving: each chain is a sum of many terms by itself. */
+/**
+ * Vectors from here on have no use for interleaving: each chain is a sum of many terms by itself.
+ */
 const LONG = 8;
 
 /** out = |x − y|²: one multiplication, then fused ones; unrolled, whatever the length. */

@@ -1,8 +1,8 @@
 // Gaussian sums with many weights per column: Σ_j exp(−s|x_i − y_j|²) b_j. Terms of a block of 64
 // columns are computed first and held; then tiles of three row vectors and three components stay in
-// registers while the block's columns pass, as in a matrix product. Per vector of pairs and weight one
-// fused operation, of which Zen 4 starts two per cycle: 64 weights take at least 32 cycles, and the
-// exponential with its distance, which needs eleven multiplications, 5.5.
+// registers while the block's columns pass, as in a matrix product. Per vector of pairs and weight
+// one fused operation, of which Zen 4 starts two per cycle: 64 weights take at least 32 cycles, and
+// the exponential with its distance, which needs eleven multiplications, 5.5.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import {

@@ -1,11 +1,12 @@
 // Writes inner loops by hand. A turn of a loop folds some columns into a group of row vectors; each
-// pair of a row vector and a column is a chain of dependent operations. One call names one operation
-// and spells it once per chain, side by side, so that independent work stands next to each other.
+// pair of a row vector and a column is a chain of dependent operations. One call names one
+// operation and spells it once per chain, side by side, so that independent work stands next to
+// each other.
 //
 // V8 checks every address against the memory's size (three instructions) unless it is a constant
-// below the memory's least size. So constants, parameters and the rows of the group at hand stand at
-// fixed addresses and are loaded by each use; only packed columns are read at a moving address. Loops
-// of few operations keep the rows in locals instead: then there are registers to spare.
+// below the memory's least size. So constants, parameters and the rows of the group at hand stand
+// at fixed addresses and are loaded by each use; only packed columns are read at a moving address.
+// Loops of few operations keep the rows in locals instead: then there are registers to spare.
 
 import type { FunctionBody, Instruction } from "../../src/emit/wasm/assembler.ts";
 

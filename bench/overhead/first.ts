@@ -16,7 +16,10 @@ const FORMULAS: Record<string, (x: Matrix, y: Matrix, b: Matrix) => Matrix> = {
   logarithm: (x, y, b) => x.sqDist(y).add(1).log().mul(b),
 };
 
-/** Sums of points with themselves, of so many points, each pair once: a first call less the next one. */
+/**
+ * Sums of points with themselves, of so many points, each pair once: a first call less the next
+ * one.
+ */
 const POINTS = 10_000;
 const SYMMETRIC: Record<string, (x: Matrix, y: Matrix, b: Matrix) => Matrix> = {
   "gaussian, x = y": FORMULAS.gaussian,

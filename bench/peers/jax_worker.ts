@@ -1,5 +1,5 @@
-// Times @jax-js/jax, which compiles array programs to WebAssembly where there is no WebGPU: the other
-// thing that a TypeScript program can take. Enters and leaves: the lines of dense_worker.py.
+// Times @jax-js/jax, which compiles array programs to WebAssembly where there is no WebGPU: the
+// other thing that a TypeScript program can take. Enters and leaves: the lines of dense_worker.py.
 //
 //     deno run -A bench/peers/jax_worker.ts
 

@@ -1,4 +1,5 @@
-// The parent's side of keops_worker.py: starts it, sends jobs, reads answers, gives up on slow ones.
+// The parent's side of keops_worker.py: starts it, sends jobs, reads answers, gives up on slow
+// ones.
 
 import type { Problem, Workload } from "../workloads.ts";
 import { PeerProcess, writeNumbers } from "./process.ts";

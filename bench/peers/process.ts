@@ -1,5 +1,5 @@
-// A peer in a process of its own: one JSON object per line goes in, one comes back; a peer that does
-// not answer in time is ended, and started anew for the next job.
+// A peer in a process of its own: one JSON object per line goes in, one comes back; a peer that
+// does not answer in time is ended, and started anew for the next job.
 
 /** How a peer is started. */
 export interface PeerCommand {

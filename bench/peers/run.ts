@@ -7,8 +7,8 @@
 // missing, the table says so and the other columns are filled. Each repeat times, one after
 // another, KeOps and Pairfold on as many threads, then Pairfold and the hand-written loop on one.
 // KeOps' time is a call of its routine, Pairfold's runs from building the formula to having its
-// numbers; neither includes the first call. Machines are noisy: compare bests with bests and medians
-// with medians.
+// numbers; neither includes the first call. Machines are noisy: compare bests with bests and
+// medians with medians.
 
 import { native, type NativeEngine, wasm, type WasmEngine } from "pairfold";
 import { prepare } from "../handwritten/loop.ts";
@@ -30,8 +30,8 @@ import { Keops } from "./keops.ts";
 /** The least ratio to a hand-written loop on the same engine and thread. */
 const HANDWRITTEN_TARGET = 0.9;
 /**
- * Milliseconds of idle work before each contestant: OpenMP's threads spin a while after theirs, and a
- * core that has slept is slow at first (2.6 instead of 3.7 GHz for up to half a second, EPYC,
+ * Milliseconds of idle work before each contestant: OpenMP's threads spin a while after theirs, and
+ * a core that has slept is slow at first (2.6 instead of 3.7 GHz for up to half a second, EPYC,
  * 2026-11).
  */
 const WARMING = 50;

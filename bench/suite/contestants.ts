@@ -1,6 +1,6 @@
-// Who takes part in the sweeps: Pairfold on its engines, KeOps, PyTorch, NumPy, scikit-learn, scipy,
-// jax-js. Each gets the same numbers in the same run on as many threads; one that is not installed
-// says so, one that needs longer than the limit is capped.
+// Who takes part in the sweeps: Pairfold on its engines, KeOps, PyTorch, NumPy, scikit-learn,
+// scipy, jax-js. Each gets the same numbers in the same run on as many threads; one that is not
+// installed says so, one that needs longer than the limit is capped.
 
 import { native, type NativeEngine, Vi, Vj, wasm, type WasmEngine } from "pairfold";
 import { type PeerCommand, PeerProcess, writeNumbers } from "../peers/process.ts";
@@ -231,7 +231,9 @@ export const isOnAllPairs = (name: string): boolean => name.endsWith(ALL_PAIRS);
 
 const file = (name: string): string => new URL(`../peers/${name}`, import.meta.url).pathname;
 
-/** One that takes part, by name. Throws `PairfoldError` (device) for an engine that is not there. */
+/**
+ * One that takes part, by name. Throws `PairfoldError` (device) for an engine that is not there.
+ */
 export function contestant(name: string, threads: number, folder: string): Contestant {
   for (const engine of ENGINES) {
     if (name !== engine && name !== onAllPairs(engine)) continue;

@@ -1,4 +1,5 @@
-// Sweeps: one size of a problem goes from small to large, all contestants take turns at every point.
+// Sweeps: one size of a problem goes from small to large, all contestants take turns at every
+// point.
 
 import { uniform } from "../random.ts";
 import { NOTHING, ratio, seconds, table, Times, warm } from "../report.ts";
@@ -135,7 +136,9 @@ export interface Limits {
   /** Calls of what takes a while, and milliseconds from which there are no more. */
   readonly repeats: number;
   readonly enough: number;
-  /** Short calls are repeated so many times at most, as long as all take less than this together. */
+  /**
+   * Short calls are repeated so many times at most, as long as all take less than this together.
+   */
   readonly shortRepeats: number;
   readonly shortEnough: number;
 }
@@ -263,8 +266,8 @@ export function plotOf(sweep: Sweep, points: readonly Point[]): [PlotFrame, Plot
 }
 
 /**
- * A sweep's table: times and speeds of the engines, times of the peers and the ratios to each engine,
- * but to those that fold all pairs where others need not.
+ * A sweep's table: times and speeds of the engines, times of the peers and the ratios to each
+ * engine, but to those that fold all pairs where others need not.
  */
 export function tableOf(
   sweep: Sweep,

@@ -21,9 +21,9 @@ import type { NativeEngine } from "./native/mod.ts";
 import type { WasmEngine } from "./wasm/engine.ts";
 
 /**
- * Operations of all pairs together from which a fold is compiled natively: 5 ms of WebAssembly, which
- * pay for 0.1 s of compiling if the fold comes again (Gaussian 3000 × 3000). By size alone, so that
- * the same fold has the same bits every time.
+ * Operations of all pairs together from which a fold is compiled natively: 5 ms of WebAssembly,
+ * which pay for 0.1 s of compiling if the fold comes again (Gaussian 3000 × 3000). By size alone,
+ * so that the same fold has the same bits every time.
  */
 const NATIVE_OPERATIONS = 2e8;
 
@@ -31,7 +31,9 @@ const NATIVE_OPERATIONS = 2e8;
 const isLong = (kernel: Kernel, pairs: number): boolean =>
   pairs * costOf(kernel).operations >= NATIVE_OPERATIONS;
 
-/** Pairs from which most formulas are as long: what is known of their kernels is asked for first. */
+/**
+ * Pairs from which most formulas are as long: what is known of their kernels is asked for first.
+ */
 const LIKELY_PAIRS = NATIVE_OPERATIONS / 20;
 
 /** A kernel for one of two engines; which one is known where the compiler was asked. */
@@ -108,7 +110,9 @@ export class AutoEngine implements Engine {
     return [this.#native, this.#wasm].some((engine) => engine.mirrors(points, dim, float));
   }
 
-  /** Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to. */
+  /**
+   * Asks the engine that folds them; after a failure WebAssembly folds all pairs where it has to.
+   */
   mirrorPays(kernel: Kernel, points: number): boolean {
     const works = this.#failure === null;
     if (works && points ** 2 >= LIKELY_PAIRS) this.#native.recall(kernel);

@@ -85,7 +85,8 @@ export class Chooser<S, P extends Kept> {
   /** Whether a launch's schedules should be timed first. */
   wants({ kernel }: Program, segments: readonly Segment[]): boolean {
     const { asked = "auto", tuner } = this.#options;
-    // a slice of a fold with a mirror is none of points with themselves: its times would say nothing
+    // a slice of a fold with a mirror is none of points with themselves: its times would say
+    // nothing
     return asked === "auto" && mirrorFacts(kernel) === null && tuner.wants(kernel, segments);
   }
 

@@ -17,7 +17,9 @@ import { several } from "./several.ts";
 import { WasmEngine } from "./wasm/engine.ts";
 import type { WasmOptions } from "./wasm/options.ts";
 
-/** A device by name: the best one found, or one of a kind, by its number where there are several. */
+/**
+ * A device by name: the best one found, or one of a kind, by its number where there are several.
+ */
 export type DeviceName = "auto" | "wasm" | "native" | "cuda" | `cuda:${number}`;
 
 /**
@@ -102,8 +104,9 @@ export function wasm(options: WasmOptions = {}): WasmEngine {
 
 /**
  * Makes a native engine with options of its own; pass it as `device`. Kernels are compiled by the C
- * compiler found ($CC, cc, gcc, clang), which wants permission to run it, to open libraries (ffi), and
- * to read and write the folder that keeps them. Throws `PairfoldError` (device) where there is none.
+ * compiler found ($CC, cc, gcc, clang), which wants permission to run it, to open libraries (ffi),
+ * and to read and write the folder that keeps them. Throws `PairfoldError` (device) where there is
+ * none.
  */
 export function native(options: NativeOptions = {}): NativeEngine {
   return remembered(new NativeEngine(options));

@@ -107,11 +107,13 @@ export interface Engine {
   readonly math: MathFunctions;
   /** Lines about what was found, for `doctor()`. */
   describe(): string[];
-  /** Whether it works on arrays of the host, so that one fold may be many launches of a few of them. */
+  /**
+   * Whether it works on arrays of the host, so that one fold may be many launches of a few of them.
+   */
   readonly onHost?: boolean;
   /**
-   * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that is
-   * several chooses by the whole fold, where there is one: all of its launches run on the same.
+   * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that
+   * is several chooses by the whole fold, where there is one: all of its launches run on the same.
    */
   compile(kernel: Kernel, rows: number, columns: number, whole?: WholeFold): Program;
   /**
@@ -126,7 +128,8 @@ export interface Engine {
   isMirrored?(program: Program, segments: readonly Segment[]): boolean;
   /**
    * Opens what can only be opened asynchronously; awaited before all that follows. Where that takes
-   * long, the kernel that is wanted first is made ready meanwhile, for folds of so many rows and columns.
+   * long, the kernel that is wanted first is made ready meanwhile, for folds of so many rows and
+   * columns.
    */
   open?(kernel?: Kernel, rows?: number, columns?: number): Promise<void>;
   /** An unfilled array that launches write: on the host for engines that work there. */

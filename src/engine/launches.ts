@@ -56,7 +56,10 @@ export class LaunchQueue {
     return this.#waiting > 0;
   }
 
-  /** Runs work when its turn comes: at once where nothing waits, small launches end before this does. */
+  /**
+   * Runs work when its turn comes: at once where nothing waits, small launches end before this
+   * does.
+   */
   run(control: RunControl, work: () => Promise<void>): Promise<void> {
     const isIdle = this.#waiting++ === 0;
     const result = isIdle ? this.#begin(control, work) : this.#last.then(() => {

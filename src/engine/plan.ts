@@ -1,5 +1,5 @@
-// Cuts a list of segments into waves that fit into an engine's memory, and tasks into column splits.
-// Pure. What it decides about sums (split boundaries) depends on the segment's size alone.
+// Cuts a list of segments into waves that fit into an engine's memory, and tasks into column
+// splits. Pure. What it decides about sums (split boundaries) depends on the segment's size alone.
 
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type FloatType, type Kernel, type KernelInput } from "../loop/mod.ts";

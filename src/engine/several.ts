@@ -1,6 +1,6 @@
 // Several engines as one: each takes a share of the rows and has all columns. Enters: engines that
-// compute with the same functions. Leaves: an engine whose results stand on the host, in order, with
-// the bits that each of them alone would give.
+// compute with the same functions. Leaves: an engine whose results stand on the host, in order,
+// with the bits that each of them alone would give.
 
 import { PairfoldError } from "../error.ts";
 import type { Kernel, MathFunctions } from "../loop/mod.ts";

@@ -1,6 +1,7 @@
-// The tuner: times a short list of schedules on a slice of a launch, takes the fastest, and remembers
-// it in memory and, where permission is granted, on disk. A schedule changes speed, never a bit of the
-// result, so that what is remembered is only a hint: what cannot be read or understood is ignored.
+// The tuner: times a short list of schedules on a slice of a launch, takes the fastest, and
+// remembers it in memory and, where permission is granted, on disk. A schedule changes speed, never
+// a bit of the result, so that what is remembered is only a hint: what cannot be read or understood
+// is ignored.
 
 import { type Kernel, printKernel } from "../loop/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -9,8 +10,9 @@ import type { NumberArray, Segment } from "./engine.ts";
 import { cacheFolder, granted, hashOf, pathOf, readVariable } from "./system.ts";
 
 /**
- * Where schedules come from: the cost model alone ("off"), what an earlier run of "full" has found on
- * this machine, else the cost model ("cached"), or timings, taken once per formula and size ("full").
+ * Where schedules come from: the cost model alone ("off"), what an earlier run of "full" has found
+ * on this machine, else the cost model ("cached"), or timings, taken once per formula and size
+ * ("full").
  */
 export type TuneMode = "off" | "cached" | "full";
 const MODES: readonly string[] = ["off", "cached", "full"] satisfies TuneMode[];
@@ -84,7 +86,9 @@ export class Tuner<S> {
     this.#trials = options.trials ?? PROCESSOR;
   }
 
-  /** The folder of entries; null where none may be used, or, unless schedules are timed, is there. */
+  /**
+   * The folder of entries; null where none may be used, or, unless schedules are timed, is there.
+   */
   get #entries(): string | null {
     if (this.#folder !== undefined) return this.#folder;
     if (this.#mode === "off" || typeof Deno === "undefined") return this.#folder = null;
@@ -242,7 +246,9 @@ export function extentOf(
   return { rows, columns, pairs };
 }
 
-/** A part of a launch's longest segment that takes some milliseconds, and arrays for its results. */
+/**
+ * A part of a launch's longest segment that takes some milliseconds, and arrays for its results.
+ */
 function sliceOf(
   kernel: Kernel,
   segments: readonly Segment[],

@@ -1,5 +1,5 @@
-// Formulas as text that tells them apart, in any process. Enters: formulas. Leaves: a line, equal for
-// equal formulas and for no others; what is shared stands there once.
+// Formulas as text that tells them apart, in any process. Enters: formulas. Leaves: a line, equal
+// for equal formulas and for no others; what is shared stands there once.
 
 import { type Node, topological } from "./node.ts";
 

@@ -48,7 +48,9 @@ export class WeakTable<T extends object> {
     return this.#size;
   }
 
-  /** Once per as many entries as are left, so that an entry costs the same however many there are. */
+  /**
+   * Once per as many entries as are left, so that an entry costs the same however many there are.
+   */
   #sweep(): void {
     this.#size = 0;
     for (const [group, entries] of this.#groups) {

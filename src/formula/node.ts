@@ -1,8 +1,8 @@
 // The nodes of formulas: frozen, interned, tagged values, so that `===` is structural equality.
 // Enters: op names, arguments, attributes. Leaves: nodes with their dim and domain.
 //
-// Float policy of the whole folder: constructors never simplify; a rewrite that changes a bit of any
-// result (NaN, -0 and infinities included) is not "exact". Constants 0 and -0 stay apart.
+// Float policy of the whole folder: constructors never simplify; a rewrite that changes a bit of
+// any result (NaN, -0 and infinities included) is not "exact". Constants 0 and -0 stay apart.
 
 import { PairfoldError } from "../error.ts";
 import { keyOf, WeakTable } from "./intern.ts";

@@ -46,8 +46,8 @@ function namesOfParts(root: Node): Map<Node, string> {
 }
 
 /**
- * Prints a formula; variables are named by `name`, by default x (i), y (j) or p and their slot. Of a
- * long formula, parts that occur again are printed once: `… where t1 = …; t2 = …`.
+ * Prints a formula; variables are named by `name`, by default x (i), y (j) or p and their slot. Of
+ * a long formula, parts that occur again are printed once: `… where t1 = …; t2 = …`.
  */
 export function print(root: Node, name: (v: VariableNode) => string = defaultName): string {
   const parts = namesOfParts(root);

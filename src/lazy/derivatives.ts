@@ -19,8 +19,8 @@ import { TensorOps } from "./tensors.ts";
 /** Derivatives. The variable is what `Vi`, `Vj` or `Pm` gave (code `shape` for anything else). */
 export abstract class Derivatives extends TensorOps {
   /**
-   * Symbolic gradient (KeOps' `Grad`): (∂ this / ∂ v)ᵀ · cotangent at every pair, of v's dim, where v
-   * is a variable made by Vi, Vj or Pm. The cotangent has this matrix's D; a number stands for a
+   * Symbolic gradient (KeOps' `Grad`): (∂ this / ∂ v)ᵀ · cotangent at every pair, of v's dim, where
+   * v is a variable made by Vi, Vj or Pm. The cotangent has this matrix's D; a number stands for a
    * vector of equal components.
    *
    * ```ts
@@ -51,7 +51,9 @@ export abstract class Derivatives extends TensorOps {
     return this.#along("diff", v, tangent, v.formula.dim, differential);
   }
 
-  /** The Jacobian row by row: component m · v.dim + d is ∂ this_m / ∂ v_d. (KeOps' `GradMatrix`.) */
+  /**
+   * The Jacobian row by row: component m · v.dim + d is ∂ this_m / ∂ v_d. (KeOps' `GradMatrix`.)
+   */
   gradMatrix(v: Symbolic): this {
     return this.#by("gradMatrix", v, gradMatrix);
   }

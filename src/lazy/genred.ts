@@ -1,5 +1,5 @@
-// Functions from KeOps formula strings. Enters: a formula, aliases, a reduction. Leaves: a function of
-// tensors that gives deferred tensors, and remembers its calls for `vjp`.
+// Functions from KeOps formula strings. Enters: a formula, aliases, a reduction. Leaves: a function
+// of tensors that gives deferred tensors, and remembers its calls for `vjp`.
 
 import { PairfoldError } from "../error.ts";
 import type { Axis } from "../formula/mod.ts";
@@ -302,24 +302,24 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
 }
 
 /**
- * A function from a KeOps formula (KeOps' `Genred`). It takes the inputs in position order and gives
- * a deferred tensor: (rows, dim), for K-smallest reductions (rows, k) or, of vectors, (rows, k,
- * dim); reductions with two results give `[values, indices]`. Without a Vj (Vi) variable there is one
- * column (row).
+ * A function from a KeOps formula (KeOps' `Genred`). It takes the inputs in position order and
+ * gives a deferred tensor: (rows, dim), for K-smallest reductions (rows, k) or, of vectors, (rows,
+ * k, dim); reductions with two results give `[values, indices]`. Without a Vj (Vi) variable there
+ * is one column (row).
  *
  * `formula` is KeOps' language: infix `+ - * / **`, `|` for the scalar product and comparisons, with
  * Python's precedence; functions in KeOps' spelling; numbers; names of aliases; `Var(pos,dim,cat)`,
  * `Vi(pos,dim)` and their like. `aliases` name the inputs: `"x=Vi(0,3)"`, or `"x=Vi(3)"` with the
  * position by order. Nothing is evaluated as code.
  *
- * Inputs are tensors or nested arrays [rows, dim], flat typed arrays, and for Pm vectors and numbers;
- * their type is `dtype`. They may have batch dims, [...batch, rows, dim] and for Pm [...batch, dim],
- * which broadcast as NumPy's do and stand in front of the result's. (KeOps 2.3 takes them too, but
- * inputs with fewer of them than others, and parameters beside points without any, give wrong
- * results there or end the process.)
+ * Inputs are tensors or nested arrays [rows, dim], flat typed arrays, and for Pm vectors and
+ * numbers; their type is `dtype`. They may have batch dims, [...batch, rows, dim] and for Pm
+ * [...batch, dim], which broadcast as NumPy's do and stand in front of the result's. (KeOps 2.3
+ * takes them too, but inputs with fewer of them than others, and parameters beside points without
+ * any, give wrong results there or end the process.)
  *
- * Throws `PairfoldError`: `syntax` with the line and a caret under the character, `dim` where vectors
- * do not fit, `shape` and `dtype` for options and inputs that do not.
+ * Throws `PairfoldError`: `syntax` with the line and a caret under the character, `dim` where
+ * vectors do not fit, `shape` and `dtype` for options and inputs that do not.
  *
  * ```ts
  * import { genred } from "pairfold";

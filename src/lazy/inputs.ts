@@ -196,8 +196,9 @@ export function parametersTerm(
 }
 
 /**
- * A tensor that stands beside a symbolic matrix: rank 0 and 1 are parameters; [...batch, M, 1, D] are
- * points of i, [...batch, 1, N, D] of j, [...batch, 1, 1, D] parameters. Rank 2 does not say its axis.
+ * A tensor that stands beside a symbolic matrix: rank 0 and 1 are parameters; [...batch, M, 1, D]
+ * are points of i, [...batch, 1, N, D] of j, [...batch, 1, 1, D] parameters. Rank 2 does not say
+ * its axis.
  */
 export function tensorTerm(op: string, t: Tensor): Term {
   const { shape } = t;

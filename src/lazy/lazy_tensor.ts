@@ -102,8 +102,8 @@ const complexOf = ({ formula, inputs }: Term): ComplexLazyTensor =>
 const lazyOf = ({ formula, inputs }: Term): LazyTensor => new LazyTensor(formula, inputs);
 
 /**
- * Points of the rows i: a symbolic matrix [M, 1, D] from a tensor or nested arrays [M, D], or from a
- * flat typed array with its dim. int32 tensors are indices, exact in comparisons. (KeOps' `Vi`.)
+ * Points of the rows i: a symbolic matrix [M, 1, D] from a tensor or nested arrays [M, D], or from
+ * a flat typed array with its dim. int32 tensors are indices, exact in comparisons. (KeOps' `Vi`.)
  * From [...batch, M, D], a matrix [...batch, M, 1, D].
  *
  * Throws `PairfoldError`: `shape` unless the rank is 2 or more, `dim` where the dim does not fit.

@@ -1,6 +1,6 @@
 // A symbolic matrix of scalars as linear operators, one for each batch. Enters: a formula with its
-// tensors. Leaves: their products with blocks, in float32 and in float64, their entries, where their
-// rows stand. Of several batches, one fold computes what is asked for.
+// tensors. Leaves: their products with blocks, in float32 and in float64, their entries, where
+// their rows stand. Of several batches, one fold computes what is asked for.
 
 import type { NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";

@@ -236,8 +236,8 @@ export abstract class Reductions extends Derivatives {
     return this.#reduce("argKMin", axis, { ...choices, k })[0];
   }
   /**
-   * The k smallest values and their indices, from one pass. Of distances between many points, those that
-   * are too far are left out (`culling` of {@linkcode FoldChoices}).
+   * The k smallest values and their indices, from one pass. Of distances between many points, those
+   * that are too far are left out (`culling` of {@linkcode FoldChoices}).
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";
@@ -302,8 +302,8 @@ export abstract class Reductions extends Derivatives {
   }
 
   /**
-   * How a reduction of this matrix moves when variables of it do: Σ (∂ reduction / ∂ v) · tangent, of
-   * the reduction's shape. Each tangent is a tensor of its variable's shape.
+   * How a reduction of this matrix moves when variables of it do: Σ (∂ reduction / ∂ v) · tangent,
+   * of the reduction's shape. Each tangent is a tensor of its variable's shape.
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";

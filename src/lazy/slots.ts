@@ -1,6 +1,7 @@
 // Slots of numbers. A number that joins a formula has the slot of its place there, so that the same
 // formula with another number is the same node: nothing is interned, renumbered or lowered again.
-// Enters: terms that become one formula. Leaves: the same terms, no slot of which means two tensors.
+// Enters: terms that become one formula. Leaves: the same terms, no slot of which means two
+// tensors.
 
 import { transform, variable } from "../formula/mod.ts";
 import { Tensor, tensor } from "../tensor/mod.ts";

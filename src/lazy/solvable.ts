@@ -122,9 +122,10 @@ export abstract class Solvable extends Reductions implements OperatorLike {
 
   /**
    * Solves (K + alpha · I) x = b for this symmetric positive (semi)definite matrix of scalars and b
-   * of shape [n], [n, right-hand sides] or [...batch, n, right-hand sides]: preconditioned conjugate
-   * gradients, deferred until `x` or `report()` is read. Products run in float32 and residuals in float64 unless `precision` says
-   * otherwise, and the residual of what counts as solved was computed from it in float64. (KeOps'
+   * of shape [n], [n, right-hand sides] or [...batch, n, right-hand sides]: preconditioned
+   * conjugate gradients, deferred until `x` or `report()` is read. Products run in float32 and
+   * residuals in float64 unless `precision` says otherwise, and the residual of what counts as
+   * solved was computed from it in float64. (KeOps'
    * `solve`.)
    *
    * Of float32 tensors, the matrix is that of their points with exact arithmetic; `x` is rounded to
@@ -139,7 +140,8 @@ export abstract class Solvable extends Reductions implements OperatorLike {
    * prepared serves all batches, one that is named is made for each.
    *
    * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` and `dtype` for what does not
-   * fit. Reading rejects with `convergence` where `tol` was not reached (unless `allowUnconverged`),
+   * fit. Reading rejects with `convergence` where `tol` was not reached (unless
+   * `allowUnconverged`),
    * `indefinite` where K + alpha · I is not positive definite, `shape` where it is not symmetric.
    *
    * ```ts
@@ -190,14 +192,14 @@ export abstract class Solvable extends Reductions implements OperatorLike {
   }
 
   /**
-   * log det (K + alpha · I) of this symmetric positive definite matrix of scalars, a deferred scalar,
-   * or one for each batch, [...batch]: what `asOperator().logDeterminant()` estimates, with derivatives
-   * by the matrix' tensors (not by the number `alpha`). These are tr (K + alpha · I)⁻¹ dK, by a solve for the same number of probes.
-   * With a preconditioner and few probes both are close; with as many probes as rows they are exact.
-   * (Gardner et al. 2018.)
+   * log det (K + alpha · I) of this symmetric positive definite matrix of scalars, a deferred
+   * scalar, or one for each batch, [...batch]: what `asOperator().logDeterminant()` estimates, with
+   * derivatives by the matrix' tensors (not by the number `alpha`). These are tr (K + alpha · I)⁻¹
+   * dK, by a solve for the same number of probes. With a preconditioner and few probes both are
+   * close; with as many probes as rows they are exact. (Gardner et al. 2018.)
    *
-   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square. Reading
-   * rejects with `indefinite` where an eigenvalue at most 0 is met.
+   * Throws `PairfoldError`: `dim` for a matrix of vectors, `shape` for one that is not square.
+   * Reading rejects with `indefinite` where an eigenvalue at most 0 is met.
    *
    * ```ts
    * import { grad, Pm, tensor, Vi, Vj } from "pairfold";

@@ -1,5 +1,5 @@
-// Derivatives of solves and of log-determinants. Of (K + α) x = b it is, by the implicit rule,
-// (K + α) dx = db − dK x, so that reverse and forward mode are one more solve each and derivatives of
+// Derivatives of solves and of log-determinants. Of (K + α) x = b it is, by the implicit rule, (K +
+// α) dx = db − dK x, so that reverse and forward mode are one more solve each and derivatives of
 // the product K x. Of log det (K + α) it is tr (K + α)⁻¹ dK, the mean of zᵀ (K + α)⁻¹ dK z over
 // probes z: one more solve for all of them, and derivatives of the product K z.
 
@@ -39,7 +39,9 @@ export interface LogDeterminantRecord extends System {
   readonly probes: () => Tensor;
 }
 
-/** What derivatives of a matrix are taken by, and of its products with blocks [...batch, n, width]. */
+/**
+ * What derivatives of a matrix are taken by, and of its products with blocks [...batch, n, width].
+ */
 class Moving {
   readonly #matrix: Symbolic;
   readonly #choices: FoldChoices;

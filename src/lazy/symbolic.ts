@@ -50,9 +50,9 @@ const AXES: ReadonlyMap<unknown, Axis | "d"> = new Map<unknown, Axis | "d">([
 
 /**
  * What may stand beside a symbolic matrix without being one: a number, a vector of numbers (both
- * parameters), a tensor. Tensors of rank 0 and 1 are parameters, [...batch, M, 1, D] are points of i,
- * [...batch, 1, N, D] of j and [...batch, 1, 1, D] parameters, as NumPy broadcasts them; rank 2 is
- * ambiguous and wants `Vi`, `Vj` or `Pm`.
+ * parameters), a tensor. Tensors of rank 0 and 1 are parameters, [...batch, M, 1, D] are points of
+ * i, [...batch, 1, N, D] of j and [...batch, 1, 1, D] parameters, as NumPy broadcasts them; rank 2
+ * is ambiguous and wants `Vi`, `Vj` or `Pm`.
  */
 export type Value = number | readonly number[] | NumberArray | Tensor;
 
@@ -203,7 +203,8 @@ export abstract class Symbolic implements Term {
   }
 
   /**
-   * The matrix with i and j exchanged, [...batch, N, M, D]; no tensor is touched. (KeOps' `t`, `T`.)
+   * The matrix with i and j exchanged, [...batch, N, M, D]; no tensor is touched. (KeOps' `t`,
+   * `T`.)
    *
    * ```ts
    * import { Vi, Vj } from "pairfold";

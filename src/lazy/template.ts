@@ -8,8 +8,8 @@ import { apart, numberTerm } from "./slots.ts";
 import { type Symbolic, termOf, type Value } from "./symbolic.ts";
 
 /**
- * What may stand in the `${}` of a template. Complex matrices stand for their components, interleaved,
- * as KeOps' complex functions take them.
+ * What may stand in the `${}` of a template. Complex matrices stand for their components,
+ * interleaved, as KeOps' complex functions take them.
  */
 export type LazyValue = Symbolic | Value;
 
@@ -27,15 +27,15 @@ function templateOf(strings: TemplateStringsArray): Template {
 }
 
 /**
- * A symbolic matrix written as a formula: infix `+ - * /`, `^` or `**` for powers, `|` for the scalar
- * product, comparisons, `i` and `j` for the indices of row and column, and functions by the names of
- * {@linkcode LazyTensor}'s methods or KeOps' (`sqDist`, `sqdist` and `SqDist` are one). Precedence is
- * Python's.
+ * A symbolic matrix written as a formula: infix `+ - * /`, `^` or `**` for powers, `|` for the
+ * scalar product, comparisons, `i` and `j` for the indices of row and column, and functions by the
+ * names of {@linkcode LazyTensor}'s methods or KeOps' (`sqDist`, `sqdist` and `SqDist` are one).
+ * Precedence is Python's.
  *
- * Values in `${}` are symbolic matrices, and what may stand beside one: numbers, vectors and tensors
- * of rank 0 or 1 are parameters, so that a thousand numbers compile once; tensors [...batch, M, 1, D]
- * are rows i and [...batch, 1, N, D] columns j. Where the language wants an integer
- * (an exponent, a component) or a list of them, a number or an array stands for itself.
+ * Values in `${}` are symbolic matrices, and what may stand beside one: numbers, vectors and
+ * tensors of rank 0 or 1 are parameters, so that a thousand numbers compile once; tensors
+ * [...batch, M, 1, D] are rows i and [...batch, 1, N, D] columns j. Where the language wants an
+ * integer (an exponent, a component) or a list of them, a number or an array stands for itself.
  *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, and what the
  * methods throw.

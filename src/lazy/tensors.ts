@@ -64,7 +64,9 @@ export abstract class TensorOps extends VectorOps {
 
   // ---- vectors from scalars ---------------------------------------------------------------------
 
-  /** A vector of zeros of a dim with 1 at the component nearest to this scalar. (KeOps' `OneHot`.) */
+  /**
+   * A vector of zeros of a dim with 1 at the component nearest to this scalar. (KeOps' `OneHot`.)
+   */
   oneHot(dim: number): this {
     return this.apply("oneHot", [], [dim]);
   }

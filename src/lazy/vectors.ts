@@ -79,7 +79,9 @@ export abstract class VectorOps extends Functions {
   weightedSqNorm(s: Operand): this {
     return this.derive(this.term("weightedSqNorm", [s, this]));
   }
-  /** Squared distance to y with weights s, as {@linkcode weightedSqNorm}. (KeOps' `WeightedSqDist`.) */
+  /**
+   * Squared distance to y with weights s, as {@linkcode weightedSqNorm}. (KeOps' `WeightedSqDist`.)
+   */
   weightedSqDist(y: Operand, s: Operand): this {
     return this.derive(this.term("weightedSqDist", [s, this, y]));
   }

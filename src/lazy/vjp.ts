@@ -56,8 +56,8 @@ function floatOutput(output: unknown): Tensor {
  * `f` is a function that {@linkcode genred} made, or any other that gives a tensor built of its
  * inputs: by reductions of symbolic matrices, by operations on tensors.
  *
- * Throws `PairfoldError`: `dtype` where the output is not a float tensor, `shape` for cotangents that
- * do not fit.
+ * Throws `PairfoldError`: `dtype` where the output is not a float tensor, `shape` for cotangents
+ * that do not fit.
  *
  * ```ts
  * import { genred, tensor, vjp } from "pairfold";

@@ -1,8 +1,8 @@
-// Finds the contraction of a kernel: the loop over long vectors' components that every pair runs through,
-// a sum of products or of squares of differences. It needs nothing but one vector of the row and one of
-// the column, so that targets may compute it for many rows and columns at a time, like a matrix product,
-// and hand its values to the rest of the pair section. Each sum meets its components in the same order,
-// so no bit changes.
+// Finds the contraction of a kernel: the loop over long vectors' components that every pair runs
+// through, a sum of products or of squares of differences. It needs nothing but one vector of the
+// row and one of the column, so that targets may compute it for many rows and columns at a time,
+// like a matrix product, and hand its values to the rest of the pair section. Each sum meets its
+// components in the same order, so no bit changes.
 //
 // Enters: a kernel. Leaves: its contraction, and what its inner loops do besides.
 
@@ -33,7 +33,9 @@ export interface Contraction {
   readonly column: number;
   /** Whether it is a sum of products, one operation per component. */
   readonly isProduct: boolean;
-  /** How tensor cores multiply, where it is a sum of products and the kernel wants them; else null. */
+  /**
+   * How tensor cores multiply, where it is a sum of products and the kernel wants them; else null.
+   */
   readonly products: TensorProducts | null;
   /** The kernel's inner loops, which load the sum from what a pair holds (slot 0). */
   readonly pair: Region;

@@ -141,8 +141,8 @@ function split(kernel: Kernel): Deferred | null {
 }
 
 /**
- * Operations that computing a value again takes; infinite where it cannot be, or where they are more
- * than so many: what is shared by many operations is not looked at once for each.
+ * Operations that computing a value again takes; infinite where it cannot be, or where they are
+ * more than so many: what is shared by many operations is not looked at once for each.
  */
 function costAgain(value: Value, most: number): number {
   switch (value.kind) {

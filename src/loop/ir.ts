@@ -170,8 +170,9 @@ export type Statement =
   }
   | {
     /**
-     * In lanes where the mask fails: array[size] = value for every part, then size + 1; `size` is an
-     * array of one integer. Takes effect at the end of its region, which may not read the arrays.
+     * In lanes where the mask fails: array[size] = value for every part, then size + 1; `size` is
+     * an array of one integer. Takes effect at the end of its region, which may not read the
+     * arrays.
      */
     readonly kind: "append";
     readonly unless: Value;
@@ -191,7 +192,9 @@ export type Statement =
     readonly kind: "when";
     readonly test: "any" | "notAll";
     readonly mask: Value;
-    /** The mask is a ≤ b of a bound and a pair's value: where that is NaN, the body changes nothing. */
+    /**
+     * The mask is a ≤ b of a bound and a pair's value: where that is NaN, the body changes nothing.
+     */
     readonly skipsNaN: boolean;
     readonly body: Region;
     /** The columns of a turn that the body runs for, one after another; default once. */

@@ -36,9 +36,9 @@ export interface CarefulLoop {
 }
 
 /**
- * A look at the columns before they are folded, by groups of them: a group whose smallest value a row's
- * bound keeps out changes nothing and need not be folded. Some groups make a span, which is asked for
- * before they are. It changes speed, never a bit: emitters may leave it out.
+ * A look at the columns before they are folded, by groups of them: a group whose smallest value a
+ * row's bound keeps out changes nothing and need not be folded. Some groups make a span, which is
+ * asked for before they are. It changes speed, never a bit: emitters may leave it out.
  */
 export interface Survey {
   /** Groups of a span. */
@@ -71,8 +71,8 @@ export interface Survey {
 
 /**
  * A second inner loop for folds of a table with itself, in which a pair of points i, j is met once:
- * what j adds to row i goes into the state, what i adds to row j into sums that belong to the column.
- * Engines that make no use of it fold all pairs with `pair`.
+ * what j adds to row i goes into the state, what i adds to row j into sums that belong to the
+ * column. Engines that make no use of it fold all pairs with `pair`.
  */
 export interface Mirror {
   /** Instead of `pair`; touches the sums after all else, row after row. */
@@ -84,18 +84,20 @@ export interface Mirror {
 }
 
 /**
- * Products of long dot products on tensor cores: of numbers rounded to 11 bits (TF32), or of two such parts
- * of each, all but the product of the small ones.
+ * Products of long dot products on tensor cores: of numbers rounded to 11 bits (TF32), or of two
+ * such parts of each, all but the product of the small ones.
  */
 export type TensorProducts = "tf32x3" | "tf32";
 
-/** A fold over columns, for every row, in loop IR. Its fields may be made when they are asked for. */
+/**
+ * A fold over columns, for every row, in loop IR. Its fields may be made when they are asked for.
+ */
 export interface Kernel {
   /** The formula and reduction, for people. */
   readonly title: string;
   /**
-   * What it was lowered from, as text: in one version of Pairfold, kernels for one set of math functions
-   * with equal texts are equal. Absent where nobody knows.
+   * What it was lowered from, as text: in one version of Pairfold, kernels for one set of math
+   * functions with equal texts are equal. Absent where nobody knows.
    */
   readonly identity?: string;
   readonly float: FloatType;

@@ -82,7 +82,9 @@ export function reads(statement: Statement): Set<Value> {
   return found;
 }
 
-/** Moves loads of records down to the first statement that reads them, to hold no register before. */
+/**
+ * Moves loads of records down to the first statement that reads them, to hold no register before.
+ */
 export function delayLoads(root: Region): Region {
   const to = region(root.kind);
   const waiting = new Map<Value, Statement>();
@@ -124,9 +126,9 @@ export function sink(root: Region): Region {
 }
 
 /**
- * Puts the copies of a loop's body one after another instead of side by side, each value just before
- * what first needs it: a body of short chains then holds little more than its sums in registers.
- * Regions that do more than read records and set cells stay as they are.
+ * Puts the copies of a loop's body one after another instead of side by side, each value just
+ * before what first needs it: a body of short chains then holds little more than its sums in
+ * registers. Regions that do more than read records and set cells stay as they are.
  */
 export function chainByChain(root: Region): Region {
   const { statements } = root;

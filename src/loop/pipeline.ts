@@ -29,8 +29,8 @@ const isCheap = (value: Value): boolean =>
 
 /**
  * Splits a turn after its divisions and square roots; null where they depend on what is remembered,
- * where more than their results would have to wait, or where it does not pay. The last turn prepares
- * one that does not come: it reads `ahead` slots beyond the packed columns.
+ * where more than their results would have to wait, or where it does not pay. The last turn
+ * prepares one that does not come: it reads `ahead` slots beyond the packed columns.
  */
 export function pipeline(turn: Region, copies: RowCopies, ahead: number): Pipelined | null {
   const { statements } = turn;

@@ -48,16 +48,22 @@ export interface Replication {
   readonly chains?: boolean;
   /**
    * Whether what a turn's branch does rarely computes each column anew, row by row, in a loop: then
-   * nothing is kept for it. Where branches have loops or something stands after them, it is not done.
+   * nothing is kept for it. Where branches have loops or something stands after them, it is not
+   * done.
    */
   readonly again?: boolean;
-  /** Whether each column is copied whole before the next, which takes fewer registers; default false. */
+  /**
+   * Whether each column is copied whole before the next, which takes fewer registers; default
+   * false.
+   */
   readonly inOrder?: boolean;
   /** Whether each row is, after what rows share; default false. */
   readonly rowByRow?: boolean;
 }
 
-/** A branch of a bound and a value of a pair: the best of several values answers for all of them. */
+/**
+ * A branch of a bound and a value of a pair: the best of several values answers for all of them.
+ */
 interface Contest {
   readonly bound: Value;
   readonly value: Value;
@@ -75,11 +81,11 @@ function contestOf({ mask, skipsNaN }: Branch, isState: IsState): Contest | null
 }
 
 /**
- * Copies what differs between rows once per row, and what differs between the columns of a turn once
- * per column; what they share stays single. Copies stand operation by operation side by side, so that
- * independent work does. What touches the row's state sees the columns in order, strand by strand;
- * what touches cells that rows share sees the rows in order, after all else.
- * A copy's `row` and `column` tell where it belongs.
+ * Copies what differs between rows once per row, and what differs between the columns of a turn
+ * once per column; what they share stays single. Copies stand operation by operation side by side,
+ * so that independent work does. What touches the row's state sees the columns in order, strand by
+ * strand; what touches cells that rows share sees the rows in order, after all else. A copy's `row`
+ * and `column` tell where it belongs.
  */
 export function replicate(
   root: Region,
@@ -289,7 +295,10 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
     copyAll(from.statements, rows, turn, to);
     return to;
   };
-  /** Copies statements: what needs no state for all columns at once, each strand of the rest in turn. */
+  /**
+   * Copies statements: what needs no state for all columns at once, each strand of the rest in
+   * turn.
+   */
   const copyAll = (
     all: readonly Statement[],
     rows: readonly number[],

@@ -1,5 +1,5 @@
-// Deferred updates in register tiles: some components of the state become cells, which the columns of
-// a block pass, and a tile closes the block where nothing else must.
+// Deferred updates in register tiles: some components of the state become cells, which the columns
+// of a block pass, and a tile closes the block where nothing else must.
 
 import {
   type Cell,

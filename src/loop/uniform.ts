@@ -1,6 +1,6 @@
-// The uniform section as steps: a few operations on parameters, for most formulas. Enters: the section.
-// Leaves: the uniform record of one launch, in float64. Steps are plain data, so that they can be kept;
-// sections with loops or state are left to the interpreter.
+// The uniform section as steps: a few operations on parameters, for most formulas. Enters: the
+// section. Leaves: the uniform record of one launch, in float64. Steps are plain data, so that they
+// can be kept; sections with loops or state are left to the interpreter.
 
 import { interpretUniform, MEANING, type UniformInputs } from "./interpret.ts";
 import type { Operation, Region, Value } from "./ir.ts";

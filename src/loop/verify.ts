@@ -1,4 +1,5 @@
-// What makes a region of the loop IR legal. Tests run it between passes; lowering runs it at the end.
+// What makes a region of the loop IR legal. Tests run it between passes; lowering runs it at the
+// end.
 
 import { PairfoldError } from "../error.ts";
 import {

@@ -34,11 +34,11 @@ function sumOf(terms: readonly SignedTerm[]): Node | null {
 }
 
 /**
- * The summand of a sum over j with such exponentials as products. Bounded where all terms are certainly
- * ≤ 0, so that no factor overflows, and what underflows is less than the least normal number; elsewhere
- * one factor may overflow while the other vanishes, so that it takes `fastMath`. A factor of i leaves
- * the sum, which must not overflow without it: then it takes `fastMath` too, unless the exponential is
- * all that is summed.
+ * The summand of a sum over j with such exponentials as products. Bounded where all terms are
+ * certainly ≤ 0, so that no factor overflows, and what underflows is less than the least normal
+ * number; elsewhere one factor may overflow while the other vanishes, so that it takes `fastMath`.
+ * A factor of i leaves the sum, which must not overflow without it: then it takes `fastMath` too,
+ * unless the exponential is all that is summed.
  */
 export function splitExponentials(root: Node, fastMath: boolean): Node {
   const split = (exponential: Node, argument: Node, isAll: boolean): Node => {

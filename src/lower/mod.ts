@@ -84,8 +84,8 @@ function componentsOf(lowering: FormulaLowering, node: Node | null): EachCompone
 }
 
 /**
- * The inner loop for rows whose factor is not finite: the factor goes back into the sum. Finite rows
- * of the same group take it too and get the same bits: theirs is 1.
+ * The inner loop for rows whose factor is not finite: the factor goes back into the sum. Finite
+ * rows of the same group take it too and get the same bits: theirs is 1.
  */
 function carefulLoop(
   lowering: FormulaLowering,
@@ -273,7 +273,9 @@ function identityOf(
   return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
 }
 
-/** The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not. */
+/**
+ * The kernel of a fold, lowered when somebody looks into it: who knows it by its identity need not.
+ */
 class LaterKernel implements Kernel {
   readonly float: FloatType;
   readonly inputs: readonly KernelInput[];
@@ -353,8 +355,8 @@ class LaterKernel implements Kernel {
 }
 
 /**
- * The kernel of a fold for targets whose math functions are given, lowered when it is first looked into.
- * Formulas that the reduction cannot have are refused at once.
+ * The kernel of a fold for targets whose math functions are given, lowered when it is first looked
+ * into. Formulas that the reduction cannot have are refused at once.
  */
 export function lowerLater(fold: Fold, math: MathFunctions): Kernel {
   checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);

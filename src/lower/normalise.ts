@@ -1,5 +1,5 @@
-// Formula to formula, before lowering: vector ops by their definitions, rewrite rules, and the split
-// of a sum's formula into factors that leave the sum and a core that stays.
+// Formula to formula, before lowering: vector ops by their definitions, rewrite rules, and the
+// split of a sum's formula into factors that leave the sum and a core that stays.
 
 import {
   apply,

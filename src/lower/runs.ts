@@ -80,7 +80,9 @@ function spread(runs: readonly Run[], step: number): Run[] {
   }));
 }
 
-/** The runs of a vector; parts for which `isPlain` holds are in memory, with no runs of their own. */
+/**
+ * The runs of a vector; parts for which `isPlain` holds are in memory, with no runs of their own.
+ */
 export function runsOf(root: Node, isPlain: (node: Node) => boolean): Run[] {
   const known = new Map<Node, Run[]>();
   const visit = (node: Node): Run[] => {

@@ -2,8 +2,8 @@
 // exchanged, and most of it is what j adds to row i. Enters: a formula and which variables are each
 // other's twins. Leaves: the exchanged formula, with what both have in common written alike.
 //
-// Everything here holds bit for bit but for the sign of zeros, so that it is given up where an op could
-// tell these apart.
+// Everything here holds bit for bit but for the sign of zeros, so that it is given up where an op
+// could tell these apart.
 
 import {
   apply,
@@ -144,7 +144,10 @@ export function scaledBy(factor: Node, core: Node): Node {
   return build.mul(factor, core);
 }
 
-/** a / q as a · (1 / q) where only q belongs to the pair: both halves share the quotient. Bounded, as x · s⁻¹. */
+/**
+ * a / q as a · (1 / q) where only q belongs to the pair: both halves share the quotient. Bounded,
+ * as x · s⁻¹.
+ */
 export function withSharedQuotients(root: Node): Node {
   return transform(root, (leaf) => leaf, ({ op, attributes }, args) => {
     const [a, b] = args;

@@ -115,8 +115,8 @@ function headerOf(bytes: Uint8Array, name: string): Header {
 }
 
 /**
- * The tensor in the bytes of a .npy file. float32 and float64 stay what they are; integers and truth
- * values become int32. Fortran order and big-endian numbers are read too.
+ * The tensor in the bytes of a .npy file. float32 and float64 stay what they are; integers and
+ * truth values become int32. Fortran order and big-endian numbers are read too.
  *
  * Throws `PairfoldError` (io) for what is no such file, ends too early, or holds other types or
  * integers beyond 32 bits; the message begins with `name`.

@@ -57,8 +57,8 @@ function descent(pairs: readonly Pair[], gradient: Float64Array): Float64Array {
  * algorithms 7.5 and 3.5): for smooth objectives that are the same at every step. (SciPy's
  * "L-BFGS-B" without bounds.)
  *
- * Its steps reject with `PairfoldError` (convergence) where the line search fails, as with a gradient
- * that does not belong to the value.
+ * Its steps reject with `PairfoldError` (convergence) where the line search fails, as with a
+ * gradient that does not belong to the value.
  *
  * ```ts
  * import { lbfgs, minimise } from "pairfold";

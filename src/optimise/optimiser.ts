@@ -28,7 +28,9 @@ export type VectorObjective = (x: Float64Array) => Promise<Evaluation>;
 export interface Step {
   /** Where it leads. */
   readonly x: Float64Array;
-  /** An evaluation that the step made at `at`: before the move, or after it where that was needed. */
+  /**
+   * An evaluation that the step made at `at`: before the move, or after it where that was needed.
+   */
   readonly evaluation: Evaluation;
   readonly at: Float64Array;
   readonly evaluations: number;
@@ -181,9 +183,9 @@ export interface MinimiseResult<P extends Params> {
 }
 
 /**
- * Minimises an objective from given parameters: steps of an optimiser until the gradient is small or
- * another rule of `options` says so. Parameters are numbers, float arrays and tensors, alone or in
- * nested arrays and objects; the gradient has their structure.
+ * Minimises an objective from given parameters: steps of an optimiser until the gradient is small
+ * or another rule of `options` says so. Parameters are numbers, float arrays and tensors, alone or
+ * in nested arrays and objects; the gradient has their structure.
  *
  * Rejects with `PairfoldError`: `convergence` where values are not finite or a line search fails,
  * `shape` for a gradient that does not fit, `aborted` by the signal.

@@ -1,5 +1,5 @@
-// Parameters of a function as one vector. Enters: numbers, typed arrays and tensors in nested arrays
-// and objects. Leaves: a float64 vector, and the way back to the same structure.
+// Parameters of a function as one vector. Enters: numbers, typed arrays and tensors in nested
+// arrays and objects. Leaves: a float64 vector, and the way back to the same structure.
 
 import { PairfoldError } from "../error.ts";
 import { type NestedNumbers, Tensor } from "../tensor/mod.ts";

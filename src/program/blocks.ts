@@ -1,6 +1,6 @@
 // The scalar definitions of the op tables, carried out on whole arrays on the host: what small
-// tensors are computed with. Enters: arrays of one length, or numbers that stand for equal elements.
-// Leaves: arrays, rounded to their type after every operation, as engines do.
+// tensors are computed with. Enters: arrays of one length, or numbers that stand for equal
+// elements. Leaves: arrays, rounded to their type after every operation, as engines do.
 
 import { erf, erfc, type ScalarAlgebra } from "../formula/mod.ts";
 import { allocate } from "../tensor/mod.ts";

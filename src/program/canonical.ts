@@ -1,5 +1,5 @@
-// Formulas of folds in the one form that plans are known by: rows kept, columns folded, slots counted
-// by first use. Enters: a formula over slots and tensors. Leaves: the kernel, lowered once.
+// Formulas of folds in the one form that plans are known by: rows kept, columns folded, slots
+// counted by first use. Enters: a formula over slots and tensors. Leaves: the kernel, lowered once.
 
 import { PairfoldError } from "../error.ts";
 import {
@@ -52,8 +52,8 @@ function formsWith(axis: Axis, weight: Node | null): Forms {
 }
 
 /**
- * Renumbers slots by first use, so that equal formulas over other tensors are the same nodes; a fold
- * over i becomes one over j.
+ * Renumbers slots by first use, so that equal formulas over other tensors are the same nodes; a
+ * fold over i becomes one over j.
  */
 export function canonicalise(formula: Node, weight: Node | null, axis: Axis): Canonical {
   const known = formsWith(axis, weight);

@@ -1,5 +1,6 @@
-// Squared distances through centred dot products. Enters: a fold that asks for them. Leaves: the same
-// fold over |a|² + |b|² − 2 a·b, a and b being counted from the mean of b, which is one more input.
+// Squared distances through centred dot products. Enters: a fold that asks for them. Leaves: the
+// same fold over |a|² + |b|² − 2 a·b, a and b being counted from the mean of b, which is one more
+// input.
 //
 // A dot product takes one multiply-add per component where a distance takes a subtraction and a
 // multiply-add, and it is what tensor cores and register tiles are good at.
@@ -75,8 +76,9 @@ function rewritten(root: Node, rule: (node: OpNode) => Node | null): Node {
 }
 
 /**
- * The fold with its squared distances as max(0, |a − c|² + |b − c|² − 2 (a − c)·(b − c)), c being the
- * mean of b, and float32 Gaussians of short ones with their scale in the points. `fold` makes that mean.
+ * The fold with its squared distances as max(0, |a − c|² + |b − c|² − 2 (a − c)·(b − c)), c being
+ * the mean of b, and float32 Gaussians of short ones with their scale in the points. `fold` makes
+ * that mean.
  */
 export function centred(
   request: FoldRequest,

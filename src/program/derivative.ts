@@ -41,8 +41,8 @@ interface Place {
 const newSlot = (): number => tensor(0).id;
 
 /**
- * Throws `PairfoldError` (shape, dtype) unless a tensor has the fold's type and a shape, in which only
- * the vectors' dims may be cut otherwise.
+ * Throws `PairfoldError` (shape, dtype) unless a tensor has the fold's type and a shape, in which
+ * only the vectors' dims may be cut otherwise.
  */
 export function checkPart(
   what: string,

@@ -25,8 +25,8 @@ export interface DifferentialRequest extends FoldRequest {
 }
 
 /**
- * Σ_v (∂ result / ∂ v) · tangent of v, of the shape of the fold's (first) output. The reduction says
- * which formula of a pair's tangents has to be summed over the folded axis.
+ * Σ_v (∂ result / ∂ v) · tangent of v, of the shape of the fold's (first) output. The reduction
+ * says which formula of a pair's tangents has to be summed over the folded axis.
  *
  * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a tangent
  * that does not fit.

@@ -1,6 +1,6 @@
 // Elementwise formulas of tensors that are still to be computed. Enters: a formula over operands
-// that broadcast. Leaves: numbers. Chains become one kernel: what only one formula reads is computed
-// inside it; what several read is computed once. Small tensors are computed on the host.
+// that broadcast. Leaves: numbers. Chains become one kernel: what only one formula reads is
+// computed inside it; what several read is computed once. Small tensors are computed on the host.
 
 import type { Engine, RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -70,7 +70,9 @@ export class Elementwise implements Origin, Member {
     return found;
   }
 
-  /** Operands as they stand: what a broadcast tensor repeats in its place, as long as it is pending. */
+  /**
+   * Operands as they stand: what a broadcast tensor repeats in its place, as long as it is pending.
+   */
   get operands(): readonly (Part | number)[] {
     return this.#operands.map((operand) => {
       if (typeof operand === "number") return operand;

@@ -164,7 +164,9 @@ export function scatterAdd(
 
 // ---- along an axis -------------------------------------------------------------------------------
 
-/** Runs `body` for each index: where it is, and where its entry of the longer axis is; −1 for none. */
+/**
+ * Runs `body` for each index: where it is, and where its entry of the longer axis is; −1 for none.
+ */
 function eachAlong(
   op: string,
   places: NumberArray,
@@ -207,7 +209,9 @@ export function takenAlong(x: Tensor, places: Tensor, axis: number): Tensor {
   return result;
 }
 
-/** Zeros of a shape with entries added where indices say: the transpose of {@linkcode takenAlong}. */
+/**
+ * Zeros of a shape with entries added where indices say: the transpose of {@linkcode takenAlong}.
+ */
 export function placedAlong(
   g: Tensor,
   places: Tensor,

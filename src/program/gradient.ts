@@ -21,10 +21,10 @@ export interface GradientRequest extends FoldRequest {
 }
 
 /**
- * (∂ result / ∂ variable)ᵀ · cotangent, of the shape of the variable's tensor: [...batch, rows, dim],
- * a parameter having one row. The reduction says which cotangents each pair's formula and weight
- * get; their gradients are then summed over the axis that the variable does not have, over both for
- * a parameter, and over the batch dims that the variable was broadcast along.
+ * (∂ result / ∂ variable)ᵀ · cotangent, of the shape of the variable's tensor: [...batch, rows,
+ * dim], a parameter having one row. The reduction says which cotangents each pair's formula and
+ * weight get; their gradients are then summed over the axis that the variable does not have, over
+ * both for a parameter, and over the batch dims that the variable was broadcast along.
  *
  * Throws `PairfoldError`: `dtype` for reductions to integers, `shape` or `dtype` for a
  * cotangent that does not fit.

@@ -1,5 +1,6 @@
 // Elementwise formulas that are computed as one kernel. Enters: formulas that read one another, and
-// how their operands broadcast. Leaves: a fold over one column, or one that reduces what it computes.
+// how their operands broadcast. Leaves: a fold over one column, or one that reduces what it
+// computes.
 
 import { type Engine, engineOf, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";

@@ -1,6 +1,7 @@
-// Sums that share one pass over the pairs: a value and its gradient meet the same exponential. Enters:
-// runs of folds over one axis that have not begun. Leaves: one run of all their components side by
-// side, where the cost model says that this is less work, whose results are then taken apart.
+// Sums that share one pass over the pairs: a value and its gradient meet the same exponential.
+// Enters: runs of folds over one axis that have not begun. Leaves: one run of all their components
+// side by side, where the cost model says that this is less work, whose results are then taken
+// apart.
 
 import type { NumberArray, RunControl } from "../engine/mod.ts";
 import { build, variable } from "../formula/mod.ts";
@@ -22,8 +23,8 @@ import type { FoldRequest } from "./request.ts";
 
 /**
  * The joint kernel's operations, of those of the kernels alone, up to which one pass is taken: a
- * Gaussian sum and its gradient take 0.70 of the time together (Zen 4, wasm, 2026-11-23). Near 1 the
- * larger state costs more than the shared work saves.
+ * Gaussian sum and its gradient take 0.70 of the time together (Zen 4, wasm, 2026-11-23). Near 1
+ * the larger state costs more than the shared work saves.
  */
 const WORTH = 0.9;
 
@@ -181,7 +182,9 @@ function componentsOf(all: NumberArray, width: number, { start, dim }: Part): Nu
   return out;
 }
 
-/** Whether what some runs need leads back to one of them; true where that takes long to find out. */
+/**
+ * Whether what some runs need leads back to one of them; true where that takes long to find out.
+ */
 function needEachOther(runs: readonly FoldRun[]): boolean {
   const own = new Set<Origin>(runs);
   const seen = new Set<Origin>();
@@ -250,8 +253,8 @@ export function shareWithValue(
 }
 
 /**
- * Builds a gradient. Only when all of it is there can be seen whether it needs a fold's own value, as
- * that of bᵀ K b by b does: then this shares the pass of the fold's derivatives.
+ * Builds a gradient. Only when all of it is there can be seen whether it needs a fold's own value,
+ * as that of bᵀ K b by b does: then this shares the pass of the fold's derivatives.
  */
 export function sharingNeededValues(build: () => Tensor[]): Tensor[] {
   const before = undecided;

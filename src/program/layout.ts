@@ -1,6 +1,6 @@
 // How broadcast operands stand in kernels: elements are rows of short vectors, and each operand is
-// all of them, one number per row, one vector for all rows, or one number. Other patterns are spread
-// out on the host first.
+// all of them, one number per row, one vector for all rows, or one number. Other patterns are
+// spread out on the host first.
 
 import type { NumberArray } from "../engine/mod.ts";
 import { allocate, broadcastStrides, dtypeOf, sizeOf } from "../tensor/mod.ts";

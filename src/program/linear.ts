@@ -63,7 +63,9 @@ export function alias(x: Tensor): Tensor {
 
 // ---- elements at strides -------------------------------------------------------------------------
 
-/** Elements of a tensor: that at k is number offset + strides · k, row-major; none of them twice. */
+/**
+ * Elements of a tensor: that at k is number offset + strides · k, row-major; none of them twice.
+ */
 export interface View {
   readonly shape: readonly number[];
   readonly strides: readonly number[];

@@ -1,5 +1,5 @@
-// Matrix products of tensors, batched. Small ones are loops on the host, which add up in float64; large
-// ones are one kernel, every row by a whole right factor, on the device that has the rows.
+// Matrix products of tensors, batched. Small ones are loops on the host, which add up in float64;
+// large ones are one kernel, every row by a whole right factor, on the device that has the rows.
 
 import { engineOf, type NumberArray } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -38,8 +38,9 @@ const SHORT_FACTOR = 128;
 /** Fewer rows are multiplied sooner than a launch is prepared. */
 const MIN_ROWS = 4096;
 /**
- * Products from which a long right factor is worth a kernel of its own: the host takes 2 ms for them,
- * a kernel a seventh of that (wasm, two threads of Zen 4, 2026-11-23), and some ms to be compiled.
+ * Products from which a long right factor is worth a kernel of its own: the host takes 2 ms for
+ * them, a kernel a seventh of that (wasm, two threads of Zen 4, 2026-11-23), and some ms to be
+ * compiled.
  */
 const MIN_PRODUCTS = 2e6;
 /** With fewer rows than a tile has, lanes of the kernel are idle. */
@@ -49,7 +50,9 @@ const MAX_TERMS = 4096;
 /** Numbers of a right factor that an engine's memory has room for in any case. */
 const MAX_FACTOR = 2 ** 22;
 
-/** Whether an engine does better than the host; by size alone, so that bits depend on nothing else. */
+/**
+ * Whether an engine does better than the host; by size alone, so that bits depend on nothing else.
+ */
 function isLarge(batches: number, M: number, K: number, N: number): boolean {
   if (K * N === 0 || K * N > MAX_FACTOR) return false;
   if (batches === 1 && M >= MIN_ROWS && K * N <= SHORT_FACTOR) return true;

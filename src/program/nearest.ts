@@ -1,5 +1,6 @@
-// Which folds look for nearest points, and whether those that are too far are left out. Enters: a fold,
-// its size and its points. Leaves: its outputs, where leaving out pays, and a line that says so.
+// Which folds look for nearest points, and whether those that are too far are left out. Enters: a
+// fold, its size and its points. Leaves: its outputs, where leaving out pays, and a line that says
+// so.
 
 import type { Engine, Held, NumberArray, RunControl } from "../engine/mod.ts";
 import { isDeviceArray } from "../engine/mod.ts";

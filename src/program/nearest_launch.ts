@@ -1,10 +1,10 @@
-// The K nearest points of one launch, without those that are too far. Enters: a fold for the smallest
-// distances, and its points. Leaves: the same numbers, of fewer pairs.
+// The K nearest points of one launch, without those that are too far. Enters: a fold for the
+// smallest distances, and its points. Leaves: the same numbers, of fewer pairs.
 //
-// Points are sorted into boxes. A first fold of each part of the rows, with columns that stand near to it,
-// bounds how far the K nearest of its rows can be. A second one takes all columns whose boxes are no
-// farther from the part's, in the order of their table, so that ties go to the lower index as they do
-// among all.
+// Points are sorted into boxes. A first fold of each part of the rows, with columns that stand near
+// to it, bounds how far the K nearest of its rows can be. A second one takes all columns whose
+// boxes are no farther from the part's, in the order of their table, so that ties go to the lower
+// index as they do among all.
 
 import type { Engine, NumberArray, Progress, RunControl, Segment } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
@@ -52,7 +52,9 @@ const SAMPLED = 32;
 const BOUND_NUMBERS = 2 ** 21;
 /** Columns that one launch takes at most, each list with its own copy of them. */
 const WAVE = 2 ** 18;
-/** Parts whose lists are counted, and points that are sorted, in some milliseconds: then others run. */
+/**
+ * Parts whose lists are counted, and points that are sorted, in some milliseconds: then others run.
+ */
 const TURN_PARTS = 256;
 const TURN_POINTS = 2 ** 14;
 /** Where squares underflow: what is added to bounds of them. */
@@ -241,8 +243,8 @@ export class NearestLaunch {
   }
 
   /**
-   * Folds parts with the columns that stand near to them: sets how far the nearest ones of each part
-   * can be, and what the formula is at most for those of each row.
+   * Folds parts with the columns that stand near to them: sets how far the nearest ones of each
+   * part can be, and what the formula is at most for those of each row.
    */
   async #bound(parts: readonly Part[], signal: AbortSignal | undefined): Promise<void> {
     const { k, isRoot, rounding } = this.#what;

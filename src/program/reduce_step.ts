@@ -1,6 +1,6 @@
-// One reduction of a tensor over some neighbouring axes. Enters: a tensor seen as [outer, n, inner].
-// Leaves: [outer, inner]. Where the tensor is a large elementwise formula, or stands on a device, a
-// fold computes formula and reduction at once; else loops on the host.
+// One reduction of a tensor over some neighbouring axes. Enters: a tensor seen as [outer, n,
+// inner]. Leaves: [outer, inner]. Where the tensor is a large elementwise formula, or stands on a
+// device, a fold computes formula and reduction at once; else loops on the host.
 
 import type { RunControl } from "../engine/mod.ts";
 import { build, type Node, variable } from "../formula/mod.ts";

@@ -19,38 +19,38 @@ export interface FoldChoices {
   /**
    * How squared distances of 8 and more components between a row's point and a column's are
    * computed, where the formula has `sqDist` (or `sqNorm2` of a difference; KeOps' `SqDist`):
-   * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points c,
-   * at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
-   * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near points
-   * lose digits, nearest neighbours may change places. They want finite points. Where "centred", the
-   * scale of a float32 Gaussian exp(−s q) of shorter vectors goes into its points, √s (a − c), if s is
-   * made of plain numbers: one product less per pair on CUDA, and an exponent that is off by up to
-   * 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
+   * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points
+   * c, at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
+   * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near
+   * points lose digits, nearest neighbours may change places. They want finite points. Where
+   * "centred", the scale of a float32 Gaussian exp(−s q) of shorter vectors goes into its points,
+   * √s (a − c), if s is made of plain numbers: one product less per pair on CUDA, and an exponent
+   * that is off by up to 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
    */
   readonly distances?: "direct" | "centred";
   /**
-   * Whether `min`, `argMin`, `minArgMin`, `kMin`, `argKMin` and `kMinArgKMin` of the distance between a
-   * row's point and a column's leave out the pairs that are too far: points are sorted into a tree of
-   * boxes along Morton's curve (Karras 2012), rows in parts that share a list of columns (KeOps'
-   * ranges). Every bit of the result is that of all pairs; progress tells of the pairs that are folded,
-   * and `explain()` how many these were, or why all were. Formulas are `sqDist`, `sqNorm2` or `norm2` of
-   * a difference, its squares summed, `sqrt` of these, or `abs` of a difference of numbers, of up to 16
-   * components. Where it is estimated to pay, from a few thousand points of up to 3 components on, and
-   * more for more components or neighbours; not on cards, lists of devices, batches, or points that
-   * are not finite. It takes memory beside the tensors: about a copy of each table, and lists of some
-   * MiB. Default true.
+   * Whether `min`, `argMin`, `minArgMin`, `kMin`, `argKMin` and `kMinArgKMin` of the distance
+   * between a row's point and a column's leave out the pairs that are too far: points are sorted
+   * into a tree of boxes along Morton's curve (Karras 2012), rows in parts that share a list of
+   * columns (KeOps' ranges). Every bit of the result is that of all pairs; progress tells of the
+   * pairs that are folded, and `explain()` how many these were, or why all were. Formulas are
+   * `sqDist`, `sqNorm2` or `norm2` of a difference, its squares summed, `sqrt` of these, or `abs`
+   * of a difference of numbers, of up to 16 components. Where it is estimated to pay, from a few
+   * thousand points of up to 3 components on, and more for more components or neighbours; not on
+   * cards, lists of devices, batches, or points that are not finite. It takes memory beside the
+   * tensors: about a copy of each table, and lists of some MiB. Default true.
    */
   readonly culling?: boolean;
   /**
-   * How dot products of more than 32 components between a row's vector and a column's are multiplied
-   * by a card's tensor cores, in float32 folds of at most 8 components that have one such product:
-   * "float32", not by them; "tf32x3", each number as the sum of two of 11 significant bits (TF32),
-   * all products of these but the smallest, off by at most (3 · 2⁻²² + D · 2⁻²³) Σ |a_k b_k|, about
-   * float32's error; "tf32", rounded to 11 bits, off by up to 2⁻¹⁰ Σ |a_k b_k|
+   * How dot products of more than 32 components between a row's vector and a column's are
+   * multiplied by a card's tensor cores, in float32 folds of at most 8 components that have one
+   * such product: "float32", not by them; "tf32x3", each number as the sum of two of 11 significant
+   * bits (TF32), all products of these but the smallest, off by at most (3 · 2⁻²² + D · 2⁻²³) Σ
+   * |a_k b_k|, about float32's error; "tf32", rounded to 11 bits, off by up to 2⁻¹⁰ Σ |a_k b_k|
    * (`torch.set_float32_matmul_precision`'s "high"; JAX's `TF32_TF32_F32_X3` and `TF32_TF32_F32`).
-   * Squared distances become dot products with `distances: "centred"`. They want finite numbers. Cards
-   * before sm_80, other formulas, WebAssembly and native code compute in full float32. Default
-   * "float32".
+   * Squared distances become dot products with `distances: "centred"`. They want finite numbers.
+   * Cards before sm_80, other formulas, WebAssembly and native code compute in full float32.
+   * Default "float32".
    */
   readonly products?: "float32" | "tf32x3" | "tf32";
 }

@@ -1,7 +1,7 @@
-// Gaussians of short vectors with the scale in their points. Enters: the exponential of a scaled squared
-// distance. Leaves: exp(−s |a − b|²) as 2^−|r (a − c) − r (b − c)|² with r² = s log₂e, c being the mean of
-// b: r moves to where rows and columns are prepared, and a pair takes one product less (on CUDA, where
-// 2^−q is one instruction).
+// Gaussians of short vectors with the scale in their points. Enters: the exponential of a scaled
+// squared distance. Leaves: exp(−s |a − b|²) as 2^−|r (a − c) − r (b − c)|² with r² = s log₂e, c
+// being the mean of b: r moves to where rows and columns are prepared, and a pair takes one product
+// less (on CUDA, where 2^−q is one instruction).
 
 import { build, constant, type Node } from "../formula/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
@@ -15,9 +15,9 @@ export interface Distance {
 type Sign = -1 | 1 | null;
 
 /**
- * The sign that all values of a formula of parameters have, zeros aside; null where that is open. Of
- * parameters only plain numbers count, which beside float32 tensors are the scalars of float64: what
- * is computed may be here or not, and the same fold must have the same bits.
+ * The sign that all values of a formula of parameters have, zeros aside; null where that is open.
+ * Of parameters only plain numbers count, which beside float32 tensors are the scalars of float64:
+ * what is computed may be here or not, and the same fold must have the same bits.
  */
 function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
   const signOfAll = (values: ArrayLike<number>): Sign => {
@@ -74,7 +74,9 @@ const negated = (node: Node): Node =>
 
 type DistanceOf = (node: Node) => Distance | null;
 
-/** A uniform scale, of any sign, and a distance that a formula is the product of; null for others. */
+/**
+ * A uniform scale, of any sign, and a distance that a formula is the product of; null for others.
+ */
 function scaledDistance(node: Node, distanceOf: DistanceOf): Gaussian | null {
   const distance = distanceOf(node);
   if (distance !== null) return { ...distance, scale: ONE };

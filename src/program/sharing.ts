@@ -1,5 +1,5 @@
-// Formulas that have much in common, written so that it is computed once. Enters: the two halves of a
-// gradient by points that are rows of i and of j. Leaves: one formula, the same up to rounding.
+// Formulas that have much in common, written so that it is computed once. Enters: the two halves of
+// a gradient by points that are rows of i and of j. Leaves: one formula, the same up to rounding.
 
 import { build, type Node } from "../formula/mod.ts";
 import { spelledAs } from "../lower/mod.ts";

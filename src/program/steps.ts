@@ -1,5 +1,5 @@
-// Operations that move elements or reduce axes, on the host. Enters: tensors and a function of their
-// numbers. Leaves: a deferred tensor. Numbers on devices come over for it.
+// Operations that move elements or reduce axes, on the host. Enters: tensors and a function of
+// their numbers. Leaves: a deferred tensor. Numbers on devices come over for it.
 
 import type { DType, NumberArray, RunControl } from "../engine/mod.ts";
 import { type Origin, SharedRun, storageOf, Tensor, TensorStorage } from "../tensor/mod.ts";

@@ -1,5 +1,6 @@
-// Folds of a table with itself, which may meet each pair of points once. Enters: a fold and the slots
-// of its tensors. Leaves: the fold with twins, for engines that make use of them, and its kernel.
+// Folds of a table with itself, which may meet each pair of points once. Enters: a fold and the
+// slots of its tensors. Leaves: the fold with twins, for engines that make use of them, and its
+// kernel.
 //
 // A variable's twin reads the same tensor on the other axis. Those that the formula has on one axis
 // only, as b in Σ_j K(x_i, x_j) b_j, get a twin that reads it on the other.

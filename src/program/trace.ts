@@ -1,12 +1,14 @@
 // Who watches what tensors are made of. Enters: applications of operations, with their derivative
-// rules. Leaves: a tape of those that depend on what is watched, to be walked backwards or forwards;
-// nothing is remembered while nobody watches.
+// rules. Leaves: a tape of those that depend on what is watched, to be walked backwards or
+// forwards; nothing is remembered while nobody watches.
 
 import type { Tensor } from "../tensor/mod.ts";
 
 /** How an operation is differentiated; null stands for zeros. */
 export interface Rule {
-  /** Reverse mode: cotangents of the inputs from those of the outputs; those not wanted are null. */
+  /**
+   * Reverse mode: cotangents of the inputs from those of the outputs; those not wanted are null.
+   */
   readonly vjp: (
     cotangents: readonly (Tensor | null)[],
     wanted: readonly boolean[],

@@ -152,11 +152,12 @@ export function valueAndGrad<Args extends readonly unknown[]>(
 }
 
 /**
- * The gradient of a function that gives one number, by reverse mode: a function of the same arguments
- * that gives the gradient by the first one (or by those that `argnums` names), of its form: a tensor,
- * or arrays and plain objects of tensors. Other arguments are handed through as they are. All that is
- * built of tensors inside has derivatives: reductions of symbolic matrices, functions made by `genred`,
- * operations on tensors. Gradients are deferred, and functions again: nesting gives higher orders.
+ * The gradient of a function that gives one number, by reverse mode: a function of the same
+ * arguments that gives the gradient by the first one (or by those that `argnums` names), of its
+ * form: a tensor, or arrays and plain objects of tensors. Other arguments are handed through as
+ * they are. All that is built of tensors inside has derivatives: reductions of symbolic matrices,
+ * functions made by `genred`, operations on tensors. Gradients are deferred, and functions again:
+ * nesting gives higher orders.
  *
  * What the result does not depend on gets zeros. Integers are constants: indices of winners and of
  * sorts do not move.
@@ -227,11 +228,13 @@ function tangentsOf(op: string, leaves: readonly Tensor[], tangents: readonly un
 }
 
 /**
- * Forward mode: a function's value at some arguments, and how it moves when they move along tangents
- * (Jacobian-vector product), from one run: `[output, tangent]`, the tangent of the output's form.
- * Arguments are tensors, or arrays and plain objects of them; tangents have their form.
+ * Forward mode: a function's value at some arguments, and how it moves when they move along
+ * tangents (Jacobian-vector product), from one run: `[output, tangent]`, the tangent of the
+ * output's form. Arguments are tensors, or arrays and plain objects of them; tangents have their
+ * form.
  *
- * Throws `PairfoldError`: `shape` for tangents that do not fit, `dtype` for what is no float tensor.
+ * Throws `PairfoldError`: `shape` for tangents that do not fit, `dtype` for what is no float
+ * tensor.
  *
  * ```ts
  * import { jvp, tensor } from "pairfold";
@@ -284,7 +287,8 @@ export function stopGradient(x: Tensor): Tensor {
 
 /**
  * Hessian-vector product: how the gradient of a function that gives one number moves when its
- * arguments move along tangents, by forward over reverse mode. One result per argument, of its form.
+ * arguments move along tangents, by forward over reverse mode. One result per argument, of its
+ * form.
  *
  * Throws as {@linkcode grad} and {@linkcode jvp}.
  *

@@ -1,5 +1,6 @@
-// Finds a number between the K-th and a later one of a list, lane by lane, by bisection over the floats'
-// patterns. Enters: how to run through the list. Leaves: the pivot, and how many numbers it holds.
+// Finds a number between the K-th and a later one of a list, lane by lane, by bisection over the
+// floats' patterns. Enters: how to run through the list. Leaves: the pivot, and how many numbers it
+// holds.
 
 import type { Builder, Cell, Value } from "../loop/mod.ts";
 

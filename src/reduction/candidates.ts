@@ -1,10 +1,11 @@
 // The K smallest for larger K. A column that beats a row's threshold is only appended to the row's
 // candidates, in order of the columns, at the row's own place; sorting is left for the end. When
-// candidates are many, a threshold that leaves K of them or a few more is found by bisection, and the
-// others are dropped: the threshold falls, and the next time is about twice as many columns away.
-// Random columns cost K log₂(N / K) appends of constant cost, falling ones one each; insertion into a
-// sorted list takes K steps for each. Where the target surveys groups of columns first, the threshold is
-// there before the first append, whatever the order, and about K groups are folded at all.
+// candidates are many, a threshold that leaves K of them or a few more is found by bisection, and
+// the others are dropped: the threshold falls, and the next time is about twice as many columns
+// away. Random columns cost K log₂(N / K) appends of constant cost, falling ones one each;
+// insertion into a sorted list takes K steps for each. Where the target surveys groups of columns
+// first, the threshold is there before the first append, whatever the order, and about K groups are
+// folded at all.
 
 import { PairfoldError } from "../error.ts";
 import { type Builder, type LocalArray, type Place, place, type Value } from "../loop/mod.ts";

@@ -1,5 +1,5 @@
-// How many columns have F ≠ 0, whether any has, whether all have: an integer per component, exact at
-// every length.
+// How many columns have F ≠ 0, whether any has, whether all have: an integer per component, exact
+// at every length.
 
 import type { Builder } from "../loop/mod.ts";
 import {

@@ -72,8 +72,8 @@ export function checkFormulas(name: ReductionName, formula: Node, weight: Node |
 }
 
 /**
- * Shape of a reduction's results: (rows, dim), where dim is what `outputDim` says; lists of a scalar
- * (rows, k), of vectors (rows, k, dim).
+ * Shape of a reduction's results: (rows, dim), where dim is what `outputDim` says; lists of a
+ * scalar (rows, k), of vectors (rows, k, dim).
  */
 export function resultShape(
   name: ReductionName,

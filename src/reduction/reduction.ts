@@ -33,7 +33,10 @@ export interface FoldOptions {
 /** Columns that are added up plainly before their total is added with compensation. */
 export const BLOCK_LENGTH = 64;
 
-/** The shift of a sum of exponentials before any term, and that of +∞: differences with it stay numbers. */
+/**
+ * The shift of a sum of exponentials before any term, and that of +∞: differences with it stay
+ * numbers.
+ */
 export const LARGEST = { f32: 3.4028234663852886e38, f64: Number.MAX_VALUE } as const;
 
 /** Vectors up to this dim are unrolled to scalars; longer ones stay arrays and loops. */
@@ -89,7 +92,9 @@ export type EachComponent = (body: (at: Place, value: Value) => void) => void;
 /** Takes one component of one output. */
 export type Emit = (output: number, at: Place, value: Value) => void;
 
-/** How a fold of scalars tells which groups of columns it may leave out; see the kernel's `Survey`. */
+/**
+ * How a fold of scalars tells which groups of columns it may leave out; see the kernel's `Survey`.
+ */
 export interface Surveying extends
   Pick<
     Survey,
@@ -116,8 +121,8 @@ export interface Folding {
   /** After every BLOCK_LENGTH columns. */
   readonly close: ((b: Builder) => void) | null;
   /**
-   * What the terms of columns are added to, and sums of terms may be too, before `close`; none where
-   * a reduction is no such sum.
+   * What the terms of columns are added to, and sums of terms may be too, before `close`; none
+   * where a reduction is no such sum.
    */
   readonly open?: Field | null;
   /** Where few columns change anything, and a look at many of them tells which. */

@@ -1,7 +1,7 @@
 // The K smallest values with their indices, sorted. For small K a sorted list per row stands behind
-// one test, "does any row's value beat its worst?"; an insertion bubbles the value down, and a survey may
-// give a bound beforehand. Larger K keep candidates, K = 1 is the minimum. NaN never enters; missing
-// neighbours come out as +∞ at −1.
+// one test, "does any row's value beat its worst?"; an insertion bubbles the value down, and a
+// survey may give a bound beforehand. Larger K keep candidates, K = 1 is the minimum. NaN never
+// enters; missing neighbours come out as +∞ at −1.
 
 import { build, type Node } from "../formula/mod.ts";
 import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
@@ -29,7 +29,9 @@ import { SmallestSurvey } from "./survey.ts";
  * (Zen 4, Deno 2.9.6, 2026-11-22).
  */
 const SORTED_K = 16;
-/** Smallest K whose lists are surveyed: fewer values are inserted as fast as their bound is found. */
+/**
+ * Smallest K whose lists are surveyed: fewer values are inserted as fast as their bound is found.
+ */
 const SURVEYED_K = 4;
 
 class SmallestFolding implements Folding {

@@ -1,9 +1,9 @@
 // Sums of exp(F) times a weight, for a scalar F: the weighted logSumExp, the softmax-weighted mean,
 // and the pair (m, s) of the largest F and Σ exp(F − m) w.
 //
-// The sums are kept relative to a shift that follows the largest F so far, but only when F exceeds it
-// by SLACK, as in logsumexp.ts. They are what arithmetic of unbounded range would give, except that
-// an infinite weight beside a term that underflows gives NaN (0 · ∞).
+// The sums are kept relative to a shift that follows the largest F so far, but only when F exceeds
+// it by SLACK, as in logsumexp.ts. They are what arithmetic of unbounded range would give, except
+// that an infinite weight beside a term that underflows gives NaN (0 · ∞).
 
 import { build, type Node } from "../formula/mod.ts";
 import { type Builder, type MathFunctions, place, shifted, type Value } from "../loop/mod.ts";

@@ -1,5 +1,5 @@
-// Sums and means. Blocks of 64 columns are added up plainly, block totals with compensation (Kahan, 1965), so
-// that the error does not grow with the number of columns.
+// Sums and means. Blocks of 64 columns are added up plainly, block totals with compensation (Kahan,
+// 1965), so that the error does not grow with the number of columns.
 
 import { build } from "../formula/mod.ts";
 import type { Builder, Place, Type, Value } from "../loop/mod.ts";

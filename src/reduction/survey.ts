@@ -1,6 +1,7 @@
-// The survey of the K smallest: the smallest values of groups of columns, and of spans of groups, give a
-// bound before the first column is folded, whatever their order, and tell which groups to fold at all:
-// about K. Enters: K, and the field that holds what a value must beat. Leaves: the survey's steps.
+// The survey of the K smallest: the smallest values of groups of columns, and of spans of groups,
+// give a bound before the first column is folded, whatever their order, and tell which groups to
+// fold at all: about K. Enters: K, and the field that holds what a value must beat. Leaves: the
+// survey's steps.
 
 import { type Builder, type Cell, type LocalArray, place, type Value } from "../loop/mod.ts";
 import { Bisection, fromOrdinal, ordinal } from "./bisection.ts";
@@ -11,7 +12,10 @@ const ONLY = place(0);
 
 /** Groups of columns that are looked at together. */
 const SURVEYED = 4096;
-/** Groups of a span, where K allows: then one test in four is made, and one in twenty groups is folded. */
+/**
+ * Groups of a span, where K allows: then one test in four is made, and one in twenty groups is
+ * folded.
+ */
 const SPAN = 4;
 /**
  * Spans from which on a survey saves more than the bound costs, times K: few values are little to
@@ -27,8 +31,9 @@ export function mostOf(k: number): number {
 }
 
 /**
- * Tells from the smallest values of spans and groups which of them hold any of the K smallest. The K-th smallest
- * of some minima is no less than the K-th smallest of all values, and hardly more where they are many.
+ * Tells from the smallest values of spans and groups which of them hold any of the K smallest. The
+ * K-th smallest of some minima is no less than the K-th smallest of all values, and hardly more
+ * where they are many.
  */
 export class SmallestSurvey implements Surveying {
   readonly span: number;

@@ -1,6 +1,6 @@
-// What solvers know of a matrix: its products with blocks of vectors, some of its entries, where its
-// rows stand in space. Enters: matrices of different kinds. Leaves: these four functions for each,
-// and for sums, products, transposes and blocks of them.
+// What solvers know of a matrix: its products with blocks of vectors, some of its entries, where
+// its rows stand in space. Enters: matrices of different kinds. Leaves: these four functions for
+// each, and for sums, products, transposes and blocks of them.
 
 import { PairfoldError } from "../error.ts";
 

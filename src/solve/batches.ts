@@ -1,6 +1,7 @@
 // Matrices of one size that are worked on at the same time, such as those of a symbolic matrix with
-// batch dims. Enters: products and entries of several of them at once, a task that knows one. Leaves:
-// every task's result; what the tasks ask for is computed together whenever all of them wait.
+// batch dims. Enters: products and entries of several of them at once, a task that knows one.
+// Leaves: every task's result; what the tasks ask for is computed together whenever all of them
+// wait.
 
 import { PairfoldError } from "../error.ts";
 import { sizeOf } from "../tensor/mod.ts";

@@ -1,6 +1,6 @@
 // Conjugate gradients with a preconditioner, for several right-hand sides. Enters: products with a
-// symmetric positive definite matrix and with an approximate inverse, residuals. Leaves: corrections
-// that reduce them, and why each column ended.
+// symmetric positive definite matrix and with an approximate inverse, residuals. Leaves:
+// corrections that reduce them, and why each column ended.
 
 import { PairfoldError } from "../error.ts";
 import { addColumns, addScaled, columnDots, combine, takeColumns } from "./blocks.ts";

@@ -56,8 +56,8 @@ function combination(
 }
 
 /**
- * Appends to an orthonormal basis what a vector adds, twice orthogonalised, with its product carried
- * along if there is one.
+ * Appends to an orthonormal basis what a vector adds, twice orthogonalised, with its product
+ * carried along if there is one.
  */
 function append(basis: Vectors, products: Vectors, v: Float64Array, av: Float64Array | null): void {
   const x = v.slice(), ax = av?.slice() ?? null;

@@ -1,5 +1,5 @@
-// Operators of different kinds. Enters: dense matrices, diagonals, low-rank terms, blocks, functions.
-// Leaves: LinearOperators.
+// Operators of different kinds. Enters: dense matrices, diagonals, low-rank terms, blocks,
+// functions. Leaves: LinearOperators.
 
 import { PairfoldError } from "../error.ts";
 import { type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";

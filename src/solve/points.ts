@@ -109,8 +109,8 @@ class Nearest {
 
 /**
  * For each place t of an order, the (at most) k rows nearest to row order[t] among those at places
- * before t. A tree over the first 2, 4, 8 … places serves the later half of them, so that few of the
- * rows met come too late.
+ * before t. A tree over the first 2, 4, 8 … places serves the later half of them, so that few of
+ * the rows met come too late.
  */
 export function nearestPredecessors(points: Points, order: Int32Array, k: number): Int32Array[] {
   const { data, dim } = points;

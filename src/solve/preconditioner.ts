@@ -130,8 +130,8 @@ export function robustCholesky(triangle: Float64Array, n: number): Float64Array 
 }
 
 /**
- * The inverses of diagonal blocks of near rows: groups by halving space, or runs of consecutive rows
- * where nothing is known about positions.
+ * The inverses of diagonal blocks of near rows: groups by halving space, or runs of consecutive
+ * rows where nothing is known about positions.
  */
 export async function blockJacobi(
   system: System,

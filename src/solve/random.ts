@@ -1,5 +1,5 @@
-// Random numbers for probes, starts and orders. Enters: a seed. Leaves: a stream that is the same on
-// every machine.
+// Random numbers for probes, starts and orders. Enters: a seed. Leaves: a stream that is the same
+// on every machine.
 
 import { philox } from "../tensor/mod.ts";
 

@@ -55,9 +55,10 @@ export interface SolveOptions {
   readonly maxIterations?: number;
   readonly preconditioner?: PreconditionerChoice;
   /**
-   * "mixed" (default): products in float32, residuals and solution in float64, with float64 products
-   * where float32 ones do not get on. "float64": all in float64. "float32": all products in float32
-   * and the solution rounded to it; only the residual that is reported is computed in float64.
+   * "mixed" (default): products in float32, residuals and solution in float64, with float64
+   * products where float32 ones do not get on. "float64": all in float64. "float32": all products
+   * in float32 and the solution rounded to it; only the residual that is reported is computed in
+   * float64.
    */
   readonly precision?: SolvePrecision;
   /** Hands over a solution that did not reach `tol`; default false. */

@@ -5,8 +5,8 @@
 import { PairfoldError } from "../error.ts";
 
 /**
- * Overwrites the lower triangle of a symmetric matrix [n, n] by its Cholesky factor L, A = L Lᵀ. The
- * strict upper triangle is neither read nor written. Gives the row where a pivot was not above
+ * Overwrites the lower triangle of a symmetric matrix [n, n] by its Cholesky factor L, A = L Lᵀ.
+ * The strict upper triangle is neither read nor written. Gives the row where a pivot was not above
  * `floor`, and −1 where all were.
  */
 export function cholesky(a: Float64Array, n: number, floor = 0): number {

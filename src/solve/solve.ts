@@ -25,8 +25,8 @@ export interface SystemReport {
   /** Largest relative residual. */
   readonly residual: number;
   /**
-   * True relative residuals |b − (K + alpha I) x| / |b| of each right-hand side, computed in float64
-   * from the solution; 0 for right-hand sides that are 0.
+   * True relative residuals |b − (K + alpha I) x| / |b| of each right-hand side, computed in
+   * float64 from the solution; 0 for right-hand sides that are 0.
    */
   readonly residuals: Float64Array;
   /**
@@ -50,7 +50,9 @@ export interface SystemReport {
  * `iterations` and `refinements` those of the batch that took most, `products` those of all.
  */
 export interface SolveReport extends SystemReport {
-  /** What each batch of the solution reached, row-major; one report where there are no batch dims. */
+  /**
+   * What each batch of the solution reached, row-major; one report where there are no batch dims.
+   */
   readonly batches: readonly SystemReport[];
 }
 

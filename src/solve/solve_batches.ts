@@ -1,6 +1,6 @@
 // Systems with several matrices and batches of right-hand sides, as numpy.linalg.solve broadcasts
-// them. Enters: matrices [...batch, n, n], right-hand sides [...batch, n, width]. Leaves: solutions of
-// the shape that both broadcast to, and what each batch reached.
+// them. Enters: matrices [...batch, n, n], right-hand sides [...batch, n, width]. Leaves: solutions
+// of the shape that both broadcast to, and what each batch reached.
 
 import { PairfoldError } from "../error.ts";
 import { broadcastShapes, broadcastStrides, sizeOf, type Tensor } from "../tensor/mod.ts";

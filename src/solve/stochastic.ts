@@ -125,9 +125,9 @@ export async function hutchinsonTrace(matrix: Action, options: TraceOptions): Pr
 type Multiply = (block: Float64Array, width: number) => Promise<Float64Array>;
 
 /**
- * log det(matrix + alpha · I) by stochastic Lanczos quadrature (Ubaru, Chen and Saad 2017): for each
- * probe z, zᵀ log(A) z ≈ |z|² Σ_k τ_k² log θ_k with the eigenpairs of its tridiagonal matrix. With a
- * preconditioner P = F Fᵀ, log det A = log det(Fᵀ A F) − log det P.
+ * log det(matrix + alpha · I) by stochastic Lanczos quadrature (Ubaru, Chen and Saad 2017): for
+ * each probe z, zᵀ log(A) z ≈ |z|² Σ_k τ_k² log θ_k with the eigenpairs of its tridiagonal matrix.
+ * With a preconditioner P = F Fᵀ, log det A = log det(Fᵀ A F) − log det P.
  */
 export async function stochasticLogDeterminant(
   matrix: Action,

@@ -24,7 +24,9 @@ function centreDistance(a: PointTree, node: number, b: PointTree, other: number)
   return total;
 }
 
-/** A node of columns near to one of rows, of at most so many points, by going to the nearer child. */
+/**
+ * A node of columns near to one of rows, of at most so many points, by going to the nearer child.
+ */
 export function nearNode(rows: PointTree, node: number, columns: PointTree, size: number): number {
   let at = 0;
   while (!columns.isLeaf(at) && columns.end[at] - columns.start[at] > size) {

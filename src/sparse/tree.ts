@@ -1,8 +1,8 @@
-// Points in a tree of boxes. Enters: a table of points. Leaves: an order in which near points stand side
-// by side, and the least boxes around the points of every node.
+// Points in a tree of boxes. Enters: a table of points. Leaves: an order in which near points stand
+// side by side, and the least boxes around the points of every node.
 //
-// Points are sorted along the curve of their interleaved bits, and nodes are cut where the first bit
-// changes (Lauterbach et al. 2009, Karras 2012): two passes that no branch slows down.
+// Points are sorted along the curve of their interleaved bits, and nodes are cut where the first
+// bit changes (Lauterbach et al. 2009, Karras 2012): two passes that no branch slows down.
 
 /** A table of points, row-major. */
 export type Coordinates = Float32Array | Float64Array;
@@ -11,7 +11,9 @@ export type Coordinates = Float32Array | Float64Array;
 const KEY_BITS = 30;
 const DIGIT_BITS = 10;
 
-/** Nodes, a node before its children; those of a node are the next one and what follows its part. */
+/**
+ * Nodes, a node before its children; those of a node are the next one and what follows its part.
+ */
 export class PointTree {
   readonly dim: number;
   /** The points, leaf by leaf. */
@@ -118,7 +120,9 @@ function copied<T extends Coordinates>(table: T, out: T, dim: number, order: Int
   return out;
 }
 
-/** Where points stand in their bounding cube: bits of the components in turn, the first ones first. */
+/**
+ * Where points stand in their bounding cube: bits of the components in turn, the first ones first.
+ */
 function keysOf(points: Coordinates, dim: number): Uint32Array<ArrayBuffer> {
   const count = points.length / dim;
   const bits = Math.min(16, Math.floor(KEY_BITS / dim));
@@ -148,7 +152,9 @@ function keysOf(points: Coordinates, dim: number): Uint32Array<ArrayBuffer> {
   return keys;
 }
 
-/** Keys in ascending order, and where they stood (radix sort, which keeps the order of equal keys). */
+/**
+ * Keys in ascending order, and where they stood (radix sort, which keeps the order of equal keys).
+ */
 function sorted(
   keys: Uint32Array<ArrayBuffer>,
 ): { keys: Uint32Array; order: Int32Array<ArrayBuffer> } {

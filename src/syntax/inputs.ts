@@ -96,8 +96,8 @@ export class Inputs {
   }
 
   /**
-   * What Grad(f,v) takes for its cotangent: the input behind the last one of the formula, of its dim,
-   * and of the axis that v does not have.
+   * What Grad(f,v) takes for its cotangent: the input behind the last one of the formula, of its
+   * dim, and of the axis that v does not have.
    */
   cotangent(source: Source, at: number, formula: Node, v: VariableNode): Node {
     if (v.axis === "p") {

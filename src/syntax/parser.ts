@@ -1,7 +1,7 @@
 // Tokens to a tree, with Python's precedence. One parser for KeOps strings and `lazy` templates.
 //
-// Enters: a text. Leaves: an expression, or an error that points at the character that does not fit.
-// Nothing is evaluated. Depth is bounded, so that no text overflows the stack here or later.
+// Enters: a text. Leaves: an expression, or an error that points at the character that does not
+// fit. Nothing is evaluated. Depth is bounded, so that no text overflows the stack here or later.
 
 import { type Dialect, type Holes, Lexer, type Symbol, type Token } from "./lexer.ts";
 import { errorAt, quote, type Source } from "./source.ts";

@@ -1,4 +1,5 @@
-// The methods of tensors that act on each element. They are deferred: a chain of them is one kernel.
+// The methods of tensors that act on each element. They are deferred: a chain of them is one
+// kernel.
 
 import type { ScalarOp } from "../formula/mod.ts";
 import { type OperandOf, operations } from "./operations.ts";
@@ -9,8 +10,8 @@ export type ElementwiseOperand = OperandOf<TensorElementwise>;
 /**
  * Elementwise ops. Shapes broadcast as in NumPy. Numbers and arrays of numbers take on the tensor's
  * dtype. Ops throw `PairfoldError`: `shape` for shapes that do not broadcast, `dtype` where float32
- * meets float64 and for int32 (`astype` says how integers become floats), `device` for a tensor that
- * was disposed of.
+ * meets float64 and for int32 (`astype` says how integers become floats), `device` for a tensor
+ * that was disposed of.
  */
 export abstract class TensorElementwise {
   abstract readonly shape: readonly number[];

@@ -99,10 +99,10 @@ export abstract class TensorMethods extends TensorElementwise {
   // ---- products ---------------------------------------------------------------------------------
 
   /**
-   * Matrix product [M, K] · [K, N], as NumPy's `@`: leading axes are batches and broadcast, a vector
-   * is a row on the left and a column on the right, and its axis does not stay. Large products are
-   * one kernel, in the tensors' own type; small ones, and sums of more than 4096 products, are added
-   * up on the host in float64, for which numbers on a device come over.
+   * Matrix product [M, K] · [K, N], as NumPy's `@`: leading axes are batches and broadcast, a
+   * vector is a row on the left and a column on the right, and its axis does not stay. Large
+   * products are one kernel, in the tensors' own type; small ones, and sums of more than 4096
+   * products, are added up on the host in float64, for which numbers on a device come over.
    *
    * Throws `PairfoldError`: `shape` where inner lengths or batches do not fit.
    *

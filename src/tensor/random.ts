@@ -1,6 +1,6 @@
-// Random tensors by a counter: element k depends on seed, stream and k alone, so that the same numbers
-// come out on every device and for every shape. Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel
-// random numbers: as easy as 1, 2, 3. SC 2011), normals by Box and Muller (1958).
+// Random tensors by a counter: element k depends on seed, stream and k alone, so that the same
+// numbers come out on every device and for every shape. Philox 4x32-10 (Salmon, Moraes, Dror, Shaw:
+// Parallel random numbers: as easy as 1, 2, 3. SC 2011), normals by Box and Muller (1958).
 
 import type { NumberArray } from "../engine/engine.ts";
 import { allocate } from "../engine/host.ts";
@@ -70,7 +70,9 @@ export function philox(counter: ArrayLike<number>, key: ArrayLike<number>, out: 
   out[3] = c3;
 }
 
-/** What was asked for; without types, a seed is easily forgotten. Throws `PairfoldError` (shape). */
+/**
+ * What was asked for; without types, a seed is easily forgotten. Throws `PairfoldError` (shape).
+ */
 function checkedOptions<T extends RandomOptions>(op: string, options: T): T {
   if (typeof options === "object" && options !== null && options.seed !== undefined) return options;
   const got = typeof options === "object" && options !== null ? "no seed" : String(options);

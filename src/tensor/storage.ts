@@ -1,5 +1,6 @@
 // Where a tensor's numbers stand: still to be computed, on the host, in memory of engines. They are
-// computed once, uploaded once per engine, downloaded once, and freed on request or by the collector.
+// computed once, uploaded once per engine, downloaded once, and freed on request or by the
+// collector.
 
 import type { DeviceArray, Engine, Held, NumberArray, RunControl } from "../engine/engine.ts";
 import { isDeviceArray } from "../engine/host.ts";

@@ -70,7 +70,9 @@ export class Tensor extends TensorMethods {
     return sizeOf(this.shape);
   }
 
-  /** Whether the numbers are there, or on their way on a device, so that reading does not compute. */
+  /**
+   * Whether the numbers are there, or on their way on a device, so that reading does not compute.
+   */
   get isComputed(): boolean {
     return this.#storage.isComputed;
   }

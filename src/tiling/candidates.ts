@@ -68,7 +68,9 @@ export function nativeCandidates(
     .map((cut) => ({ ...chosen, ...cut, interleave: cut.rowVectors }));
 }
 
-/** Schedules of a CUDA kernel, the cost model's first: other rows, threads, columns, tiles, slices. */
+/**
+ * Schedules of a CUDA kernel, the cost model's first: other rows, threads, columns, tiles, slices.
+ */
 export function cudaCandidates(kernel: Kernel, rows: number): CudaSchedule[] {
   const chosen = chooseCudaSchedule(kernel, rows);
   const { rows: perThread, threads, tile, columns, unroll, slice } = chosen;

@@ -111,7 +111,9 @@ function checkPatches(
   }
 }
 
-/** Elements of arrays up to which their loops are unrolled wholly, so that they stay in registers. */
+/**
+ * Elements of arrays up to which their loops are unrolled wholly, so that they stay in registers.
+ */
 export const REGISTER_ARRAY = 64;
 
 /** Turns side by side of loops over longer arrays. */
@@ -164,22 +166,26 @@ const ROW_REGISTERS = 112;
 const PAIR_REGISTERS = 144;
 /** Registers of a row for values between. */
 const ROW_TEMPORARIES = 4;
-/** Statements of an inner loop, all rows together, beyond which compiling costs more than it gains. */
+/**
+ * Statements of an inner loop, all rows together, beyond which compiling costs more than it gains.
+ */
 const CODE_BUDGET = 2000;
 /** Statements of a turn, all rows together, beyond which turns do not stand side by side. */
 const UNROLL_BUDGET = 200;
 /**
- * Columns of a turn for which one branch asks, and statements of all its pairs beyond which they are fewer:
- * 10 smallest by 4 × 4 pairs take a tenth fewer instructions than by 2 × 4, and twice as long to compile.
+ * Columns of a turn for which one branch asks, and statements of all its pairs beyond which they
+ * are fewer: 10 smallest by 4 × 4 pairs take a tenth fewer instructions than by 2 × 4, and twice as
+ * long to compile.
  */
 const BRANCH_COLUMNS = 4;
 const BRANCH_BUDGET = 1600;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
 /**
- * Rows of a thread that keep lists: each has its own code that narrows them, and four take two seconds to
- * compile; and pairs for which one branch asks whether any is appended (50 smallest: 14.5 instructions
- * per pair with a branch for each, 8.75 with 2 rows and 4 columns, 9.1 with one row and 8).
+ * Rows of a thread that keep lists: each has its own code that narrows them, and four take two
+ * seconds to compile; and pairs for which one branch asks whether any is appended (50 smallest:
+ * 14.5 instructions per pair with a branch for each, 8.75 with 2 rows and 4 columns, 9.1 with one
+ * row and 8).
  */
 const LIST_ROWS = 2;
 const LIST_PAIRS = 8;
@@ -213,7 +219,9 @@ export function unrolledStatements(region: Region): number {
   return count;
 }
 
-/** Bytes of rows that a thread keeps in memory: a card reserves them for all threads it can hold. */
+/**
+ * Bytes of rows that a thread keeps in memory: a card reserves them for all threads it can hold.
+ */
 const LOCAL_BYTES = 24 * 1024;
 /** Components of a row that are registers beside those of a slice. */
 const BESIDE_SLICE = 16;
@@ -250,7 +258,9 @@ function sliceStatements(region: Region, components: ReadonlySet<Counter>): numb
   return count;
 }
 
-/** Statements of those loops once unrolled, all rows together, beyond which compiling takes long. */
+/**
+ * Statements of those loops once unrolled, all rows together, beyond which compiling takes long.
+ */
 const SLICE_BUDGET = 1100;
 /** Rows, and components of a slice at most: their products are registers of a thread. */
 const SLICES = [{ rows: 4, most: 36 }, { rows: 2, most: 64 }] as const;
@@ -281,8 +291,8 @@ function chooseSlice(kernel: Kernel, length: number): SliceChoice {
 
 /**
  * Columns per turn of long vectors: the more meet a row's component once it is loaded, the less its
- * memory is asked, which for long rows is beyond the multiprocessor. What no tile holds is read where it
- * stands.
+ * memory is asked, which for long rows is beyond the multiprocessor. What no tile holds is read
+ * where it stands.
  */
 function longColumns(kernel: Kernel, slice: number): number {
   const [most] = LONG_COLUMNS;
@@ -292,12 +302,12 @@ function longColumns(kernel: Kernel, slice: number): number {
 /**
  * Chooses a schedule by a register estimate and by how many rows there are, column splits counted.
  * Counted in machine code (sm_90, instructions per pair; MACHINE_CODE has all): four rows of a
- * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one, but
- * whether that keeps the digits depends on how far the points reach, which is known on the card alone:
- * asking costs a fold and a wait at every launch, and bits would depend on points far away. So people
- * choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64 components take
- * 84 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences take two operations
- * per component, behind which their loads hide without patches.
+ * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one,
+ * but whether that keeps the digits depends on how far the points reach, which is known on the card
+ * alone: asking costs a fold and a wait at every launch, and bits would depend on points far away.
+ * So people choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64
+ * components take 84 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences
+ * take two operations per component, behind which their loads hide without patches.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;

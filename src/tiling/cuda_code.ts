@@ -1,10 +1,10 @@
-// What chosen schedules come to in machine code: the table that tests/cuda/machine_code.test.ts holds
-// compiled kernels against, and the bounds that follow from it. A change that costs an instruction of
-// an inner loop fails there; one that saves some is written down here.
+// What chosen schedules come to in machine code: the table that tests/cuda/machine_code.test.ts
+// holds compiled kernels against, and the bounds that follow from it. A change that costs an
+// instruction of an inner loop fails there; one that saves some is written down here.
 
 /**
- * What one turn of a kernel's inner loop takes, on the shortest way through it; of kernels that work in
- * patches, a whole tile, from one to the next.
+ * What one turn of a kernel's inner loop takes, on the shortest way through it; of kernels that
+ * work in patches, a whole tile, from one to the next.
  */
 export interface TurnCode {
   /** Pairs of a turn; of loops over long vectors, pairs times components. */
@@ -26,8 +26,9 @@ export interface TurnCode {
 }
 
 /**
- * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other folds
- * of |x − y|² in 3 dimensions; a million rows. "With itself" meets pairs once: each of its pairs is two. Where "centred" or tensor cores' numbers (TF32) are named,
+ * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other
+ * folds of |x − y|² in 3 dimensions; a million rows. "With itself" meets pairs once: each of its
+ * pairs is two. Where "centred" or tensor cores' numbers (TF32) are named,
  * |x − y|² is a dot product. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
  */
 export const MACHINE_CODE = {
@@ -189,9 +190,10 @@ export interface Rates {
 }
 
 /**
- * sm_75 to sm_90 and later: four schedulers, 128 bytes of memory near by, 16 special functions. Tensor
- * cores: the rate in NVIDIA's H100 white paper (495 TFLOPS dense at 1.83 GHz), of which `mma.sync` alone
- * is said to reach two thirds; later cards are taken to do as much by that instruction.
+ * sm_75 to sm_90 and later: four schedulers, 128 bytes of memory near by, 16 special functions.
+ * Tensor cores: the rate in NVIDIA's H100 white paper (495 TFLOPS dense at 1.83 GHz), of which
+ * `mma.sync` alone is said to reach two thirds; later cards are taken to do as much by that
+ * instruction.
  */
 export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
   sm_75: { slots: 128, loads: 32, special: 16, products: 0 },

@@ -1,10 +1,10 @@
-// Panels of pairs for wide sums: every thread walks some columns of its own row and leaves the pairs'
-// values in shared memory; then the warp multiplies this panel with the components of these columns, like
-// matrices, some rows × components per thread. So a value is computed once for all components of a slice,
-// and what is loaded meets several others.
+// Panels of pairs for wide sums: every thread walks some columns of its own row and leaves the
+// pairs' values in shared memory; then the warp multiplies this panel with the components of these
+// columns, like matrices, some rows × components per thread. So a value is computed once for all
+// components of a slice, and what is loaded meets several others.
 //
-// Enters: a kernel. Leaves: what of its regions a thread does for its row, and what for its components;
-// what panels take of shared memory.
+// Enters: a kernel. Leaves: what of its regions a thread does for its row, and what for its
+// components; what panels take of shared memory.
 
 import {
   contractionOf,
@@ -41,7 +41,9 @@ export interface Parted {
 
 /** What a kernel does where its wide sums are products of panels. */
 export interface Panel {
-  /** An inner loop without its components: it leaves the pair's value, and what sums are scaled by. */
+  /**
+   * An inner loop without its components: it leaves the pair's value, and what sums are scaled by.
+   */
   readonly narrow: (pair: Region) => Region;
   /** Arrays of one element for these two; no factor where sums are never scaled. */
   readonly value: LocalArray;

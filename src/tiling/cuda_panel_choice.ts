@@ -19,8 +19,9 @@ const NARROW_PANEL = 16;
 /** Slots of a row's record that are registers beside sums. */
 const SHORT_ROW = 16;
 /**
- * Components of a slice at most. One slice of 104 takes a sixth less than two of 52, whose pairs' values are
- * computed twice; of many slices, those of 64 take 3 in a hundred more, and compile in three fifths of the time.
+ * Components of a slice at most. One slice of 104 takes a sixth less than two of 52, whose pairs'
+ * values are computed twice; of many slices, those of 64 take 3 in a hundred more, and compile in
+ * three fifths of the time.
  */
 const SLICE = 64;
 const ONE_SLICE = 104;
@@ -74,9 +75,9 @@ export function tensorProductsOf(kernel: Kernel): TensorProducts | null {
 }
 
 /**
- * The best schedule with panels; null where others take less. Behind patches they do for dot products and
- * for sums that are scaled; squared distances of long vectors cost so much by themselves that only wide
- * sums gain. Counted in machine code (PANEL_CODE).
+ * The best schedule with panels; null where others take less. Behind patches they do for dot
+ * products and for sums that are scaled; squared distances of long vectors cost so much by
+ * themselves that only wide sums gain. Counted in machine code (PANEL_CODE).
  */
 export function choosePanels(kernel: Kernel): CudaSchedule | null {
   const panel = panelOf(kernel);

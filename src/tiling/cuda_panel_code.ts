@@ -13,7 +13,10 @@ export interface PanelCode {
   readonly slices: number;
   /** Chunks of the contraction behind it; 0 where pairs compute their own values. */
   readonly chunks: number;
-  /** Instructions of a chunk (64 pairs; all of its loop), of a turn of the walk, and of the product (4 pairs each). */
+  /**
+   * Instructions of a chunk (64 pairs; all of its loop), of a turn of the walk, and of the product
+   * (4 pairs each).
+   */
   readonly instructions: Readonly<
     Record<
       "sm_75" | "sm_90" | "sm_100",
@@ -29,9 +32,10 @@ export interface PanelCode {
 }
 
 /**
- * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or 64 with so many components of b, and attention of 64
- * by 64; a million rows. Counted with NVRTC 13.5 and nvdisasm (2026-11-23). Closing a block of 64 columns takes
- * 8 instructions per component of a pair's 64 more, staging 2 to 4 per pair.
+ * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or 64 with so many components of b, and
+ * attention of 64 by 64; a million rows. Counted with NVRTC 13.5 and nvdisasm (2026-11-23). Closing
+ * a block of 64 columns takes 8 instructions per component of a pair's 64 more, staging 2 to 4 per
+ * pair.
  */
 export const PANEL_CODE = {
   "wide 64": {

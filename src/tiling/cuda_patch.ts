@@ -1,6 +1,7 @@
-// Patches of pairs for long vectors: a warp computes the contraction of 32 rows with 64 columns at a
-// time, 8 × 8 pairs per thread, both vectors staged chunk by chunk in shared memory, and then each thread
-// walks the columns of its own row. A component that is loaded meets 8 others, where rows alone meet 2.
+// Patches of pairs for long vectors: a warp computes the contraction of 32 rows with 64 columns at
+// a time, 8 × 8 pairs per thread, both vectors staged chunk by chunk in shared memory, and then
+// each thread walks the columns of its own row. A component that is loaded meets 8 others, where
+// rows alone meet 2.
 //
 // Enters: a kernel. Leaves: whether it has patches, what they take of shared memory.
 
@@ -11,7 +12,10 @@ import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 export const PATCH = 8;
 /** Columns of a tile, which all warps share; a warp's patches are as wide. */
 export const PATCH_TILE = 64;
-/** Columns whose values a warp hands over at a time, and pieces of 16 bytes from one row to the next. */
+/**
+ * Columns whose values a warp hands over at a time, and pieces of 16 bytes from one row to the
+ * next.
+ */
 export const HANDED = 32;
 export const HANDED_STRIDE = 9;
 /** Columns per turn of the walk, whose values are one load, and turns side by side. */
@@ -34,7 +38,9 @@ const WARP = 32;
  */
 export const chunkStride = (chunk: number): number => chunk / 4 + 1;
 
-/** Pieces of 16 bytes of a warp's rows, chunks twice; their place takes what is handed over, too. */
+/**
+ * Pieces of 16 bytes of a warp's rows, chunks twice; their place takes what is handed over, too.
+ */
 export function warpPieces(chunk: number): number {
   return WARP * Math.max(2 * chunkStride(chunk), HANDED_STRIDE);
 }

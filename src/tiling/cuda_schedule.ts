@@ -11,25 +11,29 @@ export interface CudaSchedule {
   readonly threads: number;
   /** Columns of a tile in shared memory; 0: every thread reads them where they were packed. */
   readonly tile: number;
-  /** Columns that one turn of the inner loop folds: their values meet each row value once loaded. */
+  /**
+   * Columns that one turn of the inner loop folds: their values meet each row value once loaded.
+   */
   readonly columns: number;
   /** Turns of the inner loop that stand side by side. */
   readonly unroll: number;
   /** Components of a wide output that a block of threads works for; 0: all. */
   readonly slice: number;
   /**
-   * Components of long vectors that are staged at a time for patches of 8 × 8 pairs per thread, whose
-   * values each thread then walks for one row; 0: every pair computes its own.
+   * Components of long vectors that are staged at a time for patches of 8 × 8 pairs per thread,
+   * whose values each thread then walks for one row; 0: every pair computes its own.
    */
   readonly chunk: number;
   /**
-   * Columns of a panel of values that a warp multiplies with the components of a slice; absent or 0: every
-   * thread adds the components of its own rows.
+   * Columns of a panel of values that a warp multiplies with the components of a slice; absent or
+   * 0: every thread adds the components of its own rows.
    */
   readonly panel?: number;
 }
 
-/** One row per thread, columns read where they stand: always legal, and the oracle for the others. */
+/**
+ * One row per thread, columns read where they stand: always legal, and the oracle for the others.
+ */
 export const UNTILED_CUDA: CudaSchedule = {
   rows: 1,
   threads: 64,

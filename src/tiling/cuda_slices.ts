@@ -1,7 +1,8 @@
 // Wide outputs in slices: a block of threads keeps only some components of every array of state, so
 // that they are registers; others work for the rest and compute again what comes before.
 //
-// Enters: a kernel. Leaves: whether its arrays of state can be cut, and how packed columns then stand.
+// Enters: a kernel. Leaves: whether its arrays of state can be cut, and how packed columns then
+// stand.
 
 import {
   bytesOf,
@@ -50,7 +51,9 @@ function lookAt(kernel: Kernel): Sliceable | null {
     visit(region, (s) => found ||= arraysOf(s).some((array) => arrays.has(array)));
     return found;
   };
-  /** Whether statements allow it; `around` is the counter of the loop over components around them. */
+  /**
+   * Whether statements allow it; `around` is the counter of the loop over components around them.
+   */
   const allows = (region: Region, around: Counter | null): boolean =>
     region.statements.every((s) => {
       switch (s.kind) {
@@ -92,7 +95,9 @@ function lookAt(kernel: Kernel): Sliceable | null {
   return columnsAllow(kernel, sliceable) ? sliceable : null;
 }
 
-/** Whether loops over components read packed columns in windows only, of which a slice takes a part. */
+/**
+ * Whether loops over components read packed columns in windows only, of which a slice takes a part.
+ */
 function columnsAllow(kernel: Kernel, sliceable: Sliceable): boolean {
   const runs = runsOf(kernel);
   const windows = windowsOf(kernel, sliceable, runs);
@@ -200,8 +205,8 @@ function windowsOf(kernel: Kernel, { length, counters }: Sliceable, runs: readon
 /**
  * Places the slots of packed columns: what loops walk begins at a multiple of 16 bytes, so that
  * several components are one load. A slice of so many components (0: all) finds its part of every
- * window in the staged record. Where patches take a contraction's vector in chunks (0: there are none),
- * it comes first, in whole chunks for tensor cores.
+ * window in the staged record. Where patches take a contraction's vector in chunks (0: there are
+ * none), it comes first, in whole chunks for tensor cores.
  */
 export function columnRecord(kernel: Kernel, slice: number, chunk = 0): ColumnRecord {
   const slots = kernel.records.column.length;

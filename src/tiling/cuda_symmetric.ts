@@ -1,8 +1,10 @@
-// Folds of points with themselves on a card: how the square of pairs is cut, which kernels meet a pair
-// once, and when that is worth it. Enters: a kernel, its schedule, a number of points. Leaves: the cut.
+// Folds of points with themselves on a card: how the square of pairs is cut, which kernels meet a
+// pair once, and when that is worth it. Enters: a kernel, its schedule, a number of points. Leaves:
+// the cut.
 //
-// As on the CPU (symmetric.ts), a block of points with a later one is folded once, for both. On a card a
-// block of threads takes one such rectangle, so that there have to be as many as keep it busy.
+// As on the CPU (symmetric.ts), a block of points with a later one is folded once, for both. On a
+// card a block of threads takes one such rectangle, so that there have to be as many as keep it
+// busy.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
 import { chooseCudaSchedule, unrolledStatements } from "./cuda.ts";
@@ -24,8 +26,8 @@ const FEWEST_BLOCKS = 64;
 export const MIRRORED_POINTS: number = FEWEST_BLOCKS * UNIT;
 
 /**
- * The cut for sums of so many components, from a number of points on; null where all pairs are to be
- * folded. By size alone, so that every card adds up in one order.
+ * The cut for sums of so many components, from a number of points on; null where all pairs are to
+ * be folded. By size alone, so that every card adds up in one order.
  */
 export function cudaMirrorCut(
   points: number,
@@ -42,11 +44,17 @@ export function cudaMirrorCut(
   return blocks < 2 ? null : { length, blocks, bytes: blocks * state };
 }
 
-/** Bytes of a tile, and of its columns' sums, which each warp has for itself, where blocks stay whole. */
+/**
+ * Bytes of a tile, and of its columns' sums, which each warp has for itself, where blocks stay
+ * whole.
+ */
 const TILE_BYTES = 16 * 1024;
 /** Columns of the largest tile. */
 const TILE = 256;
-/** Values that a warp adds up across its lanes at a time, four instructions for each: at least so many. */
+/**
+ * Values that a warp adds up across its lanes at a time, four instructions for each: at least so
+ * many.
+ */
 const TURN_SUMS = 8;
 
 /** Statements of a turn, all rows together, beyond which compiling takes longer than it gains. */
@@ -54,7 +62,10 @@ const TURN_STATEMENTS = 400;
 
 /** How a mirrored kernel is cut. */
 export interface CudaMirror {
-  /** Rows of a thread, which decide in which order they are added up: the same whatever is asked for. */
+  /**
+   * Rows of a thread, which decide in which order they are added up: the same whatever is asked
+   * for.
+   */
   readonly rows: CudaSchedule;
   /** Columns of a tile: whole blocks of the sum. */
   readonly tile: number;
@@ -63,8 +74,8 @@ export interface CudaMirror {
 }
 
 /**
- * How a kernel meets pairs of points once; null where it has no mirror, its columns are too long, or what
- * its schedule packs is none of the mirror's.
+ * How a kernel meets pairs of points once; null where it has no mirror, its columns are too long,
+ * or what its schedule packs is none of the mirror's.
  */
 export function cudaMirrorOf(kernel: Kernel, schedule: CudaSchedule): CudaMirror | null {
   const { mirror, careful, block } = kernel;
@@ -86,9 +97,9 @@ export function cudaMirrorOf(kernel: Kernel, schedule: CudaSchedule): CudaMirror
 }
 
 /**
- * Counted in machine code (sm_90, once against twice) and estimated: Gaussian 1.57 and 1.52, with 2 weights
- * 1.35 and 1.34, with 4 1.09 and 1.14, its gradient 1.12 and 1.19, Laplacian 1.59 and 1.65, gravity 1.21 and
- * 1.47, Gaussian in 10-D 1.62 and 1.76, in 64-D 1.84 and 1.95.
+ * Counted in machine code (sm_90, once against twice) and estimated: Gaussian 1.57 and 1.52, with 2
+ * weights 1.35 and 1.34, with 4 1.09 and 1.14, its gradient 1.12 and 1.19, Laplacian 1.59 and 1.65,
+ * gravity 1.21 and 1.47, Gaussian in 10-D 1.62 and 1.76, in 64-D 1.84 and 1.95.
  */
 const CUDA_MIRROR: MirrorCosts = { perComponent: 1.2, atAll: 1, division: 4 };
 

@@ -73,15 +73,18 @@ const CUTS = {
   /** 64 weights: each sum that is loaded takes the terms of four columns. */
   wide: { rowVectors: 2, columns: 4 },
   /**
-   * Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65), 4 weights
-   * 1.5 (two vectors 1.45), gradient 1.3 (1.15).
+   * Pairs of points once: Gaussian 1.7 times as many pairs as twice, 10-D 1.8 (one column 1.65), 4
+   * weights 1.5 (two vectors 1.45), gradient 1.3 (1.15).
    */
   mirrored: { rowVectors: 4, columns: 2 },
-  /** The same for vectors of few operations: gravity 1.35 times (four vectors of rows 1.25, one 1.2). */
+  /**
+   * The same for vectors of few operations: gravity 1.35 times (four vectors of rows 1.25, one
+   * 1.2).
+   */
   mirroredSums: { rowVectors: 2, columns: 2 },
   /**
-   * Both while compiling takes longer than the fold: a tenth slower, and the code of a fourth (at 10,000
-   * points Gaussian 1.6 times, Laplacian 1.6, gradient 1.3).
+   * Both while compiling takes longer than the fold: a tenth slower, and the code of a fourth (at
+   * 10,000 points Gaussian 1.6 times, Laplacian 1.6, gradient 1.3).
    */
   mirroredShort: { rowVectors: 1, columns: 2 },
   /** min 11.3 (four vectors and two columns 10.6), 10-smallest 6.7 (6.5), Cauchy 8.5 (8.3). */
@@ -90,7 +93,9 @@ const CUTS = {
 
 /** Operations per pair below which a loop is light: no exponential, few coordinates. */
 const LIGHT = 16;
-/** Operations per pair from which sums of several components gain by more rows in a mirror's loop. */
+/**
+ * Operations per pair from which sums of several components gain by more rows in a mirror's loop.
+ */
 const SOME = 20;
 /** Operations per pair from which contractions over long vectors outweigh the rest. */
 const LONG = 100;
@@ -113,13 +118,15 @@ function cutOf({ operations, state, isWide }: Cost): Cut {
 }
 
 /**
- * Statements of a source, all copies, for about 0.1 s of compiling; folds of so many operations that
- * they take longer themselves may have more.
+ * Statements of a source, all copies, for about 0.1 s of compiling; folds of so many operations
+ * that they take longer themselves may have more.
  */
 const CODE_BUDGET = 480;
 const LONG_FOLD = 2e10;
 const LONG_FOLD_BUDGET = 4 * CODE_BUDGET;
-/** Four times the code in a mirror takes 60 ms to compile; folds of so many operations take as long. */
+/**
+ * Four times the code in a mirror takes 60 ms to compile; folds of so many operations take as long.
+ */
 const MIRRORED_FOLD = 5e9;
 const MIRRORED_FOLD_BUDGET = 2 * CODE_BUDGET;
 /**
@@ -165,7 +172,10 @@ function sizeOf(kernel: Kernel): Size {
   return size;
 }
 
-/** All that schedules of a kernel are chosen by, beside its header: plain data, so that it can be kept. */
+/**
+ * All that schedules of a kernel are chosen by, beside its header: plain data, so that it can be
+ * kept.
+ */
 export interface NativeFacts {
   readonly cost: Cost;
   readonly size: Size;
@@ -183,7 +193,9 @@ export function recallFacts(kernel: Kernel, { cost, size, mirror }: NativeFacts)
   sizes.set(kernel, size);
 }
 
-/** Chooses a schedule from the inner loop's operations, and by how many rows and columns there are. */
+/**
+ * Chooses a schedule from the inner loop's operations, and by how many rows and columns there are.
+ */
 export function chooseNativeSchedule(
   kernel: Kernel,
   rows: number,

@@ -1,5 +1,5 @@
-// Schedules: how a kernel's loops are cut for a target. Plain values; a schedule changes speed, never
-// a bit of the result.
+// Schedules: how a kernel's loops are cut for a target. Plain values; a schedule changes speed,
+// never a bit of the result.
 
 import { PairfoldError } from "../error.ts";
 import {
@@ -28,8 +28,8 @@ export interface WasmSchedule {
    */
   readonly components?: number;
   /**
-   * Whether loops over the components of rows are written out, up to a length, or with wide state the
-   * columns of a block, which are packed for it then; default no.
+   * Whether loops over the components of rows are written out, up to a length, or with wide state
+   * the columns of a block, which are packed for it then; default no.
    */
   readonly writesOut?: boolean;
   /** Whether rare branches compute again what led to them, instead of keeping it; default no. */
@@ -138,10 +138,15 @@ function countCost(kernel: Kernel): Cost {
   };
 }
 
-/** Loops over wide updates that are written out for a block of columns: code for more takes too long. */
+/**
+ * Loops over wide updates that are written out for a block of columns: code for more takes too
+ * long.
+ */
 const PRODUCTS = 2;
 
-/** Whether deferred updates are those of a matrix product: one operation each, on one held value. */
+/**
+ * Whether deferred updates are those of a matrix product: one operation each, on one held value.
+ */
 function isProduct({ held, updates }: Deferred): boolean {
   const isOperation = (s: Statement): boolean => s.kind === "let" && s.value.kind === "operation";
   return held.length === 1 && updates.length <= PRODUCTS &&
@@ -202,12 +207,12 @@ const CUTS = {
   wide: { rowVectors: 2, columns: 4, operands: "memory" },
   /**
    * The columns of whole blocks are written out: two sums of six vectors stay in registers while 64
-   * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory, which
-   * V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
+   * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory,
+   * which V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
    * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16 and
    * 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of 16-D
-   * 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it still is 1.27
-   * times as fast, of 7 only 0.77.
+   * 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it still is
+   * 1.27 times as fast, of 7 only 0.77.
    */
   product: {
     rowVectors: 6,
@@ -219,14 +224,14 @@ const CUTS = {
   },
   /**
    * Nine sums of three vectors stay in registers beside three factors, while 64 columns pass. Six
-   * vectors, three at a time, meet a block's columns while these are in the cache: 1.04 times as fast as
-   * three vectors with 64 weights, 1.22 to 1.26 times with 256 (2026-11-23, taking turns).
+   * vectors, three at a time, meet a block's columns while these are in the cache: 1.04 times as
+   * fast as three vectors with 64 weights, 1.22 to 1.26 times with 256 (2026-11-23, taking turns).
    */
   deferred: { rowVectors: 6, interleave: 3, columns: 2, operands: "memory", components: 3 },
   /**
-   * The same for the first calls, whose code is made sooner. 64 weights 0.275, 256 weights 0.072; two
-   * vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and 0.062. Twelve sums beside
-   * three factors do not fit: 0.172 and 0.044.
+   * The same for the first calls, whose code is made sooner. 64 weights 0.275, 256 weights 0.072;
+   * two vectors of six sums 0.265 and 0.071, `wide` in the same runs 0.242 and 0.062. Twelve sums
+   * beside three factors do not fit: 0.172 and 0.044.
    */
   deferredSoon: { rowVectors: 3, columns: 2, operands: "memory", components: 3 },
   /**
@@ -239,19 +244,19 @@ const CUTS = {
   light: { rowVectors: 2, columns: 2, operands: "locals" },
   /**
    * min 5.6 (1.9), argmin 5.6 (1.8): the best of a turn's columns is compared once. Sixteen columns
-   * whose branch computes again what it needs are 1.09 to 1.12 times as fast as eight whose distances
-   * are kept for it, in float64 1.13 (medians, taking turns); three vectors of rows no more (1.10) and
-   * less in four dimensions (0.99 against 1.05).
+   * whose branch computes again what it needs are 1.09 to 1.12 times as fast as eight whose
+   * distances are kept for it, in float64 1.13 (medians, taking turns); three vectors of rows no
+   * more (1.10) and less in four dimensions (0.99 against 1.05).
    */
   contest: { rowVectors: 2, columns: 16, operands: "locals", again: true },
   /**
-   * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the bare
-   * minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of 50-smallest's
-   * rows). A survey (2026-11-23) finds the bound first, by a pass without branches at the minimum's
-   * speed, and few groups are entered then. Parts of 50-smallest, 2048 × 3e4, one run, in ms: pass 10
-   * (the minimum 11), bound 1, tests 1, folded groups 4, sorting 2. The minimum
-   * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and so
-   * are columns loaded four numbers at a time and spread by shuffles (0.86).
+   * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the
+   * bare minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of
+   * 50-smallest's rows). A survey (2026-11-23) finds the bound first, by a pass without branches at
+   * the minimum's speed, and few groups are entered then. Parts of 50-smallest, 2048 × 3e4, one
+   * run, in ms: pass 10 (the minimum 11), bound 1, tests 1, folded groups 4, sorting 2. The minimum
+   * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and
+   * so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
   appends: { rowVectors: 2, columns: 4, operands: "locals" },
   /**
@@ -308,9 +313,9 @@ function mirroredCutOf({ operations, isLong }: Cost, sums: number): Cut {
 }
 
 /**
- * State vectors of a tile; beyond, more rows gain nothing. They are on the stack then, where V8 checks
- * no address: three vectors of rows are faster than one or two with 18 weights (1.13 times), 20 (1.17),
- * and for gradients of 26 and 32 components (1.4; 2026-11-23, one run, taking turns).
+ * State vectors of a tile; beyond, more rows gain nothing. They are on the stack then, where V8
+ * checks no address: three vectors of rows are faster than one or two with 18 weights (1.13 times),
+ * 20 (1.17), and for gradients of 26 and 32 components (1.4; 2026-11-23, one run, taking turns).
  */
 const STATE_BUDGET = 96;
 
@@ -318,9 +323,9 @@ const STATE_BUDGET = 96;
 const CODE_BUDGET = 3000;
 
 /**
- * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20 ms
- * longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4, 2026-11-23).
- * Loops that are written out, and twice the rows of wide sums, take as long to make.
+ * Operations of sorted lists from which on they are surveyed. Its code makes the first call 8 to 20
+ * ms longer, and saves so much while a tenth of a second's work is done (10-smallest, Zen 4,
+ * 2026-11-23). Loops that are written out, and twice the rows of wide sums, take as long to make.
  */
 export const SURVEYED_OPERATIONS = 2e9;
 
@@ -331,8 +336,9 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
 }
 
 /**
- * Chooses a schedule from the inner loop's operations, by how many rows there are, by the operations
- * of the kernel's folds so far, this one's included, and by the columns that one batch folds.
+ * Chooses a schedule from the inner loop's operations, by how many rows there are, by the
+ * operations of the kernel's folds so far, this one's included, and by the columns that one batch
+ * folds.
  */
 export function chooseSchedule(
   kernel: Kernel,

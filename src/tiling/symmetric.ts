@@ -1,9 +1,9 @@
 // Folds of points with themselves: how the square of pairs is cut, and when its half is worth it.
 //
-// Points are cut into blocks. A block of rows with a later block of columns is folded once, for both; a
-// block with itself in the ordinary way. What a block of points gets from each of the others is a split
-// of its own, written once, by whichever thread; splits are joined in order. All of this is decided by
-// size alone.
+// Points are cut into blocks. A block of rows with a later block of columns is folded once, for
+// both; a block with itself in the ordinary way. What a block of points gets from each of the
+// others is a split of its own, written once, by whichever thread; splits are joined in order. All
+// of this is decided by size alone.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
 import { type Cost, costOf, costOfLoop } from "./schedule.ts";
@@ -50,15 +50,15 @@ export interface MirrorCosts {
 }
 
 /**
- * Measured and estimated (Zen 4, gcc 12, 2 threads, 20,000 points): Gaussian 1.7 and 1.6, with 4 weights
- * 1.35 and 1.3, with 8 1.1 and 1.05, with 16 0.8 and 0.85.
+ * Measured and estimated (Zen 4, gcc 12, 2 threads, 20,000 points): Gaussian 1.7 and 1.6, with 4
+ * weights 1.35 and 1.3, with 8 1.1 and 1.05, with 16 0.8 and 0.85.
  */
 export const NATIVE_MIRROR: MirrorCosts = { perComponent: 2.2, atAll: 2.5, division: 6 };
 
 /**
- * Measured and estimated (Zen 4, Deno 2.9.6, 2 threads, 10,000 points): Gaussian 1.5 and 1.6, with 2
- * weights 1.3 and 1.45, with 4 1.2 and 1.25, with 6 1.05 and 1.1, with 8 0.95 and 1.0, its gradient 1.25
- * and 1.3, in 10-D 1.1 and 1.1.
+ * Measured and estimated (Zen 4, Deno 2.9.6, 2 threads, 10,000 points): Gaussian 1.5 and 1.6, with
+ * 2 weights 1.3 and 1.45, with 4 1.2 and 1.25, with 6 1.05 and 1.1, with 8 0.95 and 1.0, its
+ * gradient 1.25 and 1.3, in 10-D 1.1 and 1.1.
  */
 export const WASM_MIRROR: MirrorCosts = { perComponent: 2.6, atAll: 2.5, division: 6 };
 
@@ -94,7 +94,9 @@ export function recallMirror(kernel: Kernel, found: MirrorFacts | null): void {
   facts.set(kernel, found);
 }
 
-/** How many times faster a kernel's mirror is estimated to be than folding all pairs; 0: has none. */
+/**
+ * How many times faster a kernel's mirror is estimated to be than folding all pairs; 0: has none.
+ */
 export function mirrorGain(kernel: Kernel, costs: MirrorCosts): number {
   const mirror = mirrorFacts(kernel);
   if (mirror === null) return 0;

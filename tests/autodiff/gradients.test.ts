@@ -1,5 +1,5 @@
-// Every gradient rule against central differences in float64, on the dense reference; and through the
-// whole pipeline, for every reduction and every kind of variable.
+// Every gradient rule against central differences in float64, on the dense reference; and through
+// the whole pipeline, for every reduction and every kind of variable.
 
 import { assert, assertThrows } from "@std/assert";
 import { gradient } from "../../src/autodiff/mod.ts";
@@ -58,7 +58,8 @@ for (const op of ALL_OPS) {
       const right = gradientError(formula, (v, g) => gradient(formula, v, g), inputs, random);
       assert(right < 1e-7, `relative error ${right}`);
     }
-    // where an op is flat, as a clamp is outside its bounds, no sign shows: some draws do not suffice
+    // where an op is flat, as a clamp is outside its bounds, no sign shows: some draws do not
+    // suffice
     let wrong = 0;
     for (let draw = 0; draw < 20 && wrong <= 1e-3; draw++) {
       const { formula, inputs } = opCase(op, random, samples[0]);

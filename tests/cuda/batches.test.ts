@@ -1,5 +1,5 @@
-// Batch dims on a card, real or emulated: folds, gradients and entries have the bits of batches one by
-// one, however inputs are broadcast.
+// Batch dims on a card, real or emulated: folds, gradients and entries have the bits of batches one
+// by one, however inputs are broadcast.
 
 import { assert } from "@std/assert";
 import { type LazyTensor, Pm, type Tensor, Vi, Vj } from "../../mod.ts";

@@ -1,5 +1,5 @@
-// bench:cuda on the emulated card, at sizes that take no time: its tables, its pictures, its words on
-// peers that are not there. Its times mean nothing here.
+// bench:cuda on the emulated card, at sizes that take no time: its tables, its pictures, its words
+// on peers that are not there. Its times mean nothing here.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";

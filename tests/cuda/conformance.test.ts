@@ -1,5 +1,6 @@
-// The CUDA engine against the dense reference: every op, reduction, axis, dtype and schedule. Several
-// ops stand in one kernel, each in components of its own; tests/engine/ has each op alone, for a card.
+// The CUDA engine against the dense reference: every op, reduction, axis, dtype and schedule.
+// Several ops stand in one kernel, each in components of its own; tests/engine/ has each op alone,
+// for a card.
 
 import { assertEquals } from "@std/assert";
 import { REDUCTIONS } from "../../src/reduction/mod.ts";

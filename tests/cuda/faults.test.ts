@@ -1,5 +1,5 @@
-// Faults of the card and its libraries: one clear error each, nothing lost, nothing that looks right.
-// Each runs in a process of its own, for a fault may cost the card until the process ends.
+// Faults of the card and its libraries: one clear error each, nothing lost, nothing that looks
+// right. Each runs in a process of its own, for a fault may cost the card until the process ends.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join, toFileUrl } from "@std/path";

@@ -1,4 +1,5 @@
-// Every op, reduction, dtype and schedule through the real compiler, for cards from Turing to Blackwell.
+// Every op, reduction, dtype and schedule through the real compiler, for cards from Turing to
+// Blackwell.
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";

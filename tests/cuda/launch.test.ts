@@ -1,5 +1,5 @@
-// Launches of the CUDA engine: chunks, arrays that are too large for the card, several cards, segments,
-// residency, progress and abort, leaks.
+// Launches of the CUDA engine: chunks, arrays that are too large for the card, several cards,
+// segments, residency, progress and abort, leaks.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { memory, tensor, Vi, Vj } from "../../mod.ts";

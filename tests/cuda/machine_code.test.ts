@@ -1,5 +1,6 @@
 // The headline kernels in machine code, for Turing, Hopper and Blackwell: instructions of the inner
-// loop, floats from shared memory, registers, spills and bank conflicts, against the schedule table.
+// loop, floats from shared memory, registers, spills and bank conflicts, against the schedule
+// table.
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";

@@ -1,5 +1,5 @@
-// The driver's and NVRTC's functions as the shim declares them, against NVIDIA's own headers where a
-// CUDA toolkit, or Python's packages of it, are found.
+// The driver's and NVRTC's functions as the shim declares them, against NVIDIA's own headers where
+// a CUDA toolkit, or Python's packages of it, are found.
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";

@@ -1,5 +1,5 @@
-// The real compiler through the shim's own path: found in Python's packages, compiling for cards that
-// are not here. NVRTC is PAIRFOLD_NVRTC's, or nvidia-cuda-nvrtc's in the virtual environment.
+// The real compiler through the shim's own path: found in Python's packages, compiling for cards
+// that are not here. NVRTC is PAIRFOLD_NVRTC's, or nvidia-cuda-nvrtc's in the virtual environment.
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { realNvrtc, withoutNvrtc, withoutPackages } from "./support/nvrtc.ts";

@@ -1,5 +1,6 @@
-// Kernels with panels in machine code, for Turing, Hopper and Blackwell: instructions of their loops, floats
-// from shared memory, registers and spills against the schedule table; banks of shared memory by address.
+// Kernels with panels in machine code, for Turing, Hopper and Blackwell: instructions of their
+// loops, floats from shared memory, registers and spills against the schedule table; banks of
+// shared memory by address.
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
@@ -57,7 +58,9 @@ testUnless(
   },
 );
 
-/** Clocks that a load of vectors of four by a warp takes beyond one for each eight of its threads. */
+/**
+ * Clocks that a load of vectors of four by a warp takes beyond one for each eight of its threads.
+ */
 function conflicts(floatOf: (lane: number) => number): number {
   let extra = 0;
   for (let first = 0; first < 32; first += 8) {

@@ -1,5 +1,5 @@
-// Wide sums as products of panels: the bits of `untiled` at sizes that divide nothing, sums that are scaled
-// while they are folded, and what kernels cannot have.
+// Wide sums as products of panels: the bits of `untiled` at sizes that divide nothing, sums that
+// are scaled while they are folded, and what kernels cannot have.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Vi, Vj } from "../../mod.ts";

@@ -1,6 +1,6 @@
-// Patches of pairs on the emulated card in check mode, where races, reads of what nothing has written and
-// copies that nobody waited for end the process: reductions and gradients at sizes that divide nothing,
-// with products in float32 and by tensor cores.
+// Patches of pairs on the emulated card in check mode, where races, reads of what nothing has
+// written and copies that nobody waited for end the process: reductions and gradients at sizes that
+// divide nothing, with products in float32 and by tensor cores.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";

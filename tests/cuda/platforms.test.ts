@@ -1,5 +1,5 @@
-// The prebuilt shims loaded, and the shim's own parts tried, on every platform that this machine can
-// run: its own, ARM under qemu, Windows under wine.
+// The prebuilt shims loaded, and the shim's own parts tried, on every platform that this machine
+// can run: its own, ARM under qemu, Windows under wine.
 
 import { assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";

@@ -1,5 +1,5 @@
-// Dot products on tensor cores: how far they are from float64, that schedules and sizes change no bit,
-// and that everything else computes in full float32.
+// Dot products on tensor cores: how far they are from float64, that schedules and sizes change no
+// bit, and that everything else computes in full float32.
 
 import {
   assert,

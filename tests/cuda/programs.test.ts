@@ -1,4 +1,5 @@
-// Compiling, the folder of compiled binaries, kernels and launches through the shim, on the emulator.
+// Compiling, the folder of compiled binaries, kernels and launches through the shim, on the
+// emulator.
 
 import {
   assert,

@@ -1,5 +1,6 @@
-// Launches that come again on a card: what stays there from one to the next is used again, is never out
-// of date, and goes when its owners go or memory runs short. And a chain of launches waits once.
+// Launches that come again on a card: what stays there from one to the next is used again, is never
+// out of date, and goes when its owners go or memory runs short. And a chain of launches waits
+// once.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type CudaEngine, type LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";
@@ -155,7 +156,8 @@ testOnCard(
       for (const device of [one, other]) assertEquals(await sum(device), want);
     }
     if (isReal) return;
-    // the card is full, even once what is pooled went back: what is kept goes, whoever kept it, and the launch runs
+    // the card is full, even once what is pooled went back: what is kept goes, whoever kept it, and
+    // the launch runs
     Deno.env.set("PAIRFOLD_EMULATOR_FAIL", "cuMemAlloc_v2:1=2,cuMemAlloc_v2:2=2");
     try {
       const big = Vi(points(90_001)).sqDist(Vj(y)).min("j", { device: other });
@@ -206,8 +208,8 @@ testOnCard("what is disposed of takes what was made from it along", async () => 
       await sum.data();
     }
   };
-  // memory that the stream still works on when it is asked for is taken anew: what is held varies by a
-  // table, but what leaks is more after each round than after any before
+  // memory that the stream still works on when it is asked for is taken anew: what is held varies
+  // by a table, but what leaks is more after each round than after any before
   const held: number[] = [];
   for (let k = 0; k < 20; k++) {
     await round();

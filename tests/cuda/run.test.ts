@@ -1,4 +1,5 @@
-// Lists of commands that one call queues, and small reads that wait for a moment only, on the emulator.
+// Lists of commands that one call queues, and small reads that wait for a moment only, on the
+// emulator.
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
@@ -125,7 +126,8 @@ deviceTest(
     assertEquals(shim.downloadSoon(device, 0n, back, address, 50), true);
     assertEquals([back[0], back[4095]], [0, 0]);
     back.fill(-1);
-    // behind a kernel of a tenth of a second, again and again: reads that did not wait hold no memory up
+    // behind a kernel of a tenth of a second, again and again: reads that did not wait hold no
+    // memory up
     launch(session, kernel, [address, count], { grid: count / 256, block: 256 });
     for (let k = 0; k < 5; k++) {
       assertEquals(shim.downloadSoon(device, 0n, back, address, 50), false, "it waited to the end");

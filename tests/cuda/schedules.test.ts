@@ -1,5 +1,5 @@
-// Schedules for long vectors and wide outputs: the bits of `untiled`, and the reference's numbers, at
-// sizes that divide nothing. tests/cuda/conformance.test.ts has those of short ones.
+// Schedules for long vectors and wide outputs: the bits of `untiled`, and the reference's numbers,
+// at sizes that divide nothing. tests/cuda/conformance.test.ts has those of short ones.
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";

@@ -1,5 +1,5 @@
-// Folds of points with themselves on a card that meet each pair once: against the reference, against
-// folds of all pairs, and again.
+// Folds of points with themselves on a card that meet each pair once: against the reference,
+// against folds of all pairs, and again.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";

@@ -1,5 +1,5 @@
-// Schedules that are timed on a card: what is found is the same numbers, is remembered on disk, and is
-// told by explain(). Which one wins on the emulator means nothing.
+// Schedules that are timed on a card: what is found is the same numbers, is remembered on disk, and
+// is told by explain(). Which one wins on the emulator means nothing.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { tensor, Vi, Vj } from "../../mod.ts";

@@ -1,5 +1,5 @@
-// Imported from a URL: the library loads without a permission and without a card; with them the shim is
-// fetched once from beside it, and folds run on the card.
+// Imported from a URL: the library loads without a permission and without a card; with them the
+// shim is fetched once from beside it, and folds run on the card.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";

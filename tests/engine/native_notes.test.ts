@@ -75,7 +75,9 @@ const notesIn = (cache: string): string[] =>
   [...Deno.readDirSync(join(cache, "native"))]
     .map(({ name }) => join(cache, "native", name)).filter((name) => name.endsWith(".note"));
 
-/** Runs a fold on an engine of its own, as another process would; libraries compiled, parts seen. */
+/**
+ * Runs a fold on an engine of its own, as another process would; libraries compiled, parts seen.
+ */
 async function run(
   fold: Fold,
   [M, N]: readonly [number, number],

@@ -1,6 +1,6 @@
 // The K smallest, for every way in which they are found: K = 1 (the minimum), sorted lists, and
-// candidates that are narrowed. Sizes around the blocks, orders of the columns, ties, NaN, infinities,
-// schedules, splits and chunks.
+// candidates that are narrowed. Sizes around the blocks, orders of the columns, ties, NaN,
+// infinities, schedules, splits and chunks.
 
 import { assert, assertEquals } from "@std/assert";
 import { type Engine, wasm, type WasmOptions } from "../../src/engine/mod.ts";

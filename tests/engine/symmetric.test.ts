@@ -1,6 +1,6 @@
-// Folds of points with themselves that meet each pair once: against the reference and against folds of
-// all pairs, on the native engine and on WebAssembly, by every schedule, width of vectors and number of
-// threads.
+// Folds of points with themselves that meet each pair once: against the reference and against folds
+// of all pairs, on the native engine and on WebAssembly, by every schedule, width of vectors and
+// number of threads.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";

@@ -1,5 +1,5 @@
-// Complex ops against complex arithmetic written out here, and what is particular to them: broadcast
-// of complex scalars, refusals, gradients at 0, parts of what was just put together.
+// Complex ops against complex arithmetic written out here, and what is particular to them:
+// broadcast of complex scalars, refusals, gradients at 0, parts of what was just put together.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { gradient } from "../../src/autodiff/mod.ts";

@@ -1,6 +1,6 @@
-// What the tables say where mathematics leaves a choice: NaN, ties, kinks, zeros, overflow. Each line
-// is one sentence; it holds in the reference and through the whole pipeline, in both float types, for
-// arguments that are rows and that are parameters.
+// What the tables say where mathematics leaves a choice: NaN, ties, kinks, zeros, overflow. Each
+// line is one sentence; it holds in the reference and through the whole pipeline, in both float
+// types, for arguments that are rows and that are parameters.
 
 import { assert } from "@std/assert";
 import { gradient } from "../../src/autodiff/mod.ts";

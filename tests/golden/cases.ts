@@ -47,7 +47,9 @@ export interface GoldenCase extends Question {
   readonly tolerance: number;
 }
 
-/** A question that KeOps cannot answer, or answers wrongly; with numpy's answer where there is one. */
+/**
+ * A question that KeOps cannot answer, or answers wrongly; with numpy's answer where there is one.
+ */
 export type Failure =
   & Omit<Question, "inputs">
   & {

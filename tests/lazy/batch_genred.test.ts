@@ -1,5 +1,5 @@
-// Functions of KeOps formulas with batch dims: the shapes that pykeops 2.3 gives, the results of batches
-// one by one, in patterns that pykeops gets wrong too; and `vjp` through them.
+// Functions of KeOps formulas with batch dims: the shapes that pykeops 2.3 gives, the results of
+// batches one by one, in patterns that pykeops gets wrong too; and `vjp` through them.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { genred, PairfoldError, type Tensor, tensor, vjp } from "../../mod.ts";

@@ -1,5 +1,6 @@
-// Gradients and differentials with batch dims, in float64: every reduction, pattern and kind of input
-// against batches one by one, and against central differences; inputs that are broadcast get the sum.
+// Gradients and differentials with batch dims, in float64: every reduction, pattern and kind of
+// input against batches one by one, and against central differences; inputs that are broadcast get
+// the sum.
 
 import { assert, assertEquals } from "@std/assert";
 import { type LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";

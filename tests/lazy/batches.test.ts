@@ -1,5 +1,5 @@
-// Batch dims: every reduction, pattern of leading dims and axis has, bit for bit, what batches have one
-// by one; shapes, empty batches, many small ones, and what goes wrong.
+// Batch dims: every reduction, pattern of leading dims and axis has, bit for bit, what batches have
+// one by one; shapes, empty batches, many small ones, and what goes wrong.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -32,7 +32,9 @@ import { type Random, randomFor } from "../support/random.ts";
 type Float = "float32" | "float64";
 type FoldAxis = "i" | "j";
 
-/** Every reduction through the methods that people call: of a vector, of a scalar, with a weight. */
+/**
+ * Every reduction through the methods that people call: of a vector, of a scalar, with a weight.
+ */
 const REDUCE: Readonly<
   Record<
     ReductionName,

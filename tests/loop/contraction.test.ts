@@ -1,4 +1,5 @@
-// The contraction of a kernel: found in sums over long vectors, nowhere else, and alike in both inner loops.
+// The contraction of a kernel: found in sums over long vectors, nowhere else, and alike in both
+// inner loops.
 
 import { assert, assertEquals } from "@std/assert";
 import { build, type Node, variable, type VariableNode } from "../../src/formula/mod.ts";

@@ -1,4 +1,5 @@
-// What lowering promises: sections, sharing, factors, scales, long vectors; and a verifier that bites.
+// What lowering promises: sections, sharing, factors, scales, long vectors; and a verifier that
+// bites.
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { gradient } from "../../src/autodiff/mod.ts";

@@ -1,5 +1,5 @@
-// Formulas that use their own parts twice, over and over: as many paths lead through sixty steps as 2^60,
-// so that whatever follows them all never ends.
+// Formulas that use their own parts twice, over and over: as many paths lead through sixty steps as
+// 2^60, so that whatever follows them all never ends.
 
 import { assert } from "@std/assert";
 import { type LazyTensor, Vi, Vj, wasm } from "pairfold";

@@ -1,5 +1,5 @@
-// Exchanged formulas: what they share with the formula itself is found, signs are right, and signs of
-// zeros that an op could see are left alone.
+// Exchanged formulas: what they share with the formula itself is found, signs are right, and signs
+// of zeros that an op could see are left alone.
 
 import { assert, assertEquals } from "@std/assert";
 import { build, constant, index, type Node, print, variable } from "../../src/formula/mod.ts";

@@ -18,7 +18,9 @@ import { randomFor } from "../support/random.ts";
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-/** What numpy.save wrote (2.4.6): big-endian Fortran order, float64, truth values, a 64-bit scalar. */
+/**
+ * What numpy.save wrote (2.4.6): big-endian Fortran order, float64, truth values, a 64-bit scalar.
+ */
 const FORTRAN =
   "k05VTVBZAQB2AHsnZGVzY3InOiAnPmY0JywgJ2ZvcnRyYW5fb3JkZXInOiBUcnVlLCAnc2hhcGUnOiAoMiwgMyksIH0gICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAAAAQEAAAD+AAABAgAAAQAAAAECgAAA=";
 const DOUBLES =

@@ -1,5 +1,5 @@
-// The segments of folds with batch dims: which batches are rows of one fold, and where each is read;
-// and one kernel for all of them.
+// The segments of folds with batch dims: which batches are rows of one fold, and where each is
+// read; and one kernel for all of them.
 
 import { assert, assertEquals } from "@std/assert";
 import { Pm, tensor, Vi, Vj, WasmEngine } from "../../mod.ts";

@@ -1,6 +1,6 @@
 // Every reduction's derivatives through the pipeline, in float64: reverse and forward mode against
-// central differences and against each other, for variables of i, of j and parameters, in the formula,
-// in the weight and in both.
+// central differences and against each other, for variables of i, of j and parameters, in the
+// formula, in the weight and in both.
 
 import { assert, assertThrows } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";

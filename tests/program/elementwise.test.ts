@@ -73,7 +73,9 @@ function expected(
   );
 }
 
-/** Small ones are computed on the host, large ones by kernels: rows, short vectors, other patterns. */
+/**
+ * Small ones are computed on the host, large ones by kernels: rows, short vectors, other patterns.
+ */
 const FULL = [[5, 1, 3], [1031, 5], [37, 11, 13]];
 
 for (const op of SCALAR_OPS) {

@@ -1,5 +1,5 @@
-// Nearest points without those that are too far: bit for bit what folds of all pairs give, where points
-// are, and where they are not, left out.
+// Nearest points without those that are too far: bit for bit what folds of all pairs give, where
+// points are, and where they are not, left out.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { PairfoldError, type Progress, Vi, Vj, wasm } from "../../mod.ts";
@@ -68,7 +68,9 @@ const differences = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
     ? Array.from(a).filter((value, n) => !Object.is(value, b[n])).length
     : Infinity;
 
-/** Computes a fold both ways, holds them against each other; gives what explain() says of culling. */
+/**
+ * Computes a fold both ways, holds them against each other; gives what explain() says of culling.
+ */
 async function compare(search: Search): Promise<string> {
   const all = fold(requestOf(search, false));
   const near = fold(requestOf(search, true));
@@ -328,8 +330,8 @@ Deno.test({
 const PLACES = 4;
 
 /**
- * Rows in the middle of a circle: the distances to its few points are equal but for their rounding. Each
- * point is there so often that its boxes are the point.
+ * Rows in the middle of a circle: the distances to its few points are equal but for their rounding.
+ * Each point is there so often that its boxes are the point.
  */
 function circle(random: Random): { x: Tensor; y: Tensor } {
   const angles = random.float64(PLACES, 0, 2 * Math.PI);
@@ -341,7 +343,9 @@ function circle(random: Random): { x: Tensor; y: Tensor } {
   return { x: points(new Float32Array(2 * 517), 2), y: points(y, 2) };
 }
 
-/** Indices that differ from those of all pairs, where nearest columns are looked for by some rule. */
+/**
+ * Indices that differ from those of all pairs, where nearest columns are looked for by some rule.
+ */
 async function mistakes(search: Search, wrong: Partial<NearestFold>): Promise<number> {
   const request = requestOf({ ...search, reduction: "argMin" }, false);
   const [all] = fold(request);

@@ -1,5 +1,5 @@
-// Programs on a device with memory of its own: what is computed where, in how many launches, with how
-// many downloads; and loops of many steps.
+// Programs on a device with memory of its own: what is computed where, in how many launches, with
+// how many downloads; and loops of many steps.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PairfoldError, type Tensor, tensor, valueAndGrad, Vi, Vj } from "../../mod.ts";

@@ -1,5 +1,6 @@
-// The table of derivatives: every reduction that has some, by every kind of input, in every pattern of
-// batch dims; first and second order, forward and reverse, against central differences in float64.
+// The table of derivatives: every reduction that has some, by every kind of input, in every pattern
+// of batch dims; first and second order, forward and reverse, against central differences in
+// float64.
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { type LazyTensor, Pm, type Tensor, Vi, Vj } from "../../mod.ts";

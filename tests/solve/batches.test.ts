@@ -1,5 +1,6 @@
 // Systems with batch dims: shapes as numpy.linalg.solve broadcasts them, every batch against dense
-// elimination and against the solve of it alone, what is reported of each, how one that fails ends all.
+// elimination and against the solve of it alone, what is reported of each, how one that fails ends
+// all.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -29,7 +30,9 @@ const PRECONDITIONERS: readonly PreconditionerChoice[] = [
 
 const kernel = (x: Tensor, s: Tensor): LazyTensor => Vi(x).sqDist(Vj(x)).mul(Pm(s)).neg().exp();
 
-/** Leading dims of the points, the scale and the right-hand sides, what they broadcast to, and n. */
+/**
+ * Leading dims of the points, the scale and the right-hand sides, what they broadcast to, and n.
+ */
 interface Case {
   readonly points: readonly number[];
   readonly scale: readonly number[];

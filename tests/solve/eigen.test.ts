@@ -1,5 +1,5 @@
-// Eigenpairs of small matrices against Jacobi's rotations; extreme ones by Lanczos and LOBPCG against
-// dense ones and known spectra, multiple eigenvalues too.
+// Eigenpairs of small matrices against Jacobi's rotations; extreme ones by Lanczos and LOBPCG
+// against dense ones and known spectra, multiple eigenvalues too.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {

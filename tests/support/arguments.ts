@@ -1,6 +1,7 @@
 // Arguments that are hard for math functions: where their parts meet, cancel, overflow, underflow.
 //
-// Enters: a format, a generator, how many times the random ones. Leaves: several thousand arguments.
+// Enters: a format, a generator, how many times the random ones. Leaves: several thousand
+// arguments.
 
 import {
   anyBits,
@@ -34,7 +35,9 @@ export const PI_NUMERATORS: readonly number[] = [
   ...[6167950454, 14885392687, 21053343141, 1783366216531, 3587785776203, 8958937768937],
 ];
 
-/** Where searches found the largest errors, among 25 million float32 and 100,000 float64 at least. */
+/**
+ * Where searches found the largest errors, among 25 million float32 and 100,000 float64 at least.
+ */
 const WORST: Readonly<Record<string, Readonly<Record<Format["name"], readonly number[]>>>> = {
   exp: {
     float32: [5.8681182861328125, -5.19671630859375],

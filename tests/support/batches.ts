@@ -1,5 +1,5 @@
-// Batches one by one: what a fold over batch dims is held against. Enters: tensors with leading dims
-// and a function of tensors without any. Leaves: what the function gives for every batch.
+// Batches one by one: what a fold over batch dims is held against. Enters: tensors with leading
+// dims and a function of tensors without any. Leaves: what the function gives for every batch.
 
 import { assert, assertEquals } from "@std/assert";
 import {

@@ -54,8 +54,8 @@ export interface CheckOptions {
 }
 
 /**
- * Gradient, differential and Hessian-vector product of Σ c · f with random c, along random directions
- * of one input after another and of all.
+ * Gradient, differential and Hessian-vector product of Σ c · f with random c, along random
+ * directions of one input after another and of all.
  */
 export async function checkDerivatives(
   name: string,

@@ -206,8 +206,8 @@ async function scalesOf(
 
 /**
  * Runs a case and checks sampled rows. Floats are compared relative to Σ|F| for sums (what rounding
- * can cost), else to the value; indices must be equal, or stand for values that rounding cannot tell
- * apart; counts must be equal.
+ * can cost), else to the value; indices must be equal, or stand for values that rounding cannot
+ * tell apart; counts must be equal.
  */
 export async function checkFold(c: FoldCase, random: Random): Promise<void> {
   const inputs = inputsOf(c, random);

@@ -78,7 +78,10 @@ export class NoisyEvaluator {
     return this.#reference.at(i, j).slice();
   }
 
-  /** The formula's vector at a pair, by the ops' definitions; null where a value is not finite or leaves the format. */
+  /**
+   * The formula's vector at a pair, by the ops' definitions; null where a value is not finite or
+   * leaves the format.
+   */
   at(i: number, j: number, format: NoisyFormat | null, limits = format): Float64Array | null {
     this.#zero = -this.#zero;
     for (const node of this.#order) {

@@ -1,5 +1,5 @@
-// What tests of points that meet themselves share: inputs that are one table's on both axes, and the
-// comparison of folds that meet each pair once with those of all pairs.
+// What tests of points that meet themselves share: inputs that are one table's on both axes, and
+// the comparison of folds that meet each pair once with those of all pairs.
 
 import { assert, assertEquals } from "@std/assert";
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
@@ -27,7 +27,9 @@ export function isTaken(
   return /each pair of points once/.test(sum.explain());
 }
 
-/** Throws unless two results have the same numbers that are not finite, and close ones elsewhere. */
+/**
+ * Throws unless two results have the same numbers that are not finite, and close ones elsewhere.
+ */
 export function checkSame(
   got: ArrayLike<number>,
   want: ArrayLike<number>,

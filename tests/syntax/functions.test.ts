@@ -19,9 +19,9 @@ import {
 import { read, s, t, x, y } from "./support.ts";
 
 /**
- * What the functions of keopscore 2.3 are called: everything that `keopscore.formulas` exports and a
- * formula may call, without classes of its own making (Operation, …), reductions and the gradients
- * of reductions. ComplexScal is documented and was never built.
+ * What the functions of keopscore 2.3 are called: everything that `keopscore.formulas` exports and
+ * a formula may call, without classes of its own making (Operation, …), reductions and the
+ * gradients of reductions. ComplexScal is documented and was never built.
  */
 const KEOPS_NAMES =
   ("Abs Acos Add AdjointOperator ArgMax ArgMin Asin Atan Atan2 AutoFactorize BSpline " +

@@ -1,4 +1,5 @@
-// Where tensors stand: what stays on a device, what moves, what is freed and when, what fails where.
+// Where tensors stand: what stays on a device, what moves, what is freed and when, what fails
+// where.
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { setFlagsFromString } from "node:v8";

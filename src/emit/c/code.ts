@@ -21,8 +21,8 @@ import { literal, operation, typeOf } from "./spelling.ts";
 import { placesOf, StatementWriter } from "./statements.ts";
 
 /**
- * Bytes up to which an array stands in the function's own variables, else in scratch memory: threads'
- * stacks are short.
+ * Bytes up to which an array stands in the function's own variables, else in scratch memory:
+ * threads' stacks are short.
  */
 export const OWN_ARRAY_BYTES = 4096;
 

@@ -1,5 +1,5 @@
-// The functions that the engine calls: threads claim items of a list until there are none. They do little
-// themselves and are compiled without optimisation (COLD), in a third of the time.
+// The functions that the engine calls: threads claim items of a list until there are none. They do
+// little themselves and are compiled without optimisation (COLD), in a third of the time.
 
 import { CALL, CONTROL } from "./layout.ts";
 
@@ -16,13 +16,14 @@ export const OPTIONS = [
 ] as const;
 
 /**
- * How hard the compiler tries: never a bit of the result. The loops come unrolled and ordered as they
- * should run, so that of what -O2 has beyond -O1 only the order of instructions and of blocks counts:
- * a quarter less time to compile for the same speed (14 rows, gcc 12, Zen 4, 2026-11-23). Lists of
- * candidates are branches and loops: 50-smallest is a tenth faster with all of -O2. Constants are
- * propagated already; where gcc does so, vectors wider than the machine's (float64 beside float32)
- * become scalars in memory: sums of sines take four times as long. Other passes that find nothing
- * here are a tenth of what compiling takes; without them loops in float64 get registers that cost 2 %.
+ * How hard the compiler tries: never a bit of the result. The loops come unrolled and ordered as
+ * they should run, so that of what -O2 has beyond -O1 only the order of instructions and of blocks
+ * counts: a quarter less time to compile for the same speed (14 rows, gcc 12, Zen 4, 2026-11-23).
+ * Lists of candidates are branches and loops: 50-smallest is a tenth faster with all of -O2.
+ * Constants are propagated already; where gcc does so, vectors wider than the machine's (float64
+ * beside float32) become scalars in memory: sums of sines take four times as long. Other passes
+ * that find nothing here are a tenth of what compiling takes; without them loops in float64 get
+ * registers that cost 2 %.
  */
 const SOME = [
   ...["-O1", "-fschedule-insns2", "-fno-tree-ccp"],

@@ -1,5 +1,6 @@
-// The functions of a kernel with a schedule in C. `pack` writes column records, `tile` folds columns into
-// one group of rows, `mirrored`, `spread` and `strip` do so for points with themselves, each pair once,
+// The functions of a kernel with a schedule in C. `pack` writes column records, `tile` folds
+// columns into one group of rows, `mirrored`, `spread` and `strip` do so for points with
+// themselves, each pair once,
 // `join` joins the states of column splits.
 //
 // Enters: a kernel, a schedule. Leaves: the text of those functions that a source asks for.
@@ -197,7 +198,9 @@ export class FunctionWriter {
     this.#tile(null);
   }
 
-  /** Folds columns into a group of rows; with a mirror, adds what the rows are to the columns too. */
+  /**
+   * Folds columns into a group of rows; with a mirror, adds what the rows are to the columns too.
+   */
   #tile(mirror: TileMirror | null): void {
     const kernel = this.#kernel;
     const lines = this.lines;
@@ -312,7 +315,9 @@ export class FunctionWriter {
     lines.add("");
   }
 
-  /** The state of each row that an inner loop touches, with the place that holds it around the loop. */
+  /**
+   * The state of each row that an inner loop touches, with the place that holds it around the loop.
+   */
   #heldBetween(
     w: CodeWriter,
     rolled: ReadonlySet<Cell | LocalArray>,

@@ -40,15 +40,15 @@ export const FOLD_WORDS = 8;
 export const COMBINE_WORDS = 3;
 
 /**
- * What happens at the ends of an item: it goes on from kept states; it keeps them. Whether its rows add
- * to its columns, which are rows too.
+ * What happens at the ends of an item: it goes on from kept states; it keeps them. Whether its rows
+ * add to its columns, which are rows too.
  */
 export const FOLD_FLAGS = { resume: 1, save: 2, mirror: 4 } as const;
 
 /**
- * Words of a call: addresses of the tasks, of the items that pack and of those that fold or join, how
- * many there are, the control block, the thread's scratch memory, which thread it is. One argument,
- * because the host compiles a function around those of each library.
+ * Words of a call: addresses of the tasks, of the items that pack and of those that fold or join,
+ * how many there are, the control block, the thread's scratch memory, which thread it is. One
+ * argument, because the host compiles a function around those of each library.
  */
 export const CALL = {
   tasks: 0,

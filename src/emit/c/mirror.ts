@@ -1,9 +1,10 @@
-// Spells folds of points with themselves in C: a strip of rows meets later columns once, for both. What
-// rows add to a column is kept in sums beside it, so many lanes wide whatever the machine's vectors, and
-// spread over the column's own state after so many rows that few terms were added up plainly.
+// Spells folds of points with themselves in C: a strip of rows meets later columns once, for both.
+// What rows add to a column is kept in sums beside it, so many lanes wide whatever the machine's
+// vectors, and spread over the column's own state after so many rows that few terms were added up
+// plainly.
 //
-// Enters: the kernel's mirror, the function's writer. Leaves: the loads and stores around an inner loop,
-// the function that spreads sums, the one that walks blocks.
+// Enters: the kernel's mirror, the function's writer. Leaves: the loads and stores around an inner
+// loop, the function that spreads sums, the one that walks blocks.
 
 import {
   bytesOf,
@@ -110,7 +111,9 @@ export class TileMirror {
     lines.add(`sums += ${turn * this.#step};`);
   }
 
-  /** Adds the sums of some columns, no more than a group of rows, to their state: vector by vector. */
+  /**
+   * Adds the sums of some columns, no more than a group of rows, to their state: vector by vector.
+   */
   spread(lines: Lines, w: CodeWriter): void {
     const { lanes, groupRows } = this.#layout;
     lines.add("// the sum of a column's lanes, by halves");
@@ -184,7 +187,10 @@ export class TileMirror {
     lines.add("");
   }
 
-  /** The rows and columns of an item, block by block; a block with itself is folded for its rows alone. */
+  /**
+   * The rows and columns of an item, block by block; a block with itself is folded for its rows
+   * alone.
+   */
   strip(lines: Lines): void {
     const { groupRows, stateBytes, lanes } = this.#layout;
     const columns = this.#columns;

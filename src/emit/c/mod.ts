@@ -1,9 +1,9 @@
 // Kernel and schedule to C on vectors of lanes, for gcc and clang. Pure.
 //
-// A kernel has up to three sources, each compiled when a launch wants it: one folds all pairs, one those
-// of points with themselves, each once, one joins the states of column splits, because few launches need
-// it. Their entries claim items by atomic counters, so that any number of threads may call them side by
-// side.
+// A kernel has up to three sources, each compiled when a launch wants it: one folds all pairs, one
+// those of points with themselves, each once, one joins the states of column splits, because few
+// launches need it. Their entries claim items by atomic counters, so that any number of threads may
+// call them side by side.
 
 import type { Kernel } from "../../loop/mod.ts";
 import { checkNativeSchedule, costOf, type NativeSchedule } from "../../tiling/mod.ts";

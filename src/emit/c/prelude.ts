@@ -180,8 +180,8 @@ INLINE char* aligned(void* p) { return (char*)(((word)p + 127) & ~127ll); }
 
 /**
  * 1 / √x within 1 ulp. AVX-512 has an estimate of 14 bits, which Newton's step doubles: without the
- * divider, which square root and quotient take one after the other. The estimate is the result where
- * the step is NaN: at 0, infinity and NaN.
+ * divider, which square root and quotient take one after the other. The estimate is the result
+ * where the step is NaN: at 0, infinity and NaN.
  */
 function inverseRootText(float: FloatType, vectorBytes: number): string {
   const exact = "INLINE vf inverse_root(vf x) { return 1 / root(x); }";

@@ -1,12 +1,15 @@
-// What is written once where an inner loop has a copy for each: code that the compiler need not see four
-// times. Enters: a kernel and its schedule. Leaves: whether its columns are only copied, and which of
-// its state stands in arrays over the rows of a tile.
+// What is written once where an inner loop has a copy for each: code that the compiler need not see
+// four times. Enters: a kernel and its schedule. Leaves: whether its columns are only copied, and
+// which of its state stands in arrays over the rows of a tile.
 
 import { type Cell, type Kernel, type Region, visit } from "../../loop/mod.ts";
 import type { NativeSchedule } from "../../tiling/mod.ts";
 import { OWN_ARRAY_BYTES } from "./code.ts";
 
-/** Whether columns are packed by copying numbers: column by column then, which is quicker and less code. */
+/**
+ * Whether columns are packed by copying numbers: column by column then, which is quicker and less
+ * code.
+ */
 export function isCopy(column: Region, { float }: Kernel): boolean {
   let isCopied = true;
   visit(column, (s) => {
@@ -27,10 +30,11 @@ function operationsOf(region: Region): number {
 }
 
 /**
- * The state of a tile of several row vectors as it stands around the inner loop where that is most of the
- * work: in arrays over them, so that the code around is one loop, which compiles in a fraction of the time
- * of a copy for each. Null where the state is no cells, where rows are too long for the function's own
- * variables, or much is done once per row; in float64 the inner loop comes out 2 % slower so (Gaussian, gcc 12, Zen 4), in float32 up to 5 % faster.
+ * The state of a tile of several row vectors as it stands around the inner loop where that is most
+ * of the work: in arrays over them, so that the code around is one loop, which compiles in a
+ * fraction of the time of a copy for each. Null where the state is no cells, where rows are too
+ * long for the function's own variables, or much is done once per row; in float64 the inner loop
+ * comes out 2 % slower so (Gaussian, gcc 12, Zen 4), in float32 up to 5 % faster.
  */
 export function rolledState(
   { float, state, row, records, finish, pair, mirror }: Kernel,

@@ -5,7 +5,8 @@ import { PairfoldError } from "../../error.ts";
 import { type FloatType, isFloat, type Operation, type Type } from "../../loop/mod.ts";
 
 /**
- * The type of a vector of lanes: `vf` of the kernel's floats, `vi` of integers as wide and of masks,
+ * The type of a vector of lanes: `vf` of the kernel's floats, `vi` of integers as wide and of
+ * masks,
  * `wf` of float64 in float32 kernels.
  */
 export function typeOf(type: Type, float: FloatType): string {

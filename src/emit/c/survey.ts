@@ -1,8 +1,9 @@
 // Spells a survey in C: a pass that only keeps the smallest value of every group of columns, and of
-// every span of groups, then a bound from these, then the groups that a row's bound does not keep out.
+// every span of groups, then a bound from these, then the groups that a row's bound does not keep
+// out.
 //
-// Enters: the kernel's survey, how regions are copied, the function's writer. Leaves: the regions to
-// declare, and the loop over some columns that stands before the one that folds what is left.
+// Enters: the kernel's survey, how regions are copied, the function's writer. Leaves: the regions
+// to declare, and the loop over some columns that stands before the one that folds what is left.
 
 import {
   type Cell,

@@ -6,8 +6,8 @@ import { SEGMENT } from "./layout.ts";
 import { ENTRIES, FIND_SEGMENT, LINE_THREADS, type SourceWriter } from "./writer.ts";
 
 /**
- * Elements of arrays up to which they are registers: few rows are joined, and few states of each, so
- * that what counts is how long it takes to compile (arrays of 40 unrolled: 1.3 s, as loops 0.2).
+ * Elements of arrays up to which they are registers: few rows are joined, and few states of each,
+ * so that what counts is how long it takes to compile (arrays of 40 unrolled: 1.3 s, as loops 0.2).
  */
 const LONGEST = 8;
 

@@ -8,7 +8,8 @@ import { columnRecord, type CudaSchedule } from "../../tiling/mod.ts";
  * 64-bit words of one entry of the segment table: a rectangle of pairs whose rows are dealt to
  * blocks of threads. `columns` is the packed record of column j0, `uniforms` the first slot of its
  * uniform record, `state` the row of its states where they are kept. An entry of the combining
- * kernel joins `splits` states, `stride` rows apart. Points that meet themselves are cut into blocks of
+ * kernel joins `splits` states, `stride` rows apart. Points that meet themselves are cut into
+ * blocks of
  * `block`; their splits are `stride` rows apart, too. Offsets of all inputs follow.
  */
 export const SEGMENT = {
@@ -35,7 +36,9 @@ export const SEGMENT_FLAGS = { resume: 1, save: 2 } as const;
 /** Words of one entry for a kernel. */
 export const segmentWords = (kernel: Kernel): number => SEGMENT.offsets + kernel.inputs.length;
 
-/** One item of a row's state in memory: items stand one after another, rows of each side by side. */
+/**
+ * One item of a row's state in memory: items stand one after another, rows of each side by side.
+ */
 export interface StatePlace {
   readonly item: StateItem;
   /** Bytes per row of all items before. */

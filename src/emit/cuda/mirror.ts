@@ -1,11 +1,11 @@
-// The kernel that folds points with themselves: a block of threads takes the rows of one block of points
-// and the columns of a later one, and meets each pair once, for both.
+// The kernel that folds points with themselves: a block of threads takes the rows of one block of
+// points and the columns of a later one, and meets each pair once, for both.
 //
-// What columns add to a row goes into its state, as in `fold`. What rows add to a column is added up over
-// a thread's rows, then across the lanes of a warp, then into a sum in shared memory that one lane has to
-// itself; after all rows the sums of the warps become the column's state. All of it in one order, on any
-// card. A tile of columns passes all rows before the next one is staged, so that the states of rows wait
-// in device memory meanwhile.
+// What columns add to a row goes into its state, as in `fold`. What rows add to a column is added
+// up over a thread's rows, then across the lanes of a warp, then into a sum in shared memory that
+// one lane has to itself; after all rows the sums of the warps become the column's state. All of it
+// in one order, on any card. A tile of columns passes all rows before the next one is staged, so
+// that the states of rows wait in device memory meanwhile.
 
 import { type Mirror, type Region, replicate, RowCopies, type StateItem } from "../../loop/mod.ts";
 import type { CudaMirror } from "../../tiling/mod.ts";
@@ -164,8 +164,8 @@ class MirrorKernel {
   }
 
   /**
-   * Adds up values across the lanes of a warp: as long as there is an even number of them, half of the
-   * lanes goes on with half of them, and the other half with the rest.
+   * Adds up values across the lanes of a warp: as long as there is an even number of them, half of
+   * the lanes goes on with half of them, and the other half with the rest.
    */
   #acrossLanes(values: readonly string[]): void {
     const { lines, float } = this.#source;

@@ -1,5 +1,5 @@
-// The kernel that folds wide sums as products of panels: how a block of threads goes over its columns, and
-// how the state of its rows, part of which other threads hold, comes and goes.
+// The kernel that folds wide sums as products of panels: how a block of threads goes over its
+// columns, and how the state of its rows, part of which other threads hold, comes and goes.
 
 import { type Region, region, type Statement, visit } from "../../loop/mod.ts";
 import { type Panel, panelContraction, panelOf } from "../../tiling/mod.ts";
@@ -150,7 +150,10 @@ function overPanels(source: SourceWriter, columns: () => void, close: () => void
   });
 }
 
-/** Where part t of staged columns stands in its packed column: the slice's components, then the rest. */
+/**
+ * Where part t of staged columns stands in its packed column: the slice's components, then the
+ * rest.
+ */
 function partOf({ record }: SourceWriter, t: string): string {
   const { staged, slice, slices, vector } = record;
   const width = staged / 4;
@@ -236,7 +239,9 @@ function moveState(
   }
 }
 
-/** Finishes the rows of a thread; the cells of their states come from the threads that walked them. */
+/**
+ * Finishes the rows of a thread; the cells of their states come from the threads that walked them.
+ */
 function finish(source: SourceWriter, w: PanelWriter, stride: number): void {
   const { lines, kernel } = source;
   const cells = kernel.state.flatMap((item) => item.kind === "cell" ? [item.cell] : []);

@@ -1,10 +1,10 @@
-// The loops over columns where a warp computes patches of pairs: chunks of both vectors wait in shared
-// memory, twice, so that the next one comes while this one is met (patch_sums.ts). Then the sums are
-// handed over through shared memory, and every thread walks the columns of its row.
+// The loops over columns where a warp computes patches of pairs: chunks of both vectors wait in
+// shared memory, twice, so that the next one comes while this one is met (patch_sums.ts). Then the
+// sums are handed over through shared memory, and every thread walks the columns of its row.
 //
-// A row's or a column's part of a chunk is pieces of 16 bytes, and one that is not used: so every address
-// is a thread's own and a number that is known. A warp's rows are its own affair, and so is what it hands
-// over, which stands where its rows stood.
+// A row's or a column's part of a chunk is pieces of 16 bytes, and one that is not used: so every
+// address is a thread's own and a number that is known. A warp's rows are its own affair, and so is
+// what it hands over, which stands where its rows stood.
 
 import type { Contraction } from "../../loop/mod.ts";
 import { chunkStride, HANDED, PATCH, PATCH_TILE, warpPieces } from "../../tiling/mod.ts";
@@ -22,15 +22,15 @@ export const VECTOR = "vector0";
 /** What a thread does besides. */
 export interface Walk {
   /**
-   * Meets columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on, whose sums its warp was
-   * handed.
+   * Meets columns `c0` … `c0 + turns − 1` of the tile `chunk`, from column j on, whose sums its
+   * warp was handed.
    */
   readonly columns: () => void;
   /** After a tile. */
   readonly close: () => void;
   /**
-   * Stages what else the columns from j on have, once, and while their sums are computed; without it that
-   * comes with the first chunk, twice.
+   * Stages what else the columns from j on have, once, and while their sums are computed; without
+   * it that comes with the first chunk, twice.
    */
   readonly stage?: () => void;
 }
@@ -52,7 +52,9 @@ export class PatchLoops {
     this.#stride = chunkStride(source.schedule.chunk);
   }
 
-  /** Blocks that a multiprocessor should have registers for: sums, pieces and some more take 168. */
+  /**
+   * Blocks that a multiprocessor should have registers for: sums, pieces and some more take 168.
+   */
   get residentBlocks(): number {
     return Math.floor(RESIDENT_THREADS / this.#source.schedule.threads);
   }

@@ -1,6 +1,6 @@
 // What a warp does with a chunk of 32 rows and 64 columns that waits in shared memory: it adds the
-// components to the sums of 8 × 8 pairs per thread, one after another or by tensor cores, and hands the
-// sums over to the threads that walk the columns of their rows.
+// components to the sums of 8 × 8 pairs per thread, one after another or by tensor cores, and hands
+// the sums over to the threads that walk the columns of their rows.
 //
 // Columns stand in slots, in an order by which the sums of a thread belong to columns side by side.
 
@@ -24,8 +24,8 @@ import type { SourceWriter } from "./writer.ts";
 const ALONG_ROWS = 4;
 const ALONG_COLUMNS = 8;
 /**
- * Pieces side by side: more of them take longer to compile than they save; beside panels, two take a seventh
- * of the compiler's time and save 6 in a thousand.
+ * Pieces side by side: more of them take longer to compile than they save; beside panels, two take
+ * a seventh of the compiler's time and save 6 in a thousand.
  */
 const PIECES_SIDE_BY_SIDE = 2;
 const PIECES_BESIDE_PANELS = 1;

@@ -16,14 +16,15 @@ __device__ __forceinline__ float pf_exp2(float x) {
 export const IF_TENSOR = "#if __CUDA_ARCH__ >= 800";
 
 /**
- * What patches need: copies to shared memory that come while others are met (cp.async), numbers rounded to
- * TF32, to nearest and ties away, or split into what tensor cores read of them and a rest, 4 × 16 bytes of
- * 8 rows each from shared memory to a warp (ldmatrix), and the tensor cores' product of 16 × 8 by 8 × 8
- * numbers of TF32; and a number of a thread that comes from elsewhere, so that the compiler keeps it
- * instead of computing it again and again. A thread of a warp with lane 4 g + t gives rows g and g + 8 of the first at columns t
- * and t + 4, and column g of the second at rows t and t + 4; its sums are columns 2 t and 2 t + 1 of these
- * rows. Tensor cores do not read the lower 13 bits: what a split leaves there costs nothing to keep. Cards
- * before sm_80 have none of these but the last, and copy at once.
+ * What patches need: copies to shared memory that come while others are met (cp.async), numbers
+ * rounded to TF32, to nearest and ties away, or split into what tensor cores read of them and a
+ * rest, 4 × 16 bytes of 8 rows each from shared memory to a warp (ldmatrix), and the tensor cores'
+ * product of 16 × 8 by 8 × 8 numbers of TF32; and a number of a thread that comes from elsewhere,
+ * so that the compiler keeps it instead of computing it again and again. A thread of a warp with
+ * lane 4 g + t gives rows g and g + 8 of the first at columns t and t + 4, and column g of the
+ * second at rows t and t + 4; its sums are columns 2 t and 2 t + 1 of these rows. Tensor cores do
+ * not read the lower 13 bits: what a split leaves there costs nothing to keep. Cards before sm_80
+ * have none of these but the last, and copy at once.
  */
 export const PATCH_PRELUDE = `#if __CUDA_ARCH__ < 800
 template <int N> struct pf_bytes {};

@@ -57,7 +57,9 @@ function math(operation: MathOperation, type: Type, args: readonly string[]): st
   return `${operation}f(${args.join(", ")})`;
 }
 
-/** Sums and products of floats stand alone: the compiler is told not to fuse them (--fmad=false). */
+/**
+ * Sums and products of floats stand alone: the compiler is told not to fuse them (--fmad=false).
+ */
 export function operation(
   name: Operation,
   type: Type,

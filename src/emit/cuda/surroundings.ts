@@ -1,4 +1,5 @@
-// What the code of a section stands in: names of rows, columns and memory, as the kernel around has them.
+// What the code of a section stands in: names of rows, columns and memory, as the kernel around has
+// them.
 
 import { bytesOf, type Kernel } from "../../loop/mod.ts";
 import { TYPES } from "./spelling.ts";

@@ -1,5 +1,5 @@
-// Which loops of a kernel function are unrolled: wholly where what they work on then fits into registers,
-// a few turns where it stands in memory.
+// Which loops of a kernel function are unrolled: wholly where what they work on then fits into
+// registers, a few turns where it stands in memory.
 //
 // Enters: the regions of a function. Leaves: the compiler's directives before their loops.
 
@@ -18,7 +18,9 @@ export interface Slice {
   readonly arrays: ReadonlySet<LocalArray>;
 }
 
-/** Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory. */
+/**
+ * Statements of a loop, all turns together, beyond which it stays one, and its arrays in memory.
+ */
 const LOOP_BUDGET = 1000;
 
 /** Statements of a loop's turn, beyond which turns do not stand side by side. */
@@ -75,8 +77,8 @@ export class Unrolling {
   }
 
   /**
-   * A loop over elements of registers, or one of so many turns side by side. Left to itself the compiler
-   * unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
+   * A loop over elements of registers, or one of so many turns side by side. Left to itself the
+   * compiler unrolls longer ones too, and takes half a minute for arrays of 100 (NVRTC 13).
    */
   pragma(count: number, turns: number): string {
     return count <= this.longest ? "#pragma unroll" : `#pragma unroll ${turns}`;
@@ -92,7 +94,10 @@ export class Unrolling {
     return `#pragma unroll ${this.standsSideBySide(body) ? PARTLY_UNROLLED : 1}`;
   }
 
-  /** Whether some turns of a loop stand side by side: they load several elements of a vector at once. */
+  /**
+   * Whether some turns of a loop stand side by side: they load several elements of a vector at
+   * once.
+   */
   standsSideBySide(body: Region): boolean {
     const budget = this.longest < REGISTER_ARRAY ? RARE_TURN_BUDGET : TURN_BUDGET;
     return this.#isIndexed(body) && unrolledStatements(body) <= budget &&

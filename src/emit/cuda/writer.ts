@@ -1,5 +1,5 @@
-// What the kernels of one source have in common: head, parameters, pointers, rows of a thread and the
-// state that they keep.
+// What the kernels of one source have in common: head, parameters, pointers, rows of a thread and
+// the state that they keep.
 
 import {
   type Cell,

@@ -17,7 +17,9 @@ import type { FunctionBody } from "./assembler.ts";
 import type { Frame } from "./frame.ts";
 import { type ColumnRecords, isLinear, registersOf, VECTOR_BYTES } from "./layout.ts";
 
-/** Emits loads and stores into one function; `push` leaves a value, or one half of it, on the stack. */
+/**
+ * Emits loads and stores into one function; `push` leaves a value, or one half of it, on the stack.
+ */
 export class MemoryAccess {
   readonly #f: FunctionBody;
   readonly #kernel: Kernel;

@@ -1,5 +1,5 @@
-// Where things stand in a WebAssembly kernel's memory, and what its functions take. Without imports,
-// because workers know it too.
+// Where things stand in a WebAssembly kernel's memory, and what its functions take. Without
+// imports, because workers know it too.
 
 /** Bytes of a vector register. */
 export const VECTOR_BYTES = 16;
@@ -17,12 +17,14 @@ export const MINIMUM_PAGES = 16;
 export const JOB = { uniforms: 0, rowIndex: 4, columnCount: 8, inputs: 12 } as const;
 
 /**
- * Bits of a fold call's flags. `mirror`: rows and later columns are folded for both, and `state` is the
- * address of two others, as in MIRROR_STATES; `joins`: the columns have got something before.
+ * Bits of a fold call's flags. `mirror`: rows and later columns are folded for both, and `state` is
+ * the address of two others, as in MIRROR_STATES; `joins`: the columns have got something before.
  */
 export const FLAGS = { resume: 1, save: 2, mirror: 4, joins: 8 } as const;
 
-/** Where an item of points with themselves finds the states of its rows, and those of its columns. */
+/**
+ * Where an item of points with themselves finds the states of its rows, and those of its columns.
+ */
 export const MIRROR_STATES = { ofRows: 0, ofColumns: 4, bytes: 8 } as const;
 
 /** The word of the control block that tells whether to stop. */

@@ -1,5 +1,5 @@
-// Where things of a function stand: addresses from base locals and the counters of loops, and pointers
-// that loops move instead of computing an address anew.
+// Where things of a function stand: addresses from base locals and the counters of loops, and
+// pointers that loops move instead of computing an address anew.
 
 import { PairfoldError } from "../../error.ts";
 import {
@@ -38,8 +38,8 @@ export class Addressing {
   /** Counters of loops that are written out. */
   readonly #fixed = new Set<Counter>();
   /**
-   * Where the columns of a whole block are written out, how many stand before those at hand, and the
-   * bytes that each one's pairs hold, at addresses that are numbers; else null.
+   * Where the columns of a whole block are written out, how many stand before those at hand, and
+   * the bytes that each one's pairs hold, at addresses that are numbers; else null.
    */
   before: { readonly columns: number; readonly heldBytes: number } | null = null;
   /** Locals that hold the addresses which loops move. */
@@ -146,8 +146,8 @@ export class Addressing {
   }
 
   /**
-   * Leaves the address of what a pair holds on the stack; returns the offset. V8 checks no address that
-   * is a number and lies within a memory that cannot grow.
+   * Leaves the address of what a pair holds on the stack; returns the offset. V8 checks no address
+   * that is a number and lies within a memory that cannot grow.
    */
   heldAddress(place: Place, row: number): number {
     const stride = this.#schedule.rowVectors * VECTOR_BYTES;
@@ -188,8 +188,8 @@ export class Addressing {
   }
 
   /**
-   * Adds an offset to the address on the stack, and leaves none to the instruction: V8 keeps base plus
-   * offset in a register for each offset, and the inner loop has few.
+   * Adds an offset to the address on the stack, and leaves none to the instruction: V8 keeps base
+   * plus offset in a register for each offset, and the inner loop has few.
    */
   added(offset: number): number {
     if (offset > 0) this.#f.i32(offset).op("i32.add");

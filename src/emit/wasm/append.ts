@@ -1,5 +1,5 @@
-// Spells the appends of a turn: a word with a bit for each lane that appends, two lists at a time, and
-// a loop over its bits. Enters: the appends at the end of a region. Leaves: their instructions.
+// Spells the appends of a turn: a word with a bit for each lane that appends, two lists at a time,
+// and a loop over its bits. Enters: the appends at the end of a region. Leaves: their instructions.
 
 import type { LocalArray, Statement, Value } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";

@@ -15,8 +15,8 @@ const ZEROS: readonly number[] = new Array(16).fill(0);
 const [LOCAL_GET] = OPCODES["local.get"];
 
 /**
- * Bytes that grow. A list, because what the first formula of a process runs through is hardly compiled
- * yet: appending to lists is the host's own code.
+ * Bytes that grow. A list, because what the first formula of a process runs through is hardly
+ * compiled yet: appending to lists is the host's own code.
  */
 class ByteWriter {
   readonly list: number[] = [];
@@ -181,7 +181,9 @@ export class FunctionBody {
     return this.op("i32.const", value);
   }
 
-  /** An `if` that is rarely taken: the host may keep its body, and what it needs, out of the way. */
+  /**
+   * An `if` that is rarely taken: the host may keep its body, and what it needs, out of the way.
+   */
   ifRarely(): this {
     this.#rare.push(this.#code.length);
     return this.op("if");

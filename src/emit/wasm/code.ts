@@ -32,7 +32,9 @@ import { Spelling, type WasmFeatures } from "./spelling.ts";
 /** Statements of a loop's body that its turns may add up to when they stand side by side. */
 const UNROLLED = 160;
 const MAX_UNROLL = 4;
-/** Statements that a loop may come to which is written out whole, to read globals at fixed places. */
+/**
+ * Statements that a loop may come to which is written out whole, to read globals at fixed places.
+ */
 const WRITTEN_OUT = 2600;
 
 /** Emits regions into one function. */
@@ -244,9 +246,10 @@ export class CodeWriter {
   }
 
   /**
-   * V8 checks the address of every load; globals have none, so that a use takes one instruction, not
-   * three. Loops must be written out for it. Gaussian of 64 components 1.06 times as fast; where few
-   * numbers are read, as in three dimensions, it gains nothing (Zen 4, Deno 2.9.6, 2026-11-23).
+   * V8 checks the address of every load; globals have none, so that a use takes one instruction,
+   * not three. Loops must be written out for it. Gaussian of 64 components 1.06 times as fast;
+   * where few numbers are read, as in three dimensions, it gains nothing (Zen 4, Deno 2.9.6,
+   * 2026-11-23).
    */
   #hoistIntoGlobals(inner: Region): void {
     const into = (value: Load, offset: number): void => {
@@ -266,7 +269,9 @@ export class CodeWriter {
     }
   }
 
-  /** Whether a loop's turns are all written out, so that what it reads of rows stands in globals. */
+  /**
+   * Whether a loop's turns are all written out, so that what it reads of rows stands in globals.
+   */
   #isWrittenOut(s: Statement & { kind: "for" }): boolean {
     return this.writesOut && this.#access.innermost === null && !containsLoop(s.body) &&
       s.count * sizeOf(s.body) <= WRITTEN_OUT && rowsReadBy(s).length > 0;

@@ -155,8 +155,8 @@ export class ModuleContext {
   }
 
   /**
-   * Moves the state of a group between its place in memory and the tile's cells and arrays. Each vector
-   * of rows has its own place; from one to the next there may be several.
+   * Moves the state of a group between its place in memory and the tile's cells and arrays. Each
+   * vector of rows has its own place; from one to the next there may be several.
    */
   moveState(
     direction: "load" | "save",

@@ -13,9 +13,9 @@ import { VECTOR_BYTES } from "./addresses.ts";
 export * from "./addresses.ts";
 
 /**
- * How columns are packed: record after record; or in blocks, slot after slot, the columns of a block
- * side by side, so that tiles which meet a block's columns by a few slots at a time read memory in
- * order, as the host's caches foresee.
+ * How columns are packed: record after record; or in blocks, slot after slot, the columns of a
+ * block side by side, so that tiles which meet a block's columns by a few slots at a time read
+ * memory in order, as the host's caches foresee.
  */
 export interface ColumnRecords {
   /** Numbers of a column. */

@@ -1,12 +1,12 @@
-// Emits folds of points with themselves: a strip of rows meets later columns once, for both. What rows
-// add to a column is kept in vectors of lanes beside it and spread over the column's own state after so
-// many rows that few terms were added up plainly.
+// Emits folds of points with themselves: a strip of rows meets later columns once, for both. What
+// rows add to a column is kept in vectors of lanes beside it and spread over the column's own state
+// after so many rows that few terms were added up plainly.
 //
-// Enters: a module whose kernel has a mirror. Leaves: `mirrored`, the tile of one group of rows, whose
-// vectors are so far apart that they add to one of a column's vectors, which is then loaded and stored
-// once for all of them; `spread`, which adds a group of columns' lanes to their state; `strip`, which
-// walks the rows and columns of an item. Each lane gets its terms in the order of the rows, so that
-// all schedules, and native code, add up alike.
+// Enters: a module whose kernel has a mirror. Leaves: `mirrored`, the tile of one group of rows,
+// whose vectors are so far apart that they add to one of a column's vectors, which is then loaded
+// and stored once for all of them; `spread`, which adds a group of columns' lanes to their state;
+// `strip`, which walks the rows and columns of an item. Each lane gets its terms in the order of
+// the rows, so that all schedules, and native code, add up alike.
 
 import { type Cell, type Mirror, pipeline, type Region, region, visit } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
@@ -97,7 +97,10 @@ class MirrorEmitter {
     unless(end, () => some(single, end, 1));
   }
 
-  /** A turn; each sum is in a register from the first statement that reads it to the last that sets it. */
+  /**
+   * A turn; each sum is in a register from the first statement that reads it to the last that sets
+   * it.
+   */
   #turn(f: FunctionBody, w: CodeWriter, turn: Region, sums: number, columns: number): void {
     const { copies } = this.#module.rows;
     const places = new Map<Cell, number>();
@@ -298,7 +301,10 @@ function readsColumnIndex(root: Region): boolean {
   return reads;
 }
 
-/** The functions for points with themselves, the first of which has the index given; none without a mirror. */
+/**
+ * The functions for points with themselves, the first of which has the index given; none without a
+ * mirror.
+ */
 export function emitMirror(module: ModuleContext, index: number): FunctionBody[] {
   const { kernel: { mirror }, walk } = module;
   if (mirror === null || walk === null) return [];

@@ -64,8 +64,8 @@ export function emitJoin(module: ModuleContext): FunctionBody {
 }
 
 /**
- * A loop over groups of rows that calls a function of one group with the same parameters. Points with
- * themselves are another function's.
+ * A loop over groups of rows that calls a function of one group with the same parameters. Points
+ * with themselves are another function's.
  */
 export function emitGroups(
   module: ModuleContext,

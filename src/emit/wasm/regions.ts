@@ -1,8 +1,11 @@
-// What the emitter asks about regions: their size, and what of them stands at fixed places of records.
+// What the emitter asks about regions: their size, and what of them stands at fixed places of
+// records.
 
 import { type Region, type Statement, type Value, visit } from "../../loop/mod.ts";
 
-/** Names a place of a row's or the uniform record, less what counters add; null for other values. */
+/**
+ * Names a place of a row's or the uniform record, less what counters add; null for other values.
+ */
 export function recordKeyAt(value: Value, offset: number): string | null {
   if (value.kind !== "load" || value.memory.kind !== "record") return null;
   const { section } = value.memory;

@@ -120,7 +120,8 @@ export class Rows {
     if (survey === null) return null;
     const columnSlots = Math.max(1, records.column.length);
     const group = { columns: GROUP_COLUMNS, columnSlots };
-    // appends of a group share a word; what else a column does is long, and need not be there eight times
+    // appends of a group share a word; what else a column does is long, and need not be there eight
+    // times
     const columns = costOf(this.#kernel).rare === "appends" ? GROUP_COLUMNS : 1;
     return {
       beginSpan: this.#copy(survey.beginSpan),

@@ -40,7 +40,9 @@ const BITWISE: Partial<Record<Operation, Instruction>> = {
   maskNot: "v128.not",
 };
 
-/** Emits operations into one function; `push` leaves an argument (or one half of it) on the stack. */
+/**
+ * Emits operations into one function; `push` leaves an argument (or one half of it) on the stack.
+ */
 export class Spelling {
   readonly #f: FunctionBody;
   readonly #float: FloatType;

@@ -1,9 +1,9 @@
-// Spells a survey: a pass that only keeps the smallest value of every group of columns, and of every
-// span of groups, without a branch, then a bound from these, then the groups that a row's bound does
-// not keep out.
+// Spells a survey: a pass that only keeps the smallest value of every group of columns, and of
+// every span of groups, without a branch, then a bound from these, then the groups that a row's
+// bound does not keep out.
 //
-// Enters: the regions of the survey, the function's locals. Leaves: the loops over some columns, which
-// stand before the loop that folds what is left.
+// Enters: the regions of the survey, the function's locals. Leaves: the loops over some columns,
+// which stand before the loop that folds what is left.
 
 import type { Cell, Region } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
@@ -38,7 +38,9 @@ export interface SurveyFrame {
   readonly f: FunctionBody;
   readonly write: (region: Region) => void;
   readonly local: (cell: Cell) => number;
-  /** The locals with the addresses of scratch and of the column at hand, with the column's index. */
+  /**
+   * The locals with the addresses of scratch and of the column at hand, with the column's index.
+   */
   readonly scratch: number;
   readonly record: number;
   readonly index: number;
@@ -53,7 +55,9 @@ export interface SurveyFrame {
   readonly least: number;
 }
 
-/** Surveys and folds columns from the one at hand to the address in `last`, but for some at the end. */
+/**
+ * Surveys and folds columns from the one at hand to the address in `last`, but for some at the end.
+ */
 export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: number): void {
   const { f, write, local, scratch, record, index, groupBytes, ofGroups, ofSpans } = frame;
   const { span, spans } = frame;

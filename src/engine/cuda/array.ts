@@ -1,4 +1,5 @@
-// Numbers on a card, or, where they are too many for it, on the host for launches to take in pieces.
+// Numbers on a card, or, where they are too many for it, on the host for launches to take in
+// pieces.
 
 import { PairfoldError } from "../../error.ts";
 import type { DeviceArray, DType, Engine, NumberArray, RunControl } from "../engine.ts";

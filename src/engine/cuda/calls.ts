@@ -1,5 +1,5 @@
-// How the shim is called: reports and results that blocking calls share, memory that nonblocking calls
-// hold on to, and closing the library once none is under way.
+// How the shim is called: reports and results that blocking calls share, memory that nonblocking
+// calls hold on to, and closing the library once none is under way.
 
 import type { OpenedLibrary } from "./library.ts";
 import { Report } from "./report.ts";

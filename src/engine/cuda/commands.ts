@@ -1,5 +1,6 @@
-// A list of copies and launches for one call of the shim (pf_run): its words, in memory that is used
-// again. Enters: addresses and counts. Leaves: words in the order in which the card carries them out.
+// A list of copies and launches for one call of the shim (pf_run): its words, in memory that is
+// used again. Enters: addresses and counts. Leaves: words in the order in which the card carries
+// them out.
 
 /** The header's numbers of commands. */
 export const COMMANDS = { upload: 1n, launch: 2n } as const;

@@ -1,5 +1,5 @@
-// The CUDA engine: one card. It emits kernels, has them compiled, keeps arrays on the card and queues
-// launches in order; only reading waits.
+// The CUDA engine: one card. It emits kernels, has them compiled, keeps arrays on the card and
+// queues launches in order; only reading waits.
 
 import { emitCuda } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
@@ -44,18 +44,24 @@ export interface CudaOptions extends RuntimeOptions {
   /** How loops are cut; default by the cost model. */
   readonly schedule?: CudaSchedule | "untiled" | "auto";
   /**
-   * Where schedules come from: "off" for the cost model, "cached" (default, or PAIRFOLD_TUNE) for what
-   * was timed on such a card before, "full" to time a short list for every new formula and size.
+   * Where schedules come from: "off" for the cost model, "cached" (default, or PAIRFOLD_TUNE) for
+   * what was timed on such a card before, "full" to time a short list for every new formula and
+   * size.
    */
   readonly tune?: TuneMode;
-  /** From which size on, and on how much, schedules are timed; default some milliseconds of a card. */
+  /**
+   * From which size on, and on how much, schedules are timed; default some milliseconds of a card.
+   */
   readonly trials?: Trials;
-  /** Bytes that a launch may take beyond the arrays on the card; default nearly all that is free. */
+  /**
+   * Bytes that a launch may take beyond the arrays on the card; default nearly all that is free.
+   */
   readonly memoryLimit?: number;
   /**
    * Points from which on sums of a table with itself meet each pair once, where that pays; default
-   * 65,536, since fewer keep no large card busy. Part of the summation tree: where `memoryLimit`, or
-   * what is free on the card, has no room for their states, all pairs are folded, and last bits may differ.
+   * 65,536, since fewer keep no large card busy. Part of the summation tree: where `memoryLimit`,
+   * or what is free on the card, has no room for their states, all pairs are folded, and last bits
+   * may differ.
    */
   readonly mirrorFrom?: number;
   /** Bytes from which an array stays on the host; default a quarter of the card's memory. */
@@ -299,7 +305,9 @@ export class CudaEngine implements Engine {
     return cudaMirrorPays(kernel);
   }
 
-  /** As far as is known before the launch: the card's memory may be full then, or NVRTC not there. */
+  /**
+   * As far as is known before the launch: the card's memory may be full then, or NVRTC not there.
+   */
   isMirrored(program: Program, segments: readonly Segment[]): boolean {
     const { kernel, hasMirror, emitted: { layout } } = ownProgram(program, CudaProgram);
     if (!hasMirror || !this.mirrorPays(kernel)) return false;

@@ -1,5 +1,5 @@
-// Fetching a prebuilt library: once, checked against the hash in the source, written under a name of
-// its own and then renamed, so that no other process sees half of it.
+// Fetching a prebuilt library: once, checked against the hash in the source, written under a name
+// of its own and then renamed, so that no other process sees half of it.
 
 import { PairfoldError } from "../../error.ts";
 import type { PrebuiltLibrary } from "./prebuilt.ts";
@@ -7,7 +7,9 @@ import type { PrebuiltLibrary } from "./prebuilt.ts";
 const deviceError = (text: string, cause?: unknown): PairfoldError =>
   new PairfoldError("device", `cuda: ${text}`, { cause });
 
-/** Fetches `url` into the file `to`. Throws `PairfoldError` (device) and leaves nothing on failure. */
+/**
+ * Fetches `url` into the file `to`. Throws `PairfoldError` (device) and leaves nothing on failure.
+ */
 export async function fetchPrebuilt(url: URL, to: string, entry: PrebuiltLibrary): Promise<void> {
   requireGranted({ name: "net", host: url.host }, `fetching ${url.href} wants --allow-net`);
   const folder = to.slice(0, Math.max(to.lastIndexOf("/"), to.lastIndexOf("\\")));

@@ -1,6 +1,7 @@
-// Memory of a card that launches may use again: tables, packed columns. It is given back when there is
-// more of it than a limit, oldest first, when the arrays that it was made from go, and all of it before
-// anyone is told that the card's memory is full. What a launch is being made of is held meanwhile.
+// Memory of a card that launches may use again: tables, packed columns. It is given back when there
+// is more of it than a limit, oldest first, when the arrays that it was made from go, and all of it
+// before anyone is told that the card's memory is full. What a launch is being made of is held
+// meanwhile.
 
 /** Memory that was kept. */
 export interface KeptPiece {
@@ -54,8 +55,8 @@ export class KeptMemory {
   }
 
   /**
-   * Whether so many bytes may be kept under a key: not at the first time that it is asked for, since
-   * most of what is computed once is not computed again.
+   * Whether so many bytes may be kept under a key: not at the first time that it is asked for,
+   * since most of what is computed once is not computed again.
    */
   mayKeep(key: string, bytes: number): boolean {
     if (bytes > this.#limit / 4) return false;

@@ -1,7 +1,8 @@
-// One launch of a program. Enters: arrays of the engine and segments. Leaves: filled arrays, or work that
-// is queued to fill them. Short launches over arrays on the card have a plan that is used again
-// (plans.ts, repeat.ts). For others, waves are planned that fit into the card's memory and what each needs
-// is staged; long ones are queued slice by slice, so that progress and abort are prompt.
+// One launch of a program. Enters: arrays of the engine and segments. Leaves: filled arrays, or
+// work that is queued to fill them. Short launches over arrays on the card have a plan that is used
+// again (plans.ts, repeat.ts). For others, waves are planned that fit into the card's memory and
+// what each needs is staged; long ones are queued slice by slice, so that progress and abort are
+// prompt.
 
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";

@@ -1,5 +1,6 @@
-// Which file is the shim, and opening it. Enters: options, the environment, the place that this module
-// was imported from. Leaves: the opened library, or one PairfoldError that says what was looked for.
+// Which file is the shim, and opening it. Enters: options, the environment, the place that this
+// module was imported from. Leaves: the opened library, or one PairfoldError that says what was
+// looked for.
 //
 // Permissions are asked about, never asked for: what would prompt counts as denied.
 

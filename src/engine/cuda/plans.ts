@@ -1,7 +1,7 @@
 // Launches that come again: the tables of a short launch, as they were made for its segments, and
-// whether they stand on the card. Enters: a program's segments. Leaves: the plan that was made for equal
-// ones, or a new one. What is planned fits into one wave whatever the card's memory, so that it depends
-// on the segments alone.
+// whether they stand on the card. Enters: a program's segments. Leaves: the plan that was made for
+// equal ones, or a new one. What is planned fits into one wave whatever the card's memory, so that
+// it depends on the segments alone.
 
 import { type CudaLayout, LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { type Kernel, visit } from "../../loop/mod.ts";
@@ -13,15 +13,18 @@ import { concatenated } from "./staging.ts";
 import { OffsetGroups, slotsOn, tablesOf, type WaveTables } from "./table.ts";
 
 /**
- * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056 of
- * those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on every card.
+ * How columns are split where rows are few: 512 rows are a block of 128 threads with 4 each, 1056
+ * of those keep 132 multiprocessors busy with 8. Part of the summation tree, hence the same on
+ * every card.
  */
 export const SPLIT: SplitRule = { rows: 512, units: 1056, columns: 1024 };
 
 /** Bytes that a launch takes without asking how much there is. */
 export const SMALL_BYTES: number = 64 * 2 ** 20;
 
-/** Plans that a program keeps, the bytes of their tables together, and those of one plan at most. */
+/**
+ * Plans that a program keeps, the bytes of their tables together, and those of one plan at most.
+ */
 const PLANS = 8;
 const ALL_BYTES = 4 * 2 ** 20;
 const PLAN_BYTES = 2 ** 21;
@@ -136,7 +139,9 @@ export function waveTables(
   return tablesOf(kernel, { layout, lineThreads: LINE_THREADS }, wave, slotOf);
 }
 
-/** Plans a launch whose arrays are on the card; null where one wave does not do, or tables are long. */
+/**
+ * Plans a launch whose arrays are on the card; null where one wave does not do, or tables are long.
+ */
 export function planOf(
   kernel: Kernel,
   layout: CudaLayout,

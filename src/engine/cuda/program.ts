@@ -1,5 +1,5 @@
-// A kernel emitted for CUDA, the plans of its launches, and its modules on one card: compiled when first
-// needed, on a thread of their own.
+// A kernel emitted for CUDA, the plans of its launches, and its modules on one card: compiled when
+// first needed, on a thread of their own.
 
 import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
 import { type ErrorCode, PairfoldError } from "../../error.ts";
@@ -98,7 +98,10 @@ export class ModuleCache {
 
 const MAX_MODULES = 256;
 
-/** Errors of one kernel after which others may do: it did not compile, NVRTC is gone, there was no room. */
+/**
+ * Errors of one kernel after which others may do: it did not compile, NVRTC is gone, there was no
+ * room.
+ */
 const ONE_KERNELS: readonly ErrorCode[] = ["compile", "device", "memory"];
 
 let programs = 0;
@@ -139,7 +142,9 @@ export class CudaProgram implements Program {
     return this.#combine ??= this.emitted.combine();
   }
 
-  /** The source of the kernel that folds points with themselves; null where all pairs are folded. */
+  /**
+   * The source of the kernel that folds points with themselves; null where all pairs are folded.
+   */
   get #mirrorSource(): string | null {
     return this.#mirror ??= this.emitted.mirror?.source() ?? null;
   }
@@ -167,9 +172,9 @@ export class CudaProgram implements Program {
   }
 
   /**
-   * The kernel that folds points with themselves; null where all pairs are folded. That one cannot be had
-   * says nothing of the others: they may stand on disk while NVRTC is gone, and NVRTC may refuse one
-   * source. What all of them suffer from, such as a card that is lost, the others tell.
+   * The kernel that folds points with themselves; null where all pairs are folded. That one cannot
+   * be had says nothing of the others: they may stand on disk while NVRTC is gone, and NVRTC may
+   * refuse one source. What all of them suffer from, such as a card that is lost, the others tell.
    */
   async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
     const source = this.#mirrorSource;

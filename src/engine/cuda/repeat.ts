@@ -1,6 +1,6 @@
-// A planned launch, queued by one call of the shim: what stands on the card from an earlier one (tables,
-// uniform record, packed columns) is used again. Enters: a plan, compiled kernels, arrays on the card.
-// Leaves: work that is queued. Nothing is awaited in between.
+// A planned launch, queued by one call of the shim: what stands on the card from an earlier one
+// (tables, uniform record, packed columns) is used again. Enters: a plan, compiled kernels, arrays
+// on the card. Leaves: work that is queued. Nothing is awaited in between.
 
 import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import type { Held } from "../engine.ts";

@@ -1,5 +1,5 @@
-// The shim with driver and NVRTC open, once per process and choice of libraries. Leaves: the runtime,
-// or one PairfoldError that lists what was looked for.
+// The shim with driver and NVRTC open, once per process and choice of libraries. Leaves: the
+// runtime, or one PairfoldError that lists what was looked for.
 
 import { cacheFolder } from "./host.ts";
 import type { LibraryOptions } from "./library.ts";

@@ -1,6 +1,6 @@
-// The shim's functions with the types of TypeScript. Enter and leave: handles and device addresses as
-// bigint, byte counts as numbers; whatever is not ok is thrown as `PairfoldError`, with what stands
-// behind it as its cause (`failureOf`).
+// The shim's functions with the types of TypeScript. Enter and leave: handles and device addresses
+// as bigint, byte counts as numbers; whatever is not ok is thrown as `PairfoldError`, with what
+// stands behind it as its cause (`failureOf`).
 
 import { type Bytes, cString, type Handle, LOG_BYTES, pointed } from "./calls.ts";
 import type { CommandList } from "./commands.ts";

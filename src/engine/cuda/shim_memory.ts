@@ -1,5 +1,5 @@
-// The shim's functions for memory and copies with the types of TypeScript: addresses as bigint, byte
-// counts as numbers.
+// The shim's functions for memory and copies with the types of TypeScript: addresses as bigint,
+// byte counts as numbers.
 
 import { type Bytes, type Handle, pointed, ShimCalls } from "./calls.ts";
 

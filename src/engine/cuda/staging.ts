@@ -1,5 +1,5 @@
-// What a wave needs on the card beyond the arrays that are there: pieces of those that are too large for
-// it, tables and parameters.
+// What a wave needs on the card beyond the arrays that are there: pieces of those that are too
+// large for it, tables and parameters.
 
 import type { Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";

@@ -1,10 +1,12 @@
-// The foreign function interface of the shim and nothing else: cuda/include/pairfold_cuda.h, name by
-// name. A test holds the table against the header. Importing it opens nothing.
+// The foreign function interface of the shim and nothing else: cuda/include/pairfold_cuda.h, name
+// by name. A test holds the table against the header. Importing it opens nothing.
 
 /** The ABI that the table below describes; a library with another is refused. */
 export const ABI_VERSION = 2;
 
-/** The header's functions. Pointers are buffers (null for none); their C types stand beside them. */
+/**
+ * The header's functions. Pointers are buffers (null for none); their C types stand beside them.
+ */
 const BLOCKING = {
   pf_abi_version: {
     parameters: [],

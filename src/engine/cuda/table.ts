@@ -133,7 +133,9 @@ interface Packed {
   readonly record: number;
 }
 
-/** Merges ranges of columns, so that each column is packed once, and places them one after another. */
+/**
+ * Merges ranges of columns, so that each column is packed once, and places them one after another.
+ */
 function placeRanges(ranges: [number, number][], from: number): Packed[] {
   const sorted = ranges.filter(([a, b]) => b > a).sort(([a], [b]) => a - b);
   const merged: [number, number][] = [];

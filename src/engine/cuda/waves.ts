@@ -1,5 +1,5 @@
-// What one launch does at a time, by the card's memory. Enters: a program, where its arrays stand, segments.
-// Leaves: waves that fit, or the task of points with themselves.
+// What one launch does at a time, by the card's memory. Enters: a program, where its arrays stand,
+// segments. Leaves: waves that fit, or the task of points with themselves.
 
 import type { Kernel } from "../../loop/mod.ts";
 import { cudaMirrorPays } from "../../tiling/mod.ts";
@@ -60,7 +60,10 @@ export class WavePlanner {
     this.#segments = segments;
   }
 
-  /** The task of points with themselves, each pair once; null where that is not to be, or has no room. */
+  /**
+   * The task of points with themselves, each pair once; null where that is not to be, or has no
+   * room.
+   */
   mirrored(): Task | null {
     if (!this.#program.hasMirror || !cudaMirrorPays(this.#kernel)) return null;
     const task = mirroredTask(this.#kernel, this.#segments, this.#context.mirrorCut);

@@ -21,7 +21,9 @@ const held = new Set<unknown>();
 /** The calls of one list. */
 export class Calls {
   readonly #work: Work;
-  /** The words of all calls, then the control block: one array, so that one address is asked for. */
+  /**
+   * The words of all calls, then the control block: one array, so that one address is asked for.
+   */
   readonly #words: Float64Array<ArrayBuffer>;
   readonly #control: Int32Array<ArrayBuffer>;
 

@@ -1,5 +1,5 @@
-// The native engine: emits C, has it compiled for this machine, and runs launches one after another,
-// on threads of the host's pool where it pays and on the calling thread where not.
+// The native engine: emits C, has it compiled for this machine, and runs launches one after
+// another, on threads of the host's pool where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
@@ -58,9 +58,9 @@ export interface NativeOptions extends CompilerOptions {
   /** Folder for compiled kernels; goes before PAIRFOLD_CACHE. */
   readonly cache?: string;
   /**
-   * Bytes that a launch may take beside its tensors; default 1 GiB. Larger ones run in chunks, which
-   * change no bit; sums of a table with itself that need more than this (256 MiB at most) to meet each
-   * pair of points once fold all pairs, which may change the last.
+   * Bytes that a launch may take beside its tensors; default 1 GiB. Larger ones run in chunks,
+   * which change no bit; sums of a table with itself that need more than this (256 MiB at most) to
+   * meet each pair of points once fold all pairs, which may change the last.
    */
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
@@ -154,7 +154,9 @@ export class NativeEngine implements Engine {
     ];
   }
 
-  /** Asks the compiler what it makes code for; as long as that takes, writes what is to be compiled. */
+  /**
+   * Asks the compiler what it makes code for; as long as that takes, writes what is to be compiled.
+   */
   open(kernel?: Kernel, rows = 1, columns = 1): Promise<void> {
     if (this.#opening !== null) return this.#opening;
     const ask = this.#openAtOnce();
@@ -355,7 +357,9 @@ export class NativeEngine implements Engine {
     await this.#runner.run({ ...launch, isThreaded: !this.#chooser.isTuning }, control);
   }
 
-  /** Closes compiled kernels, once nothing runs, and gives memory back; a later launch opens them. */
+  /**
+   * Closes compiled kernels, once nothing runs, and gives memory back; a later launch opens them.
+   */
   dispose(): void {
     this.#runner.forget();
     this.#opened?.libraries.close();

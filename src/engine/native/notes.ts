@@ -1,10 +1,11 @@
-// What is kept of kernels beside their libraries, so that a later process that meets an equal formula
-// neither lowers nor emits it: what its schedule is chosen by, its uniform section, and for every
-// schedule its layout and its libraries. Enters: kernels by their identity. Leaves: notes, or null.
+// What is kept of kernels beside their libraries, so that a later process that meets an equal
+// formula neither lowers nor emits it: what its schedule is chosen by, its uniform section, and for
+// every schedule its layout and its libraries. Enters: kernels by their identity. Leaves: notes, or
+// null.
 //
-// A note is taken only by the version of Pairfold, the compiler, the machine and the vectors that it was
-// written by: its key, the last lines of its file, holds them all. The first line is a sum of the second,
-// which is the note.
+// A note is taken only by the version of Pairfold, the compiler, the machine and the vectors that
+// it was written by: its key, the last lines of its file, holds them all. The first line is a sum
+// of the second, which is the note.
 
 import type { CLayout, Effort, SourceKind } from "../../emit/c/mod.ts";
 import { type Kernel, numberText, type UniformStep, uniformSteps } from "../../loop/mod.ts";

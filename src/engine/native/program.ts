@@ -81,7 +81,9 @@ export class NativeProgram implements Program {
     return this.#note?.layout ?? this.#module.layout;
   }
 
-  /** The source that folds all pairs, or each pair of points once, or joins the states of splits. */
+  /**
+   * The source that folds all pairs, or each pair of points once, or joins the states of splits.
+   */
   source(kind: SourceKind): LibrarySource {
     let source = this.#sources.get(kind);
     if (source === undefined) {

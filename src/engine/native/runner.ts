@@ -1,6 +1,6 @@
-// Runs launches of native kernels, one after another: wave by wave, on threads of the host's pool where
-// it pays and on the calling thread where not. Enters: a program and the waves of a launch. Leaves: its
-// outputs, filled, and memory that the next launch may use.
+// Runs launches of native kernels, one after another: wave by wave, on threads of the host's pool
+// where it pays and on the calling thread where not. Enters: a program and the waves of a launch.
+// Leaves: its outputs, filled, and memory that the next launch may use.
 
 import { ALIGNMENT, type CSource, type SourceKind } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
@@ -63,7 +63,9 @@ export class Runner {
   #spare: Block | null = null;
   #scratch: Block[] = [];
 
-  /** `threadedOperations`: pairs, times the operations of each, from which a wave goes to threads. */
+  /**
+   * `threadedOperations`: pairs, times the operations of each, from which a wave goes to threads.
+   */
   constructor(threads: number, threadedOperations = THREADED_OPERATIONS) {
     this.#threads = threads;
     this.#threadedOperations = threadedOperations;

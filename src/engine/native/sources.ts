@@ -2,8 +2,8 @@
 // another one as soon as any file is that says what kernels are made of a formula; null where files
 // cannot be told apart, so that nothing is kept.
 //
-// On disk, files are told apart by their times and lengths, so that who works on Pairfold meets nothing
-// that an older version left. A registry's versions never change.
+// On disk, files are told apart by their times and lengths, so that who works on Pairfold meets
+// nothing that an older version left. A registry's versions never change.
 
 import { granted } from "../system.ts";
 
@@ -53,8 +53,8 @@ const MARGIN = 1000;
 const TICKS = 100;
 
 /**
- * When this process began, in milliseconds since 1970: no source was read before. Workers and test files
- * begin later, with modules that were read for others. Null where the system does not tell.
+ * When this process began, in milliseconds since 1970: no source was read before. Workers and test
+ * files begin later, with modules that were read for others. Null where the system does not tell.
  */
 function beginning(): number | null {
   if (Deno.build.os !== "linux" || !granted({ name: "read" })) return null;

@@ -1,5 +1,5 @@
-// The WebAssembly engine: compiles kernels, stages what they read in linear memory, and runs launches
-// one after another, on workers where it pays and on the calling thread where not.
+// The WebAssembly engine: compiles kernels, stages what they read in linear memory, and runs
+// launches one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError } from "../../error.ts";
 import { columnBytes, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
@@ -55,11 +55,13 @@ import { Programs } from "./programs.ts";
 import { type CombineExports, instantiate, MAX_WORKERS } from "./protocol.ts";
 import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
 
-/** Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11). */
+/**
+ * Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11).
+ */
 const THREADED_PAIRS = 400_000;
 /**
- * Starting a worker stops the calling thread for 40 ms (Deno 2.9.6): launches wait for that only once
- * so many operations, a tenth of a second, were or would be done without.
+ * Starting a worker stops the calling thread for 40 ms (Deno 2.9.6): launches wait for that only
+ * once so many operations, a tenth of a second, were or would be done without.
  */
 const STARTING_OPERATIONS = 4e9;
 /** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
@@ -87,7 +89,10 @@ export class WasmEngine implements Engine {
   readonly #programs: Programs;
   readonly #chooser: Chooser<WasmSchedule, WasmProgram>;
   readonly #queue = new LaunchQueue();
-  /** Operations up to which kernels run as quick code, and those that each has done without its best. */
+  /**
+   * Operations up to which kernels run as quick code, and those that each has done without its
+   * best.
+   */
   readonly #quickOperations: number;
   readonly #done = new WeakMap<Kernel, number>();
 

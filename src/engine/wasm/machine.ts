@@ -10,7 +10,9 @@ import { CONTROL, instantiate, type KernelExports, runItem } from "./protocol.ts
 /** Milliseconds for which the calling thread works before it lets others. */
 export const SLICE = 12;
 const PROGRESS_INTERVAL = 25;
-/** Pairs that are folded between two looks at the clock, which take as long as some hundred of them. */
+/**
+ * Pairs that are folded between two looks at the clock, which take as long as some hundred of them.
+ */
 const UNWATCHED_PAIRS = 10_000;
 
 /** A list of work items in memory, and the pairs folded once each is done. */

@@ -1,7 +1,7 @@
-// Work items of points with themselves. Enters: a task that meets each pair of points once, and where
-// its rows, columns and states stand. Leaves: blocks of rows by later blocks of columns, for both, then
-// each block with itself. What rows of block p get from columns of block q is their split q, and the
-// other way round, so that every state is written by one item.
+// Work items of points with themselves. Enters: a task that meets each pair of points once, and
+// where its rows, columns and states stand. Leaves: blocks of rows by later blocks of columns, for
+// both, then each block with itself. What rows of block p get from columns of block q is their
+// split q, and the other way round, so that every state is written by one item.
 
 import { FLAGS, MIRROR_STATES } from "../../emit/wasm/mod.ts";
 import type { Task } from "../plan.ts";
@@ -42,8 +42,8 @@ function* steps(from: number, to: number, step: number): Generator<[start: numbe
 }
 
 /**
- * The strips of a task. Threads take whole blocks; the calling thread takes what is done at a time, so
- * that it may look at the clock.
+ * The strips of a task. Threads take whole blocks; the calling thread takes what is done at a time,
+ * so that it may look at the clock.
  */
 function* stripsOf(
   { i0, i1, splits }: Task,

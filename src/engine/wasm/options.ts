@@ -15,8 +15,9 @@ export interface WasmOptions {
   readonly multipleMemories?: boolean;
   /**
    * Bytes of linear memory that a launch may use at most; default 1 GiB. Larger ones run in chunks,
-   * which change no bit; sums of a table with itself that need more than this (256 MiB at most beside
-   * their tensors) to meet each pair of points once fold all pairs, which may change the last.
+   * which change no bit; sums of a table with itself that need more than this (256 MiB at most
+   * beside their tensors) to meet each pair of points once fold all pairs, which may change the
+   * last.
    */
   readonly memoryLimit?: number;
   /** How loops are cut; default by the cost model. */
@@ -28,8 +29,8 @@ export interface WasmOptions {
   /** Pairs from which a launch goes to the workers. */
   readonly threadedPairs?: number;
   /**
-   * Operations up to which a kernel runs as the code that is made soonest, a row vector and a column
-   * at a time; 0: never. The bits are the same.
+   * Operations up to which a kernel runs as the code that is made soonest, a row vector and a
+   * column at a time; 0: never. The bits are the same.
    */
   readonly quickOperations?: number;
 }

@@ -1,4 +1,5 @@
-// The programs of a WebAssembly engine: kernels with a schedule, emitted once, compiled once per code.
+// The programs of a WebAssembly engine: kernels with a schedule, emitted once, compiled once per
+// code.
 
 import { emitWasm, vectorOf, type WasmFeatures, type WasmModule } from "../../emit/wasm/mod.ts";
 import type { Kernel } from "../../loop/mod.ts";

@@ -55,7 +55,9 @@ export interface CombineExports {
   readonly combine: KernelFunction;
 }
 
-/** A page that this thread has for itself: one for all programs, for hosts may have few memories. */
+/**
+ * A page that this thread has for itself: one for all programs, for hosts may have few memories.
+ */
 let own: WebAssembly.Memory | null = null;
 
 /** Instantiates a module over a memory, and the thread's own where it asks for that. */

@@ -1,6 +1,6 @@
-// Stages a wave's data in linear memory: row inputs, uniform records, packed columns; and copies its
-// outputs back. Tasks that differ in their rows and columns alone share what can be shared, so that
-// thousands of small ones cost little more than their numbers do.
+// Stages a wave's data in linear memory: row inputs, uniform records, packed columns; and copies
+// its outputs back. Tasks that differ in their rows and columns alone share what can be shared, so
+// that thousands of small ones cost little more than their numbers do.
 
 import {
   columnBytes,
@@ -115,8 +115,8 @@ export class Stage {
   }
 
   /**
-   * Stages the rows of a wave's tasks one after another, each padded to whole groups by its last row.
-   * Neighbours that differ in nothing else are rows of one job.
+   * Stages the rows of a wave's tasks one after another, each padded to whole groups by its last
+   * row. Neighbours that differ in nothing else are rows of one job.
    */
   rows(wave: Wave): RowBlock[] {
     const { kernel, layout } = this.#program;

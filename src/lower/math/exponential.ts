@@ -108,8 +108,8 @@ export const expScaled: MathFunctions["expScaled"] = (b, q, nonNegative, uniform
 };
 
 /**
- * (e^x − 1) / 2^halvings = h (e^g − 1) + (h − 2^−halvings), h = 2^(k − halvings): for k = 0 the last
- * term is 0, and the first has no cancellation.
+ * (e^x − 1) / 2^halvings = h (e^g − 1) + (h − 2^−halvings), h = 2^(k − halvings): for k = 0 the
+ * last term is 0, and the first has no cancellation.
  */
 function expm1Within(b: Builder, x: Value, halvings: 1 | 2): Value {
   const { g, power } = reduce(b, x, -halvings);
@@ -128,7 +128,9 @@ export function expm1(b: Builder, x: Value): Value {
 /** Beyond this |x| sinh and cosh are infinite: at k = bias + 2, a quarter of e^x is finite. */
 const hyperbolicEnd = (c: MathConstants): number => (c.exponentBias + 2.4) * Math.LN2;
 
-/** With u = e^|x| − 1: sinh |x| = ½ (u + u/(u + 1)), here from ¼u, so that it ends where it must. */
+/**
+ * With u = e^|x| − 1: sinh |x| = ½ (u + u/(u + 1)), here from ¼u, so that it ends where it must.
+ */
 export function sinh(b: Builder, x: Value): Value {
   const c = CONSTANTS[b.float];
   const quarter = expm1Within(b, b.pmin(b.abs(x), b.constant(hyperbolicEnd(c))), 2);

@@ -1,6 +1,7 @@
 // Sources of kernels for the emulator's tests, in the subset of CUDA C++ that the generator writes.
 //
-// Enters: nothing. Leaves: sum_j exp2(-g |x_i - y_j|²) b_j in three ways, and faults planted in them.
+// Enters: nothing. Leaves: sum_j exp2(-g |x_i - y_j|²) b_j in three ways, and faults planted in
+// them.
 
 /** The functions that the emulator has its own of, as the generator writes them for a card. */
 const PREAMBLE = `

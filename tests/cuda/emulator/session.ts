@@ -1,7 +1,7 @@
 // A device of the emulator, with what tests do on one: compile, allocate, copy, launch.
 //
-// Enters: the libraries that PAIRFOLD_CUDA_DRIVER and PAIRFOLD_NVRTC name. Leaves: results and codes
-// as the driver gives them; nothing throws but what a test did not ask about.
+// Enters: the libraries that PAIRFOLD_CUDA_DRIVER and PAIRFOLD_NVRTC name. Leaves: results and
+// codes as the driver gives them; nothing throws but what a test did not ask about.
 
 import { type Driver, type Nvrtc, openDriver, openNvrtc } from "./libraries.ts";
 

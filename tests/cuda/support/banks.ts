@@ -1,13 +1,16 @@
-// Bank conflicts of machine code, by what is known of addresses: a warp's numbers are followed through
-// integer arithmetic, each as the differences between its threads, and known whole where it depends on
-// nothing but a thread's number. What all threads share (bases, counters) moves all banks alike.
+// Bank conflicts of machine code, by what is known of addresses: a warp's numbers are followed
+// through integer arithmetic, each as the differences between its threads, and known whole where it
+// depends on nothing but a thread's number. What all threads share (bases, counters) moves all
+// banks alike.
 //
-// Enters: a kernel's instructions. Leaves: for each access of shared memory how many turns of the banks
-// it takes beyond those that its bytes need.
+// Enters: a kernel's instructions. Leaves: for each access of shared memory how many turns of the
+// banks it takes beyond those that its bytes need.
 
 import type { Code, Instruction } from "./sass.ts";
 
-/** A register of a warp: one number per thread, up to one that all share unless it is known whole. */
+/**
+ * A register of a warp: one number per thread, up to one that all share unless it is known whole.
+ */
 interface Known {
   readonly lanes: Int32Array;
   readonly isWhole: boolean;
@@ -122,7 +125,9 @@ function lowHalf(registers: Registers, operand: string): Content {
   return known?.isWhole ? known : registers.get(`${operand}@half`) ?? null;
 }
 
-/** The lower half of bytes that are picked from two operands; null where one of them is not known. */
+/**
+ * The lower half of bytes that are picked from two operands; null where one of them is not known.
+ */
 function permutedHalf(registers: Registers, [a, digits, b]: readonly string[]): Content {
   const picked = read(registers, digits);
   if (!picked?.isWhole || !isSame(picked)) return null;
@@ -301,8 +306,8 @@ function conflictsOf(address: Int32Array, bytes: number): number {
 }
 
 /**
- * Bank conflicts of a kernel's accesses of shared memory, by instruction; Infinity where an address is
- * not known. Those of none are in the map, too.
+ * Bank conflicts of a kernel's accesses of shared memory, by instruction; Infinity where an address
+ * is not known. Those of none are in the map, too.
  */
 export function bankConflicts({ instructions, labels }: Code): Map<Instruction, number> {
   const before: (Map<string, Content> | null)[] = instructions.map(() => null);

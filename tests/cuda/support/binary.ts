@@ -1,5 +1,5 @@
-// What a shared library of Linux (ELF, 64 bits) or Windows (PE, 64 bits) imports and exports, read from
-// its bytes, so that no tool of the platform is needed.
+// What a shared library of Linux (ELF, 64 bits) or Windows (PE, 64 bits) imports and exports, read
+// from its bytes, so that no tool of the platform is needed.
 
 /** What tests ask of a library. */
 export interface Binary {

@@ -1,5 +1,5 @@
-// The card that tests of the CUDA engine run on: a real one where PAIRFOLD_TEST_DEVICE is "cuda", else
-// the emulator, built where needed.
+// The card that tests of the CUDA engine run on: a real one where PAIRFOLD_TEST_DEVICE is "cuda",
+// else the emulator, built where needed.
 
 import { cuda, type CudaEngine, type CudaOptions } from "../../../src/engine/mod.ts";
 import { emulator, emulatorVariables } from "./emulator.ts";

@@ -1,5 +1,6 @@
-// Compiles all sources by the real NVRTC through the shim; prints one line of JSON per failure and one
-// with the count. Arguments: "all" or "some", architectures. Of some, each meets one architecture.
+// Compiles all sources by the real NVRTC through the shim; prints one line of JSON per failure and
+// one with the count. Arguments: "all" or "some", architectures. Of some, each meets one
+// architecture.
 
 import { OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { PairfoldError } from "../../../src/error.ts";

@@ -1,5 +1,5 @@
-// The CUDA emulator as tests use it: what the environment has selected already, else built where that is
-// missing by cuda/emulator/env.sh.
+// The CUDA emulator as tests use it: what the environment has selected already, else built where
+// that is missing by cuda/emulator/env.sh.
 
 import { join } from "@std/path";
 import { LIBRARIES } from "../../../scripts/build_cuda.ts";

@@ -1,5 +1,5 @@
-// Drivers and NVRTCs that only say what they are: libraries of a few lines of C, to see which of them the
-// shim takes and what it says of the others.
+// Drivers and NVRTCs that only say what they are: libraries of a few lines of C, to see which of
+// them the shim takes and what it says of the others.
 
 import { join } from "@std/path";
 import { ROOT, runWell } from "./tools.ts";

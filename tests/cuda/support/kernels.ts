@@ -1,5 +1,5 @@
-// Folds that together meet every op, reduction, dtype and kind of loop: for the emulator, which runs
-// them, and for the real compiler, which compiles them for cards that are not here.
+// Folds that together meet every op, reduction, dtype and kind of loop: for the emulator, which
+// runs them, and for the real compiler, which compiles them for cards that are not here.
 
 import {
   ALL_OPS,

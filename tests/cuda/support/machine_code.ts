@@ -1,6 +1,6 @@
-// Compiles headline kernels by the real NVRTC through the shim and counts what their inner loops take;
-// prints one line of JSON per kernel and architecture. Arguments: architectures, then names (default all)
-// or dims and widths of Gaussians, as 65x1.
+// Compiles headline kernels by the real NVRTC through the shim and counts what their inner loops
+// take; prints one line of JSON per kernel and architecture. Arguments: architectures, then names
+// (default all) or dims and widths of Gaussians, as 65x1.
 
 import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";

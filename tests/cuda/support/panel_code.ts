@@ -1,5 +1,5 @@
-// Compiles kernels with panels by the real NVRTC through the shim and counts what their three loops take;
-// prints one line of JSON per kernel and architecture. Arguments: architectures.
+// Compiles kernels with panels by the real NVRTC through the shim and counts what their three loops
+// take; prints one line of JSON per kernel and architecture. Arguments: architectures.
 
 import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";

@@ -1,8 +1,8 @@
-// What a thread runs for one tile of a kernel that works in patches: loops inside loops (pieces of a
-// chunk, chunks of a tile, turns of the walk), each as often as its kernel says.
+// What a thread runs for one tile of a kernel that works in patches: loops inside loops (pieces of
+// a chunk, chunks of a tile, turns of the walk), each as often as its kernel says.
 //
-// Enters: a kernel's instructions, its schedule, how many chunks there are. Leaves: each instruction of a
-// tile and how often it runs there.
+// Enters: a kernel's instructions, its schedule, how many chunks there are. Leaves: each
+// instruction of a tile and how often it runs there.
 
 import type { CudaSchedule } from "../../../src/tiling/mod.ts";
 import {
@@ -55,7 +55,9 @@ class Ways {
   }
 }
 
-/** What a tile of 64 columns takes, all chunks of its vectors being whole; null for other kernels. */
+/**
+ * What a tile of 64 columns takes, all chunks of its vectors being whole; null for other kernels.
+ */
 export function tileOf(
   code: Code,
   { columns, unroll, chunk }: CudaSchedule,

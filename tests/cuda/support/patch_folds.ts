@@ -1,7 +1,7 @@
-// Folds whose kernels work in patches, on the emulated card, against float64: prints one line of JSON per
-// case, the largest error of all its sizes. The emulator's check mode, which the environment chooses, ends
-// the process with a race or a read beyond an array. Argument: a piece of source that is left out of
-// every kernel, for tests that want to see that.
+// Folds whose kernels work in patches, on the emulated card, against float64: prints one line of
+// JSON per case, the largest error of all its sizes. The emulator's check mode, which the
+// environment chooses, ends the process with a race or a read beyond an array. Argument: a piece of
+// source that is left out of every kernel, for tests that want to see that.
 
 import { build, type Node, variable } from "../../../src/formula/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";

@@ -125,7 +125,10 @@ export function pairLoop(code: Code): Loop | null {
   return inner.sort((a, b) => b.path.length - a.path.length)[0] ?? null;
 }
 
-/** The loop over whole turns of a kernel that meets pairs once: lanes add up what rows are to columns. */
+/**
+ * The loop over whole turns of a kernel that meets pairs once: lanes add up what rows are to
+ * columns.
+ */
 export function mirrorLoop(code: Code): Loop | null {
   const adding = loopsOf(code).filter(({ path }) => countOf(path, "SHFL") > 0);
   const inner = adding.filter((loop) =>

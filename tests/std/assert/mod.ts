@@ -54,7 +54,9 @@ function checkError<E extends Error>(
   return error;
 }
 
-/** Fails unless `fn` throws an `errorClass` whose message includes `includes`; returns the error. */
+/**
+ * Fails unless `fn` throws an `errorClass` whose message includes `includes`; returns the error.
+ */
 export function assertThrows<E extends Error = Error>(
   fn: () => unknown,
   errorClass: ErrorClass<E>,
@@ -69,7 +71,9 @@ export function assertThrows<E extends Error = Error>(
   throw new AssertionError(message ?? `expected a ${errorClass.name}, nothing was thrown`);
 }
 
-/** Fails unless the promise of `fn` rejects with an `errorClass` whose message includes `includes`. */
+/**
+ * Fails unless the promise of `fn` rejects with an `errorClass` whose message includes `includes`.
+ */
 export async function assertRejects<E extends Error = Error>(
   fn: () => PromiseLike<unknown>,
   errorClass: ErrorClass<E>,
