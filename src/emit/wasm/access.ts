@@ -119,6 +119,12 @@ export class MemoryAccess {
     this.#f.get(vector).get(vector).op("i8x16.shuffle", ...bytes);
   }
 
+  /** A load or store of what a pair holds, where that stands. */
+  #accessHeld(name: "v128.load" | "v128.store", offset: number): void {
+    if (this.#frame.holdsInOwn) this.#f.ownMemory(name, offset);
+    else this.#f.op(name, offset);
+  }
+
   load(memory: Memory, place: Place, value: Value, half: number): void {
     const f = this.#f;
     if (memory.kind === "array") {
@@ -128,9 +134,7 @@ export class MemoryAccess {
       return;
     }
     if (memory.kind === "held") {
-      const offset = this.#addresses.heldAddress(place, value.row);
-      if (this.#frame.holdsInOwn) f.ownMemory("v128.load", offset);
-      else f.op("v128.load", offset);
+      this.#accessHeld("v128.load", this.#addresses.heldAddress(place, value.row));
       return;
     }
     if (memory.kind !== "record") {
@@ -195,8 +199,7 @@ export class MemoryAccess {
     if (memory.kind === "held") {
       const offset = this.#addresses.heldAddress(place, row);
       this.#push(value);
-      if (this.#frame.holdsInOwn) f.ownMemory("v128.store", offset);
-      else f.op("v128.store", offset);
+      this.#accessHeld("v128.store", offset);
       return;
     }
     if (memory.kind === "record" && memory.section === "row") {

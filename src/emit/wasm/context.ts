@@ -26,8 +26,6 @@ import {
 import { Rows } from "./rows.ts";
 import type { WasmFeatures } from "./spelling.ts";
 
-/** Bytes of a thread's own memory. */
-const OWN_BYTES = 65536;
 /** Vectors of an array of state that are moved one by one; more of them by one instruction. */
 const COPIED_BY_VECTORS = 16;
 
@@ -67,9 +65,8 @@ export class ModuleContext {
     this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
     // a survey walks records one after another
     const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
-    const heldVectors = (this.deferred?.held.length ?? 0) * schedule.rowVectors;
-    const fits = kernel.block * heldVectors * VECTOR_BYTES <= OWN_BYTES;
-    this.holdsInOwn = inBlocks && features.memories && fits;
+    // a page has room: 64 columns hold two values at most for eight vectors of rows
+    this.holdsInOwn = inBlocks && features.memories;
     this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
     this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);

@@ -45,9 +45,14 @@ export function columnBytes({ step, block, blockBytes }: ColumnRecords, columns:
   return (columns - rest) / block * blockBytes + rest * step;
 }
 
-/** Whether records of one block are followed by those of the next without a jump. */
-export function isLinear({ step, block, blockBytes }: ColumnRecords): boolean {
-  return block * step === blockBytes;
+/** Bytes from the last column's next place in a block to the next block. */
+export function jumpOf({ step, block, blockBytes }: ColumnRecords): number {
+  return blockBytes - block * step;
+}
+
+/** Whether columns of one block are followed by those of the next without a jump. */
+export function isLinear(records: ColumnRecords): boolean {
+  return jumpOf(records) === 0;
 }
 
 /** Sizes and addresses of one emitted kernel. */

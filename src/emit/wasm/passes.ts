@@ -4,13 +4,15 @@
 import type { FunctionBody } from "./assembler.ts";
 import type { ModuleContext } from "./context.ts";
 import type { Frame } from "./frame.ts";
-import { FLAGS, isLinear, JOB, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
+import { FLAGS, JOB, jumpOf, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 
 /** Packs columns, one vector of them at a time; lanes are columns. */
 export function emitPack(module: ModuleContext): FunctionBody {
   const f = module.function("pack", PARAMETERS.pack);
   const [count, index, record, scratch] = [1, 2, 3, 4];
-  const { lanes, records: { step, block, blockBytes }, records } = module.sizes;
+  const { lanes, records } = module.sizes;
+  const { step, block } = records;
+  const jump = jumpOf(records);
   const blockEnd = f.local("i32");
   const toBlockEnd = (): unknown => f.get(record).i32(block * step).op("i32.add").set(blockEnd);
   const size = VECTOR_BYTES / lanes;
@@ -25,7 +27,7 @@ export function emitPack(module: ModuleContext): FunctionBody {
     columnIndex: index,
     count,
   };
-  if (!isLinear(records)) toBlockEnd();
+  if (jump > 0) toBlockEnd();
   f.op("block").get(count).op("i32.eqz").op("br_if", 0).op("loop");
   module.writer(f, frame, module.packScratch).region(module.kernel.column);
   module.kernel.inputs.forEach((input, slot) => {
@@ -34,9 +36,9 @@ export function emitPack(module: ModuleContext): FunctionBody {
     f.get(inputs[slot]).i32(bytes).op("i32.add").set(inputs[slot]);
   });
   f.get(record).i32(lanes * step).op("i32.add").set(record);
-  if (!isLinear(records)) {
+  if (jump > 0) {
     f.get(record).get(blockEnd).op("i32.eq").op("if");
-    f.get(record).i32(blockBytes - block * step).op("i32.add").set(record);
+    f.get(record).i32(jump).op("i32.add").set(record);
     toBlockEnd();
     f.op("end");
   }

@@ -12,7 +12,7 @@ import {
 import type { FunctionBody } from "./assembler.ts";
 import type { CodeWriter } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
-import { FLAGS, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
+import { FLAGS, jumpOf, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 import { emitSurvey, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
 import { emitUpdates } from "./updates.ts";
 
@@ -45,10 +45,10 @@ class TileEmitter {
     const { step } = records;
     const deferred = this.#module.deferred;
     const held = deferred === null ? undefined : f.local("i32");
-    const { holdsInOwn, heldBytes, kernel: { block: blockColumns } } = this.#module;
+    const { holdsInOwn, heldBytes } = this.#module;
     const heldStart = holdsInOwn
       ? 0
-      : this.#module.scratch.room(blockColumns * heldBytes / VECTOR_BYTES);
+      : this.#module.scratch.room(records.block * heldBytes / VECTOR_BYTES);
     const { state: items } = this.#module.kernel;
     const rows = this.#module.rows;
     const w = this.#module.writer(
@@ -65,7 +65,7 @@ class TileEmitter {
     const last = f.local("i32");
     const place = { record, index, held };
     f.get(record).get(count).i32(step).op("i32.mul").op("i32.add");
-    const jump = records.blockBytes - records.block * step;
+    const jump = jumpOf(records);
     if (jump > 0) {
       f.get(count).i32(records.block).op("i32.div_u").i32(jump).op("i32.mul").op("i32.add");
     }
@@ -100,7 +100,7 @@ class TileEmitter {
         end,
         step,
         heldBytes,
-        writtenOut: holdsInOwn ? blockColumns : null,
+        writtenOut: holdsInOwn ? records.block : null,
         tiles: tilesOf(deferred, this.#module.schedule.components ?? 1),
         rows,
       });
