@@ -314,8 +314,9 @@ function mirroredCutOf({ operations, isLong }: Cost, sums: number): Cut {
 
 /**
  * State vectors of a tile; beyond, more rows gain nothing. They are on the stack then, where V8
- * checks no address: three vectors of rows are faster than one or two with 18 weights (1.13 times),
- * 20 (1.17), and for gradients of 26 and 32 components (1.4; 2026-11-23, one run, taking turns).
+ * checks no address: against two vectors of rows, three are 1.13 times as fast with 18 weights,
+ * 1.17 times with 20, 1.1 times for gradients of 18 to 32 components (2026-11-23, one run, taking
+ * turns).
  */
 const STATE_BUDGET = 96;
 
