@@ -31,6 +31,20 @@ export interface PanelCode {
   readonly registers: number;
 }
 
+/** Sums of 64 components; of 512, each slice is one of these. */
+const WIDE_64 = {
+  slices: 1,
+  chunks: 0,
+  instructions: {
+    sm_75: { chunk: 0, walk: 44, product: 279 },
+    sm_90: { chunk: 0, walk: 46, product: 280 },
+    sm_100: { chunk: 0, walk: 44, product: 277 },
+  },
+  shared: { walk: 16, product: 64 },
+  local: 0,
+  registers: 168,
+} as const satisfies PanelCode;
+
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or 64 with so many components of b, and
  * attention of 64 by 64; a million rows. Counted with NVRTC 13.5 and nvdisasm (2026-11-23). Closing
@@ -38,18 +52,7 @@ export interface PanelCode {
  * pair.
  */
 export const PANEL_CODE = {
-  "wide 64": {
-    slices: 1,
-    chunks: 0,
-    instructions: {
-      sm_75: { chunk: 0, walk: 44, product: 279 },
-      sm_90: { chunk: 0, walk: 46, product: 280 },
-      sm_100: { chunk: 0, walk: 44, product: 277 },
-    },
-    shared: { walk: 16, product: 64 },
-    local: 0,
-    registers: 168,
-  },
+  "wide 64": WIDE_64,
   "wide 100": {
     slices: 1,
     chunks: 0,
@@ -62,18 +65,7 @@ export const PANEL_CODE = {
     local: 0,
     registers: 168,
   },
-  "wide 512": {
-    slices: 8,
-    chunks: 0,
-    instructions: {
-      sm_75: { chunk: 0, walk: 44, product: 279 },
-      sm_90: { chunk: 0, walk: 46, product: 280 },
-      sm_100: { chunk: 0, walk: 44, product: 277 },
-    },
-    shared: { walk: 16, product: 64 },
-    local: 0,
-    registers: 168,
-  },
+  "wide 512": { ...WIDE_64, slices: 8 },
   "D=64, wide 64": {
     slices: 1,
     chunks: 4,
