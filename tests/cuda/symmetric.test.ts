@@ -11,18 +11,22 @@ import { cudaMirrorCut } from "../../src/tiling/mod.ts";
 import { type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { checkFold, type Float, type FoldCase, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
-import { bothInputs, checkSame, isTaken, SAME } from "../support/symmetric.ts";
+import {
+  b,
+  bothInputs,
+  checkSame,
+  d,
+  gaussian,
+  isTaken,
+  q,
+  SAME,
+  x,
+  y,
+} from "../support/symmetric.ts";
 import { card, isReal, testOnCard, withoutCard } from "./support/card.ts";
 import { testUnless } from "./support/tools.ts";
 
-const { add, div, dot, exp, mul, neg, powr, sqDist, sqNorm2, sqrt, square, sub } = build;
-
-const x = (dim: number): Node => variable(0, "i", dim);
-const y = (dim: number): Node => variable(1, "j", dim);
-const q = (dim: number): Node => sqDist(x(dim), y(dim));
-const b = (dim = 1): Node => variable(2, "j", dim);
-const d = sub(y(3), x(3));
-const gaussian = mul(exp(neg(q(3))), b());
+const { add, div, dot, exp, mul, neg, powr, sqNorm2, sqrt, square } = build;
 
 /** What is folded once: sums of 1, 2, 3 and 6 components add up across lanes in different ways. */
 const TAKEN: Readonly<Record<string, Node>> = {

@@ -21,7 +21,18 @@ import { testUnless } from "../cuda/support/tools.ts";
 import { checkFold, type Float, type FoldCase, inputsOf, runFold } from "../support/folds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
 import { randomFor } from "../support/random.ts";
-import { bothInputs, checkSame, isTaken, SAME } from "../support/symmetric.ts";
+import {
+  b,
+  bothInputs,
+  checkSame,
+  d,
+  gaussian,
+  isTaken,
+  q,
+  SAME,
+  x,
+  y,
+} from "../support/symmetric.ts";
 
 /** Points in ten blocks, the last of which is no whole one. */
 const POINTS = 5003;
@@ -55,13 +66,6 @@ function test(name: string, run: (kind: Kind) => Promise<void> | void): void {
 }
 
 const { add, div, dot, eq, exp, inv, mul, neg, powr, sqDist, sqNorm2, sqrt, square, sub } = build;
-
-const x = (dim: number): Node => variable(0, "i", dim);
-const y = (dim: number): Node => variable(1, "j", dim);
-const q = (dim: number): Node => sqDist(x(dim), y(dim));
-const b = (dim = 1): Node => variable(2, "j", dim);
-const d = sub(y(3), x(3));
-const gaussian = mul(exp(neg(q(3))), b());
 
 /** What is folded once, with its reduction. */
 const TAKEN: Readonly<Record<string, Node>> = {

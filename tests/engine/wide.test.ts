@@ -8,6 +8,7 @@ import { build, type Node, variable } from "../../src/formula/mod.ts";
 import { deferredOf, tilesOf } from "../../src/loop/mod.ts";
 import { expandedMath, lower } from "../../src/lower/mod.ts";
 import type { ReductionName } from "../../src/reduction/mod.ts";
+import { chooseSchedule } from "../../src/tiling/mod.ts";
 import { tensor, Vi, Vj } from "pairfold";
 import { checkFold, type FoldCase, inputsOf, runFold, variablesIn } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
@@ -219,7 +220,20 @@ Deno.test("blocks that are written out: splits, chunks, and batches that fill no
   assertEquals(await sums({ schedule: WRITTEN_OUT }), await sums({ schedule: "untiled" }));
 });
 
-Deno.test("products of many pairs are written out; their code asks for memory of its own", () => {
+Deno.test("the cost model writes out products of many pairs, whose columns fill half a block", () => {
+  const written = (formula: Node, done = Infinity, columns = Infinity): boolean =>
+    chooseSchedule(kernelOf(formula), 1000, done, columns).writesOut === true;
+  const product = FORMULAS["K b"].of(65);
+  assert(written(product));
+  assert(!written(product, 1e6), "little was done yet");
+  assert(written(product, Infinity, 32));
+  assert(!written(product, Infinity, 31), "few columns");
+  assert(!written(FORMULAS["K b"].of(32)), "cells");
+  assert(!written(FORMULAS["K (a - b)"].of(65)), "two operations");
+  assertEquals(chooseSchedule(kernelOf(product), 1000), WRITTEN_OUT);
+});
+
+Deno.test("blocks that are written out say so, and ask for memory of their own where it is", () => {
   using device = wasm({ threads: 1 });
   const random = randomFor("explains");
   const [x, y] = [300, 200].map((rows) => tensor(random.float32(3 * rows), [rows, 3]));

@@ -1,11 +1,24 @@
-// What tests of points that meet themselves share: inputs that are one table's on both axes, and
+// What tests of points that meet themselves share: formulas, inputs that are one table's on
+// both axes, and
 // the comparison of folds that meet each pair once with those of all pairs.
 
 import { assert, assertEquals } from "@std/assert";
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
+import { build, type Node, variable } from "../../src/formula/mod.ts";
 import type { Tensor } from "../../mod.ts";
 import { type FoldCase, inputsOf } from "./folds.ts";
 import { randomFor } from "./random.ts";
+
+const { exp, mul, neg, sqDist, sub } = build;
+
+/** The points of both axes, their squared distance, the weights. */
+export const x = (dim: number): Node => variable(0, "i", dim);
+export const y = (dim: number): Node => variable(1, "j", dim);
+export const q = (dim: number): Node => sqDist(x(dim), y(dim));
+export const b = (dim = 1): Node => variable(2, "j", dim);
+/** Differences, and the kernel that most folds have. */
+export const d: Node = sub(y(3), x(3));
+export const gaussian: Node = mul(exp(neg(q(3))), b());
 
 /** Slots 0 and 1 are the points of both axes, 2 and 3 the weights. */
 export const SAME: ReadonlyMap<number, number> = new Map([[1, 0], [3, 2]]);
