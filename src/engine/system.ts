@@ -70,6 +70,13 @@ const TELLING =
 
 /** The first processor's kind and features; null where the system does not tell. */
 export function processorOf(): string | null {
+  return processor ??= readProcessor();
+}
+
+/** What was read: several ask, on the way to the first formula. */
+let processor: string | null = null;
+
+function readProcessor(): string | null {
   // files of the system want all permissions
   if (typeof Deno === "undefined" || Deno.build.os !== "linux" || !granted({ name: "read" })) {
     return null;

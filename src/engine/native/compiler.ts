@@ -146,8 +146,9 @@ function machineOf(machine: readonly string[], macros: string): Machine {
 
 /** What a compiler most likely makes code for, before it is asked: by the processor's features. */
 export function likelyMachine(): Omit<Machine, "machine" | "title"> {
+  const processor = processorOf() ?? "";
   const has = (feature: string): boolean =>
-    new RegExp(`^flags\\b.* ${feature}\\b`, "m").test(processorOf() ?? "");
+    new RegExp(`^flags\\b.* ${feature}\\b`, "m").test(processor);
   if (has("avx512f") && has("avx512dq")) return { vectorBytes: 64, registers: 32 };
   if (has("avx2")) return { vectorBytes: 32, registers: 16 };
   return { vectorBytes: 16, registers: Deno.build.arch === "aarch64" ? 32 : 16 };
