@@ -118,7 +118,9 @@ for (const [name, { points, scale, b: sides, batch, n }] of Object.entries(CASES
 Deno.test("solve with batch dims: a batch has the bits and the iterations that it has alone", async () => {
   const random = randomFor("batches alone");
   const [B, n] = [3, 131];
-  const x = tensor(random.float64(B * n * 2, 0, 2), [B, n, 2]);
+  // points of other extents each, so that they take other numbers of iterations
+  const points = [1, 2, 4].map((extent) => random.float64(n * 2, 0, extent));
+  const x = tensor(Float64Array.from(points.flatMap((part) => [...part])), [B, n, 2]);
   const b = tensor(random.float64(B * n), [B, n, 1]);
   const s = tensor([3], undefined, { dtype: "float64" });
   for (const precision of ["float64", "mixed"] as const) {
@@ -186,7 +188,12 @@ Deno.test("solve with batch dims: progress says which matrix, aborting ends all"
 Deno.test("solve with batch dims: what fails says which batch, and nothing looks solved", async () => {
   const random = randomFor("a bad batch");
   const n = 23;
-  const x = tensor(random.float64(2 * n), [n, 2]);
+  // no two points are near each other: with a large scale, matrices are diagonal
+  const places = Array.from({ length: 2 * n }, (_, k) => {
+    const [row, column] = [Math.floor(k / 10), Math.floor(k / 2) % 5];
+    return 0.4 * (k % 2 === 0 ? row : column) + random.uniform(-0.1, 0.1);
+  });
+  const x = tensor(Float64Array.from(places), [n, 2]);
   const b = random.float64(n);
   // the second matrix is −K
   const sign = tensor(new Float64Array([1, -1, 1]), [3, 1]);
