@@ -51,7 +51,10 @@ export interface SolveOptions {
   readonly alpha?: number;
   /** Largest relative residual |b − (K + alpha I) x| / |b| of a solved column; default 1e-6. */
   readonly tol?: number;
-  /** Iterations over all refinements; default 10 n, at most 10,000. */
+  /**
+   * Iterations over all refinements, but for those of a float32 trial that came to its end and was
+   * taken back; default 10 n, at most 10,000.
+   */
   readonly maxIterations?: number;
   readonly preconditioner?: PreconditionerChoice;
   /**

@@ -180,12 +180,15 @@ export async function solveSystem(
   const outer: Precision = precision === "float32" ? "float32" : "float64";
   let inner: Precision = precision === "float64" ? "float64" : "float32";
   let iterations = 0, refinements = 0;
+  /** Of a float32 trial that ended by itself and was taken back: float64 has the whole limit. */
+  let wasted = 0;
   // what goes on: its columns, their residuals and the lengths of those
   let columns = Array.from(lengths.keys()).filter((c) => lengths[c] > 0);
   let r = takeColumns(b, width, columns);
   let left = columns.map((c) => lengths[c]);
   const reached = lengths.map((value) => value > 0 ? 1 : 0);
-  while (columns.length > 0 && iterations < maxIterations) {
+  while (columns.length > 0 && iterations - wasted < maxIterations) {
+    const limit = maxIterations - (iterations - wasted);
     const count = columns.length;
     // residuals of length 1, so that float32 has room below
     const scaled = r.map((value, k) => value / left[k % count]);
@@ -197,7 +200,7 @@ export async function solveSystem(
       residual: scaled,
       width: count,
       targets,
-      maxIterations: maxIterations - iterations,
+      maxIterations: limit,
       flatness: FLATNESS[inner],
       onIteration: (iteration, residuals) => {
         let worst = 0;
@@ -230,6 +233,8 @@ export async function solveSystem(
       correction[at] = worse[at % count] ? -correction[at] : 0;
     }
     if (worse.includes(true)) addColumns(x, width, columns, correction);
+    const isVain = !worse.includes(false) && descended.iterations < limit;
+    if (isVain) wasted += descended.iterations;
     const isDone = (k: number): boolean => now[k] <= tol * lengths[columns[k]];
     const isStalled = (k: number): boolean => !(now[k] < STALLED * left[k]) && !isDone(k);
     const stalled = columns.some((_, k) => isStalled(k));
