@@ -13,6 +13,8 @@ export interface Pipelined {
   readonly prologue: Region;
   /** Finishes a turn and prepares the next. */
   readonly turn: Region;
+  /** What one turn leaves for the next. */
+  readonly waiting: readonly Cell[];
 }
 
 type Let = Statement & { readonly kind: "let" };
@@ -109,7 +111,7 @@ export function pipeline(turn: Region, copies: RowCopies, ahead: number): Pipeli
       body.statements.push({ ...s, value: now.get(s.value) ?? s.value });
     }
   }
-  return { prologue, turn: body };
+  return { prologue, turn: body, waiting: [...cells.values()] };
 }
 
 function isColumnLoad(value: Value): boolean {

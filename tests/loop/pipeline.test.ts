@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Vi, Vj, wasm } from "../../mod.ts";
+import { emitWasm } from "../../src/emit/wasm/mod.ts";
 import { build, type Node, variable } from "../../src/formula/mod.ts";
 import {
   type Kernel,
@@ -19,7 +20,7 @@ const y = variable(1, "j", 3);
 const b = variable(2, "j", 1);
 const laplacian = build.mul(build.exp(build.neg(build.norm2(build.sub(x, y)))), b);
 
-function stagesOf(formula: Node): Pipelined | null {
+function kernelOf(formula: Node): Kernel {
   const options = { sumScheme: "compensated", accumulator: "f32", k: 1 } as const;
   const inputs = [x, y, b];
   const fold = {
@@ -30,7 +31,11 @@ function stagesOf(formula: Node): Pipelined | null {
     options,
     fastMath: false,
   } as const;
-  const kernel: Kernel = lower(fold, expandedMath);
+  return lower(fold, expandedMath);
+}
+
+function stagesOf(formula: Node): Pipelined | null {
+  const kernel = kernelOf(formula);
   const copies = new RowCopies(2, [...kernel.state, ...kernel.incoming]);
   const columnSlots = kernel.records.column.length;
   const turn = replicate(kernel.pair, copies, { columns: 2, columnSlots });
@@ -56,10 +61,9 @@ Deno.test("where nothing stands beside the divider, or more would have to wait, 
 
 Deno.test("a turn ahead changes no bit, at any number of columns, also beside NaN", async () => {
   using plain = wasm({ threads: 1, schedule: "untiled" });
-  using ahead = wasm({
-    threads: 1,
-    schedule: { rowVectors: 2, interleave: 2, columns: 2, operands: "memory" },
-  });
+  const schedule = { rowVectors: 2, interleave: 2, columns: 2, operands: "memory" } as const;
+  using ahead = wasm({ threads: 1, schedule });
+  using inLocals = wasm({ threads: 1, schedule, multipleMemories: false });
   const random = randomFor("a turn ahead");
   for (const N of [1, 2, 3, 64, 65, 127, 517, 1031]) {
     for (const array of [Float32Array, Float64Array]) {
@@ -68,10 +72,24 @@ Deno.test("a turn ahead changes no bit, at any number of columns, also beside Na
       const weights = array.from(random.float64(N));
       if (N > 3) columns[3 * 2] = NaN;
       const K = Vi(points, 3).sub(Vj(columns, 3)).norm2().neg().exp().mul(Vj(weights, 1));
-      const [want, got] = await Promise.all(
-        [plain, ahead].map((device) => K.sum("j", { device }).data()),
+      const [want, ...found] = await Promise.all(
+        [plain, ahead, inLocals].map((device) => K.sum("j", { device }).data()),
       );
-      assertEquals(got, want, `${N} columns`);
+      for (const got of found) assertEquals(got, want, `${N} columns`);
     }
   }
+});
+
+Deno.test("what a turn prepares waits in the thread's own memory, where there is one", () => {
+  const schedule = { rowVectors: 2, interleave: 2, columns: 2, operands: "memory" } as const;
+  const accesses = (memories: boolean): number => {
+    const features = { relaxed: true, shared: true, memories };
+    const { bytes, text } = emitWasm(kernelOf(laplacian), schedule, features);
+    const { length } = WebAssembly.Module.imports(new WebAssembly.Module(bytes));
+    assertEquals(length, memories ? 2 : 1);
+    return text().split("\n").filter((line) => / own /.test(line)).length;
+  };
+  // two rows, two columns: stored before the first turn, then loaded and stored by each
+  assertEquals(accesses(true), 12);
+  assertEquals(accesses(false), 0);
 });

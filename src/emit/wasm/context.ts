@@ -49,6 +49,8 @@ export class ModuleContext {
   globals = 0;
   /** Whether what pairs hold for deferred updates stands in memory of the thread's own. */
   readonly holdsInOwn: boolean;
+  /** Whether anything stands there, once the tile was emitted. */
+  usesOwn: boolean;
 
   constructor(
     kernel: Kernel,
@@ -67,6 +69,7 @@ export class ModuleContext {
     const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
     // a page has room: 64 columns hold two values at most for eight vectors of rows
     this.holdsInOwn = inBlocks && features.memories;
+    this.usesOwn = this.holdsInOwn;
     this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
     this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);
@@ -75,6 +78,14 @@ export class ModuleContext {
   /** Bytes that one column's pairs hold for deferred updates. */
   get heldBytes(): number {
     return this.rows.heldSlots * this.schedule.rowVectors * VECTOR_BYTES;
+  }
+
+  /** Keeps cells in memory of the thread's own, where there is one and nothing else stands there. */
+  keepAside(w: CodeWriter, cells: readonly Cell[]): void {
+    if (!this.#features.memories || this.holdsInOwn) return;
+    let address = 0;
+    for (const cell of cells) address = w.keepAside(cell, address);
+    this.usesOwn = true;
   }
 
   function(name: string, parameters: readonly string[]): FunctionBody {

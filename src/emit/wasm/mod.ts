@@ -86,7 +86,8 @@ export function emitWasm(
     const memory = { shared, minimum: MINIMUM_PAGES, maximum: MAXIMUM_PAGES };
     return assemble(functions, { ...memory, globals, hasOwn });
   };
-  const bytes = assembled(mainOf(module), module.holdsInOwn);
+  const functions = mainOf(module);
+  const bytes = assembled(functions, module.usesOwn);
   return {
     bytes,
     layout: {

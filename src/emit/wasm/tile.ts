@@ -222,6 +222,7 @@ class TileEmitter {
       // packed columns are followed by room for one vector of them
       const fits = columns <= this.#module.sizes.lanes;
       const stages = fits ? pipeline(turn, this.#module.rows.copies, ahead) : null;
+      if (stages !== null) this.#module.keepAside(w, stages.waiting);
       if (stages !== null) w.region(stages.prologue);
       w.writesOut = this.#writesOut;
       w.sharedColumns = columns;
