@@ -82,22 +82,26 @@ function emitWord(frame: AppendFrame, lists: readonly (readonly Append[])[]): vo
   });
 
   f.op("loop").get(bits).op("i32.ctz").set(bit);
-  /** Adds the distance of the bit's list from the first. */
-  const addDistance = (arrays: readonly LocalArray[]): void => {
-    if (arrays.length < LISTS) return;
-    const [near, far] = arrays.map(frame.startOf);
+  /**
+   * Adds how far the array of the bit's list is beyond the one that stands first, whose place it
+   * gives: an instruction's offset, to which no negative distance can be added.
+   */
+  const addDistance = (arrays: readonly LocalArray[]): number => {
+    const [near, far = near] = arrays.map(frame.startOf);
+    if (near === far) return near;
     f.get(bit).i32(Math.log2(columns * lanes)).op("i32.shr_u");
-    f.i32(far - near).op("i32.mul").op("i32.add");
+    if (far < near) f.i32(1).op("i32.xor");
+    f.i32(Math.abs(far - near)).op("i32.mul").op("i32.add");
+    return Math.min(near, far);
   };
   f.get(bit).i32(lanes - 1).op("i32.and").i32(Math.log2(size)).op("i32.shl");
   f.get(scratch).op("i32.add").op("local.tee", lane);
-  addDistance(lists.map(([append]) => append.size));
-  const sizeStart = frame.startOf(first.size);
+  const sizeStart = addDistance(lists.map(([append]) => append.size));
   f.op("local.tee", sizeAt).op("i32.load", sizeStart).op("local.tee", count);
   f.i32(Math.log2(VECTOR_BYTES)).op("i32.shl").get(lane).op("i32.add").set(lane);
-  first.parts.forEach(({ array }, part) => {
+  first.parts.forEach((_, part) => {
     f.get(lane);
-    addDistance(lists.map(([append]) => append.parts[part].array));
+    const start = addDistance(lists.map(([append]) => append.parts[part].array));
     if (isIndex[part]) {
       f.get(frame.columnIndex).get(bit).i32(Math.log2(lanes)).op("i32.shr_u");
       f.i32(columns - 1).op("i32.and").i32(first.parts[part].value.column).op("i32.add");
@@ -106,7 +110,7 @@ function emitWord(frame: AppendFrame, lists: readonly (readonly Append[])[]): vo
       f.get(bit).i32(Math.log2(size)).op("i32.shl").get(scratch).op("i32.add");
       f.op(size === 4 ? "i32.load" : "i64.load", waiting[part]);
     }
-    f.op(size === 4 ? "i32.store" : "i64.store", frame.startOf(array));
+    f.op(size === 4 ? "i32.store" : "i64.store", start);
   });
   f.get(sizeAt).get(count).i32(1).op("i32.add").op("i32.store", sizeStart);
   f.get(bits).get(bits).i32(1).op("i32.sub").op("i32.and").op("local.tee", bits);
