@@ -1,32 +1,24 @@
 // Schedules with panels: which are legal, and which is best.
 
-import { contractionOf, type Kernel, type TensorProducts } from "../loop/mod.ts";
+import { contractionOf, type FloatType, type Kernel, type TensorProducts } from "../loop/mod.ts";
 import type { CudaSchedule } from "./cuda_schedule.ts";
 import { isPanelSlice, panelBytes, panelOf, PANELS, panelSlice } from "./cuda_panel.ts";
-import {
-  CHUNKS,
-  HANDED,
-  PATCH_TILE,
-  PATCH_TURN,
-  patchOf,
-  SHARED_BYTES,
-  TENSOR_CHUNK,
-} from "./cuda_patch.ts";
+import { PATCH_TURN, PATCHES, patchOf, SHARED_BYTES, TENSOR_CHUNK } from "./cuda_patch.ts";
 import { sliceableOf } from "./cuda_slices.ts";
 
 /** Columns of a panel where pairs compute their own values: enough to hide copies behind. */
 const NARROW_PANEL = 16;
 /** Slots of a row's record that are registers beside sums. */
-const SHORT_ROW = 16;
+const SHORT_ROW: Readonly<Record<FloatType, number>> = { f32: 16, f64: 33 };
 /**
  * Components of a slice at most. One slice of 104 takes a sixth less than two of 52, whose pairs'
  * values are computed twice; of many slices, those of 64 take 3 in a hundred more, and compile in
  * three fifths of the time.
  */
 const SLICE = 64;
-const ONE_SLICE = 104;
+const ONE_SLICE: Readonly<Record<FloatType, number>> = { f32: 104, f64: 80 };
 /** Components from which on panels take less than slices whose values come pair by pair. */
-const WIDE = 41;
+const WIDE: Readonly<Record<FloatType, number>> = { f32: 41, f64: 33 };
 
 /** Refuses panels that a kernel cannot have; true where it has them. */
 export function checkPanels(
@@ -47,10 +39,12 @@ export function checkPanels(
   if (panelOf(kernel) === null) {
     refuse(`panels of ${panel} columns`, "0: no wide sums of products of a value and components");
   }
-  if (!isPanelSlice(slice)) {
-    refuse(`panels in slices of ${slice}`, "a multiple of 4 up to 32, or of 8 up to 128");
+  if (!isPanelSlice(slice, kernel.float)) {
+    const most = kernel.float === "f32" ? 128 : 80;
+    refuse(`panels in slices of ${slice}`, `a multiple of 4 up to 32, or of 8 up to ${most}`);
   }
-  const wanted = chunk === 0 ? panel : PATCH_TILE;
+  const shape = PATCHES[kernel.float];
+  const wanted = chunk === 0 ? panel : shape.tile;
   if (rows !== 1 || tile !== wanted || columns !== PATCH_TURN) {
     refuse(
       `panels with ${rows} rows, tiles of ${tile}, ${columns} columns per turn`,
@@ -58,11 +52,12 @@ export function checkPanels(
     );
   }
   if (chunk === 0) return true;
-  if (!CHUNKS.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${CHUNKS}`);
+  const { chunks, handed } = shape;
+  if (!chunks.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${chunks}`);
   if (contractionOf(kernel) === null) {
     refuse(`chunks of ${chunk}`, "0: no long vectors of i and j are contracted");
   }
-  if (panel !== HANDED) refuse(`panels of ${panel} columns`, `${HANDED}, as patches hand over`);
+  if (panel !== handed) refuse(`panels of ${panel} columns`, `${handed}, as patches hand over`);
   return true;
 }
 
@@ -84,22 +79,23 @@ export function choosePanels(kernel: Kernel): CudaSchedule | null {
   if (panel === null) return null;
   const length = sliceableOf(kernel)?.length ?? 0;
   const contraction = contractionOf(kernel);
-  const isWide = length >= WIDE || panel.factor !== null;
+  const isWide = length >= WIDE[kernel.float] || panel.factor !== null;
   if (!isWide && !contraction?.isProduct) return null;
-  if (contraction === null && kernel.records.row.length > SHORT_ROW) return null;
-  const isOne = contraction === null && length <= ONE_SLICE;
-  const slice = panelSlice(length, isOne ? ONE_SLICE : SLICE);
+  if (contraction === null && kernel.records.row.length > SHORT_ROW[kernel.float]) return null;
+  const isOne = contraction === null && length <= ONE_SLICE[kernel.float];
+  const slice = panelSlice(length, isOne ? ONE_SLICE[kernel.float] : SLICE);
+  const patches = PATCHES[kernel.float];
   const chunks = contraction === null
     ? [0]
     : contraction.products === null
-    ? CHUNKS.toReversed()
+    ? patches.chunks.toReversed()
     : [TENSOR_CHUNK];
   for (const threads of [128, 64, 32]) {
     for (const chunk of chunks) {
-      const columns = chunk === 0 ? NARROW_PANEL : HANDED;
+      const columns = chunk === 0 ? NARROW_PANEL : patches.handed;
       const shared = { threads, slice, chunk, panel: columns };
       if (panelBytes(kernel, shared) > SHARED_BYTES) continue;
-      const tile = chunk === 0 ? columns : PATCH_TILE;
+      const tile = chunk === 0 ? columns : patches.tile;
       return { rows: 1, tile, columns: PATCH_TURN, unroll: 1, ...shared };
     }
   }

@@ -59,15 +59,15 @@ testUnless(
 );
 
 /**
- * Clocks that a load of vectors of four by a warp takes beyond one for each eight of its threads.
+ * Clocks that a load of 16 bytes by each thread of a warp takes beyond one for each eight of them.
  */
-function conflicts(floatOf: (lane: number) => number): number {
+function conflicts(byteOf: (lane: number) => number): number {
   let extra = 0;
   for (let first = 0; first < 32; first += 8) {
     const banks = new Map<number, Set<number>>();
     for (let lane = first; lane < first + 8; lane++) {
-      const at = floatOf(lane);
-      const bank = at / 4 % 8;
+      const at = byteOf(lane);
+      const bank = at / 16 % 8;
       banks.set(bank, (banks.get(bank) ?? new Set()).add(at));
     }
     extra += Math.max(...[...banks.values()].map(({ size }) => size)) - 1;
@@ -76,17 +76,20 @@ function conflicts(floatOf: (lane: number) => number): number {
 }
 
 Deno.test("no two threads of a warp want different vectors of one bank", () => {
-  for (const panel of [16, 32]) {
-    const stride = panel + PANEL_PAD;
-    for (const slice of [16, 40, 64, 104]) {
-      const { rows } = panelShape(slice);
-      assertEquals(conflicts((lane) => Math.floor(lane / rows) * stride), 0, `rows, ${slice}`);
-      assertEquals(conflicts((lane) => lane % rows * 4), 0, `components, ${slice}`);
+  for (const [float, bytes] of [["f32", 4], ["f64", 8]] as const) {
+    for (const panel of [16, 32]) {
+      const stride = bytes * (panel + PANEL_PAD[float]);
+      for (const slice of [16, 40, 64, 80, 104]) {
+        const { rows } = panelShape(slice);
+        const what = `${float}, ${slice} components`;
+        assertEquals(conflicts((lane) => Math.floor(lane / rows) * stride), 0, `rows, ${what}`);
+        assertEquals(conflicts((lane) => lane % rows * 16), 0, `components, ${what}`);
+      }
+      assertEquals(conflicts((lane) => lane * stride), 0, `a thread's own row, ${float}`);
     }
-    assertEquals(conflicts((lane) => lane * stride), 0, "values of a thread's own row");
   }
-  // a stride of whole vectors of banks is wrong
-  assert(conflicts((lane) => lane * 32) > 0);
+  // a stride of whole vectors of banks is wrong, and so is an even one
+  assert(conflicts((lane) => lane * 128) > 0 && conflicts((lane) => lane * 160) > 0);
 });
 
 Deno.test("bounds of panels follow from slots and loads", () => {

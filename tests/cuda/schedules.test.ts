@@ -48,6 +48,18 @@ function dots(dim: number): Pick<FoldCase, "formula" | "reduction"> {
   };
 }
 
+/** (x − y) exp(−|x − y|² / dim) b under a row's factor: sums as long as rows, which no slice cuts. */
+function gradient(dim: number): Pick<FoldCase, "formula" | "reduction"> {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", 1)];
+  const exponent = build.mul(build.constant(-1 / dim), build.sqDist(x, y));
+  const formula = build.mul(build.sub(x, y), build.mul(build.exp(exponent), b));
+  return { formula: build.mul(formula, variable(5, "i", 1)), reduction: "sum" };
+}
+
+/** Factors of so many rows for it, some of which are not finite. */
+const factorsOf = (rows: number): ReadonlyMap<number, readonly number[]> =>
+  new Map([[5, Array.from({ length: rows }, (_, i) => [0.5, Infinity, -2, NaN, 0][i % 5])]]);
+
 /** The columns of the three largest products. */
 function largest(dim: number): Pick<FoldCase, "formula" | "reduction" | "k"> {
   const formula = build.neg(build.dot(variable(0, "i", dim), variable(1, "j", dim)));
@@ -99,6 +111,14 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
     { ...plain, tile: 16, columns: 8 },
   ]],
   ["70 dims in patches", gaussian(70, 1), [{ ...patches, threads: 32 }]],
+  ["gradient in 35 dims", gradient(35), [
+    { ...plain, rows: 2, tile: 16, columns: 8 },
+    { ...plain, rows: 4, tile: 16, columns: 4 },
+  ]],
+  ["gradient in 70 dims", gradient(70), [{ ...plain, rows: 4, tile: 8, columns: 8 }]],
+  ["64 dims, 20 components", gaussian(64, 20), [
+    { ...plain, rows: 4, tile: 8, columns: 8, slice: 12 },
+  ]],
   ["products", products(38), [{ ...plain, rows: 2, tile: 16, slice: 16 }]],
 ];
 
@@ -107,7 +127,7 @@ for (const [name, parts, schedules] of CASES) {
     // rows that no block divides; many columns, so that they are split and states are kept
     for (const [M, N] of [[131, 77], [3, 2051]]) {
       for (const dtype of ["float32", "float64"] as const) {
-        const c = { axis: "j", M, N, dtype, ...parts } as FoldCase;
+        const c = { axis: "j", M, N, dtype, data: factorsOf(M), ...parts } as FoldCase;
         const inputs = inputsOf(c, randomFor(`schedules ${name}`));
         if (dtype === "float64" && schedules.some(({ chunk }) => chunk > 0)) continue;
         const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
@@ -120,8 +140,10 @@ for (const [name, parts, schedules] of CASES) {
   });
 
   testOnCard(`${name}: the chosen schedule agrees with the reference, on a card`, async () => {
-    const c = { axis: "j", M: 131, N: 77, dtype: "float32", ...parts } as FoldCase;
-    await checkFold({ ...c, device: card() }, randomFor(`chosen ${name}`));
+    for (const dtype of ["float32", "float64"] as const) {
+      const c = { axis: "j", M: 131, N: 77, dtype, data: factorsOf(131), ...parts } as FoldCase;
+      await checkFold({ ...c, device: card() }, randomFor(`chosen ${name}`));
+    }
   });
 }
 

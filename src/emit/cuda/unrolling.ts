@@ -99,7 +99,7 @@ export class Unrolling {
    * once.
    */
   standsSideBySide(body: Region): boolean {
-    const budget = this.longest < REGISTER_ARRAY ? RARE_TURN_BUDGET : TURN_BUDGET;
+    const budget = this.longest < REGISTER_ARRAY / 2 ? RARE_TURN_BUDGET : TURN_BUDGET;
     return this.#isIndexed(body) && unrolledStatements(body) <= budget &&
       !body.statements.some((s) => s.kind === "for" || s.kind === "when");
   }
