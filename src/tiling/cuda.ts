@@ -3,12 +3,13 @@
 import { PairfoldError } from "../error.ts";
 import { bytesOf, type Counter, type FloatType, type Kernel, lengthOf } from "../loop/mod.ts";
 import {
+  arraysOfPair,
   hasLongRows,
   narrowOperations,
   REGISTER_ARRAY,
   registersOfFold,
   rowSlotsOf,
-  scalesSlices,
+  slicesFit,
   sliceStatements,
   stateRegisters,
   unrolledStatements,
@@ -134,6 +135,9 @@ const UNROLL_BUDGET = 200;
  */
 const BRANCH_COLUMNS = 4;
 const BRANCH_BUDGET = 1600;
+/** Components of all rows' slices up to which branches that scale them stand for two columns. */
+const SHORT_SLICES = 32;
+const SCALED_COLUMNS = 2;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
 /**
@@ -155,17 +159,17 @@ const TILE = 256;
  */
 const LOCAL_BYTES = 24 * 1024;
 /** Components of a row that are registers beside those of a slice. */
-const BESIDE_SLICE = 16;
+const BESIDE_SLICE = 32;
 /**
  * Statements of those loops once unrolled, all rows together, beyond which compiling takes long.
  */
 const SLICE_BUDGET = 1100;
-/** Registers of slices and of short rows beside them, all rows together. */
-const SLICE_REGISTERS: Readonly<Record<FloatType, number>> = { f32: 240, f64: 272 };
 /** Rows, and components of a slice at most: their products are registers of a thread. */
 const SLICES = [{ rows: 4, most: 36 }, { rows: 2, most: 64 }] as const;
 /** Columns per turn of long vectors, by how many fit into a tile. */
 const LONG_COLUMNS = [16, 8] as const;
+/** Columns per turn where sums wait in memory beside them. */
+const SUM_COLUMNS = 8;
 /** Components of a slice in double precision. */
 const F64_SLICE = 32;
 /** Slots for instructions that pass while one float comes from shared memory. */
@@ -226,7 +230,8 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
   const hasLists = pair.statements.some((s) => s.kind === "append");
   const longest = registersOfFold(kernel, slice);
-  const isScaled = scalesSlices(pair, components);
+  const sliced = arraysOfPair(kernel, components);
+  const isScaled = sliced > 1;
   const isLong = hasLongRows(kernel, slice === 0 ? longest : BESIDE_SLICE, components);
   const perSlice = slice * sliceStatements(pair, components);
   const slots = rowSlotsOf(pair, longest);
@@ -252,22 +257,27 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
     if (r * (rowBytes + listBytes + uncutBytes) > LOCAL_BYTES) return false;
     if (hasLists) return r <= LIST_ROWS;
     if (slice > 0) {
-      if (isScaled && r > 1) return false;
-      const registers = r * width * (slice + (isLong ? 0 : slots));
-      return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET &&
-        registers <= SLICE_REGISTERS[kernel.float];
+      const held = { rows: r, slice, arrays: sliced, slots: isLong ? 0 : slots };
+      return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET && slicesFit(kernel, held);
     }
     if (r > 2 && isMuch(r)) return false;
     const registers = r === 2 ? PAIR_REGISTERS[kernel.float] : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
   };
   const perThread = [4, 2].find(fits) ?? 1;
+  const isCopied = isScaled || (hasBranches && width === 2);
   const wanted = isLong
-    ? Math.min(longColumns(kernel, slice) / (isUncut ? 2 : width), isScaled ? BRANCH_COLUMNS : 16)
+    ? Math.min(
+      longColumns(kernel, slice) / width,
+      ...(isUncut ? [SUM_COLUMNS] : []),
+      ...(isCopied ? [BRANCH_COLUMNS] : []),
+    )
     : hasLists
     ? LIST_PAIRS / perThread
     : hasBranches
     ? BRANCH_COLUMNS / (perThread > 1 && isMuch(perThread) ? 2 : 1)
+    : isScaled && perThread * slice <= SHORT_SLICES
+    ? SCALED_COLUMNS
     : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
   const isTiny = 2 * perThread * statements <= UNROLL_BUDGET;

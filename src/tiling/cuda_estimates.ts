@@ -1,11 +1,11 @@
-// What the rows of a CUDA thread take: registers, memory where vectors are long, statements that are
-// compiled.
+// What the rows of a CUDA thread take: registers, memory where vectors are long, statements.
 
 import {
   type Counter,
   type FloatType,
   type Kernel,
   lengthOf,
+  type LocalArray,
   MATH_OPERATIONS,
   type Region,
   type StateItem,
@@ -92,7 +92,7 @@ export function unrolledStatements(region: Region, longest = REGISTER_ARRAY): nu
 }
 
 /** Components of a row, and of sums beside it, up to which both are registers. */
-const CROWDED = 32;
+const CROWDED = 24;
 
 /** Whether a row's vectors are too long for registers, so that they wait in memory. */
 export function hasLongRows({ pair }: Kernel, longest: number, cut: ReadonlySet<Counter>): boolean {
@@ -128,14 +128,37 @@ export function narrowOperations(kernel: Kernel): number {
   return count(kernel.pair);
 }
 
-/** Whether a branch meets the components of slices: several rows of it are too much code. */
-export function scalesSlices({ statements }: Region, components: ReadonlySet<Counter>): boolean {
-  let scales = false;
-  for (const s of statements) {
-    if (s.kind !== "when") continue;
-    visit(s.body, (inner) => scales ||= inner.kind === "for" && components.has(inner.counter));
-  }
-  return scales;
+/** Arrays that a pair's loops over components meet: several where sums are scaled in between. */
+export function arraysOfPair({ pair }: Kernel, components: ReadonlySet<Counter>): number {
+  const met = new Set<LocalArray>();
+  visit(pair, (s) => {
+    if (s.kind !== "for" || !components.has(s.counter)) return;
+    visit(s.body, (inner) => {
+      if (inner.kind === "store" && inner.memory.kind === "array") met.add(inner.memory.array);
+    });
+  });
+  return met.size;
+}
+
+/** Registers of a thread for slices of so many components of some arrays, and short rows. */
+const SLICE_REGISTERS: Readonly<Record<FloatType, number>> = { f32: 240, f64: 272 };
+/** The same where there are several arrays, which branches scale. */
+const SCALED_REGISTERS = 208;
+
+/** Whether a thread has registers for slices of some rows. */
+export function slicesFit(
+  { float }: Kernel,
+  { rows, slice, arrays, slots }: {
+    readonly rows: number;
+    readonly slice: number;
+    readonly arrays: number;
+    /** Slots of a row beside them. */
+    readonly slots: number;
+  },
+): boolean {
+  const width = float === "f32" ? 1 : 2;
+  const most = arrays > 1 ? SCALED_REGISTERS : SLICE_REGISTERS[float];
+  return rows * width * (slice * arrays + slots) <= most;
 }
 
 /** Statements of the loops over components of a slice, one turn of each. */

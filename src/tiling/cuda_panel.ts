@@ -33,7 +33,7 @@ const BLOCK = 64;
  * are an odd number of 16 bytes then, so that 8 of them side by side are in different banks.
  */
 export const PANEL_PAD: Readonly<Record<FloatType, number>> = { f32: 4, f64: 6 };
-/** Components of a thread at most: with 8 rows they are 128 sums, of doubles 80, two registers each. */
+/** Components of a thread at most: with 8 rows they are 128 sums, or 80 of two registers each. */
 const MOST_COMPONENTS: Readonly<Record<FloatType, number>> = { f32: 16, f64: 10 };
 /** Slices up to which a thread takes 4 rows, else 8. */
 const NARROW_SLICE = 32;

@@ -4,12 +4,13 @@ import { contractionOf, type FloatType, type Kernel, type TensorProducts } from 
 import type { CudaSchedule } from "./cuda_schedule.ts";
 import { isPanelSlice, panelBytes, panelOf, PANELS, panelSlice } from "./cuda_panel.ts";
 import { PATCH_TURN, PATCHES, patchOf, SHARED_BYTES, TENSOR_CHUNK } from "./cuda_patch.ts";
+import { slicesFit } from "./cuda_estimates.ts";
 import { sliceableOf } from "./cuda_slices.ts";
 
 /** Columns of a panel where pairs compute their own values: enough to hide copies behind. */
 const NARROW_PANEL = 16;
-/** Slots of a row's record that are registers beside sums. */
-const SHORT_ROW: Readonly<Record<FloatType, number>> = { f32: 16, f64: 33 };
+/** Registers of sums and of a row's record, beside which pairs compute their own values. */
+const WALK_REGISTERS: Readonly<Record<FloatType, number>> = { f32: 120, f64: 200 };
 /**
  * Components of a slice at most. One slice of 104 takes a sixth less than two of 52, whose pairs'
  * values are computed twice; of many slices, those of 64 take 3 in a hundred more, and compile in
@@ -19,6 +20,10 @@ const SLICE = 64;
 const ONE_SLICE: Readonly<Record<FloatType, number>> = { f32: 104, f64: 80 };
 /** Components from which on panels take less than slices whose values come pair by pair. */
 const WIDE: Readonly<Record<FloatType, number>> = { f32: 41, f64: 33 };
+
+/** Differences, and components, up to which pairs take less than patches. */
+const SHORT_DIM = 32;
+const SHORT_WIDTH = 16;
 
 /** Refuses panels that a kernel cannot have; true where it has them. */
 export function checkPanels(
@@ -70,9 +75,9 @@ export function tensorProductsOf(kernel: Kernel): TensorProducts | null {
 }
 
 /**
- * The best schedule with panels; null where others take less. Behind patches they do for dot
- * products and for sums that are scaled; squared distances of long vectors cost so much by
- * themselves that only wide sums gain. Counted in machine code (PANEL_CODE).
+ * The best schedule with panels; null where others take less. Behind patches panels take less for
+ * all but few differences and components, and compile in two thirds of the time. Counted in machine
+ * code (PANEL_CODE).
  */
 export function choosePanels(kernel: Kernel): CudaSchedule | null {
   const panel = panelOf(kernel);
@@ -80,10 +85,24 @@ export function choosePanels(kernel: Kernel): CudaSchedule | null {
   const length = sliceableOf(kernel)?.length ?? 0;
   const contraction = contractionOf(kernel);
   const isWide = length >= WIDE[kernel.float] || panel.factor !== null;
-  if (!isWide && !contraction?.isProduct) return null;
-  if (contraction === null && kernel.records.row.length > SHORT_ROW[kernel.float]) return null;
+  const isLong = contraction !== null &&
+    (contraction.isProduct || contraction.counter.count > SHORT_DIM || length > SHORT_WIDTH);
+  if (!isWide && !isLong) return null;
   const isOne = contraction === null && length <= ONE_SLICE[kernel.float];
   const slice = panelSlice(length, isOne ? ONE_SLICE[kernel.float] : SLICE);
+  const slots = kernel.records.row.length;
+  if (contraction === null) {
+    const width = kernel.float === "f32" ? 1 : 2;
+    if (width * (slots + slice) > WALK_REGISTERS[kernel.float]) return null;
+    // pairs of rows load less, if there are registers for all that is scaled
+    const scaled = {
+      rows: 2,
+      slice: 4 * Math.ceil(length / 4),
+      arrays: panel.scaled.length,
+      slots,
+    };
+    if (length < WIDE[kernel.float] && slicesFit(kernel, scaled)) return null;
+  }
   const patches = PATCHES[kernel.float];
   const chunks = contraction === null
     ? [0]

@@ -21,7 +21,8 @@ const SCRIPT = fromFileUrl(new URL("support/panel_code.ts", import.meta.url));
 
 /** What the table and a kernel disagree about, as sentences. */
 function disagreements(measured: PanelMeasured, table: PanelCode): string[] {
-  const { architecture, name, instructions, shared, local, registers } = measured;
+  const { architecture, name, instructions, shared, doubles, local, registers, conflicts } =
+    measured;
   const key = `sm_${architecture}` as keyof PanelCode["instructions"];
   const wanted = table.instructions[key];
   const counts: readonly (readonly [string, number, number])[] = [
@@ -30,8 +31,14 @@ function disagreements(measured: PanelMeasured, table: PanelCode): string[] {
     ["instructions of a chunk", instructions.chunk, wanted.chunk],
     ["instructions of a turn of the walk", instructions.walk, wanted.walk],
     ["instructions of a turn of the product", instructions.product, wanted.product],
+    ["floats of a chunk", shared.chunk, table.shared.chunk],
     ["floats of the walk", shared.walk, table.shared.walk],
     ["floats of the product", shared.product, table.shared.product],
+    ["doubles of a chunk", doubles?.chunk ?? 0, table.doubles?.chunk ?? 0],
+    ["doubles of the walk", doubles?.walk ?? 0, table.doubles?.walk ?? 0],
+    ["doubles of the product", doubles?.product ?? 0, table.doubles?.product ?? 0],
+    // addresses by uniform registers of sm_100 are not followed
+    ["conflicts of banks", conflicts ?? (architecture === 100 ? 0 : Infinity), 0],
     ["accesses of local memory", local, table.local],
     ["registers", registers, table.registers],
   ];
@@ -94,11 +101,15 @@ Deno.test("no two threads of a warp want different vectors of one bank", () => {
 
 Deno.test("bounds of panels follow from slots and loads", () => {
   const each = { chunk: 64, walk: 4, product: 4 };
-  const code = { slices: 1, chunks: 2, local: 0, registers: 0, shared: { walk: 0, product: 0 } };
+  const none = { chunk: 0, walk: 0, product: 0 };
+  const code = { slices: 1, chunks: 2, local: 0, registers: 0, shared: none };
   const instructions = { sm_75: each, sm_90: each, sm_100: each };
   assertEquals(panelBoundPerClock({ ...code, instructions }, "sm_90"), 32);
-  const loading = { ...code, slices: 2, instructions, shared: { walk: 32, product: 32 } };
+  const loading = { ...code, slices: 2, instructions, shared: { chunk: 0, walk: 32, product: 32 } };
   assertEquals(panelBoundPerClock(loading, "sm_90"), 1);
+  // chunks of 32 pairs, turns of 4 and of 2
+  const doubles = { chunk: 32, walk: 4, product: 2 };
+  assertEquals(panelBoundPerClock({ ...code, instructions, doubles }, "sm_90"), 16);
   // 132 multiprocessors at 1.98 GHz, in Gpairs/s
   const bound = (name: PanelHeadline): number =>
     panelBoundPerClock(PANEL_CODE[name], "sm_90") * 132 * 1.98;

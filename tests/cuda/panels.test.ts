@@ -72,6 +72,7 @@ const CASES: readonly (readonly [string, Parts, readonly CudaSchedule[], boolean
   ["products of 37", products(37, 17), [{ ...behindPatches, chunk: 16, slice: 20 }]],
   ["attention", attention(40, 50), [{ ...behindPatches, slice: 28 }]],
   ["attention in 3 dims", attention(3, 33), [{ ...panels, slice: 20, panel: 32, tile: 32 }]],
+  ["attention in 20 dims, 30 components", attention(20, 30), [{ ...panels, slice: 12 }]],
   ["scaled often", attention(40, 35, 30), [{ ...panels, slice: 40 }], false],
   ["scaled often in 3 dims", attention(3, 40, 80), [], false],
   ["33 components in doubles", inDoubles(gaussian(3, 33)), [
@@ -81,6 +82,9 @@ const CASES: readonly (readonly [string, Parts, readonly CudaSchedule[], boolean
   ["73 components in doubles", inDoubles(gaussian(2, 73)), [{ ...panels, threads: 32, slice: 40 }]],
   ["16 dims, 90 components in doubles", inDoubles(gaussian(16, 90)), []],
   ["attention in doubles", inDoubles(attention(3, 35)), [{ ...panels, slice: 20 }]],
+  ["attention of 17 components in doubles", inDoubles(attention(9, 17)), [
+    { ...panels, slice: 12, panel: 32, tile: 32 },
+  ]],
   ["scaled often in doubles", inDoubles(attention(3, 40, 80)), [
     { ...panels, slice: 24, panel: 32, tile: 32 },
   ], false],
@@ -201,8 +205,13 @@ Deno.test("panels are chosen for wide sums, and where they are scaled", () => {
   assertEquals(panelsOf(kernelMatrix(3, 64)), [16, 0]);
   assertEquals(panelsOf(kernelMatrix(3, 32, "f64")), [undefined, 0]);
   assertEquals(panelsOf(kernelMatrix(3, 33, "f64")), [16, 0]);
-  assertEquals(panelsOf(kernelMatrix(64, 16)), [undefined, 0]);
+  assertEquals(panelsOf(kernelMatrix(64, 16)), [32, 16]);
+  assertEquals(panelsOf(kernelMatrix(32, 16)), [undefined, 0]);
+  assertEquals(panelsOf(kernelMatrix(32, 17)), [32, 16]);
   assertEquals(panelsOf(attentionKernel(3, 33)), [16, 0]);
+  assertEquals(panelsOf(attentionKernel(16, 32)), [16, 0]);
+  assertEquals(panelsOf(attentionKernel(32, 32)), [32, 16]);
+  assertEquals(panelsOf(attentionKernel(16, 16)), [undefined, 0]);
   assertEquals(panelsOf(attentionKernel(64, 64)).at(0), 32);
   // nothing but products of one value
   assertEquals(panelOf(kernelMatrix(3, 8)), null);

@@ -48,7 +48,7 @@ function dots(dim: number): Pick<FoldCase, "formula" | "reduction"> {
   };
 }
 
-/** (x − y) exp(−|x − y|² / dim) b under a row's factor: sums as long as rows, which no slice cuts. */
+/** (x − y) exp(−|x − y|² / dim) b under a row's factor: sums as long as rows, cut by no slice. */
 function gradient(dim: number): Pick<FoldCase, "formula" | "reduction"> {
   const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", 1)];
   const exponent = build.mul(build.constant(-1 / dim), build.sqDist(x, y));
@@ -102,6 +102,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
   ["attention", attention(33, 35), [
     { ...plain, rows: 2, tile: 32, columns: 4, slice: 20 },
     { ...plain, rows: 4, tile: 8, slice: 36 },
+  ]],
+  ["attention of 14 components", attention(12, 14), [
+    { ...plain, rows: 2, tile: 32, columns: 2, slice: 16 },
+    { ...plain, rows: 4, tile: 16, slice: 8 },
   ]],
   ["dot products of 33", dots(33), [patches, { ...patches, threads: 128, chunk: 8 }]],
   ["dot products of 100", dots(100), [{ ...patches, chunk: 8 }]],
