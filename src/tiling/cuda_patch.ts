@@ -29,7 +29,7 @@ export interface PatchShape {
   readonly chunks: readonly number[];
 }
 
-/** Doubles are two registers each: half as many sums, which stand behind those of a panel. */
+/** Doubles are two registers each: half as many sums of pairs, beside those of a panel. */
 export const PATCHES: Readonly<Record<FloatType, PatchShape>> = {
   f32: { width: 4, columns: 8, tile: 64, handed: 32, handedStride: 9, chunks: [8, 16] },
   f64: { width: 2, columns: 4, tile: 32, handed: 16, handedStride: 11, chunks: [8] },

@@ -10,7 +10,7 @@ import { chooseCudaSchedule, type CudaSchedule } from "../../src/tiling/mod.ts";
 import { checkFold, type FoldCase, inputsOf, referenceRows, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
-import { HEADLINES, kernelMatrix } from "./support/headlines.ts";
+import { factorKernel, gradientKernel, HEADLINES, kernelMatrix } from "./support/headlines.ts";
 
 const plain = { rows: 1, threads: 32, tile: 0, columns: 1, unroll: 1, slice: 0, chunk: 0 } as const;
 /** 8 × 8 pairs per thread. */
@@ -191,6 +191,27 @@ Deno.test("a warp narrows its lists together: threads vote on each row, none tes
     }
     assertEquals(codeOf("10-smallest", rows).map(votesIn), [0, 0]);
   }
+});
+
+Deno.test("a row's factor has a loop of its own where it costs: beside few operations", () => {
+  const hasBoth = (dim: number, width: number): boolean => {
+    const kernel = factorKernel(dim, width);
+    const { source } = emitCuda(kernel, chooseCudaSchedule(kernel, 1e6));
+    return source.includes("const bool special = ");
+  };
+  assertEquals([hasBoth(3, 1), hasBoth(3, 4)], [true, true]);
+  assertEquals([hasBoth(16, 1), hasBoth(64, 1), hasBoth(3, 64)], [false, false, false]);
+});
+
+Deno.test("long rows, and sums as long, meet several columns once they are loaded", () => {
+  const cut = (kernel: ReturnType<typeof kernelMatrix>): readonly [number, number] => {
+    const { rows, columns } = chooseCudaSchedule(kernel, 1e6);
+    return [rows, columns];
+  };
+  assertEquals(cut(kernelMatrix(32, 1, "f64")), [2, 1]);
+  for (const dim of [33, 64, 100]) assertEquals(cut(kernelMatrix(dim, 1, "f64")), [4, 8]);
+  for (const dim of [25, 64, 300]) assertEquals(cut(gradientKernel(dim)), [4, 8]);
+  assertEquals(cut(gradientKernel(1000)), [1, 8]);
 });
 
 testOnCard("long, short and empty lists in one warp: each keeps its K smallest", async () => {
