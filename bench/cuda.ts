@@ -14,7 +14,15 @@ import { cuda, type CudaEngine, genred, tensor } from "pairfold";
 import { dataOf, errorOf, type Numbers, SAMPLE } from "./cuda/data.ts";
 import { withItself } from "./cuda/itself.ts";
 import { type CardLimits, measureLimits } from "./cuda/limits.ts";
-import { boundOf, CUDA_ROWS, type CudaRow, inputsOf, KINDS, tinyRows } from "./cuda/rows.ts";
+import {
+  boundOf,
+  CUDA_ROWS,
+  type CudaRow,
+  inputsOf,
+  type Kind,
+  KINDS,
+  tinyRows,
+} from "./cuda/rows.ts";
 import { optionsOf } from "./options.ts";
 import { PeerProcess, writeNumbers } from "./peers/process.ts";
 import { linePlot } from "./plots.ts";
@@ -94,11 +102,12 @@ async function runPairfold(
   row: CudaRow,
   data: ReturnType<typeof dataOf>,
 ): Promise<Outcome> {
-  const { formula, reduction } = KINDS[row.kind];
+  const { formula, reduction, weight }: Kind = KINDS[row.kind];
   const inputs = inputsOf(row);
   const aliases = inputs.map(({ name, category, dim }, n) => `${name}=${category}(${n},${dim})`);
   const fold = genred(formula, aliases, {
     reduction,
+    weight,
     axis: 1,
     k: row.k,
     dtype: row.dtype,
@@ -135,9 +144,9 @@ async function measure(engine: CudaEngine, row: CudaRow): Promise<Measured> {
   const data = dataOf(row);
   const inputs = inputsOf(row).map((input) => ({ ...input, path: `${folder}/${input.name}` }));
   inputs.forEach(({ path }, n) => writeNumbers(path, data[n]));
-  const { formula, reduction } = KINDS[row.kind];
+  const { formula, reduction, weight }: Kind = KINDS[row.kind];
   const job = {
-    ...{ kind: row.kind, k: row.k, formula, reduction, dtype: row.dtype, inputs, repeats },
+    ...{ kind: row.kind, k: row.k, formula, reduction, weight, dtype: row.dtype, inputs, repeats },
     aliases: inputs.map(({ name, category, dim }, n) => `${name}=${category}(${n},${dim})`),
     ...{ limit: ENOUGH / 1000, output: `${folder}/output`, sample: SAMPLE },
   };

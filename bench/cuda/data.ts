@@ -32,6 +32,13 @@ export function dataOf(row: CudaRow): readonly [Numbers, Numbers, Numbers, Numbe
 /** Rows on which results are checked. */
 export const SAMPLE = 4;
 
+/** ⟨x_i, y_j⟩ in float64. */
+function dot(row: CudaRow, x: Numbers, y: Numbers, i: number, j: number): number {
+  let sum = 0;
+  for (let d = 0; d < row.dim; d++) sum += x[i * row.dim + d] * y[j * row.dim + d];
+  return sum;
+}
+
 /** |x_i − y_j|² in float64. */
 function distance(row: CudaRow, x: Numbers, y: Numbers, i: number, j: number): number {
   let sum = 0;
@@ -60,7 +67,9 @@ export function errorOf(
       { length: row.columns },
       (_, j) => distance(row, x, y, i, j),
     );
-    const weights = distances.map((q) => Math.exp(-g[0] * q));
+    const weights = row.kind === "attention"
+      ? Float64Array.from({ length: row.columns }, (_, j) => Math.exp(g[0] * dot(row, x, y, i, j)))
+      : distances.map((q) => Math.exp(-g[0] * q));
     const sum = (term: (j: number) => number): number => {
       let total = 0;
       for (let j = 0; j < row.columns; j++) total += term(j);
@@ -82,8 +91,9 @@ export function errorOf(
         meet(got[i * row.dim + d], sum(term));
       }
     } else {
+      const mass = row.kind === "attention" ? sum((j) => weights[j]) : 1;
       for (let e = 0; e < row.width; e++) {
-        meet(got[i * row.width + e], sum((j) => weights[j] * b[j * row.width + e]));
+        meet(got[i * row.width + e], sum((j) => weights[j] * b[j * row.width + e]) / mass);
       }
     }
   }

@@ -11,10 +11,19 @@ import {
   type TurnCode,
 } from "../../src/tiling/mod.ts";
 
+/** A kind of folds in KeOps' words. */
+export interface Kind {
+  readonly formula: string;
+  readonly reduction: KeopsReduction;
+  readonly weight?: string;
+}
+
 /** One fold. */
 export interface CudaRow {
   /** Rows of the targets stand in "targets"; each sweep has one varying size and a name. */
-  readonly part: "targets" | "N" | "D" | "width" | "K" | "N, float64";
+  readonly part:
+    | ("targets" | "N" | "D" | "width" | "K" | "D of gradients" | "attention")
+    | ("N, float64" | "D, float64" | "width, float64" | "attention, float64");
   readonly name: string;
   /** What varies, for plots. */
   readonly at: number;
@@ -35,14 +44,15 @@ export interface CudaRow {
   readonly panel?: keyof typeof PANEL_CODE;
 }
 
-/** Kinds of folds: KeOps' formula and reduction. */
+/** Kinds of folds: KeOps' formula, reduction and second formula. */
 export const KINDS = {
   gaussian: { formula: "Exp(-G*SqDist(X,Y))*B", reduction: "Sum" },
   gradient: { formula: "(X-Y)*(Exp(-G*SqDist(X,Y))*B)", reduction: "Sum" },
   logsumexp: { formula: "-G*SqDist(X,Y)", reduction: "LogSumExp" },
   argmin: { formula: "SqDist(X,Y)", reduction: "ArgMin" },
   neighbours: { formula: "SqDist(X,Y)", reduction: "ArgKMin" },
-} as const satisfies Record<string, { formula: string; reduction: KeopsReduction }>;
+  attention: { formula: "G*(X|Y)", reduction: "SumSoftMaxWeight", weight: "B" },
+} as const satisfies Record<string, Kind>;
 
 const base = { rows: 1e5, columns: 1e5, dim: 3, width: 1, dtype: "float32", at: 0 } as const;
 const target = { ...base, part: "targets" } as const;
@@ -114,13 +124,32 @@ const TARGETS: readonly CudaRow[] = [
   },
   {
     ...{ ...target, name: "D=64, wide 16", kind: "gaussian", dim: 64, width: 16, target: 3 },
-    ...{ rows: 3e4, columns: 3e4 },
+    ...{ rows: 3e4, columns: 3e4, panel: "D=64, wide 16" },
   },
   {
     ...{ ...target, name: "D=64, wide 64", kind: "gaussian", dim: 64, width: 64, target: null },
     ...{ rows: 3e4, columns: 3e4, panel: "D=64, wide 64" },
   },
-  { ...target, name: "gaussian f64", kind: "gaussian", dtype: "float64", target: 2 },
+  {
+    ...{ ...target, name: "attention 64", kind: "attention", dim: 64, width: 64, target: null },
+    ...{ rows: 3e4, columns: 3e4, panel: "attention 64" },
+  },
+  {
+    ...{ ...target, name: "gaussian f64", kind: "gaussian", dtype: "float64", target: 2 },
+    code: { name: "gaussian f64", special: 0 },
+  },
+  {
+    ...{ ...target, name: "wide 64 f64", kind: "gaussian", width: 64, target: null },
+    ...{ rows: 3e4, columns: 3e4, dtype: "float64", panel: "wide 64 f64" },
+  },
+  {
+    ...{ ...target, name: "D=64, wide 64 f64", kind: "gaussian", dim: 64, width: 64, target: null },
+    ...{ rows: 3e4, columns: 3e4, dtype: "float64", panel: "D=64, wide 64 f64" },
+  },
+  {
+    ...{ ...target, name: "attention 64 f64", kind: "attention", dim: 64, width: 64, target: null },
+    ...{ rows: 3e4, columns: 3e4, dtype: "float64", panel: "attention 64 f64" },
+  },
 ];
 
 const sweep = (
@@ -133,8 +162,11 @@ const sweep = (
     ...sizes(at),
   }));
 
-/** Widths that PANEL_CODE knows. */
-const PANEL_WIDTHS: readonly number[] = [64, 100, 512];
+/** The kernel that PANEL_CODE has for a width, where it has one. */
+function panelOfWidth(width: number, dtype: CudaRow["dtype"]): Partial<CudaRow> {
+  const name = `wide ${width}${dtype === "float64" ? " f64" : ""}`;
+  return name in PANEL_CODE ? { panel: name as keyof typeof PANEL_CODE } : {};
+}
 
 const MEDIUM = { rows: 3e4, columns: 3e4 } as const;
 const SMALL = { rows: 1e4, columns: 1e4 } as const;
@@ -147,10 +179,24 @@ const SWEEPS: readonly CudaRow[] = [
     (dim) => ({ ...(dim < 1000 ? MEDIUM : SMALL), dim }),
   ),
   ...sweep("width", [1, 4, 16, 33, 64, 100, 128, 512], (width) => ({
-    ...{ ...MEDIUM, width },
-    ...(PANEL_WIDTHS.includes(width) ? { panel: `wide ${width}` as CudaRow["panel"] } : {}),
+    ...{ ...MEDIUM, width, ...panelOfWidth(width, "float32") },
   })),
   ...sweep("K", [1, 10, 50, 200], (k) => ({ ...MEDIUM, k, kind: "neighbours" })),
+  ...sweep("D of gradients", [3, 16, 32, 33, 64, 65, 100, 300], (dim) => ({
+    ...{ ...MEDIUM, dim, kind: "gradient" },
+  })),
+  ...sweep("attention", [8, 16, 32, 33, 64], (at) => ({
+    ...{ ...MEDIUM, dim: at, width: at, kind: "attention" },
+  })),
+  ...sweep("D, float64", [3, 16, 32, 33, 64, 100, 300], (dim) => ({
+    ...{ ...SMALL, dim, dtype: "float64" },
+  })),
+  ...sweep("width, float64", [4, 16, 32, 33, 64, 65, 100, 512], (width) => ({
+    ...{ ...SMALL, width, dtype: "float64", ...panelOfWidth(width, "float64") },
+  })),
+  ...sweep("attention, float64", [8, 32, 33, 64], (at) => ({
+    ...{ ...SMALL, dim: at, width: at, kind: "attention", dtype: "float64" },
+  })),
   ...sweep("N, float64", [1e3, 1e4, 1e5], (at) => ({ rows: at, columns: at, dtype: "float64" })),
 ];
 
@@ -186,14 +232,15 @@ export function boundOf(row: CudaRow, rates: { fma: number; exp2: number }): num
   }
   if (row.code === undefined) return null;
   const code: TurnCode = MACHINE_CODE[row.code.name];
-  const { perTurn, instructions, shared, local, products = 0 } = code;
-  const { slots: all, loads, products: onTensorCores } = RATES.sm_90;
+  const { perTurn, instructions, shared, local, products = 0, doubles = 0 } = code;
+  const { slots: all, loads, products: onTensorCores, doubles: inDoubles } = RATES.sm_90;
   // in slots: loads bring a quarter as many floats as there are, tensor cores multiply 8 times as
-  // much
+  // much, and doubles take two
   const slots = Math.max(
     instructions.sm_90,
     (shared + LOCAL_FLOATS * local) * all / loads,
     products * all / onTensorCores,
+    doubles * all / inDoubles,
   ) / perTurn;
   const special = row.code.special === 0 ? Infinity : rates.exp2 / row.code.special;
   return Math.min(rates.fma / slots, special);

@@ -4,8 +4,9 @@
 
 Enters, on stdin: one JSON object per line, one job each,
 
-    {"kind": "gaussian" | "gradient" | "logsumexp" | "argmin" | "neighbours", "k"?: K,
-     "formula", "reduction", "aliases": KeOps' words, "dtype": "float32" | "float64",
+    {"kind": "gaussian" | "gradient" | "logsumexp" | "argmin" | "neighbours" | "attention", "k"?: K,
+     "formula", "weight"? (the second one), "reduction", "aliases": KeOps' words,
+     "dtype": "float32" | "float64",
      "inputs": [{"path", "rows", "dim", "category"}, ...] of G, X, Y, B in position order,
      "repeats": most calls, "limit": seconds after which no further call begins,
      "output": path for the first rows of the result, "sample": how many}
@@ -38,6 +39,7 @@ def open_keops(torch):
             reduction_op=job["reduction"],
             axis=1,
             opt_arg=job.get("k"),
+            formula2=job.get("weight"),
         )
         return lambda: routine(*inputs, backend="GPU")
 
@@ -55,6 +57,8 @@ def open_torch(torch):
         kind = job["kind"]
 
         def block(part):
+            if kind == "attention":
+                return (part @ y.T).mul_(g).softmax(1) @ b
             q = torch.cdist(part, y).square_()
             if kind == "argmin":
                 return q.argmin(1, keepdim=True)

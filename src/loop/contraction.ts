@@ -64,7 +64,6 @@ interface Found extends Pick<Contraction, "sum" | "initial" | "row" | "column"> 
 }
 
 function find(kernel: Kernel): Contraction | null {
-  if (kernel.float !== "f32") return null;
   const found = findIn(kernel.pair, kernel);
   if (found === null) return null;
   const { loop, sum, initial, row, column, isProduct } = found;
@@ -79,7 +78,8 @@ function find(kernel: Kernel): Contraction | null {
   const isRead = [kernel.close, kernel.careful?.test, kernel.finish].some((region) =>
     region && readsWindow(region, loop, "row", row, count)
   );
-  const products = isProduct && !isRead ? kernel.products ?? null : null;
+  const isTensor = isProduct && !isRead && kernel.float === "f32";
+  const products = isTensor ? kernel.products ?? null : null;
   const { counter, body } = loop;
   const pair = without(kernel.pair, found);
   return { counter, body, sum, initial, row, column, isProduct, products, pair, careful };
@@ -115,7 +115,7 @@ function contractionIn(loop: Loop, pair: Region, kernel: Kernel): Found | null {
   const cells = new Set<Cell>();
   let operations = 0;
   const fits = body.statements.every((s) => {
-    if (s.kind === "set") return cells.add(s.cell), s.value.type === "f32";
+    if (s.kind === "set") return cells.add(s.cell), s.value.type === kernel.float;
     if (s.kind !== "let") return false;
     const { value } = s;
     switch (value.kind) {
@@ -134,7 +134,7 @@ function contractionIn(loop: Loop, pair: Region, kernel: Kernel): Found | null {
     }
   });
   const [sum, ...others] = cells;
-  const isOne = sum !== undefined && others.length === 0 && sum.type === "f32" &&
+  const isOne = sum !== undefined && others.length === 0 && sum.type === kernel.float &&
     vectors.row.size === 1 && vectors.column.size === 1;
   if (!fits || !isOne || operations > MOST_OPERATIONS) return null;
   if (kernel.state.some((item) => item.kind === "cell" && item.cell === sum)) return null;

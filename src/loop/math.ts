@@ -5,8 +5,12 @@ import type { Value } from "./ir.ts";
 
 /** Builds math functions of values of the builder's float type. */
 export interface MathFunctions {
-  /** Components of a sum up to which they are scalars, and no loop; default 32. */
+  /**
+   * Components of a fold's sums, and terms of a sum within a formula, up to which they are scalars
+   * and no loop, where the fold is a sum or has a weight; default 32.
+   */
   readonly scalars?: number;
+  readonly terms?: number;
   exp(b: Builder, x: Value): Value;
   /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
   exp2(b: Builder, x: Value): Value;

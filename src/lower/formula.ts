@@ -58,6 +58,8 @@ export class FormulaLowering {
   readonly float: FloatType;
   /** Components of a result up to which they are scalars. */
   readonly scalars: number;
+  /** Terms of a sum up to which it is a chain, and no loop. */
+  readonly #terms: number;
   readonly #math: MathFunctions;
   readonly #memo = new Map<string, Value>();
   readonly #slots = new Map<Value, number>();
@@ -67,9 +69,14 @@ export class FormulaLowering {
   readonly #readers = new Map<Node, number>();
   readonly #seen = new Set<Node>();
 
-  constructor(float: FloatType, math: MathFunctions, scalars: number) {
+  constructor(
+    float: FloatType,
+    math: MathFunctions,
+    { scalars = UNROLL_LIMIT, terms = UNROLL_LIMIT }: Pick<MathFunctions, "scalars" | "terms">,
+  ) {
     this.float = float;
     this.scalars = scalars;
+    this.#terms = terms;
     this.#math = math;
     const make = (section: Section): Builder =>
       new Builder(section, section === "uniform" ? "f64" : float, this.names, scalars);
@@ -332,7 +339,7 @@ export class FormulaLowering {
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
     const term = (at: Place): Value => asFloat(b, this.#component(argument, at, section));
-    const isLoop = argument.dim > UNROLL_LIMIT || isCostly(argument, section);
+    const isLoop = argument.dim > this.#terms || isCostly(argument, section);
     if (!isLoop) {
       let total: Value | null = null;
       for (let d = 0; d < argument.dim; d++) {

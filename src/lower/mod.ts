@@ -28,7 +28,6 @@ import {
   type FoldOptions,
   type ReductionName,
   reductions,
-  UNROLL_LIMIT,
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
@@ -201,8 +200,8 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const { factor: outside, core } = fold.twins ? withFactorInside(factored) : factored;
   const weight = fold.weight ? normalise(fold.weight, fold.fastMath) : null;
   const weightDim = weight?.dim ?? 0;
-  const { scalars = UNROLL_LIMIT } = reduction.linear ? math : {};
-  const lowering = new FormulaLowering(float, math, scalars);
+  const limits = reduction.linear || weight !== null ? math : {};
+  const lowering = new FormulaLowering(float, math, limits);
   const { builders } = lowering;
   const folding = reduction.fold(builders.pair, core.dim, options, math, weightDim);
   const incoming = reduction.fold(builders.pair, core.dim, options, math, weightDim);

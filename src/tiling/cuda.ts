@@ -1,24 +1,25 @@
 // The choice of a CUDA kernel's schedule, and which schedules are legal.
 
 import { PairfoldError } from "../error.ts";
+import { bytesOf, type Counter, type FloatType, type Kernel, lengthOf } from "../loop/mod.ts";
 import {
-  bytesOf,
-  type Counter,
-  type Kernel,
-  lengthOf,
-  MATH_OPERATIONS,
-  type Region,
-  type StateItem,
-  typeOf,
-  type Value,
-  visit,
-} from "../loop/mod.ts";
+  arraysOfPair,
+  hasLongRows,
+  narrowOperations,
+  REGISTER_ARRAY,
+  registersOfFold,
+  rowSlotsOf,
+  slicesFit,
+  sliceStatements,
+  stateRegisters,
+  unrolledStatements,
+} from "./cuda_estimates.ts";
 import {
-  CHUNKS,
   PATCH_TILE,
   PATCH_TURN,
   PATCH_UNROLL,
   patchBytes,
+  PATCHES,
   patchOf,
   SHARED_BYTES,
   SHORT_STATE,
@@ -101,7 +102,8 @@ function checkPatches(
     refuse(`chunks of ${chunk}`, `${TENSOR_CHUNK}: tensor cores give these products`);
   }
   if (chunk === 0) return;
-  if (!CHUNKS.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${CHUNKS}`);
+  const { chunks } = PATCHES.f32;
+  if (!chunks.includes(chunk)) refuse(`chunks of ${chunk}`, `0 or one of ${chunks}`);
   if (patch === null) refuse(`chunks of ${chunk}`, "0: no long vectors of i and j are contracted");
   if (rows !== 1 || tile !== PATCH_TILE || columns !== PATCH_TURN || slice !== 0) {
     refuse(
@@ -111,59 +113,13 @@ function checkPatches(
   }
 }
 
-/**
- * Elements of arrays up to which their loops are unrolled wholly, so that they stay in registers.
- */
-export const REGISTER_ARRAY = 64;
-
-/** Turns side by side of loops over longer arrays. */
-export const PARTLY_UNROLLED = 4;
-
-/** 32-bit registers that an item of state takes while it is in registers. */
-function registersOf(item: StateItem): number {
-  const length = lengthOf(item);
-  const type = typeOf(item);
-  if (length > REGISTER_ARRAY) return 0;
-  return length * (type === "f64" || type === "i64" ? 2 : 1);
-}
-
-/**
- * Registers of a row's state that the inner loop meets. What is met at the end of a block alone
- * (totals, their compensation) the compiler keeps in memory where registers are few.
- */
-function stateRegisters(kernel: Kernel): number {
-  const met = new Set<unknown>();
-  visit(kernel.pair, (s) => {
-    if (s.kind === "set") met.add(s.cell);
-    if (s.kind === "store" && s.memory.kind === "array") met.add(s.memory.array);
-    if (s.kind !== "let") return;
-    if (s.value.kind === "get") met.add(s.value.cell);
-    if (s.value.kind === "load" && s.value.memory.kind === "array") met.add(s.value.memory.array);
-  });
-  return kernel.state
-    .filter((item) => met.has(item.kind === "cell" ? item.cell : item.array))
-    .reduce((total, item) => total + registersOf(item), 0);
-}
-
-/** Slots of the row record that the inner loop reads, where few enough to stay in registers. */
-function rowSlotsOf(pair: Region): number {
-  const slots = new Set<number>();
-  visit(pair, (s) => {
-    if (s.kind !== "let" || s.value.kind !== "load") return;
-    const { memory, place } = s.value;
-    if (memory.kind !== "record" || memory.section !== "row") return;
-    const [term] = place.terms;
-    const count = term === undefined ? 1 : term.counter.count;
-    if (count > REGISTER_ARRAY) return;
-    for (let k = 0; k < count; k++) slots.add(place.offset + k * (term?.step ?? 0));
-  });
-  return slots.size;
-}
-
 /** Registers that rows may take together; with as many again for columns and values between. */
 const ROW_REGISTERS = 112;
-/** The same for two rows of a long vector: a column's value that is loaded should meet both. */
-const PAIR_REGISTERS = 144;
+/**
+ * The same for two rows of a long vector: a column's value that is loaded should meet both. Doubles
+ * want that more: one row of 32 waits for shared memory for half of its time.
+ */
+const PAIR_REGISTERS: Readonly<Record<FloatType, number>> = { f32: 144, f64: 160 };
 /** Registers of a row for values between. */
 const ROW_TEMPORARIES = 4;
 /**
@@ -179,6 +135,9 @@ const UNROLL_BUDGET = 200;
  */
 const BRANCH_COLUMNS = 4;
 const BRANCH_BUDGET = 1600;
+/** Components of all rows' slices up to which branches that scale them stand for two columns. */
+const SHORT_SLICES = 32;
+const SCALED_COLUMNS = 2;
 /** The same, all columns together, beyond which it takes one; in doubles each is several. */
 const COPY_BUDGET = 4000;
 /**
@@ -195,69 +154,12 @@ const THREADS = 128;
 /** Columns of a tile where they are short: 256 of 16 bytes are 4 KB. */
 const TILE = 256;
 
-/** Statements that a math function counts as: it is a page of instructions. */
-const MATH_STATEMENTS = 25;
-
-/** Math functions but 2^x in single precision, which is one instruction. */
-const isLongFunction = (value: Value): boolean =>
-  value.kind === "operation" && value.operation in MATH_OPERATIONS &&
-  (value.operation !== "exp2" || value.type === "f64");
-
-/** Statements of a region as they stand once its short loops are unrolled. */
-export function unrolledStatements(region: Region): number {
-  let count = 0;
-  for (const s of region.statements) {
-    count += s.kind === "let" && isLongFunction(s.value) ? MATH_STATEMENTS : 1;
-    if (s.kind === "for") {
-      const turns = s.count <= REGISTER_ARRAY ? s.count : PARTLY_UNROLLED;
-      count += turns * unrolledStatements(s.body);
-    } else if (s.kind === "when") {
-      count += unrolledStatements(s.body);
-      if (s.otherwise !== undefined) count += unrolledStatements(s.otherwise);
-    }
-  }
-  return count;
-}
-
 /**
  * Bytes of rows that a thread keeps in memory: a card reserves them for all threads it can hold.
  */
 const LOCAL_BYTES = 24 * 1024;
 /** Components of a row that are registers beside those of a slice. */
-const BESIDE_SLICE = 16;
-
-/** Whether a row's vectors are too long for registers, so that they wait in memory. */
-function hasLongRows({ pair }: Kernel, longest: number, cut: ReadonlySet<Counter>): boolean {
-  let isLong = false;
-  visit(pair, (s) => {
-    if (s.kind !== "let" || s.value.kind !== "load") return;
-    const { memory, place } = s.value;
-    if (memory.kind !== "record" || memory.section !== "row") return;
-    if (place.terms.some(({ counter: c }) => c.count > longest && !cut.has(c))) isLong = true;
-  });
-  return isLong;
-}
-
-/** Operations of a pair, loops counted in full, but for those over components of slices. */
-function narrowOperations(kernel: Kernel): number {
-  const components = sliceableOf(kernel)?.counters;
-  const count = (region: Region): number =>
-    region.statements.reduce((sum, s) => {
-      if (s.kind === "for") return sum + (components?.has(s.counter) ? 0 : s.count * count(s.body));
-      return sum + (s.kind === "let" && s.value.kind === "operation" ? 1 : 0);
-    }, 0);
-  return count(kernel.pair);
-}
-
-/** Statements of the loops over components of a slice, one turn of each. */
-function sliceStatements(region: Region, components: ReadonlySet<Counter>): number {
-  let count = 0;
-  visit(region, (s) => {
-    if (s.kind === "for" && components.has(s.counter)) count += unrolledStatements(s.body);
-  });
-  return count;
-}
-
+const BESIDE_SLICE = 32;
 /**
  * Statements of those loops once unrolled, all rows together, beyond which compiling takes long.
  */
@@ -266,6 +168,8 @@ const SLICE_BUDGET = 1100;
 const SLICES = [{ rows: 4, most: 36 }, { rows: 2, most: 64 }] as const;
 /** Columns per turn of long vectors, by how many fit into a tile. */
 const LONG_COLUMNS = [16, 8] as const;
+/** Columns per turn where sums wait in memory beside them. */
+const SUM_COLUMNS = 8;
 /** Components of a slice in double precision. */
 const F64_SLICE = 32;
 /** Slots for instructions that pass while one float comes from shared memory. */
@@ -324,46 +228,64 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const slice = cut?.slice ?? (length > SHORT_STATE ? inDoubles : 0);
   const slices = slice === 0 ? 1 : Math.ceil(length / slice);
   const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
-  const isLong = hasLongRows(kernel, slice === 0 ? REGISTER_ARRAY : BESIDE_SLICE, components);
-  const perSlice = slice * sliceStatements(pair, components);
-  const perRow = stateRegisters(kernel) + width * (rowSlotsOf(pair) + ROW_TEMPORARIES);
-  const statements = unrolledStatements(pair);
-  // lists that are appended to stand in memory, whose loads few pairs need
   const hasLists = pair.statements.some((s) => s.kind === "append");
+  const longest = registersOfFold(kernel, slice);
+  const sliced = arraysOfPair(kernel, components);
+  const isScaled = sliced > 1;
+  const isLong = hasLongRows(kernel, slice === 0 ? longest : BESIDE_SLICE, components);
+  const perSlice = slice * sliceStatements(pair, components);
+  const slots = rowSlotsOf(pair, longest);
+  const perRow = stateRegisters(kernel, longest) + width * (slots + ROW_TEMPORARIES);
+  const statements = unrolledStatements(pair, longest);
+  // lists that are appended to stand in memory, whose loads few pairs need
   const listBytes = hasLists
     ? kernel.state.reduce((sum, s) => sum + 4 * width * lengthOf(s), 0)
     : 0;
-  const isUncut = slice === 0 && !hasLists &&
-    kernel.state.some((item) => lengthOf(item) > REGISTER_ARRAY);
+  const uncut = slice === 0 && !hasLists
+    ? kernel.state.map(lengthOf).filter((length) => length > longest)
+    : [];
+  const isUncut = uncut.length > 0;
+  const uncutBytes = uncut.reduce((sum, length) => sum + 4 * width * length, 0);
   // branches ask once for all pairs of a turn; long rows that are loaded meet several columns
   const hasBranches = slice === 0 && pair.statements.some((s) => s.kind === "when");
   const isMuch = (r: number): boolean =>
     hasBranches && BRANCH_COLUMNS * r * statements > BRANCH_BUDGET;
   const isBusy = (r: number): boolean => Math.ceil(rows / (r * THREADS)) * slices >= BUSY_BLOCKS;
   const fits = (r: number): boolean => {
-    if (isUncut || !isBusy(r)) return false;
+    if ((isUncut && !isLong) || !isBusy(r)) return false;
     const rowBytes = isLong ? kernel.records.row.length * 4 * width : 0;
-    if (r * (rowBytes + listBytes) > LOCAL_BYTES) return false;
+    if (r * (rowBytes + listBytes + uncutBytes) > LOCAL_BYTES) return false;
     if (hasLists) return r <= LIST_ROWS;
-    if (slice > 0) return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET;
+    if (slice > 0) {
+      const held = { rows: r, slice, arrays: sliced, slots: isLong ? 0 : slots };
+      return r <= (cut?.rows ?? 2) && r * perSlice <= SLICE_BUDGET && slicesFit(kernel, held);
+    }
     if (r > 2 && isMuch(r)) return false;
-    const registers = r === 2 ? PAIR_REGISTERS : ROW_REGISTERS;
+    const registers = r === 2 ? PAIR_REGISTERS[kernel.float] : ROW_REGISTERS;
     return r * perRow <= registers && r * statements <= CODE_BUDGET;
   };
   const perThread = [4, 2].find(fits) ?? 1;
+  const isCopied = isScaled || (hasBranches && width === 2);
   const wanted = isLong
-    ? longColumns(kernel, slice) / width
+    ? Math.min(
+      longColumns(kernel, slice) / width,
+      ...(isUncut ? [SUM_COLUMNS] : []),
+      ...(isCopied ? [BRANCH_COLUMNS] : []),
+    )
     : hasLists
     ? LIST_PAIRS / perThread
     : hasBranches
     ? BRANCH_COLUMNS / (perThread > 1 && isMuch(perThread) ? 2 : 1)
+    : isScaled && perThread * slice <= SHORT_SLICES
+    ? SCALED_COLUMNS
     : 1;
   const isSmall = perThread * statements <= UNROLL_BUDGET;
   const isTiny = 2 * perThread * statements <= UNROLL_BUDGET;
   const isAffordable = isLong || wanted * perThread * statements * width ** 2 <= COPY_BUDGET;
   const isShort = (c: number): boolean => c * perThread * perSlice <= 4 * SLICE_BUDGET;
   const most = [wanted, wanted / 2, wanted / 4].find((c) => c >= 1 && isShort(c)) ?? 1;
-  const columns = isAffordable && !isUncut ? most : 1;
+  // sums in memory meet several columns once they are loaded, as long rows do
+  const columns = isAffordable && (isLong || !isUncut) ? most : 1;
   let tile = kernel.records.column.length === 0 ? 0 : TILE;
   while (tile > columns && tileBytes(kernel, tile, slice) > SHARED_BYTES / 4) tile /= 2;
   while (tile > 1 && tileBytes(kernel, tile, slice) > SHARED_BYTES) tile /= 2;

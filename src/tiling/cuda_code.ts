@@ -23,13 +23,17 @@ export interface TurnCode {
   readonly registers: number;
   /** A thread's share of products on tensor cores, from sm_80 on. */
   readonly products?: number;
+  /** Sums, products and comparisons of doubles. */
+  readonly doubles?: number;
 }
 
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other
  * folds of |x − y|² in 3 dimensions; a million rows. "With itself" meets pairs once: each of its
  * pairs is two. Where "centred" or tensor cores' numbers (TF32) are named,
- * |x − y|² is a dot product. Counted with NVRTC 13.5 and nvdisasm (2026-11-23).
+ * |x − y|² is a dot product. Of the gradient in 100 dimensions it is the loop that adds to its sums;
+ * the one before adds up |x − y|², also for 8 columns. "f64" is in doubles. Counted with NVRTC 13.5
+ * and nvdisasm (2026-11-23).
  */
 export const MACHINE_CODE = {
   "gaussian": {
@@ -59,6 +63,7 @@ export const MACHINE_CODE = {
     shared: 32,
     local: 0,
     registers: 93,
+    doubles: 384,
   },
   "gradient": {
     perTurn: 16,
@@ -175,6 +180,36 @@ export const MACHINE_CODE = {
     local: 0,
     registers: 128,
   },
+  "attention 16": {
+    perTurn: 4,
+    instructions: { sm_75: 183, sm_90: 181, sm_100: 181 },
+    shared: 64,
+    local: 0,
+    registers: 222,
+  },
+  "gradient, D=100": {
+    perTurn: 128,
+    instructions: { sm_75: 295, sm_90: 288, sm_100: 285 },
+    shared: 32,
+    local: 12,
+    registers: 112,
+  },
+  "D=64 f64": {
+    perTurn: 128,
+    instructions: { sm_75: 288, sm_90: 288, sm_100: 287 },
+    shared: 64,
+    local: 8,
+    registers: 244,
+    doubles: 256,
+  },
+  "wide 16 f64": {
+    perTurn: 2,
+    instructions: { sm_75: 109, sm_90: 129, sm_100: 135 },
+    shared: 38,
+    local: 0,
+    registers: 128,
+    doubles: 78,
+  },
 } as const satisfies Record<string, TurnCode>;
 
 /** What a multiprocessor does in a clock, for 32-bit floats unless said. */
@@ -187,6 +222,8 @@ export interface Rates {
   readonly special: number;
   /** Products of TF32 on tensor cores. */
   readonly products: number;
+  /** Operations on doubles. */
+  readonly doubles: number;
 }
 
 /**
@@ -196,9 +233,9 @@ export interface Rates {
  * instruction.
  */
 export const RATES: Readonly<Record<"sm_75" | "sm_90" | "sm_100", Rates>> = {
-  sm_75: { slots: 128, loads: 32, special: 16, products: 0 },
-  sm_90: { slots: 128, loads: 32, special: 16, products: 1024 },
-  sm_100: { slots: 128, loads: 32, special: 16, products: 1024 },
+  sm_75: { slots: 128, loads: 32, special: 16, products: 0, doubles: 2 },
+  sm_90: { slots: 128, loads: 32, special: 16, products: 1024, doubles: 64 },
+  sm_100: { slots: 128, loads: 32, special: 16, products: 1024, doubles: 64 },
 };
 
 /** Floats of one access to local memory, which is vectors of four in unrolled loops. */
@@ -219,6 +256,7 @@ export function boundPerClock(
     (code.shared + code.local * LOCAL_FLOATS) / rates.loads,
     special / rates.special,
     code.products === undefined ? 0 : code.products / rates.products,
+    (code.doubles ?? 0) / rates.doubles,
   );
   return code.perTurn / clocks;
 }

@@ -7,8 +7,10 @@
 // components; what panels take of shared memory.
 
 import {
+  bytesOf,
   contractionOf,
   type Counter,
+  type FloatType,
   type Kernel,
   lengthOf,
   type LocalArray,
@@ -19,15 +21,20 @@ import {
   type Value,
   visit,
 } from "../loop/mod.ts";
-import { chunkStride, HANDED, PATCH_TILE, SHORT_STATE, warpPieces } from "./cuda_patch.ts";
+import { chunkStride, PATCHES, SHORT_STATE, warpPieces } from "./cuda_patch.ts";
 import { columnRecord, sliceableOf } from "./cuda_slices.ts";
 
 /** Columns of a panel; behind patches it takes what they hand over at a time. */
-export const PANELS: readonly number[] = [16, HANDED];
-/** Floats from one row of a panel to the next, beyond its columns: where factors stand. */
-export const PANEL_PAD = 4;
-/** Components of a thread at most: with 8 rows they are 128 sums. */
-const MOST_COMPONENTS = 16;
+export const PANELS: readonly number[] = [16, 32];
+/** Columns of a block of the sum. */
+const BLOCK = 64;
+/**
+ * Numbers from one row of a panel to the next, beyond its columns: where four factors stand. Rows
+ * are an odd number of 16 bytes then, so that 8 of them side by side are in different banks.
+ */
+export const PANEL_PAD: Readonly<Record<FloatType, number>> = { f32: 4, f64: 6 };
+/** Components of a thread at most: with 8 rows they are 128 sums, or 80 of two registers each. */
+const MOST_COMPONENTS: Readonly<Record<FloatType, number>> = { f32: 16, f64: 10 };
 /** Slices up to which a thread takes 4 rows, else 8. */
 const NARROW_SLICE = 32;
 /** Cells of a row's state at most: they pass through its row of the panel. */
@@ -43,6 +50,8 @@ export interface Parted {
 export interface Panel {
   /**
    * An inner loop without its components: it leaves the pair's value, and what sums are scaled by.
+   * Of a kernel with a careful one it is that: others give the same bits, and a multiplication per
+   * pair is little beside its components.
    */
   readonly narrow: (pair: Region) => Region;
   /** Arrays of one element for these two; no factor where sums are never scaled. */
@@ -74,9 +83,9 @@ export function panelText(slice: number, panel: number): string {
 }
 
 /** Whether slices can be dealt to the threads of a warp. */
-export function isPanelSlice(slice: number): boolean {
+export function isPanelSlice(slice: number, float: FloatType): boolean {
   const { components } = panelShape(slice);
-  return Number.isInteger(components) && components >= 1 && components <= MOST_COMPONENTS;
+  return Number.isInteger(components) && components >= 1 && components <= MOST_COMPONENTS[float];
 }
 
 /** The slice of n components at most that a width is cut into, so that little is left over. */
@@ -96,10 +105,14 @@ export function panelBytes(
     readonly panel: number;
   },
 ): number {
+  const { float } = kernel;
   const { staged } = columnRecord(kernel, slice, chunk);
-  if (chunk === 0) return 4 * (threads * (panel + PANEL_PAD) + 2 * panel * staged);
-  const pieces = threads / 32 * warpPieces(chunk) + 2 * PATCH_TILE * chunkStride(chunk);
-  return 16 * pieces + 4 * PATCH_TILE * staged;
+  if (chunk === 0) {
+    return bytesOf(float, float) * (threads * (panel + PANEL_PAD[float]) + 2 * panel * staged);
+  }
+  const { tile } = PATCHES[float];
+  const pieces = threads / 32 * warpPieces(chunk, float) + 2 * tile * chunkStride(chunk, float);
+  return 16 * pieces + bytesOf(float, float) * tile * staged;
 }
 
 /** Each kernel is looked at once. */
@@ -133,15 +146,15 @@ interface Scaling {
 function lookAt(kernel: Kernel): Panel | null {
   const sliceable = sliceableOf(kernel);
   if (sliceable === null || sliceable.length <= SHORT_STATE) return null;
-  if (kernel.float !== "f32" || kernel.block !== PATCH_TILE || kernel.careful !== null) return null;
+  if (kernel.block !== BLOCK) return null;
   const cells = kernel.state.flatMap((item) => item.kind === "cell" ? [item.cell] : []);
-  if (cells.length > MOST_CELLS || cells.some(({ type }) => type !== "f32")) return null;
+  if (cells.length > MOST_CELLS || cells.some(({ type }) => type !== kernel.float)) return null;
   if (columnRecord(kernel, NARROW_SLICE).windows !== 1) return null;
   const arrays = new Set(
     kernel.state.flatMap((item) => item.kind === "array" && lengthOf(item) > 1 ? [item.array] : []),
   );
   const { counters } = sliceable;
-  const found = partsOf(kernel.pair, arrays);
+  const found = partsOf(kernel.careful?.pair ?? kernel.pair, arrays);
   const init = parted(kernel.init, arrays);
   const close = kernel.close === null ? null : parted(kernel.close, arrays);
   if (found === null || init === null || close === null) return null;
@@ -152,7 +165,7 @@ function lookAt(kernel: Kernel): Panel | null {
   if (meetsAny(kernel.finish, new Set([product.sums]))) return null;
   const initial = constantIn(init.arrays, product.sums);
   if (initial === null || !Object.is(initial, constantIn(close.arrays, product.sums))) return null;
-  const cell = (name: string): LocalArray => ({ id: -1, name, type: "f32", length: 1 });
+  const cell = (name: string): LocalArray => ({ id: -1, name, type: kernel.float, length: 1 });
   const value = cell("value");
   const factor = scaling === null ? null : cell("factor");
   return {

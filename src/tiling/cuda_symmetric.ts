@@ -7,7 +7,8 @@
 // busy.
 
 import { bytesOf, type FloatType, type Kernel } from "../loop/mod.ts";
-import { chooseCudaSchedule, unrolledStatements } from "./cuda.ts";
+import { chooseCudaSchedule } from "./cuda.ts";
+import { unrolledStatements } from "./cuda_estimates.ts";
 import type { CudaSchedule } from "./cuda_schedule.ts";
 import { SHARED_BYTES } from "./cuda_patch.ts";
 import { columnRecord } from "./cuda_slices.ts";

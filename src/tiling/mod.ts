@@ -1,5 +1,6 @@
 // Schedules and their choice.
 
+export { innerLoops } from "./cuda_careful.ts";
 export {
   type CudaMirror,
   cudaMirrorCut,
@@ -28,14 +29,14 @@ export {
   UNTILED,
   type WasmSchedule,
 } from "./schedule.ts";
+export { checkCudaSchedule, chooseCudaSchedule, untiledCuda } from "./cuda.ts";
 export {
-  checkCudaSchedule,
-  chooseCudaSchedule,
   PARTLY_UNROLLED,
   REGISTER_ARRAY,
+  registerArray,
+  registersOfFold,
   unrolledStatements,
-  untiledCuda,
-} from "./cuda.ts";
+} from "./cuda_estimates.ts";
 export { type CudaSchedule, describeCudaSchedule, UNTILED_CUDA } from "./cuda_schedule.ts";
 export { type Panel, PANEL_PAD, panelContraction, panelOf, panelShape } from "./cuda_panel.ts";
 export { tensorProductsOf } from "./cuda_panel_choice.ts";
@@ -47,7 +48,9 @@ export {
   PATCH,
   PATCH_TILE,
   PATCH_TURN,
+  PATCHES,
   patchOf,
+  type PatchShape,
   warpPieces,
 } from "./cuda_patch.ts";
 export { type ColumnRecord, columnRecord, sliceableOf } from "./cuda_slices.ts";

@@ -36,7 +36,7 @@ testUnless(
       );
       assert(!page.includes("wrong"), page);
       const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
-      assertEquals(files.filter((name) => name.endsWith(".svg")).length, 5);
+      assertEquals(files.filter((name) => name.endsWith(".svg")).length, 10);
       assertEquals(files.filter((name) => name.endsWith(".md")).length, 1);
     }),
 );

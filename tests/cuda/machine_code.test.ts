@@ -44,6 +44,7 @@ function disagreements(measured: Measured, table: TurnCode): string[] {
   if (turn.products !== (table.products ?? 0)) {
     found.push(`${name}, ${key}: ${turn.products} products; the table has ${table.products}`);
   }
+  atMost("operations on doubles", turn.doubles, table.doubles ?? 0);
   if (turn.conflicts !== 0) found.push(`${name}, ${key}: ${turn.conflicts} conflicts of banks`);
   return found;
 }
@@ -78,7 +79,10 @@ testUnless(
 );
 
 /** Kernels between the headline ones: dims of both points, and components of b. */
-const SWEEP = ["33x1", "65x1", "200x1", "2001x1", "3x9", "3x33", "3x100"];
+const SWEEP = [
+  ...["33x1", "65x1", "200x1", "2001x1", "3x9", "3x33", "3x100"],
+  ...["33x1f64", "64x1f64", "200x1f64"],
+];
 
 testUnless(
   withoutNvrtc ?? withoutNvdisasm,
@@ -93,7 +97,8 @@ testUnless(
       assert(share >= 0.8, `${name}: ${share} of the inner loop is arithmetic`);
       const loads = (turn.shared + turn.local * LOCAL_FLOATS) / RATES.sm_90.loads;
       const slots = turn.instructions / RATES.sm_90.slots;
-      assert(loads <= slots, `${name}: loads take ${loads} clocks, instructions ${slots}`);
+      const busy = Math.max(slots, turn.doubles / RATES.sm_90.doubles);
+      assert(loads <= busy, `${name}: loads take ${loads} clocks, instructions ${busy}`);
     }
   },
 );
@@ -166,6 +171,7 @@ Deno.test("a loop that is longer than the table says is told, and so are spills"
     shared: code.shared,
     local: 0,
     products: 0,
+    doubles: 0,
     conflicts: 0,
   };
   const measured = {
@@ -184,8 +190,9 @@ Deno.test("a loop that is longer than the table says is told, and so are spills"
     local: 1,
     conflicts: null,
     products: 4,
+    doubles: 1,
   };
-  assertEquals(disagreements({ ...measured, turn: worse, registers: 255 }, code).length, 5);
+  assertEquals(disagreements({ ...measured, turn: worse, registers: 255 }, code).length, 6);
 });
 
 Deno.test("bounds follow from the scarcest of slots, loads and special functions", () => {
@@ -195,6 +202,7 @@ Deno.test("bounds follow from the scarcest of slots, loads and special functions
   assertEquals(boundPerClock({ ...code, shared: 4 }, 0, "sm_90"), 8);
   assertEquals(boundPerClock({ ...code, local: 2 }, 0, "sm_90"), 32 / 9);
   assertEquals(boundPerClock({ ...code, products: 512 }, 0, "sm_90"), 2);
+  assertEquals(boundPerClock({ ...code, doubles: 8 }, 0, "sm_90"), 8);
   // 132 multiprocessors at 1.98 GHz: the Gaussian's bound, in Gpairs/s
   const bound = boundPerClock(MACHINE_CODE.gaussian, 32, "sm_90") * 132 * 1.98;
   assert(bound > 3400 && bound < 4200, `${bound}`);

@@ -21,7 +21,8 @@ const SCRIPT = fromFileUrl(new URL("support/panel_code.ts", import.meta.url));
 
 /** What the table and a kernel disagree about, as sentences. */
 function disagreements(measured: PanelMeasured, table: PanelCode): string[] {
-  const { architecture, name, instructions, shared, local, registers } = measured;
+  const { architecture, name, instructions, shared, doubles, local, registers, conflicts } =
+    measured;
   const key = `sm_${architecture}` as keyof PanelCode["instructions"];
   const wanted = table.instructions[key];
   const counts: readonly (readonly [string, number, number])[] = [
@@ -30,8 +31,14 @@ function disagreements(measured: PanelMeasured, table: PanelCode): string[] {
     ["instructions of a chunk", instructions.chunk, wanted.chunk],
     ["instructions of a turn of the walk", instructions.walk, wanted.walk],
     ["instructions of a turn of the product", instructions.product, wanted.product],
+    ["floats of a chunk", shared.chunk, table.shared.chunk],
     ["floats of the walk", shared.walk, table.shared.walk],
     ["floats of the product", shared.product, table.shared.product],
+    ["doubles of a chunk", doubles?.chunk ?? 0, table.doubles?.chunk ?? 0],
+    ["doubles of the walk", doubles?.walk ?? 0, table.doubles?.walk ?? 0],
+    ["doubles of the product", doubles?.product ?? 0, table.doubles?.product ?? 0],
+    // addresses by uniform registers of sm_100 are not followed
+    ["conflicts of banks", conflicts ?? (architecture === 100 ? 0 : Infinity), 0],
     ["accesses of local memory", local, table.local],
     ["registers", registers, table.registers],
   ];
@@ -59,15 +66,15 @@ testUnless(
 );
 
 /**
- * Clocks that a load of vectors of four by a warp takes beyond one for each eight of its threads.
+ * Clocks that a load of 16 bytes by each thread of a warp takes beyond one for each eight of them.
  */
-function conflicts(floatOf: (lane: number) => number): number {
+function conflicts(byteOf: (lane: number) => number): number {
   let extra = 0;
   for (let first = 0; first < 32; first += 8) {
     const banks = new Map<number, Set<number>>();
     for (let lane = first; lane < first + 8; lane++) {
-      const at = floatOf(lane);
-      const bank = at / 4 % 8;
+      const at = byteOf(lane);
+      const bank = at / 16 % 8;
       banks.set(bank, (banks.get(bank) ?? new Set()).add(at));
     }
     extra += Math.max(...[...banks.values()].map(({ size }) => size)) - 1;
@@ -76,26 +83,33 @@ function conflicts(floatOf: (lane: number) => number): number {
 }
 
 Deno.test("no two threads of a warp want different vectors of one bank", () => {
-  for (const panel of [16, 32]) {
-    const stride = panel + PANEL_PAD;
-    for (const slice of [16, 40, 64, 104]) {
-      const { rows } = panelShape(slice);
-      assertEquals(conflicts((lane) => Math.floor(lane / rows) * stride), 0, `rows, ${slice}`);
-      assertEquals(conflicts((lane) => lane % rows * 4), 0, `components, ${slice}`);
+  for (const [float, bytes] of [["f32", 4], ["f64", 8]] as const) {
+    for (const panel of [16, 32]) {
+      const stride = bytes * (panel + PANEL_PAD[float]);
+      for (const slice of [16, 40, 64, 80, 104]) {
+        const { rows } = panelShape(slice);
+        const what = `${float}, ${slice} components`;
+        assertEquals(conflicts((lane) => Math.floor(lane / rows) * stride), 0, `rows, ${what}`);
+        assertEquals(conflicts((lane) => lane % rows * 16), 0, `components, ${what}`);
+      }
+      assertEquals(conflicts((lane) => lane * stride), 0, `a thread's own row, ${float}`);
     }
-    assertEquals(conflicts((lane) => lane * stride), 0, "values of a thread's own row");
   }
-  // a stride of whole vectors of banks is wrong
-  assert(conflicts((lane) => lane * 32) > 0);
+  // a stride of whole vectors of banks is wrong, and so is an even one
+  assert(conflicts((lane) => lane * 128) > 0 && conflicts((lane) => lane * 160) > 0);
 });
 
 Deno.test("bounds of panels follow from slots and loads", () => {
   const each = { chunk: 64, walk: 4, product: 4 };
-  const code = { slices: 1, chunks: 2, local: 0, registers: 0, shared: { walk: 0, product: 0 } };
+  const none = { chunk: 0, walk: 0, product: 0 };
+  const code = { slices: 1, chunks: 2, local: 0, registers: 0, shared: none };
   const instructions = { sm_75: each, sm_90: each, sm_100: each };
   assertEquals(panelBoundPerClock({ ...code, instructions }, "sm_90"), 32);
-  const loading = { ...code, slices: 2, instructions, shared: { walk: 32, product: 32 } };
+  const loading = { ...code, slices: 2, instructions, shared: { chunk: 0, walk: 32, product: 32 } };
   assertEquals(panelBoundPerClock(loading, "sm_90"), 1);
+  // chunks of 32 pairs, turns of 4 and of 2
+  const doubles = { chunk: 32, walk: 4, product: 2 };
+  assertEquals(panelBoundPerClock({ ...code, instructions, doubles }, "sm_90"), 16);
   // 132 multiprocessors at 1.98 GHz, in Gpairs/s
   const bound = (name: PanelHeadline): number =>
     panelBoundPerClock(PANEL_CODE[name], "sm_90") * 132 * 1.98;

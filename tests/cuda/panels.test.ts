@@ -41,8 +41,24 @@ function attention(dim: number, width: number, scale = 1 / dim, reduction = "sum
   return { formula, weight: b, reduction } as Parts;
 }
 
+/** The same in doubles. */
+const inDoubles = (parts: Parts): Parts => ({ ...parts, dtype: "float64" });
+
+/** a exp(−|x − y|² / dim) b, whose first and last rows' factors are not finite. */
+function underFactor(dim: number, width: number, reduction: Parts["reduction"] = "sum"): Parts {
+  const { formula } = gaussian(dim, width);
+  return { formula: build.mul(variable(4, "i", 1), formula), reduction };
+}
+
+/** Factors for so many rows. */
+function factors(rows: number): number[] {
+  const special = [Infinity, 0.5, NaN, -0, 3, 1, -Infinity];
+  return Array.from({ length: rows }, (_, i) => special[Math.min(i, rows - 1 - i) * 2 % 7] ?? 1);
+}
+
 const panels = { rows: 1, threads: 64, columns: 4, unroll: 1, chunk: 0, panel: 16, tile: 16 };
 const behindPatches = { ...panels, chunk: 8, panel: 32, tile: 64 } as const;
+const doublesBehindPatches = { ...panels, chunk: 8, panel: 16, tile: 32 } as const;
 
 /** Folds, schedules besides the chosen one, and whether digits are float32's. */
 const CASES: readonly (readonly [string, Parts, readonly CudaSchedule[], boolean?])[] = [
@@ -56,15 +72,48 @@ const CASES: readonly (readonly [string, Parts, readonly CudaSchedule[], boolean
   ["products of 37", products(37, 17), [{ ...behindPatches, chunk: 16, slice: 20 }]],
   ["attention", attention(40, 50), [{ ...behindPatches, slice: 28 }]],
   ["attention in 3 dims", attention(3, 33), [{ ...panels, slice: 20, panel: 32, tile: 32 }]],
+  ["attention in 20 dims, 30 components", attention(20, 30), [{ ...panels, slice: 12 }]],
   ["scaled often", attention(40, 35, 30), [{ ...panels, slice: 40 }], false],
   ["scaled often in 3 dims", attention(3, 40, 80), [], false],
+  ["33 components in doubles", inDoubles(gaussian(3, 33)), [
+    { ...panels, slice: 24, panel: 32, tile: 32 },
+    { ...panels, slice: 12 },
+  ]],
+  ["73 components in doubles", inDoubles(gaussian(2, 73)), [{ ...panels, threads: 32, slice: 40 }]],
+  ["16 dims, 90 components in doubles", inDoubles(gaussian(16, 90)), []],
+  ["attention in doubles", inDoubles(attention(3, 35)), [{ ...panels, slice: 20 }]],
+  ["attention of 17 components in doubles", inDoubles(attention(9, 17)), [
+    { ...panels, slice: 12, panel: 32, tile: 32 },
+  ]],
+  ["scaled often in doubles", inDoubles(attention(3, 40, 80)), [
+    { ...panels, slice: 24, panel: 32, tile: 32 },
+  ], false],
+  ["41 dims, 35 components in doubles", inDoubles(gaussian(41, 35)), [
+    { ...doublesBehindPatches, slice: 12 },
+    { ...doublesBehindPatches, threads: 128, slice: 40 },
+  ]],
+  ["products of 38 in doubles", inDoubles(products(38, 17)), [
+    { ...doublesBehindPatches, threads: 32, slice: 20 },
+  ]],
+  ["attention of 40 dims in doubles", inDoubles(attention(40, 50)), [
+    { ...doublesBehindPatches, slice: 28 },
+    { ...panels, slice: 20 },
+  ]],
+  ["scaled often in 35 dims in doubles", inDoubles(attention(35, 34, 30)), [
+    { ...doublesBehindPatches, slice: 12 },
+  ], false],
+  ["a row's factor, 40 dims in doubles", inDoubles(underFactor(40, 50)), []],
+  ["a row's factor", underFactor(3, 45), [{ ...panels, slice: 20 }]],
+  ["a row's factor, 40 dims", underFactor(40, 50), []],
+  ["a row's factor in doubles", inDoubles(underFactor(3, 45)), [{ ...panels, slice: 20 }]],
 ];
 
 for (const [name, parts, schedules, isPrecise = true] of CASES) {
   testOnCard(`panels, ${name}: every schedule gives the same bits, on a card`, async () => {
     // whole blocks and none, rows that no block divides, columns in splits
     for (const [M, N] of [[1, 3], [131, 77], [3, 1031], [70, 517]]) {
-      const c: FoldCase = { axis: "j", M, N, dtype: "float32", ...parts };
+      const data = new Map([[4, factors(M)]]);
+      const c: FoldCase = { axis: "j", M, N, dtype: "float32", data, ...parts };
       const inputs = inputsOf(c, randomFor(`panels ${name}`));
       const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
       assertEquals(await runFold({ ...c, device: card() }, inputs), untiled, `${M}×${N}`);
@@ -74,7 +123,8 @@ for (const [name, parts, schedules, isPrecise = true] of CASES) {
       }
     }
     if (!isPrecise) return;
-    const c: FoldCase = { axis: "j", M: 37, N: 1031, dtype: "float32", ...parts };
+    const data = new Map([[4, factors(37)]]);
+    const c: FoldCase = { axis: "j", M: 37, N: 1031, dtype: "float32", data, ...parts };
     await checkFold({ ...c, device: card() }, randomFor(`panels ${name}`));
   });
 }
@@ -127,9 +177,10 @@ testOnCard("sums of 1e5 terms of one sign keep six digits, on a card", async () 
 
 Deno.test("panels that a kernel cannot have are refused with the reason", () => {
   const wide = kernelMatrix(3, 64);
+  const long = kernelMatrix(64, 64, "f64");
   const refused = [
     [HEADLINES["gaussian"](), { ...panels, slice: 16 }, "no wide sums of products"],
-    [kernelMatrix(3, 64, "f64"), { ...panels, slice: 64 }, "no wide sums of products"],
+    [kernelMatrix(3, 64, "f64"), { ...panels, slice: 88 }, "panels in slices of 88"],
     [wide, { ...panels, slice: 64, panel: 8 }, "panels of 8 columns"],
     [wide, { ...panels, slice: 44 }, "panels in slices of 44"],
     [wide, { ...panels, slice: 64, rows: 2 }, "panels with 2 rows"],
@@ -137,6 +188,8 @@ Deno.test("panels that a kernel cannot have are refused with the reason", () => 
     [wide, { ...behindPatches, slice: 64 }, "no long vectors of i and j are contracted"],
     [attentionKernel(64, 64), { ...behindPatches, slice: 64, panel: 16 }, "as patches hand over"],
     [attentionKernel(64, 64), { ...behindPatches, slice: 64, threads: 256 }, "bytes; expected at"],
+    [long, { ...behindPatches, slice: 64 }, "tiles of 64"],
+    [long, { ...doublesBehindPatches, chunk: 16, slice: 64 }, "chunks of 16"],
   ] as const;
   for (const [kernel, schedule, words] of refused) {
     assertThrows(() => emitCuda(kernel, schedule), PairfoldError, words);
@@ -150,8 +203,15 @@ Deno.test("panels are chosen for wide sums, and where they are scaled", () => {
   };
   assertEquals(panelsOf(kernelMatrix(3, 16)), [undefined, 0]);
   assertEquals(panelsOf(kernelMatrix(3, 64)), [16, 0]);
-  assertEquals(panelsOf(kernelMatrix(64, 16)), [undefined, 0]);
+  assertEquals(panelsOf(kernelMatrix(3, 32, "f64")), [undefined, 0]);
+  assertEquals(panelsOf(kernelMatrix(3, 33, "f64")), [16, 0]);
+  assertEquals(panelsOf(kernelMatrix(64, 16)), [32, 16]);
+  assertEquals(panelsOf(kernelMatrix(32, 16)), [undefined, 0]);
+  assertEquals(panelsOf(kernelMatrix(32, 17)), [32, 16]);
   assertEquals(panelsOf(attentionKernel(3, 33)), [16, 0]);
+  assertEquals(panelsOf(attentionKernel(16, 32)), [16, 0]);
+  assertEquals(panelsOf(attentionKernel(32, 32)), [32, 16]);
+  assertEquals(panelsOf(attentionKernel(16, 16)), [undefined, 0]);
   assertEquals(panelsOf(attentionKernel(64, 64)).at(0), 32);
   // nothing but products of one value
   assertEquals(panelOf(kernelMatrix(3, 8)), null);

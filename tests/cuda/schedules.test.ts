@@ -10,7 +10,7 @@ import { chooseCudaSchedule, type CudaSchedule } from "../../src/tiling/mod.ts";
 import { checkFold, type FoldCase, inputsOf, referenceRows, runFold } from "../support/folds.ts";
 import { randomFor } from "../support/random.ts";
 import { card, testOnCard } from "./support/card.ts";
-import { HEADLINES, kernelMatrix } from "./support/headlines.ts";
+import { factorKernel, gradientKernel, HEADLINES, kernelMatrix } from "./support/headlines.ts";
 
 const plain = { rows: 1, threads: 32, tile: 0, columns: 1, unroll: 1, slice: 0, chunk: 0 } as const;
 /** 8 × 8 pairs per thread. */
@@ -47,6 +47,18 @@ function dots(dim: number): Pick<FoldCase, "formula" | "reduction"> {
     reduction: "sum",
   };
 }
+
+/** (x − y) exp(−|x − y|² / dim) b under a row's factor: sums as long as rows, cut by no slice. */
+function gradient(dim: number): Pick<FoldCase, "formula" | "reduction"> {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", 1)];
+  const exponent = build.mul(build.constant(-1 / dim), build.sqDist(x, y));
+  const formula = build.mul(build.sub(x, y), build.mul(build.exp(exponent), b));
+  return { formula: build.mul(formula, variable(5, "i", 1)), reduction: "sum" };
+}
+
+/** Factors of so many rows for it, some of which are not finite. */
+const factorsOf = (rows: number): ReadonlyMap<number, readonly number[]> =>
+  new Map([[5, Array.from({ length: rows }, (_, i) => [0.5, Infinity, -2, NaN, 0][i % 5])]]);
 
 /** The columns of the three largest products. */
 function largest(dim: number): Pick<FoldCase, "formula" | "reduction" | "k"> {
@@ -91,6 +103,10 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
     { ...plain, rows: 2, tile: 32, columns: 4, slice: 20 },
     { ...plain, rows: 4, tile: 8, slice: 36 },
   ]],
+  ["attention of 14 components", attention(12, 14), [
+    { ...plain, rows: 2, tile: 32, columns: 2, slice: 16 },
+    { ...plain, rows: 4, tile: 16, slice: 8 },
+  ]],
   ["dot products of 33", dots(33), [patches, { ...patches, threads: 128, chunk: 8 }]],
   ["dot products of 100", dots(100), [{ ...patches, chunk: 8 }]],
   ["largest of 64", largest(64), [patches]],
@@ -99,6 +115,14 @@ const CASES: readonly (readonly [string, Partial<FoldCase>, readonly CudaSchedul
     { ...plain, tile: 16, columns: 8 },
   ]],
   ["70 dims in patches", gaussian(70, 1), [{ ...patches, threads: 32 }]],
+  ["gradient in 35 dims", gradient(35), [
+    { ...plain, rows: 2, tile: 16, columns: 8 },
+    { ...plain, rows: 4, tile: 16, columns: 4 },
+  ]],
+  ["gradient in 70 dims", gradient(70), [{ ...plain, rows: 4, tile: 8, columns: 8 }]],
+  ["64 dims, 20 components", gaussian(64, 20), [
+    { ...plain, rows: 4, tile: 8, columns: 8, slice: 12 },
+  ]],
   ["products", products(38), [{ ...plain, rows: 2, tile: 16, slice: 16 }]],
 ];
 
@@ -107,7 +131,7 @@ for (const [name, parts, schedules] of CASES) {
     // rows that no block divides; many columns, so that they are split and states are kept
     for (const [M, N] of [[131, 77], [3, 2051]]) {
       for (const dtype of ["float32", "float64"] as const) {
-        const c = { axis: "j", M, N, dtype, ...parts } as FoldCase;
+        const c = { axis: "j", M, N, dtype, data: factorsOf(M), ...parts } as FoldCase;
         const inputs = inputsOf(c, randomFor(`schedules ${name}`));
         if (dtype === "float64" && schedules.some(({ chunk }) => chunk > 0)) continue;
         const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
@@ -120,8 +144,10 @@ for (const [name, parts, schedules] of CASES) {
   });
 
   testOnCard(`${name}: the chosen schedule agrees with the reference, on a card`, async () => {
-    const c = { axis: "j", M: 131, N: 77, dtype: "float32", ...parts } as FoldCase;
-    await checkFold({ ...c, device: card() }, randomFor(`chosen ${name}`));
+    for (const dtype of ["float32", "float64"] as const) {
+      const c = { axis: "j", M: 131, N: 77, dtype, data: factorsOf(131), ...parts } as FoldCase;
+      await checkFold({ ...c, device: card() }, randomFor(`chosen ${name}`));
+    }
   });
 }
 
@@ -165,6 +191,27 @@ Deno.test("a warp narrows its lists together: threads vote on each row, none tes
     }
     assertEquals(codeOf("10-smallest", rows).map(votesIn), [0, 0]);
   }
+});
+
+Deno.test("a row's factor has a loop of its own where it costs: beside few operations", () => {
+  const hasBoth = (dim: number, width: number): boolean => {
+    const kernel = factorKernel(dim, width);
+    const { source } = emitCuda(kernel, chooseCudaSchedule(kernel, 1e6));
+    return source.includes("const bool special = ");
+  };
+  assertEquals([hasBoth(3, 1), hasBoth(3, 4)], [true, true]);
+  assertEquals([hasBoth(16, 1), hasBoth(64, 1), hasBoth(3, 64)], [false, false, false]);
+});
+
+Deno.test("long rows, and sums as long, meet several columns once they are loaded", () => {
+  const cut = (kernel: ReturnType<typeof kernelMatrix>): readonly [number, number] => {
+    const { rows, columns } = chooseCudaSchedule(kernel, 1e6);
+    return [rows, columns];
+  };
+  assertEquals(cut(kernelMatrix(32, 1, "f64")), [2, 1]);
+  for (const dim of [33, 64, 100]) assertEquals(cut(kernelMatrix(dim, 1, "f64")), [4, 8]);
+  for (const dim of [25, 64, 300]) assertEquals(cut(gradientKernel(dim)), [4, 8]);
+  assertEquals(cut(gradientKernel(1000)), [1, 8]);
 });
 
 testOnCard("long, short and empty lists in one warp: each keeps its K smallest", async () => {

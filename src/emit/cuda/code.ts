@@ -15,7 +15,7 @@ import {
   type Value,
   visit,
 } from "../../loop/mod.ts";
-import { PARTLY_UNROLLED, REGISTER_ARRAY } from "../../tiling/mod.ts";
+import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
@@ -45,7 +45,7 @@ export class CodeWriter extends StatementWriter {
     lines: Lines,
     kernel: Kernel,
     around: Surroundings,
-    { slice = null, longest = REGISTER_ARRAY }: {
+    { slice = null, longest = registerArray(kernel.float) }: {
       readonly slice?: Slice | null;
       readonly longest?: number;
     } = {},
@@ -126,16 +126,20 @@ export class CodeWriter extends StatementWriter {
     const { vector } = this.#around;
     if (vector !== undefined) {
       const isZeroed = vector.padded > vector.length;
-      const name = `__align__(16) float ${vector.name}[${vector.padded}]`;
+      const { name: vectorName, padded } = vector;
+      const name = `__align__(16) ${TYPES[this.kernel.float]} ${vectorName}[${padded}]`;
       this.lines.add(`${name}${isZeroed ? " = {}" : ""};`);
     }
     const length = this.kernel.records.row.length - (vector?.length ?? 0);
     if (length === 0) return;
-    // several elements of what stands in memory are one load where all rows begin at 16 bytes
-    const padded = length <= this.#unrolling.longest ? length : 4 * Math.ceil(length / 4);
     for (let row = 0; row < rows; row++) {
-      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${padded}];`);
+      this.lines.add(`${TYPES[this.kernel.float]} row${row}[${this.#padded(length)}];`);
     }
+  }
+
+  /** Elements of a vector in memory: several are one load where all of them begin at 16 bytes. */
+  #padded(length: number): number {
+    return length <= this.#unrolling.longest ? length : 4 * Math.ceil(length / 4);
   }
 
   /** Whether a cell or array is declared with the others. */
@@ -146,7 +150,8 @@ export class CodeWriter extends StatementWriter {
   /** The brackets of a declaration; what the last slice lacks is defined all the same. */
   #lengthOf(place: Cell | LocalArray): string {
     if (!("length" in place)) return "";
-    return this.#slice?.arrays.has(place) ? `[${this.#slice.length}] = {}` : `[${place.length}]`;
+    if (this.#slice?.arrays.has(place)) return `[${this.#slice.length}] = {}`;
+    return `[${this.#padded(place.length)}]`;
   }
 
   /** The place of a slot of a column's record; slots of a turn's later columns follow. */

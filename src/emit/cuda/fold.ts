@@ -11,8 +11,10 @@ import {
 import {
   HANDED,
   HANDED_STRIDE,
+  innerLoops,
   patchOf,
   REGISTER_ARRAY,
+  registersOfFold,
   sliceableOf,
   unrolledStatements,
 } from "../../tiling/mod.ts";
@@ -32,8 +34,9 @@ export function writeFold(source: SourceWriter): void {
   const kernel = source.kernel;
   const patch = chunk === 0 ? null : patchOf(kernel);
   const loops = patch === null ? null : new PatchLoops(source, patch);
-  const pair = patch?.pair ?? kernel.pair;
-  const careful = patch === null ? kernel.careful?.pair : patch.careful;
+  const { pair, careful } = innerLoops(
+    patch ?? { pair: kernel.pair, careful: kernel.careful?.pair ?? null },
+  );
   const lines = source.lines;
   const { slices, staged } = source.record;
   const { type, width } = vectorOf(kernel, staged);
@@ -48,8 +51,8 @@ export function writeFold(source: SourceWriter): void {
     turn: perTurn === 1
       ? null
       : replicate(pair, copies, { columns: perTurn, columnSlots: slots, heldSlots: 1 }),
-    test: kernel.careful === null ? null : copy(kernel.careful.test),
-    careful: careful ? copy(careful) : null,
+    test: kernel.careful === null || careful === null ? null : copy(kernel.careful.test),
+    careful: careful === null ? null : copy(careful),
     close: kernel.close === null ? null : closeOf(kernel.close, copies),
     finish: copy(kernel.finish),
   };
@@ -63,7 +66,8 @@ export function writeFold(source: SourceWriter): void {
       ...source.rowSurroundings("(j + c)"),
       ...(patch === null ? {} : patchSurroundings(source, patch)),
     };
-    const w = new CodeWriter(lines, kernel, around, { slice });
+    const longest = registersOfFold(kernel, source.schedule.slice);
+    const w = new CodeWriter(lines, kernel, around, { slice, longest });
     if (loops !== null) loops.declare();
     else if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
     lines.add(...FIND_SEGMENT);

@@ -6,184 +6,16 @@
 // the factors of four columns. Where a row's sums are scaled, the panel ends with the four columns
 // at hand.
 
-import {
-  type Cell,
-  type Counter,
-  type LocalArray,
-  type Memory,
-  type Place,
-  type Region,
-  type Statement,
-  type Type,
-  visit,
-} from "../../loop/mod.ts";
-import { type Panel, PANEL_PAD, panelShape } from "../../tiling/mod.ts";
-import { CodeWriter } from "./code.ts";
-import { loadsOf, placeOf } from "./pieces.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { Region } from "../../loop/mod.ts";
+import { type Panel, PANEL_PAD } from "../../tiling/mod.ts";
+import type { PanelWriter } from "./panel_writer.ts";
+import { loadsOf } from "./pieces.ts";
+import { literal } from "./spelling.ts";
+import type { Numbers } from "./surroundings.ts";
 import type { SourceWriter } from "./writer.ts";
 
 /** Columns of a turn. */
 const TURN = 4;
-
-/**
- * Elements that are closed between two fences, which are no instructions: the compiler compares
- * each access of memory with those before it, as far back as a fence. Whole vectors, so that
- * accesses stay vectors. Of 100 components it takes two thirds as long for the same machine code
- * (NVRTC 13.5, EPYC, 2026-11-23).
- */
-const FENCED = 8;
-const FENCE = 'asm volatile("" ::: "memory");';
-
-type For = Statement & { readonly kind: "for" };
-
-/** Writes regions: of each a thread does what belongs to its row, or to its rows and components. */
-export class PanelWriter extends CodeWriter {
-  readonly #panel: Panel;
-  readonly #width: number;
-  readonly rows: number;
-  readonly components: number;
-  readonly #slice: number;
-  /** Whether a loop over the thread's rows is around already. */
-  #isInRow = false;
-  #isClosing = false;
-  /** What has been declared otherwise. */
-  readonly #declared: Set<Cell | LocalArray>;
-
-  constructor(source: SourceWriter, around: Surroundings, panel: Panel) {
-    super(source.lines, source.kernel, around);
-    this.#panel = panel;
-    this.#declared = new Set(panel.arrays);
-    this.#slice = source.schedule.slice;
-    const [counter] = panel.counters;
-    this.#width = counter.count;
-    ({ rows: this.rows, components: this.components } = panelShape(this.#slice));
-  }
-
-  protected override declares(place: Cell | LocalArray): boolean {
-    return !this.#declared.has(place);
-  }
-
-  /** Declares a cell with what it begins with; it is not declared once more. */
-  define(cell: Cell, value: string): void {
-    this.lines.add(`float ${this.place(cell)} = ${value};`);
-    this.#declared.add(cell);
-  }
-
-  /** Declares the arrays of state: sums in registers, all else in memory. */
-  declareArrays(): void {
-    for (const array of this.#panel.arrays) {
-      const align = array === this.#panel.sums ? "" : "__align__(16) ";
-      this.lines.add(`${align}float ${this.place(array)}[${this.rows * this.components}];`);
-    }
-  }
-
-  /** The row of the warp that is row r of the thread, within its block of threads. */
-  rowOf(r: string): string {
-    const step = 32 / this.rows;
-    return `(warpRow + lane / ${this.rows} + ${r} * ${step})`;
-  }
-
-  /** Component q of the thread: pieces of four, two and one beside those of the other threads. */
-  componentOf(q: string): string {
-    return `slice * ${this.#slice} + (${placeOf(q, this)})`;
-  }
-
-  /** Loops over the thread's rows, one after another or all at once. */
-  overRows(isUnrolled: boolean, body: () => void): void {
-    this.lines.add(`#pragma unroll${isUnrolled ? "" : " 1"}`);
-    this.lines.block(`for (int r = 0; r < ${this.rows}; ++r)`, () => {
-      this.#isInRow = true;
-      body();
-      this.#isInRow = false;
-    });
-  }
-
-  /** Loops over the thread's rows and components. */
-  overSums(isUnrolled: boolean, body: (index: string) => void): void {
-    this.overRows(isUnrolled, () => {
-      this.lines.add(`#pragma unroll${isUnrolled ? "" : " 1"}`);
-      this.lines.block(
-        `for (int q = 0; q < ${this.components}; ++q)`,
-        () => body(`r * ${this.components} + q`),
-      );
-    });
-  }
-
-  protected override loopHead(s: For): string[] {
-    if (!this.#panel.counters.has(s.counter)) return super.loopHead(s);
-    return this.#isInRow ? [`#pragma unroll${this.#meetsSums(s.body) ? "" : " 1"}`] : [];
-  }
-
-  protected override loop(s: For, name: string, body: () => void): void {
-    if (!this.#panel.counters.has(s.counter)) return super.loop(s, name, body);
-    if (this.#isClosing) {
-      this.lines.add(`#pragma unroll${this.#meetsSums(s.body) ? "" : " 1"}`);
-      this.lines.block(`for (int p = 0; p < ${this.rows * this.components}; ++p)`, () => {
-        this.lines.add(`if (p % ${FENCED} == 0) ${FENCE}`);
-        body();
-      });
-      return;
-    }
-    if (!this.#isInRow) return this.overSums(this.#meetsSums(s.body), body);
-    this.lines.block(`for (int q = 0; q < ${this.components}; ++q)`, () => {
-      this.lines.add(`const int ${name} = ${this.componentOf("q")};`);
-      const isWhole = this.#width % this.#slice === 0;
-      this.lines.block(isWhole ? "" : `if (${name} < ${this.#width})`, body);
-    });
-  }
-
-  /** Whether a loop works on what is in registers. */
-  #meetsSums(body: Region): boolean {
-    let meets = false;
-    visit(body, (s) => {
-      const memory = s.kind === "store"
-        ? s.memory
-        : s.kind === "let" && s.value.kind === "load"
-        ? s.value.memory
-        : null;
-      if (memory?.kind === "array" && memory.array === this.#panel.sums) meets = true;
-    });
-    return meets;
-  }
-
-  #elementOf(memory: Memory): string | null {
-    if (memory.kind !== "array" || !this.#panel.arrays.has(memory.array)) return null;
-    const name = this.place(memory.array);
-    if (!this.#isClosing) return `${name}[r * ${this.components} + q]`;
-    return memory.array === this.#panel.sums ? `${name}[p]` : `${name}[none + p]`;
-  }
-
-  /**
-   * Closes a block of columns from j on, elements one after another. The compiler would bring all
-   * arrays into registers, so many that it moves every number for itself: a summand that is 0, and
-   * of which it cannot know, keeps them in memory.
-   */
-  closing(close: Region): void {
-    this.lines.block("", () => {
-      this.lines.add("const int none = 4 * (int)(j >> 62);");
-      this.#isClosing = true;
-      this.region(close);
-      this.#isClosing = false;
-    });
-  }
-
-  protected override load(memory: Memory, place: Place, type: Type, row: number): string {
-    return this.#elementOf(memory) ?? super.load(memory, place, type, row);
-  }
-
-  protected override store(s: Statement & { kind: "store" }): void {
-    const element = this.#elementOf(s.memory);
-    if (element !== null) {
-      this.lines.add(`${element} = ${this.use(s.value)};`);
-      return;
-    }
-    const isOnce = s.memory.kind === "output" &&
-      !s.place.terms.some(({ counter }: { counter: Counter }) => this.#panel.counters.has(counter));
-    if (isOnce) this.lines.add(`if (slice == 0 && lane % ${this.rows} == 0)`);
-    super.store(s);
-  }
-}
 
 /** Writes what happens to a panel's columns. */
 export class PanelCode {
@@ -192,6 +24,8 @@ export class PanelCode {
   readonly #w: PanelWriter;
   /** The pair section of a row. */
   readonly #narrow: Region;
+  readonly #numbers: Numbers;
+  readonly #pad: number;
   readonly #stride: number;
   readonly #isHeld: boolean;
 
@@ -200,11 +34,13 @@ export class PanelCode {
     this.#panel = panel;
     this.#w = w;
     this.#narrow = narrow;
-    this.#stride = (source.schedule.panel ?? 0) + PANEL_PAD;
+    this.#numbers = w.numbers;
+    this.#pad = PANEL_PAD[w.numbers.float];
+    this.#stride = (source.schedule.panel ?? 0) + this.#pad;
     this.#isHeld = source.schedule.chunk > 0;
   }
 
-  /** Floats from one row of the panel to the next. */
+  /** Numbers from one row of the panel to the next. */
   get stride(): number {
     return this.#stride;
   }
@@ -212,7 +48,7 @@ export class PanelCode {
   /** Meets columns `c0` … `c0 + turns − 1` of `chunk`. */
   columns(): void {
     const { lines } = this.#source;
-    lines.add(`float* own = values + lane * ${this.#stride};`);
+    lines.add(`${this.#numbers.one}* own = values + lane * ${this.#stride};`);
     if (this.#panel.factor === null) {
       lines.add("const int from = 0;");
       return this.#part();
@@ -225,7 +61,7 @@ export class PanelCode {
     const { lines } = this.#source;
     const isScaling = this.#panel.factor !== null;
     lines.add("int to = from;");
-    if (isScaling) lines.add(`bool isScaled = false;`, `float scales[${TURN}];`);
+    if (isScaling) lines.add(`bool isScaled = false;`, `${this.#numbers.one} scales[${TURN}];`);
     const stop = isScaling ? " && !isScaled" : "";
     lines.add("#pragma unroll 1");
     lines.block(`for (; to + ${TURN} <= turns${stop}; to += ${TURN})`, () => this.#walkTurn());
@@ -234,10 +70,7 @@ export class PanelCode {
       lines.block("for (; to < turns; ++to)", () => this.#walkOne());
     });
     if (isScaling) {
-      lines.block("if (isScaled)", () => {
-        const all = Array.from({ length: TURN }, (_, u) => `scales[${u}]`).join(", ");
-        lines.add(`*(float4*)(own + ${this.#stride - PANEL_PAD}) = make_float4(${all});`);
-      });
+      lines.block("if (isScaled)", () => this.#write(`${this.#stride - this.#pad}`, "scales"));
     }
     lines.add("__syncwarp();");
     this.#multiply();
@@ -245,10 +78,25 @@ export class PanelCode {
     if (isScaling) lines.add("from = to;");
   }
 
+  /** Writes the numbers of a turn to the thread's row. */
+  #write(place: string, name: string): void {
+    const { vector, width } = this.#numbers;
+    for (let u = 0; u < TURN; u += width) {
+      const all = Array.from({ length: width }, (_, n) => `${name}[${u + n}]`).join(", ");
+      const at = u === 0 ? place : `${place} + ${u}`;
+      this.#source.lines.add(`*(${vector}*)(own + ${at}) = make_${vector}(${all});`);
+    }
+  }
+
+  /** What a pair's sums are scaled by where they are not. */
+  get #unscaled(): string {
+    return literal(this.#numbers.float, 1);
+  }
+
   /** The pair section for column `c`. */
   #pair(): void {
     const { lines, record, schedule } = this.#source;
-    lines.add(`const float* column = chunk + c * ${record.staged};`);
+    lines.add(`const ${this.#numbers.one}* column = chunk + c * ${record.staged};`);
     if (schedule.slice >= record.staged) lines.add("(void)column;");
     this.#w.loadColumn(this.#narrow);
     this.#w.region(this.#narrow);
@@ -261,23 +109,30 @@ export class PanelCode {
     const { value, factor } = this.#panel;
     const w = this.#w;
     if (this.#isHeld) {
-      lines.add(
-        "const float4 v = *(const float4*)(own + to);",
-        "const float handedOver[4] = { v.x, v.y, v.z, v.w };",
+      const { one, vector, width } = this.#numbers;
+      const parts = ["x", "y", "z", "w"].slice(0, width);
+      const all = Array.from(
+        { length: TURN },
+        (_, u) => `v${Math.floor(u / width)}.${parts[u % width]}`,
       );
+      for (let u = 0; u < TURN; u += width) {
+        lines.add(`const ${vector} v${u / width} = *(const ${vector}*)(own + to + ${u});`);
+      }
+      lines.add(`const ${one} handedOver[${TURN}] = { ${all.join(", ")} };`);
     }
-    lines.add(`float p[${TURN}];`, "#pragma unroll");
+    lines.add(`${this.#numbers.one} p[${TURN}];`, "#pragma unroll");
     lines.block(`for (int u = 0; u < ${TURN}; ++u)`, () => {
       lines.add("const int c = c0 + to + u;");
-      if (this.#isHeld) lines.add("const float held[1] = { handedOver[u] };");
-      if (factor !== null) lines.add(`${w.place(factor)}[0] = 1.0f;`);
+      if (this.#isHeld) lines.add(`const ${this.#numbers.one} held[1] = { handedOver[u] };`);
+      if (factor !== null) lines.add(`${w.place(factor)}[0] = ${this.#unscaled};`);
       this.#pair();
       lines.add(`p[u] = ${w.place(value)}[0];`);
       if (factor !== null) lines.add(`scales[u] = ${w.place(factor)}[0];`);
     });
-    lines.add("*(float4*)(own + to) = make_float4(p[0], p[1], p[2], p[3]);");
+    this.#write("to", "p");
     if (factor === null) return;
-    const any = Array.from({ length: TURN }, (_, u) => `scales[${u}] != 1.0f`).join(" || ");
+    const any = Array.from({ length: TURN }, (_, u) => `scales[${u}] != ${this.#unscaled}`)
+      .join(" || ");
     lines.add(`isScaled = __any_sync(0xffffffffu, ${any});`);
   }
 
@@ -287,19 +142,20 @@ export class PanelCode {
     const { value, factor } = this.#panel;
     const w = this.#w;
     lines.add("const int c = c0 + to;");
-    if (this.#isHeld) lines.add("const float held[1] = { own[to] };");
-    if (factor !== null) lines.add(`${w.place(factor)}[0] = 1.0f;`);
+    if (this.#isHeld) lines.add(`const ${this.#numbers.one} held[1] = { own[to] };`);
+    if (factor !== null) lines.add(`${w.place(factor)}[0] = ${this.#unscaled};`);
     this.#pair();
     lines.add(`own[to] = ${w.place(value)}[0];`);
     if (factor === null) return;
     lines.add("#pragma unroll");
     lines.block(`for (int u = 0; u < ${TURN}; ++u)`, () => {
       lines.add(`if (u == to % ${TURN}) scales[u] = ${w.place(factor)}[0];`);
-      lines.add(`else if (to % ${TURN} == 0) scales[u] = 1.0f;`);
+      lines.add(`else if (to % ${TURN} == 0) scales[u] = ${this.#unscaled};`);
     });
     // the others of a turn follow: they are multiplied with it
     lines.add(
-      `isScaled = isScaled || __any_sync(0xffffffffu, ${w.place(factor)}[0] != 1.0f);`,
+      `isScaled = isScaled || ` +
+        `__any_sync(0xffffffffu, ${w.place(factor)}[0] != ${this.#unscaled});`,
     );
   }
 
@@ -308,13 +164,14 @@ export class PanelCode {
     const { lines, record } = this.#source;
     const w = this.#w;
     const { rows, components } = w;
+    const { one, vector, width, fma } = this.#numbers;
     const isScaling = this.#panel.factor !== null;
     const step = 32 / rows * this.#stride;
     lines.add(
-      `const float* rowsAt = values + lane / ${rows} * ${this.#stride};`,
-      `const float* columnsAt = chunk + c0 * ${record.staged};`,
+      `const ${one}* rowsAt = values + lane / ${rows} * ${this.#stride};`,
+      `const ${one}* columnsAt = chunk + c0 * ${record.staged};`,
       `const int whole = ${isScaling ? `isScaled ? (to - 1) / ${TURN} * ${TURN} : ` : ""}` +
-        `to / ${TURN} * ${TURN};`,
+        `to / ${width} * ${width};`,
       "int k = from;",
       "#pragma unroll 1",
     );
@@ -324,20 +181,21 @@ export class PanelCode {
         lines.add("#pragma unroll");
         const sum = `${w.place(this.#panel.sums)}[r * ${components} + q]`;
         lines.add(
-          `for (int q = 0; q < ${components}; ++q) ${sum} = fmaf(${value}, b[q], ${sum});`,
+          `for (int q = 0; q < ${components}; ++q) ${sum} = ${fma}(${value}, b[q], ${sum});`,
         );
       });
     };
-    lines.block(`for (; k < whole; k += ${TURN})`, () => {
-      lines.add(`float a[${rows}][${TURN}];`, "#pragma unroll");
+    lines.block(`for (; k < whole; k += ${width})`, () => {
+      lines.add(`${one} a[${rows}][${width}];`, "#pragma unroll");
       lines.block(`for (int r = 0; r < ${rows}; ++r)`, () => {
+        const parts = ["x", "y", "z", "w"].slice(0, width);
         lines.add(
-          `const float4 v = *(const float4*)(rowsAt + r * ${step} + k);`,
-          "a[r][0] = v.x; a[r][1] = v.y; a[r][2] = v.z; a[r][3] = v.w;",
+          `const ${vector} v = *(const ${vector}*)(rowsAt + r * ${step} + k);`,
+          parts.map((part, u) => `a[r][${u}] = v.${part};`).join(" "),
         );
       });
       lines.add("#pragma unroll");
-      lines.block(`for (int u = 0; u < ${TURN}; ++u)`, () => {
+      lines.block(`for (int u = 0; u < ${width}; ++u)`, () => {
         this.#loadComponents(`columnsAt + (k + u) * ${record.staged}`);
         add("a[r][u]");
       });
@@ -348,7 +206,7 @@ export class PanelCode {
         lines.block("if (isScaled)", () => this.#scale(step));
       }
       this.#loadComponents(`columnsAt + k * ${record.staged}`);
-      lines.add(`float a[${rows}];`, "#pragma unroll");
+      lines.add(`${one} a[${rows}];`, "#pragma unroll");
       lines.add(`for (int r = 0; r < ${rows}; ++r) a[r] = rowsAt[r * ${step} + k];`);
       add("a[r]");
     });
@@ -358,7 +216,7 @@ export class PanelCode {
   #scale(step: number): void {
     const { lines } = this.#source;
     const w = this.#w;
-    const factor = `rowsAt[r * ${step} + ${this.#stride - PANEL_PAD} + k % ${TURN}]`;
+    const factor = `rowsAt[r * ${step} + ${this.#stride - this.#pad} + k % ${TURN}]`;
     for (const isSums of [true, false]) {
       const arrays = this.#panel.scaled.filter((array) => (array === this.#panel.sums) === isSums);
       if (arrays.length === 0) continue;
@@ -374,9 +232,10 @@ export class PanelCode {
   /** Loads the thread's components of a column. */
   #loadComponents(at: string): void {
     const { lines } = this.#source;
-    lines.add(`float b[${this.#w.components}];`);
+    const { one } = this.#numbers;
+    lines.add(`${one} b[${this.#w.components}];`);
     lines.block("", () => {
-      lines.add(`const float* at = ${at};`, ...loadsOf(this.#w));
+      lines.add(`const ${one}* at = ${at};`, ...loadsOf(this.#w));
     });
   }
 }

@@ -6,15 +6,19 @@ import { type Panel, panelContraction, panelOf } from "../../tiling/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import { patchSurroundings } from "./fold.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS, statePlaces } from "./layout.ts";
-import { PanelCode, PanelWriter } from "./panel.ts";
+import { PanelCode } from "./panel.ts";
+import { PanelWriter } from "./panel_writer.ts";
 import { PatchLoops } from "./patch.ts";
 import { literal } from "./spelling.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { numbersOf, type Surroundings } from "./surroundings.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
-/** Threads of a multiprocessor that panels leave registers for, and beside the sums of patches. */
+/**
+ * Threads of a multiprocessor that panels leave registers for, and beside the sums of patches, or
+ * with sums of doubles, which are two registers each.
+ */
 const RESIDENT_THREADS = 384;
-const RESIDENT_BESIDE_PATCHES = 256;
+const RESIDENT_FEW = 256;
 
 /** Every thread walks the columns of a row, and adds to the sums of some rows and components. */
 export function writePanelFold(source: SourceWriter): void {
@@ -30,9 +34,14 @@ export function writePanelFold(source: SourceWriter): void {
     ...(contraction === null ? { held: undefined } : patchSurroundings(source, contraction)),
   };
   const w = new PanelWriter(source, around, panel);
-  const narrow = panel.narrow(contraction?.pair ?? kernel.pair);
+  const whole = contraction === null
+    ? kernel.careful?.pair ?? kernel.pair
+    : contraction.careful ?? contraction.pair;
+  const narrow = panel.narrow(whole);
   const code = new PanelCode(source, panel, w, narrow);
-  const resident = loops === null ? RESIDENT_THREADS : RESIDENT_BESIDE_PATCHES;
+  const isRoomy = loops === null && kernel.float === "f32";
+  const resident = isRoomy ? RESIDENT_THREADS : RESIDENT_FEW;
+  const { one, vector, width } = w.numbers;
   writeMove(source, w, panel);
   source.function(
     ENTRIES.fold,
@@ -41,13 +50,13 @@ export function writePanelFold(source: SourceWriter): void {
     () => {
       if (loops !== null) {
         loops.declare();
-        lines.add("float* const values = (float*)(rowChunks + warpRows);");
+        lines.add(`${one}* const values = (${one}*)(rowChunks + warpRows);`);
       } else {
         lines.add(
           "const int lane = threadIdx.x % 32;",
-          `__shared__ float4 handed[${threads * code.stride / 4}];`,
-          `__shared__ float4 tile[${2 * wide * staged / 4}];`,
-          `float* const values = (float*)handed + (threadIdx.x - lane) * ${code.stride};`,
+          `__shared__ ${vector} handed[${threads * code.stride / width}];`,
+          `__shared__ ${vector} tile[${2 * wide * staged / width}];`,
+          `${one}* const values = (${one}*)handed + (threadIdx.x - lane) * ${code.stride};`,
         );
       }
       lines.add("const int warpRow = threadIdx.x - lane;");
@@ -62,7 +71,7 @@ export function writePanelFold(source: SourceWriter): void {
         "// rows beyond the last repeat it; they are not written",
         "const long long i0 = min(firstRow + threadIdx.x, last);",
         `const long long count = segment[${SEGMENT.count}];`,
-        `const float* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
+        `const ${one}* uniforms = parameters + segment[${SEGMENT.uniforms}];`,
       );
       source.pointers("row");
       const cells = kernel.state.filter((item) => item.kind === "cell");
@@ -79,7 +88,7 @@ export function writePanelFold(source: SourceWriter): void {
       w.overSums(
         true,
         (index) =>
-          lines.add(`${w.place(panel.sums)}[${index}] = ${literal("f32", panel.initial)};`),
+          lines.add(`${w.place(panel.sums)}[${index}] = ${literal(kernel.float, panel.initial)};`),
       );
       const close = (): void => {
         w.region(panel.close.cells);
@@ -103,30 +112,32 @@ export function writePanelFold(source: SourceWriter): void {
 
 /** The loop over panels where every pair computes its own value. */
 function overPanels(source: SourceWriter, columns: () => void, close: () => void): void {
-  const { lines, kernel: { block }, record: { stride, staged } } = source;
+  const { lines, kernel: { block, float }, record: { stride, staged } } = source;
+  const { one, width } = numbersOf(float);
   const panel = source.schedule.panel ?? 0;
   const begin = `segment[${SEGMENT.j0}]`;
   lines.add(
     `const long long j1 = segment[${SEGMENT.j1}];`,
-    `const float* packed = (const float*)records + ` +
+    `const ${one}* packed = (const ${one}*)records + ` +
       `(segment[${SEGMENT.columns}] - ${begin}) * ${stride};`,
     "int side = 0;",
   );
   // where the thread's parts of a panel's columns stand stays the same
   const { threads } = source.schedule;
-  const parts = panel * staged / 4;
+  const parts = panel * staged / width;
   const turns = Array.from({ length: Math.ceil(parts / threads) }, (_, n) => n);
   for (const n of turns) {
     lines.add(`int at${n} = 0x7fffffff;`);
     const t = `(threadIdx.x + ${n * threads})`;
     const isAll = (n + 1) * threads <= parts;
-    const set = `at${n} = (int)${t} / ${staged / 4} * ${stride} + ${partOf(source, `(int)${t}`)};`;
+    const begins = `(int)${t} / ${staged / width} * ${stride}`;
+    const set = `at${n} = ${begins} + ${partOf(source, `(int)${t}`)};`;
     lines.add(isAll ? set : `if (${t} < ${parts}) ${set}`);
   }
   const stagePanel = (j: string, side: string): void => {
     lines.add(
       `const int end = (int)min(j1 - ${j}, ${panel}ll) * ${stride};`,
-      `const float* from = packed + ${j} * ${stride};`,
+      `const ${one}* from = packed + ${j} * ${stride};`,
     );
     for (const n of turns) {
       const target = `&tile[${side} * ${parts} + threadIdx.x + ${n * threads}]`;
@@ -142,7 +153,7 @@ function overPanels(source: SourceWriter, columns: () => void, close: () => void
       "pf_cp_async_commit();",
       `const int turns = (int)min(j1 - j, ${panel}ll);`,
       "const int c0 = 0;",
-      `const float* chunk = (const float*)tile + side * ${panel * staged};`,
+      `const ${one}* chunk = (const ${one}*)tile + side * ${panel * staged};`,
     );
     columns();
     lines.block(`if ((j + ${panel} - ${begin}) % ${block} == 0 || j + ${panel} >= j1)`, close);
@@ -154,26 +165,30 @@ function overPanels(source: SourceWriter, columns: () => void, close: () => void
  * Where part t of staged columns stands in its packed column: the slice's components, then the
  * rest.
  */
-function partOf({ record }: SourceWriter, t: string): string {
+function partOf({ record, kernel }: SourceWriter, t: string): string {
   const { staged, slice, slices, vector } = record;
-  const width = staged / 4;
+  const { width } = numbersOf(kernel.float);
+  const pieces = staged / width;
   const own = `${vector} + slice * ${slice}`;
   const other = vector + (slices - 1) * slice;
-  const first = staged === slice ? own : `(${t} % ${width} < ${slice / 4} ? ${own} : ${other})`;
-  return `${first} + ${t} % ${width} * 4`;
+  const first = staged === slice
+    ? own
+    : `(${t} % ${pieces} < ${slice / width} ? ${own} : ${other})`;
+  return `${first} + ${t} % ${pieces} * ${width}`;
 }
 
 /** Copies what a tile's columns have besides the vectors of patches to shared memory. */
 function stageTile(source: SourceWriter): void {
-  const { lines, record: { stride, staged }, schedule: { threads, tile } } = source;
-  const width = staged / 4;
+  const { lines, record: { stride, staged }, schedule: { threads, tile }, kernel } = source;
+  const { one, width } = numbersOf(kernel.float);
+  const pieces = staged / width;
   lines.add(
     `const int left = (int)min(j1 - j, ${tile}ll) - 1;`,
-    `const float* from = packed + j * ${stride};`,
+    `const ${one}* from = packed + j * ${stride};`,
     "#pragma unroll 1",
   );
-  lines.block(`for (int t = threadIdx.x; t < ${tile * width}; t += ${threads})`, () => {
-    const at = `min(t / ${width}, left) * ${stride} + ${partOf(source, "t")}`;
+  lines.block(`for (int t = threadIdx.x; t < ${tile * pieces}; t += ${threads})`, () => {
+    const at = `min(t / ${pieces}, left) * ${stride} + ${partOf(source, "t")}`;
     lines.add(`pf_cp_async<16>(&tile[t], from + ${at});`);
   });
 }
@@ -184,9 +199,10 @@ const MOVE = "move_sums";
 /** Writes it: sums in registers, which own no memory, are what they are between blocks. */
 function writeMove({ lines }: SourceWriter, w: PanelWriter, { counters, initial }: Panel): void {
   const [counter] = counters;
+  const { one, float } = w.numbers;
   const parameters = [
-    "float* own",
-    "float* kept",
+    `${one}* own`,
+    `${one}* kept`,
     "long long stateRows",
     "long long firstRow",
     "long long last",
@@ -199,10 +215,10 @@ function writeMove({ lines }: SourceWriter, w: PanelWriter, { counters, initial 
       lines.add(
         `const int k = ${w.componentOf("q")};`,
         `const long long at = firstRow + ${w.rowOf("r")};`,
-        "float* memory = kept + k * stateRows + min(at, last);",
-        `if (isLoad) own[${index}] = k < ${counter.count} ? *memory : 0.0f;`,
+        `${one}* memory = kept + k * stateRows + min(at, last);`,
+        `if (isLoad) own[${index}] = k < ${counter.count} ? *memory : ${literal(float, 0)};`,
         `else if (at <= last && k < ${counter.count})`,
-        `  *memory = own == nullptr ? ${literal("f32", initial)} : own[${index}];`,
+        `  *memory = own == nullptr ? ${literal(float, initial)} : own[${index}];`,
       );
     });
   });
@@ -219,7 +235,7 @@ function moveState(
   const isLoad = direction === "load";
   const places = statePlaces(kernel, kernel.state);
   const kept = (before: number): string =>
-    `(float*)(state + ${before}ll * stateRows) + ` +
+    `(${w.numbers.one}*)(state + ${before}ll * stateRows) + ` +
     `(segment[${SEGMENT.state}] - segment[${SEGMENT.i0}])`;
   lines.block(isLoad ? "" : "if (slice == 0 && firstRow + threadIdx.x <= last)", () => {
     for (const { item, before } of places) {

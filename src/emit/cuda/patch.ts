@@ -7,10 +7,11 @@
 // what it hands over, which stands where its rows stood.
 
 import type { Contraction } from "../../loop/mod.ts";
-import { chunkStride, HANDED, PATCH, PATCH_TILE, warpPieces } from "../../tiling/mod.ts";
+import { chunkStride, PATCH, PATCHES, type PatchShape, warpPieces } from "../../tiling/mod.ts";
 import { SEGMENT } from "./layout.ts";
 import { columnOfSlot, PatchSums } from "./patch_sums.ts";
 import { literal } from "./spelling.ts";
+import { type Numbers, numbersOf } from "./surroundings.ts";
 import type { SourceWriter } from "./writer.ts";
 
 /** Threads of a multiprocessor that patches leave registers for. */
@@ -40,6 +41,8 @@ export class PatchLoops {
   readonly #source: SourceWriter;
   readonly #contraction: Contraction;
   readonly #sums: PatchSums;
+  readonly #numbers: Numbers;
+  readonly #shape: PatchShape;
   /** Pieces of a chunk, and from one row or column to the next. */
   readonly #pieces: number;
   readonly #stride: number;
@@ -48,8 +51,11 @@ export class PatchLoops {
     this.#source = source;
     this.#contraction = contraction;
     this.#sums = new PatchSums(source, contraction);
-    this.#pieces = source.schedule.chunk / 4;
-    this.#stride = chunkStride(source.schedule.chunk);
+    const { float } = source.kernel;
+    this.#numbers = numbersOf(float);
+    this.#shape = PATCHES[float];
+    this.#pieces = source.schedule.chunk / this.#shape.width;
+    this.#stride = chunkStride(source.schedule.chunk, float);
   }
 
   /**
@@ -61,12 +67,12 @@ export class PatchLoops {
 
   /** Columns of a chunk that a thread copies a piece of. */
   get #copies(): number {
-    return PATCH_TILE * this.#pieces / this.#source.schedule.threads;
+    return this.#shape.tile * this.#pieces / this.#source.schedule.threads;
   }
 
   /** Where a thread stands in its warp, and the warp's rows in their chunks. */
   get #warp(): string[] {
-    const pieces = warpPieces(this.#source.schedule.chunk);
+    const pieces = warpPieces(this.#source.schedule.chunk, this.#numbers.float);
     return [
       "const int lane = threadIdx.x % 32;",
       `const int warpRows = threadIdx.x / 32 * ${pieces};`,
@@ -76,24 +82,28 @@ export class PatchLoops {
   /** Arrays in shared memory; for panels, which go on after the loops, where a thread stands. */
   declare(): void {
     const { schedule: { threads, chunk, panel = 0 }, record, lines } = this.#source;
-    const rows = threads / 32 * warpPieces(chunk);
-    const columns = 2 * PATCH_TILE * this.#stride;
+    const { vector, width, float } = this.#numbers;
+    const { tile } = this.#shape;
+    const rows = threads / 32 * warpPieces(chunk, float);
+    const columns = 2 * tile * this.#stride;
     const tiles = panel > 0 ? 1 : 2;
-    const rest = tiles * PATCH_TILE * record.staged / 4;
+    const rest = tiles * tile * record.staged / width;
     // one array, for whose address every thread needs one register
     lines.add(
       ...(panel > 0 ? this.#warp : []),
-      `__shared__ float4 pieces[${rows + columns + rest}];`,
-      "float4* const rowChunks = pieces;",
-      `float4* const columnChunks = pieces + ${rows};`,
-      ...(rest > 0 ? [`float4* const tile = pieces + ${rows + columns};`] : []),
+      `__shared__ ${vector} pieces[${rows + columns + rest}];`,
+      `${vector}* const rowChunks = pieces;`,
+      `${vector}* const columnChunks = pieces + ${rows};`,
+      ...(rest > 0 ? [`${vector}* const tile = pieces + ${rows + columns};`] : []),
     );
   }
 
   /** The loops, once the row's vector is there. */
   write(walk: Walk): void {
-    const { record, schedule: { chunk }, lines } = this.#source;
+    const { record, schedule: { chunk }, lines, kernel: { block } } = this.#source;
     const { counter, initial } = this.#contraction;
+    const { one, float } = this.#numbers;
+    const { tile, handed, columns } = this.#shape;
     const chunks = Math.ceil(counter.count / chunk);
     const { stage } = walk;
     const stageRest = (j: string, side: string): void => {
@@ -108,14 +118,14 @@ export class PatchLoops {
     lines.add("pf_cp_async_commit();");
     this.#stageRows("0", "buffer");
     lines.block(
-      `for (long long j = segment[${SEGMENT.j0}]; j < j1; j += ${PATCH_TILE})`,
+      `for (long long j = segment[${SEGMENT.j0}]; j < j1; j += ${tile})`,
       () => {
-        const sums = PATCH * PATCH;
+        const sums = PATCH * columns;
         lines.add(
-          `const int here = (int)min(j1 - j, ${PATCH_TILE}ll);`,
-          `float patch[${sums}];`,
+          `const int here = (int)min(j1 - j, ${tile}ll);`,
+          `${one} patch[${sums}];`,
           "#pragma unroll",
-          `for (int p = 0; p < ${sums}; ++p) patch[p] = ${literal("f32", initial)};`,
+          `for (int p = 0; p < ${sums}; ++p) patch[p] = ${literal(float, initial)};`,
           "#pragma unroll 1",
         );
         lines.block(`for (int n = 0; n < ${chunks}; ++n)`, () => {
@@ -128,10 +138,10 @@ export class PatchLoops {
               this.#stageRows("(n + 1)", "(buffer ^ 1)");
             });
           }
-          lines.block(`${chunks > 1 ? "else " : ""}if (j + ${PATCH_TILE} < j1)`, () => {
-            this.#beginTile(`(j + ${PATCH_TILE})`);
+          lines.block(`${chunks > 1 ? "else " : ""}if (j + ${tile} < j1)`, () => {
+            this.#beginTile(`(j + ${tile})`);
             this.#stageColumns("(buffer ^ 1)", null);
-            stageRest(`(j + ${PATCH_TILE})`, "(side ^ 1)");
+            stageRest(`(j + ${tile})`, "(side ^ 1)");
           });
           lines.add("pf_cp_async_commit();");
           this.#sums.add(chunks);
@@ -139,14 +149,14 @@ export class PatchLoops {
         });
         if (stage !== undefined) {
           lines.add("pf_cp_async_wait<0>();", "__syncthreads();");
-          lines.add("const float* chunk = (const float*)tile;");
+          lines.add(`const ${one}* chunk = (const ${one}*)tile;`);
         } else if (record.staged > 0) {
-          const at = `side * ${PATCH_TILE * record.staged / 4}`;
+          const at = `side * ${tile * record.staged / 4}`;
           lines.add(`const float* chunk = (const float*)(tile + ${at});`);
         }
         lines.add("#pragma unroll 1");
-        lines.block(`for (int c0 = 0; c0 < here; c0 += ${HANDED})`, () => {
-          lines.add(`const int turns = min(here - c0, ${HANDED});`, "__syncwarp();");
+        lines.block(`for (int c0 = 0; c0 < here; c0 += ${handed})`, () => {
+          lines.add(`const int turns = min(here - c0, ${handed});`, "__syncwarp();");
           // both ways end by themselves, so that they are no choice between sums
           for (const [half, head] of ["if (c0 == 0)", "else"].entries()) {
             lines.block(head, () => {
@@ -156,7 +166,14 @@ export class PatchLoops {
           }
           walk.columns();
         });
-        walk.close();
+        const begin = `segment[${SEGMENT.j0}]`;
+        if (tile === block) walk.close();
+        else {
+          lines.block(
+            `if ((j + ${tile} - ${begin}) % ${block} == 0 || j + ${tile} >= j1)`,
+            walk.close,
+          );
+        }
         lines.add("side ^= 1;", "__syncwarp();");
         this.#stageRows("0", "buffer");
       },
@@ -166,6 +183,7 @@ export class PatchLoops {
   /** What all chunks and tiles go by. */
   #begin(): void {
     const { record, lines } = this.#source;
+    const { one } = this.#numbers;
     // 8 threads side by side copy two pieces of 4 columns to different banks
     const [piece, slot] = this.#pieces === 4
       ? [
@@ -175,7 +193,7 @@ export class PatchLoops {
       : ["threadIdx.x % 2", "threadIdx.x / 2 % 4 * 2 + threadIdx.x / 8 % 2 + threadIdx.x / 16 * 8"];
     lines.add(
       `const long long j1 = segment[${SEGMENT.j1}];`,
-      `const float* packed = (const float*)records + ` +
+      `const ${one}* packed = (const ${one}*)records + ` +
         `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${record.stride};`,
       ...((this.#source.schedule.panel ?? 0) > 0 ? [] : this.#warp),
       `const int copied = ${piece};`,
@@ -185,19 +203,20 @@ export class PatchLoops {
       `const int rowTarget = pf_kept(warpRows + lane * ${this.#stride});`,
     );
     this.#sums.begin();
-    for (let t = 0; t < this.#copies; t++) lines.add(`const float* from${t} = packed;`);
+    for (let t = 0; t < this.#copies; t++) lines.add(`const ${one}* from${t} = packed;`);
     lines.add("int buffer = 0;", "int side = 0;");
   }
 
   /** Where the columns of a tile are copied from; those beyond the last repeat it. */
   #beginTile(j: string): void {
     const { record, schedule: { threads }, lines } = this.#source;
+    const { one, width } = this.#numbers;
     const slots = threads / this.#pieces;
-    lines.add(`const int left = (int)min(j1 - ${j}, ${PATCH_TILE}ll) - 1;`);
-    lines.add(`const float* piece = packed + ${j} * ${record.stride} + 4 * copied;`);
+    lines.add(`const int left = (int)min(j1 - ${j}, ${this.#shape.tile}ll) - 1;`);
+    lines.add(`const ${one}* piece = packed + ${j} * ${record.stride} + ${width} * copied;`);
     this.#sums.either((isTensor) => {
       for (let t = 0; t < this.#copies; t++) {
-        const column = columnOfSlot(`(slot + ${t * slots})`, isTensor);
+        const column = columnOfSlot(`(slot + ${t * slots})`, isTensor, width);
         lines.add(`from${t} = piece + min(${column}, left) * ${record.stride};`);
       }
     });
@@ -211,12 +230,12 @@ export class PatchLoops {
     const copy = (): void => {
       for (let t = 0; t < this.#copies; t++) {
         const slots = t * threads / this.#pieces;
-        const target = `columnTarget + ${buffer} * ${PATCH_TILE * this.#stride}`;
+        const target = `columnTarget + ${buffer} * ${this.#shape.tile * this.#stride}`;
         lines.add(`pf_cp_async<16>(columnChunks + ${target} + ${slots * this.#stride}, from${t});`);
       }
     };
     if (isWhole) copy();
-    else lines.block(`if (${n} * ${chunk} + 4 * copied < ${count})`, copy);
+    else lines.block(`if (${n} * ${chunk} + ${this.#shape.width} * copied < ${count})`, copy);
   }
 
   /** Copies what else the columns of a tile have. */
@@ -232,12 +251,12 @@ export class PatchLoops {
         : [`t / ${width}`, ` + t % ${width} * ${floats}`];
       lines.add(
         `pf_cp_async<${4 * floats}>(` +
-          `(float*)tile + ${side} * ${PATCH_TILE * staged} + t * ${floats}, ` +
+          `(float*)tile + ${side} * ${this.#shape.tile * staged} + t * ${floats}, ` +
           `packed + (${j} + ${column}) * ${stride} + ${vector}${part});`,
       );
     };
     const all = `(left + 1) * ${width}`;
-    if (PATCH_TILE * width <= threads) {
+    if (this.#shape.tile * width <= threads) {
       lines.add("const int t = threadIdx.x;");
       lines.block(`if (t < ${all})`, copy);
     } else {
@@ -249,10 +268,11 @@ export class PatchLoops {
   /** Every thread puts chunk n of its row where its warp finds it. */
   #stageRows(n: string, buffer: string): void {
     const { schedule: { chunk }, lines } = this.#source;
+    const { vector } = this.#numbers;
     lines.block("", () => {
       lines.add(
-        `float4* target = rowChunks + rowTarget + ${buffer} * ${32 * this.#stride};`,
-        `const float4* own = (const float4*)(${VECTOR} + ${n} * ${chunk});`,
+        `${vector}* target = rowChunks + rowTarget + ${buffer} * ${32 * this.#stride};`,
+        `const ${vector}* own = (const ${vector}*)(${VECTOR} + ${n} * ${chunk});`,
       );
       for (let p = 0; p < this.#pieces; p++) lines.add(`target[${p}] = own[${p}];`);
     });

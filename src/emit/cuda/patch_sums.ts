@@ -15,9 +15,10 @@ import {
   RowCopies,
   type Type,
 } from "../../loop/mod.ts";
-import { chunkStride, HANDED_STRIDE, PATCH, PATCH_TILE } from "../../tiling/mod.ts";
+import { chunkStride, PATCH, PATCHES, type PatchShape } from "../../tiling/mod.ts";
 import { CodeWriter } from "./code.ts";
 import { IF_TENSOR } from "./prelude.ts";
+import { type Numbers, numbersOf } from "./surroundings.ts";
 import type { SourceWriter } from "./writer.ts";
 
 /** Threads of a warp beside one another along its rows and columns. */
@@ -31,10 +32,11 @@ const PIECES_SIDE_BY_SIDE = 2;
 const PIECES_BESIDE_PANELS = 1;
 
 /** The column of a tile whose vector stands in a slot. */
-export function columnOfSlot(slot: string, isTensor: boolean): string {
+export function columnOfSlot(slot: string, isTensor: boolean, width: number): string {
+  const half = ALONG_COLUMNS * width;
   return isTensor
     ? `${slot} / 32 * 32 + ${slot} / 2 % 4 * 8 + ${slot} % 32 / 8 * 2 + ${slot} % 2`
-    : `${slot} / 32 * 32 + ${slot} % 8 * 4 + ${slot} % 32 / 8`;
+    : `${slot} / ${half} * ${half} + ${slot} % 8 * ${width} + ${slot} % ${half} / 8`;
 }
 
 /** Writes what one component adds to the sums of a patch. */
@@ -45,7 +47,7 @@ class ComponentWriter extends CodeWriter {
   constructor(source: SourceWriter, { sum }: Contraction, copies: RowCopies) {
     super(source.lines, source.kernel, source.rowSurroundings("0"));
     this.#columnSlots = source.kernel.records.column.length;
-    for (let column = 0; column < PATCH; column++) {
+    for (let column = 0; column < PATCHES[source.kernel.float].columns; column++) {
       for (let row = 0; row < PATCH; row++) {
         this.#sums.set(copies.of(sum, row, column), `patch[${row + column * PATCH}]`);
       }
@@ -69,6 +71,8 @@ class ComponentWriter extends CodeWriter {
 export class PatchSums {
   readonly #source: SourceWriter;
   readonly #contraction: Contraction;
+  readonly #numbers: Numbers;
+  readonly #shape: PatchShape;
   /** Pieces of a chunk, and from one row or column to the next. */
   readonly #pieces: number;
   readonly #stride: number;
@@ -76,8 +80,11 @@ export class PatchSums {
   constructor(source: SourceWriter, contraction: Contraction) {
     this.#source = source;
     this.#contraction = contraction;
-    this.#pieces = source.schedule.chunk / 4;
-    this.#stride = chunkStride(source.schedule.chunk);
+    const { float } = source.kernel;
+    this.#numbers = numbersOf(float);
+    this.#shape = PATCHES[float];
+    this.#pieces = source.schedule.chunk / this.#shape.width;
+    this.#stride = chunkStride(source.schedule.chunk, float);
   }
 
   /** Code for tensor cores where the kernel wants them, with what stands in for them elsewhere. */
@@ -117,9 +124,11 @@ export class PatchSums {
   /** The place of a thread's first row and first column in the chunks that are met. */
   #declarePlaces(): void {
     const stride = this.#stride;
+    const { vector } = this.#numbers;
+    const { tile } = this.#shape;
     this.#source.lines.add(
-      `const float4* rowsAt = rowChunks + rowPlace + buffer * ${32 * stride};`,
-      `const float4* columnsAt = columnChunks + columnPlace + buffer * ${PATCH_TILE * stride};`,
+      `const ${vector}* rowsAt = rowChunks + rowPlace + buffer * ${32 * stride};`,
+      `const ${vector}* columnsAt = columnChunks + columnPlace + buffer * ${tile * stride};`,
     );
   }
 
@@ -128,9 +137,10 @@ export class PatchSums {
     const { schedule: { chunk, panel }, kernel, lines } = this.#source;
     const copies = new RowCopies(PATCH);
     const body = replicate(this.#contraction.body, copies, {
-      columns: PATCH,
+      columns: this.#shape.columns,
       columnSlots: kernel.records.column.length,
     });
+    const { width } = this.#shape;
     lines.block("", () => {
       this.#declarePlaces();
       const piece = (components: number): void => this.#meetPiece(body, copies, components);
@@ -138,18 +148,18 @@ export class PatchSums {
       if (rest === 0) {
         const isBesidePanels = (panel ?? 0) > 0;
         lines.add(`#pragma unroll ${isBesidePanels ? PIECES_BESIDE_PANELS : PIECES_SIDE_BY_SIDE}`);
-        lines.block(`for (int q = 0; q < ${this.#pieces}; ++q)`, () => piece(4));
+        lines.block(`for (int q = 0; q < ${this.#pieces}; ++q)`, () => piece(width));
         return;
       }
       // one loop for all chunks, whatever they have: a copy for the last one takes long to compile
-      const full = Math.floor(rest / 4);
+      const full = Math.floor(rest / width);
       lines.add(`const int whole = n + 1 < ${chunks} ? ${this.#pieces} : ${full};`);
       lines.add("#pragma unroll 1");
-      lines.block("for (int q = 0; q < whole; ++q)", () => piece(4));
-      if (rest % 4 === 0) return;
+      lines.block("for (int q = 0; q < whole; ++q)", () => piece(width));
+      if (rest % width === 0) return;
       lines.block(`if (n + 1 == ${chunks})`, () => {
         lines.add(`const int q = ${full};`);
-        piece(rest % 4);
+        piece(rest % width);
       });
     });
   }
@@ -158,17 +168,18 @@ export class PatchSums {
   #meetPiece(body: Region, copies: RowCopies, components: number): void {
     const { lines } = this.#source;
     const stride = this.#stride;
-    const fill = (name: string, k: number, at: string): void =>
-      lines.add(
-        `{ const float4 v = ${at}; ` +
-          `${name}[${k}][0] = v.x; ${name}[${k}][1] = v.y; ` +
-          `${name}[${k}][2] = v.z; ${name}[${k}][3] = v.w; }`,
-      );
-    lines.add(`float a[${PATCH}][4], b[${PATCH}][4];`);
+    const { one, vector, width } = this.#numbers;
+    const { columns } = this.#shape;
+    const fill = (name: string, k: number, at: string): void => {
+      const parts = ["x", "y", "z", "w"].slice(0, width)
+        .map((part, e) => `${name}[${k}][${e}] = v.${part};`).join(" ");
+      lines.add(`{ const ${vector} v = ${at}; ${parts} }`);
+    };
+    lines.add(`${one} a[${PATCH}][${width}], b[${columns}][${width}];`);
     for (let row = 0; row < PATCH; row++) {
       fill("a", row, `rowsAt[q + ${row * ALONG_ROWS * stride}]`);
     }
-    for (let column = 0; column < PATCH; column++) {
+    for (let column = 0; column < columns; column++) {
       fill("b", column, `columnsAt[q + ${column * ALONG_COLUMNS * stride}]`);
     }
     lines.add("#pragma unroll");
@@ -225,17 +236,18 @@ export class PatchSums {
 
   #give(row: string, place: string, sums: readonly number[]): void {
     this.#source.lines.add(
-      `rowChunks[warpRows + (${row}) * ${HANDED_STRIDE} + ${place}] = ` +
-        `make_float4(${sums.map((k) => `patch[${k}]`).join(", ")});`,
+      `rowChunks[warpRows + (${row}) * ${this.#shape.handedStride} + ${place}] = ` +
+        `make_${this.#numbers.vector}(${sums.map((k) => `patch[${k}]`).join(", ")});`,
     );
   }
 
   #handSums(half: number): void {
+    const { width } = this.#shape;
     for (let row = 0; row < PATCH; row++) {
       this.#give(
         `${row * ALONG_ROWS} + lane / ${ALONG_COLUMNS}`,
         `lane % ${ALONG_COLUMNS}`,
-        [0, 1, 2, 3].map((c) => row + PATCH * (4 * half + c)),
+        [0, 1, 2, 3].slice(0, width).map((c) => row + PATCH * (width * half + c)),
       );
     }
   }

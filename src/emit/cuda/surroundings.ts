@@ -1,7 +1,7 @@
 // What the code of a section stands in: names of rows, columns and memory, as the kernel around has
 // them.
 
-import { bytesOf, type Kernel } from "../../loop/mod.ts";
+import { bytesOf, type FloatType, type Kernel } from "../../loop/mod.ts";
 import { TYPES } from "./spelling.ts";
 
 /** What the code of a section stands in: how it names its rows, columns and memory. */
@@ -28,6 +28,24 @@ export interface Surroundings {
   };
   /** What a pair holds of a turn's column. */
   readonly held?: (column: number) => string;
+}
+
+/** Numbers of a type as they are loaded from shared memory, 16 bytes at a time. */
+export interface Numbers {
+  readonly float: FloatType;
+  /** C++ types of one and of a vector. */
+  readonly one: string;
+  readonly vector: string;
+  readonly width: number;
+  /** A fused product and sum. */
+  readonly fma: string;
+}
+
+/** How numbers of a type are spelt and loaded. */
+export function numbersOf(float: FloatType): Numbers {
+  const width = 16 / bytesOf(float, float);
+  const one = TYPES[float];
+  return { float, one, vector: `${one}${width}`, width, fma: float === "f32" ? "fmaf" : "fma" };
 }
 
 /** The vector type that records are read by, and its width. */

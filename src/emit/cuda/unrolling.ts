@@ -28,6 +28,8 @@ const TURN_BUDGET = 300;
 
 /** The same where time does not count, as in the kernel that joins splits. */
 const RARE_TURN_BUDGET = 20;
+/** Elements that such kernels keep in registers are fewer. */
+const RARE_REGISTERS = 16;
 
 /** Turns of a rare loop up to which they stand side by side. */
 const SHORT_LOOP = 8;
@@ -99,7 +101,7 @@ export class Unrolling {
    * once.
    */
   standsSideBySide(body: Region): boolean {
-    const budget = this.longest < REGISTER_ARRAY ? RARE_TURN_BUDGET : TURN_BUDGET;
+    const budget = this.longest < RARE_REGISTERS ? RARE_TURN_BUDGET : TURN_BUDGET;
     return this.#isIndexed(body) && unrolledStatements(body) <= budget &&
       !body.statements.some((s) => s.kind === "for" || s.kind === "when");
   }

@@ -87,6 +87,8 @@ export const cudaMath: MathFunctions = {
   ...hostMath,
   // longer ones are cut into slices: totals wait in memory while columns pass, and code stays short
   scalars: 8,
+  // longer ones may be computed in patches of pairs
+  terms: 16,
   pow: (b, x, y) => halfPower(b, x, y) ?? b.primitive("pow", x, y),
   exp: (b, x) =>
     b.float === "f64"

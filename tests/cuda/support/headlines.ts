@@ -42,15 +42,35 @@ export function kernelMatrix(dim: number, width: number, float: FloatType = "f32
   return kernelOf(build.mul(gaussian(p, q), weights), [p, q, weights, scale], { float });
 }
 
+/** exp(−p |x − y|²) b under a row's factor, which may not be finite. */
+export function factorKernel(dim: number, width: number): Kernel {
+  const [p, q, weights, factor] = [
+    variable(0, "i", dim),
+    variable(1, "j", dim),
+    variable(2, "j", width),
+    variable(4, "i", 1),
+  ];
+  const formula = build.mul(factor, build.mul(gaussian(p, q), weights));
+  return kernelOf(formula, [p, q, weights, scale, factor]);
+}
+
+/** The gradient of exp(−p |x − y|²) b by long x: sums as long as rows. */
+export function gradientKernel(dim: number, float: FloatType = "f32"): Kernel {
+  const [p, q] = [variable(0, "i", dim), variable(1, "j", dim)];
+  const outer = build.mul(build.sub(p, q), build.mul(build.constant(2), scale));
+  const formula = build.mul(outer, build.mul(gaussian(p, q), b));
+  return kernelOf(formula, [p, q, b, scale], { float });
+}
+
 /** softmax(⟨x, y⟩ / √dim) b. */
-export function attentionKernel(dim: number, width: number): Kernel {
+export function attentionKernel(dim: number, width: number, float: FloatType = "f32"): Kernel {
   const [p, q, weight] = [
     variable(0, "i", dim),
     variable(1, "j", dim),
     variable(2, "j", width),
   ];
   const formula = build.mul(build.constant(1 / Math.sqrt(dim)), build.dot(p, q));
-  return kernelOf(formula, [p, q, weight], { reduction: "sumSoftMaxWeight", weight });
+  return kernelOf(formula, [p, q, weight], { reduction: "sumSoftMaxWeight", weight, float });
 }
 
 /** The Gaussian as `distances: "centred"` has it, its scale in points around a centre. */
@@ -111,6 +131,10 @@ export const HEADLINES = {
   "D=512, centred": () => centredMatrix(512),
   "D=512, tf32x3": () => centredMatrix(512, 1, "tf32x3"),
   "wide 16": () => kernelMatrix(3, 16),
+  "attention 16": () => attentionKernel(16, 16),
+  "gradient, D=100": () => gradientKernel(100),
+  "D=64 f64": () => kernelMatrix(64, 1, "f64"),
+  "wide 16 f64": () => kernelMatrix(3, 16, "f64"),
 } as const satisfies Record<string, () => Kernel>;
 
 export type Headline = keyof typeof HEADLINES;
@@ -121,7 +145,14 @@ export const PANEL_HEADLINES = {
   "wide 100": () => kernelMatrix(3, 100),
   "wide 512": () => kernelMatrix(3, 512),
   "D=64, wide 64": () => kernelMatrix(64, 64),
+  "D=64, wide 16": () => kernelMatrix(64, 16),
   "attention 64": () => attentionKernel(64, 64),
+  "attention 32": () => attentionKernel(32, 32),
+  "wide 64 under a factor": () => factorKernel(3, 64),
+  "wide 64 f64": () => kernelMatrix(3, 64, "f64"),
+  "wide 512 f64": () => kernelMatrix(3, 512, "f64"),
+  "D=64, wide 64 f64": () => kernelMatrix(64, 64, "f64"),
+  "attention 64 f64": () => attentionKernel(64, 64, "f64"),
 } as const satisfies Record<string, () => Kernel>;
 
 export type PanelHeadline = keyof typeof PANEL_HEADLINES;

@@ -1,6 +1,6 @@
 // Compiles headline kernels by the real NVRTC through the shim and counts what their inner loops
 // take; prints one line of JSON per kernel and architecture. Arguments: architectures, then names
-// (default all) or dims and widths of Gaussians, as 65x1.
+// (default all) or dims and widths of Gaussians, as 65x1, or 65x1f64 in doubles.
 
 import { emitCuda, OPTIONS } from "../../../src/emit/cuda/mod.ts";
 import { Shim } from "../../../src/engine/cuda/shim.ts";
@@ -14,11 +14,22 @@ import type { Kernel } from "../../../src/loop/mod.ts";
 import { type Headline, HEADLINES, kernelMatrix } from "./headlines.ts";
 import { bankConflicts } from "./banks.ts";
 import { tileOf, type Times, timesOf } from "./patch_code.ts";
-import { type Code, disassemble, floatsLoaded, mirrorLoop, notesOf, pairLoop } from "./sass.ts";
+import {
+  type Code,
+  disassemble,
+  DOUBLES,
+  floatsLoaded,
+  mirrorLoop,
+  notesOf,
+  pairLoop,
+} from "./sass.ts";
+
+/** Dims and width of a Gaussian. */
+type Other = `${number}x${number}` | `${number}x${number}f64`;
 
 /** What the machine code of a fold takes. */
 export interface Measured {
-  readonly name: Headline | `${number}x${number}`;
+  readonly name: Headline | Other;
   readonly architecture: number;
   readonly schedule: CudaSchedule;
   /** Of one turn of the inner loop, on the shortest way through it; of one tile in patches. */
@@ -34,6 +45,8 @@ export interface Measured {
     readonly local: number;
     /** Sums of products on tensor cores, a thread's share. */
     readonly products: number;
+    /** Sums, products and comparisons of doubles. */
+    readonly doubles: number;
     /** Turns of the banks of shared memory beyond those that the bytes need; null: not known. */
     readonly conflicts: number | null;
   };
@@ -56,8 +69,8 @@ function turnOf(code: Code, kernel: Kernel, schedule: CudaSchedule): Times | nul
 
 function kernelOf(name: Measured["name"]): Kernel {
   if (name in HEADLINES) return HEADLINES[name as Headline]();
-  const [dim, width] = name.split("x").map(Number);
-  return kernelMatrix(dim, width);
+  const [dim, width] = name.replace("f64", "").split("x").map(Number);
+  return kernelMatrix(dim, width, name.endsWith("f64") ? "f64" : "f32");
 }
 
 export async function measure(
@@ -94,6 +107,7 @@ export async function measure(
       shared: [...turn].reduce((sum, [one, times]) => sum + times * floatsLoaded([one]), 0),
       local: timesOf(turn, "LDL", "STL"),
       products: PRODUCTS * timesOf(turn, "HMMA"),
+      doubles: timesOf(turn, ...DOUBLES),
       conflicts: Number.isFinite(inTurn) ? inTurn : null,
     },
     ...notes,
@@ -104,7 +118,7 @@ export async function measure(
 if (import.meta.main) {
   const architectures = Deno.args.filter((a) => /^\d+$/.test(a)).map(Number);
   const names = Object.keys(HEADLINES) as Headline[];
-  const isOther = (name: string): name is `${number}x${number}` => /^\d+x\d+$/.test(name);
+  const isOther = (name: string): name is Other => /^\d+x\d+(f64)?$/.test(name);
   const wanted = [
     ...names.filter((name) => Deno.args.includes(name)),
     ...Deno.args.filter(isOther),

@@ -102,6 +102,9 @@ export function loopsOf(code: Code): Loop[] {
   return loops;
 }
 
+/** What the unit for doubles does. */
+export const DOUBLES = ["DADD", "DMUL", "DFMA", "DSETP"] as const;
+
 /** How many instructions of a list have one of the names. */
 export const countOf = (list: readonly Instruction[], ...names: string[]): number =>
   list.filter(({ name }) => names.includes(name)).length;
