@@ -102,6 +102,38 @@ Deno.test("imported from a URL, with no permission but the import, on all thread
   );
 });
 
+/** Workers of pages that forbid them: by an event without a message, as Chromium, or at once. */
+const FORBIDDEN = {
+  later: "constructor() { setTimeout(() => this.onerror({})); } postMessage() {} terminate() {}",
+  "at once": 'constructor() { throw new Error("forbidden"); }',
+};
+
+for (const [when, members] of Object.entries(FORBIDDEN)) {
+  Deno.test(`where workers are refused ${when}, one thread folds everything`, async () => {
+    await inFolder(async (folder) => {
+      const url = new URL("../mod.ts", import.meta.url);
+      const script = join(folder, "script.js");
+      await Deno.writeTextFile(
+        script,
+        `globalThis.Worker = class { ${members} };
+delete globalThis.process; // a page has none
+const { Vi, Vj } = await import("${url}");
+{ ${SCRIPT} } // the second run has no workers to start
+{ ${SCRIPT} }`,
+      );
+      const args = ["run", "--no-prompt", "--no-lock", "--allow-read", script];
+      const { code, out, error } = await run(Deno.execPath(), args, folder);
+      assertEquals(code, 0, error);
+      const runs = out.trim().split("\n").map((line) => JSON.parse(line));
+      assertEquals(runs.length, 2);
+      for (const { worst, threads } of runs) {
+        assert(worst < 1e-6, `relative error ${worst}`);
+        assertEquals(threads, 1);
+      }
+    });
+  });
+}
+
 Deno.test("importing costs nothing and says nothing", async () => {
   await inFolder((folder) =>
     served(async (origin) => {

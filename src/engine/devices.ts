@@ -148,6 +148,7 @@ export function engineOf(device: Device = "auto"): Engine {
   if (device === "auto") return best();
   if (typeof device === "string") return openNamed(device);
   if (isList(device)) return several(device.map((one) => engineOf(one)));
+  if (typeof device?.launch !== "function") return openNamed(String(device));
   return remembered(device);
 }
 

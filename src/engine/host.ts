@@ -7,6 +7,10 @@ const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array
 
 /** A new array of a dtype. */
 export function allocate(dtype: DType, length: number): NumberArray {
+  if (!Object.hasOwn(ARRAYS, dtype)) {
+    const expected = Object.keys(ARRAYS).join(", ");
+    throw new PairfoldError("dtype", `array: got dtype ${String(dtype)}; expected ${expected}`);
+  }
   try {
     return new ARRAYS[dtype](length);
   } catch (error) {

@@ -49,7 +49,6 @@ export class LaunchQueue {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
   #launches = 0;
-  readonly #done = (): void => void this.#waiting--;
 
   /** Whether something runs or waits. */
   get isBusy(): boolean {
@@ -62,10 +61,17 @@ export class LaunchQueue {
    */
   run(control: RunControl, work: () => Promise<void>): Promise<void> {
     const isIdle = this.#waiting++ === 0;
-    const result = isIdle ? this.#begin(control, work) : this.#last.then(() => {
-      return this.#begin(control, work);
-    });
-    this.#last = result.then(this.#done, this.#done);
+    const before = this.#last;
+    let end = (): void => {};
+    // before it begins: what its progress calls may ask for more, which waits for its end
+    this.#last = new Promise((resolve) => end = resolve);
+    const begin = (): Promise<void> => this.#begin(control, work);
+    const result = isIdle ? begin() : before.then(begin);
+    const done = (): void => {
+      this.#waiting--;
+      end();
+    };
+    result.then(done, done);
     return result;
   }
 

@@ -169,6 +169,9 @@ function planOf(formula: string, aliases: readonly string[], options: GenredOpti
   if (!isText) {
     refuse("syntax", "got no text; expected a formula and a list of aliases, as strings");
   }
+  if (typeof options !== "object" || options === null) {
+    refuse("syntax", `got ${String(options)} as options; expected an object`);
+  }
   for (const key of Object.keys(options)) {
     if (OPTIONS.includes(key)) continue;
     refuse("syntax", `got the option ${key}; expected ${OPTIONS.join(", ")}`);

@@ -28,7 +28,13 @@ function bytesText(bytes: number): string {
 
 /** Checked indices along an axis, from 0. */
 function positions(op: string, indices: Indices, axis: Axis, rows: number): Int32Array {
-  const list = typeof indices === "number" ? [indices] : [...indices];
+  const list = typeof indices === "number" ? [indices] : indices;
+  if (typeof list?.[Symbol.iterator] !== "function" || typeof list === "string") {
+    throw new PairfoldError(
+      "dtype",
+      `${op}: got ${typeof list} as indices along ${axis}; expected an integer or an array of them`,
+    );
+  }
   return Int32Array.from(list, (given) => {
     const at = given < 0 ? given + rows : given;
     if (Number.isInteger(at) && at >= 0 && at < rows) return at;

@@ -2,6 +2,7 @@
 // stay symbolic.
 
 import { PairfoldError } from "../error.ts";
+import { topological } from "../formula/mod.ts";
 import {
   fold,
   type FoldChoices,
@@ -11,7 +12,7 @@ import {
   shapeOf,
 } from "../program/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
-import { reshaped, sizeOf, type Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
+import { reshaped, sizeOf, type Tensor, tensor, type TensorLike, zeros } from "../tensor/mod.ts";
 import { Derivatives } from "./derivatives.ts";
 import type { Operand } from "./elementwise.ts";
 import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
@@ -296,8 +297,13 @@ export abstract class Reductions extends Derivatives {
       );
     }
     const variable = variableOf("vjp", v);
+    mergeInputs("vjp", [this.inputs, v.inputs]); // its rows are the matrix's
+    const own = v.inputs.byId.get(variable.slot)?.tensor;
     const gradient = foldGradient({ ...request, variable, cotangent: g });
-    const own = request.inputs.get(variable.slot);
+    const { formula, weight } = request;
+    if (own !== undefined && !topological(formula, ...weight ? [weight] : []).includes(variable)) {
+      return zeros(own.shape, { dtype: request.dtype });
+    }
     return own === undefined ? gradient : reshaped(gradient, own.shape);
   }
 

@@ -5,6 +5,7 @@ import { PairfoldError } from "../error.ts";
 import {
   apply,
   type Axis,
+  checkDepth,
   constant,
   isHalfPower,
   type Node,
@@ -110,6 +111,7 @@ export abstract class Symbolic implements Term {
 
   /** Use `Vi`, `Vj` and `Pm`. */
   constructor(formula: Node, inputs: Inputs) {
+    checkDepth(formula);
     this.formula = formula;
     this.inputs = inputs;
   }

@@ -1,5 +1,6 @@
 // The tagged template `lazy`: formulas in infix, for people.
 
+import { PairfoldError } from "../error.ts";
 import type { Node } from "../formula/mod.ts";
 import { type HoleValue, readTemplate, resolveTemplate, type Template } from "../syntax/mod.ts";
 import { type Inputs, mergeInputs, NO_INPUTS, type Term } from "./inputs.ts";
@@ -17,6 +18,12 @@ export type LazyValue = Symbolic | Value;
 const templates = new WeakMap<readonly string[], Template>();
 
 function templateOf(strings: TemplateStringsArray): Template {
+  if (!Array.isArray(strings)) {
+    throw new PairfoldError(
+      "syntax",
+      `lazy: got ${typeof strings}; expected a template, as in lazy\`exp(-\${x})\``,
+    );
+  }
   const known = templates.get(strings);
   if (known !== undefined) return known;
   // a part with a wrong escape has no cooked text; its raw one gives the error

@@ -1,6 +1,13 @@
 // Formulas and reduction to a kernel in loop IR. A list of passes, in order.
 
-import { build, fingerprint, type Node, print, type VariableNode } from "../formula/mod.ts";
+import {
+  build,
+  fingerprint,
+  type Node,
+  print,
+  type VariableNode,
+  withinStack,
+} from "../formula/mod.ts";
 import {
   Builder,
   type CarefulLoop,
@@ -301,7 +308,7 @@ class LaterKernel implements Kernel {
   }
 
   get #kernel(): Kernel {
-    return this.#lowered ??= lower(this.#fold, this.#math);
+    return this.#lowered ??= withinStack(() => lower(this.#fold, this.#math));
   }
   get title(): string {
     return titleOf(this.#fold);

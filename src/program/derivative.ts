@@ -12,7 +12,7 @@ import {
 } from "../reduction/mod.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
 import { type Batch, NO_BATCH } from "./batch.ts";
-import { fold } from "./fold.ts";
+import { fold } from "./lists.ts";
 import type { FoldRequest } from "./request.ts";
 
 /** A reduction's rules, and what they may use. */

@@ -2,10 +2,10 @@
 
 import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
-import { print, topological, type VariableNode } from "../formula/mod.ts";
+import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
-import { type FoldOptions, reductions, resultShape } from "../reduction/mod.ts";
+import { type FoldOptions, reductions, resultShape, type SumScheme } from "../reduction/mod.ts";
 import {
   type DType,
   freeLostCopies,
@@ -22,11 +22,29 @@ import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
 import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
-import type { FoldRequest } from "./request.ts";
+import type { FoldChoices, FoldRequest } from "./request.ts";
 import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
+
+const SCHEMES: ReadonlySet<string> = new Set<SumScheme>(["compensated", "block", "direct"]);
+
+/** Refuses choices that no type allows. */
+function checkOptions(op: string, options: FoldOptions, { accumulator }: FoldChoices): void {
+  if (!SCHEMES.has(options.sumScheme)) {
+    throw new PairfoldError(
+      "syntax",
+      `${op}: got sumScheme "${options.sumScheme}"; expected one of ${[...SCHEMES].join(", ")}`,
+    );
+  }
+  if (options.accumulator === undefined) {
+    throw new PairfoldError(
+      "dtype",
+      `${op}: got accumulator "${accumulator}"; expected "float32" or "float64"`,
+    );
+  }
+}
 
 /** A pass over the pairs that computes several folds. */
 export interface SharedPass {
@@ -60,6 +78,7 @@ export class FoldRun implements Origin {
   constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     this.#request = request;
     const { axis, M, N, choices, reduction, k } = request;
+    checkDepth(request.formula); // derivatives are deeper than what they are of
     const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
       request.formula,
       request.weight ?? null,
@@ -71,6 +90,7 @@ export class FoldRun implements Origin {
       accumulator: FLOATS[choices.accumulator ?? request.dtype],
       k,
     };
+    checkOptions(reduction, options, choices);
     if (options.accumulator === "f32" && float === "f64") {
       throw new PairfoldError(
         "dtype",

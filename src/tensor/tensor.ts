@@ -226,37 +226,48 @@ export function reshaped(t: Tensor, shape: readonly number[]): Tensor {
   return new Tensor(shape, t.dtype, storageIn(t));
 }
 
+/** Arrays that may stand inside one another. */
+const MAX_RANK = 64;
+
 /** Infers the shape of nested arrays; every list of one level must have the same length. */
 function shapeOfNested(data: NestedNumbers): number[] {
   const shape: number[] = [];
   for (let level = data; Array.isArray(level); level = level[0]) {
     shape.push(level.length);
+    if (shape.length > MAX_RANK) {
+      throw new PairfoldError(
+        "shape",
+        `tensor: got more than ${MAX_RANK} arrays inside one another`,
+      );
+    }
   }
   return shape;
 }
 
 function flatten(data: NestedNumbers, shape: readonly number[], out: NumberArray): void {
   let at = 0;
+  const isWhole = out instanceof Int32Array;
   const visit = (part: NestedNumbers, axis: number): void => {
-    const length = typeof part === "number" ? "a number" : `length ${part.length}`;
-    const wanted = axis === shape.length ? "a number" : `length ${shape[axis]}`;
     if (typeof part !== "number" && !Array.isArray(part)) {
       throw new PairfoldError("dtype", `tensor: got ${typeof part}; expected numbers in arrays`);
     }
+    const length = typeof part === "number" ? "a number" : `length ${part.length}`;
+    const wanted = axis === shape.length ? "a number" : `length ${shape[axis]}`;
     if (length !== wanted) {
       throw new PairfoldError(
         "shape",
         `tensor: ragged array, got ${length} at axis ${axis}; expected ${wanted}`,
       );
     }
-    if (typeof part === "number") out[at++] = part;
-    else for (const inner of part) visit(inner, axis + 1);
+    if (typeof part !== "number") { for (const inner of part) visit(inner, axis + 1); }
+    else if (!isWhole || part === (part | 0)) out[at++] = part;
+    else throw new PairfoldError("dtype", `tensor: got ${part}; expected a 32-bit integer`);
   };
   visit(data, 0);
 }
 
 function checkShape(shape: readonly number[], length: number): void {
-  const isShape = shape.every((n) => Number.isInteger(n) && n >= 0);
+  const isShape = Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
   if (isShape && sizeOf(shape) === length) return;
   throw new PairfoldError(
     "shape",
@@ -300,8 +311,7 @@ export function tensor(
   }
   const nested = shapeOfNested(data);
   const out = allocate(options.dtype ?? "float32", sizeOf(nested));
-  if (typeof data === "number") out[0] = data;
-  else flatten(data, nested, out);
+  flatten(data, nested, out);
   const ownShape = shape ?? nested;
   checkShape(ownShape, out.length);
   return new Tensor(ownShape, options.dtype ?? "float32", out);

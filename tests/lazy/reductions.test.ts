@@ -182,3 +182,23 @@ Deno.test("cotangents and tangents given as lists take on the matrix's dtype", a
   assertEquals(await F.matmul([[1], [10]]).data(), Float64Array.of(53, 106));
   assertEquals(await F.matmul([1, 10]).data(), Float64Array.of(53, 106));
 });
+
+Deno.test("a list that is much longer than the fold holds all values, and says what is missing", async () => {
+  const x = Vi([[0], [1]]), y = Vj([[3], [-1], [0.5]]);
+  const far = 100_000; // a sort of so many would take minutes
+  const F = x.sqDist(y);
+  const [values, indices] = F.kMinArgKMin(far, "j");
+  assertEquals([values.shape, indices.shape], [[2, far], [2, far]]);
+  const [v, n] = [await values.data(), await indices.data()];
+  for (
+    const [row, [list, places]] of [[[0.25, 1, 9], [2, 1, 0]], [[0.25, 4, 4], [2, 0, 1]]].entries()
+  ) {
+    assertEquals([...v.subarray(row * far, row * far + 3)], list);
+    assertEquals([...n.subarray(row * far, row * far + 3)], places);
+    assert(v.subarray(row * far + 3, (row + 1) * far).every((one) => one === Infinity));
+    assert(n.subarray(row * far + 3, (row + 1) * far).every((one) => one === -1));
+  }
+  const wanted = await F.vjp("kMin", "j", y, undefined, { k: 3 }).array();
+  assertEquals(await F.vjp("kMin", "j", y, undefined, { k: far }).array(), wanted);
+  assertEquals((await Vi([[1]]).sub(Vj(tensor([], [0, 1]))).argKMin(2000, "j").data())[1999], -1);
+});

@@ -380,10 +380,16 @@ export class WasmEngine implements Engine {
     return this.#machine.place(words, weights);
   }
 
-  /** Ends the workers and gives the memory back; a later launch starts anew. */
+  /**
+   * Ends the workers and gives the memory back, once nothing runs; a later launch starts anew.
+   */
   dispose(): void {
-    this.#machine.dispose();
+    // what runs reads its memory and waits for its workers
+    if (this.#queue.isBusy) void this.#queue.run({}, this.#end);
+    else this.#machine.dispose();
   }
+  readonly #end = (): Promise<void> => Promise.resolve(this.#machine.dispose());
+
   [Symbol.dispose](): void {
     this.dispose();
   }

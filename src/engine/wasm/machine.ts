@@ -30,6 +30,8 @@ export class Machine {
   readonly #sent = new Set<number>();
   #memory: LinearMemory | null = null;
   #pool: WorkerPool | null = null;
+  /** Whether the host lets no worker start, as pages may (a content security policy). */
+  #isAlone = false;
 
   constructor(features: WasmFeatures, threads: number) {
     this.#features = features;
@@ -87,16 +89,28 @@ export class Machine {
     const memory = this.memory;
     const scratchBytes = Math.ceil(program.layout.scratchBytes / 64 + 1) * 64;
     const scratch = Math.ceil(memory.alloc(scratchBytes * threads + 64) / 64) * 64;
-    if (threads > 1) {
-      return this.#runThreaded(
-        program,
-        items,
-        run,
-        threads,
-        (worker) => scratch + worker * scratchBytes,
-      );
+    const here = (): Promise<void> | null => this.#runHere(exports, items, run, scratch);
+    if (threads === 1 || this.#isAlone) return here();
+    const scratchOf = (worker: number): number => scratch + worker * scratchBytes;
+    return this.#runThreaded(program, items, run, threads, scratchOf).catch((error: unknown) => {
+      if (!this.#isAlone) throw error;
+      return here() ?? undefined;
+    });
+  }
+
+  /**
+   * Starts workers where there are none; notes where the host lets none start. Whoever dies later
+   * was at work.
+   */
+  async #started(): Promise<WorkerPool> {
+    if (this.#pool !== null && !this.#pool.failed) return this.#pool;
+    this.#sent.clear();
+    try {
+      return this.#pool = await WorkerPool.start(this.#threads);
+    } catch (error) {
+      this.#isAlone = true;
+      throw error;
     }
-    return this.#runHere(exports, items, run, scratch);
   }
 
   #runHere(
@@ -138,10 +152,7 @@ export class Machine {
     threads: number,
     scratchOf: (worker: number) => number,
   ): Promise<void> {
-    if (this.#pool === null || this.#pool.failed) {
-      this.#sent.clear();
-      this.#pool = await WorkerPool.start(this.#threads);
-    }
+    const pool = await this.#started();
     const memory = this.memory;
     const words = memory.view("i32");
     words.fill(0, 0, CONTROL.perWorker + threads);
@@ -164,7 +175,7 @@ export class Machine {
       : setInterval(report, PROGRESS_INTERVAL);
     try {
       if (signal?.aborted) abort();
-      await this.#pool.run((worker) => ({
+      await pool.run((worker) => ({
         kind: "run",
         program: program.code.id,
         setup,
@@ -174,6 +185,12 @@ export class Machine {
         scratch: scratchOf(worker),
       }));
       report();
+    } catch (error) {
+      // no worker has taken an item, and none can from now on
+      const taken = Atomics.exchange(words, CONTROL.next, items.pairs.length);
+      this.#isAlone = taken === 0 && pool.failed && !pool.hasAnswered;
+      if (this.#isAlone) pool.terminate();
+      throw error;
     } finally {
       clearInterval(timer);
       signal?.removeEventListener("abort", abort);

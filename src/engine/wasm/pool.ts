@@ -42,7 +42,7 @@ function fromWeb(worker: Worker): AnyWorker {
     send: (message) => worker.postMessage(message),
     listen: (receive, fail) => {
       worker.onmessage = (event: MessageEvent<FromWorker>) => receive(event.data);
-      worker.onerror = (event) => fail(event.message);
+      worker.onerror = (event) => fail(event.message ?? "the host says no more");
     },
     // the web's workers never keep a page alive
     ref: () => {},
@@ -68,6 +68,7 @@ export class WorkerPool {
   readonly #workers: readonly AnyWorker[];
   #job: { pending: number; resolve: () => void; reject: (reason: unknown) => void } | null = null;
   #failure: string | null = null;
+  #hasAnswered = false;
 
   private constructor(workers: readonly AnyWorker[]) {
     this.#workers = workers;
@@ -106,7 +107,13 @@ export class WorkerPool {
     return this.#failure !== null;
   }
 
+  /** Whether a worker ever ran: hosts may refuse workers only after they were made. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
   #answered(error: string | null): void {
+    this.#hasAnswered = true;
     const job = this.#job;
     if (job === null) return;
     job.pending--;

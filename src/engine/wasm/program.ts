@@ -7,6 +7,7 @@ import {
   vectorOf,
   type WasmModule,
 } from "../../emit/wasm/mod.ts";
+import { PairfoldError } from "../../error.ts";
 import { type Kernel, type Region, regionsOf, type Value, visit } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { Program } from "../engine.ts";
@@ -21,6 +22,24 @@ export interface CompiledCode {
   readonly module: WebAssembly.Module;
   /** Whether the engine still has it; what it forgot is compiled again. */
   isKept: boolean;
+}
+
+/**
+ * A compiled module, or why the host refuses it: functions have limits (50,000 locals and 7 MB in
+ * V8), and pages may forbid WebAssembly altogether.
+ */
+export function compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module | PairfoldError {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return new PairfoldError(
+      "compile",
+      `wasm: the host refuses a kernel of ${bytes.length} bytes (${why}); expected a formula with ` +
+        "fewer operations, and a page that allows WebAssembly",
+      { cause: error },
+    );
+  }
 }
 
 /** The compiled combining step of one program. */
@@ -138,7 +157,9 @@ export class WasmProgram implements Program {
   get combine(): CombineCode {
     if (this.#combine === null) {
       const { bytes, scratchBytes } = this.emitted.combine();
-      this.#combine = { module: new WebAssembly.Module(bytes), scratchBytes };
+      const module = compileModule(bytes);
+      if (module instanceof PairfoldError) throw module;
+      this.#combine = { module, scratchBytes };
     }
     return this.#combine;
   }

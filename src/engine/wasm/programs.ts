@@ -2,9 +2,10 @@
 // code.
 
 import { emitWasm, vectorOf, type WasmFeatures, type WasmModule } from "../../emit/wasm/mod.ts";
+import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
-import type { WasmSchedule } from "../../tiling/mod.ts";
-import { type CompiledCode, WasmProgram } from "./program.ts";
+import { UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
+import { type CompiledCode, compileModule, WasmProgram } from "./program.ts";
 
 /** Programs that are kept compiled. */
 const MAX_PROGRAMS = 256;
@@ -42,18 +43,31 @@ export class Programs {
     if (known !== undefined && known.isKept) return known;
     const emitted = emitWasm(kernel, schedule, this.#features);
     const code = this.#compile(emitted);
-    const program = new WasmProgram(kernel, schedule, emitted, code, this.#target, why);
+    const program = code instanceof PairfoldError
+      ? this.#smallest(kernel, schedule, code)
+      : new WasmProgram(kernel, schedule, emitted, code, this.#target, why);
     programs.set(key, program);
     return program;
   }
 
-  #compile(emitted: WasmModule): CompiledCode {
+  /** The kernel as the least code, where the host refuses a schedule's. */
+  #smallest(kernel: Kernel, refused: WasmSchedule, error: PairfoldError): WasmProgram {
+    const isSmallest = Object.entries(UNTILED).every(([name, value]) =>
+      refused[name as keyof WasmSchedule] === value
+    );
+    if (isSmallest) throw error;
+    return this.of(kernel, UNTILED, "the host refuses the code of a larger tile");
+  }
+
+  /** Compiled code, or why the host refuses it. */
+  #compile(emitted: WasmModule): CompiledCode | PairfoldError {
     // the constants stand in memory, not in the code
     const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
     const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
     let code = this.#codes.get(key);
     if (code === undefined) {
-      const module = new WebAssembly.Module(emitted.bytes);
+      const module = compileModule(emitted.bytes);
+      if (module instanceof PairfoldError) return module;
       code = { id: this.#compiled++, key, module, isKept: true };
     }
     this.#codes.delete(key);
