@@ -73,6 +73,8 @@ export interface Progress {
 export interface RunControl {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Calls back once somebody watches, now or later; where it is missing, somebody does. */
+  readonly whenWatched?: (watched: () => void) => void;
   /** Of a launch that takes apart what another one computed: the pairs that this one folded. */
   readonly pairs?: number;
 }

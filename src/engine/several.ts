@@ -111,9 +111,11 @@ class SumOfProgress {
 
   /** What one of the runs is controlled by. */
   part(k: number, signal: AbortSignal): RunControl {
-    if (this.#control.onProgress === undefined) return { signal };
+    const { onProgress, whenWatched } = this.#control;
+    if (onProgress === undefined) return { signal };
     return {
       signal,
+      whenWatched,
       onProgress: ({ done, threads }) => {
         const grows = done > this.#done[k];
         this.#done[k] = Math.max(this.#done[k], done);

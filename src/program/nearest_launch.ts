@@ -195,7 +195,8 @@ export class NearestLaunch {
    * Folds all parts with the columns near to them. While one wave runs, what the last one found is
    * taken over, and the next lists are written.
    */
-  async #nearest(pairs: number, { signal, onProgress }: RunControl): Promise<NumberArray[]> {
+  async #nearest(pairs: number, control: RunControl): Promise<NumberArray[]> {
+    const { onProgress } = control;
     const fold = this.#bounded();
     const results = this.#outputsOf(fold, this.#rows.order.length);
     const waves = [...wavesOf(this.#parts)];
@@ -210,7 +211,7 @@ export class NearestLaunch {
       const { columns, segments } = wave;
       const inputs = this.#inputs(fold, columns);
       const running = this.#launch({ fold, inputs, outputs: found, segments }, {
-        signal,
+        ...control,
         onProgress: tell,
       });
       let next = wave;

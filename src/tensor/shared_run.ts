@@ -10,6 +10,8 @@ export class SharedRun<T> {
   readonly #promise: Promise<T>;
   /** What each reader that watches does with progress. */
   readonly #watchers = new Set<(progress: Progress) => void>();
+  /** Who is to be told once anybody watches. */
+  #waiting: (() => void)[] = [];
   /** How far it was when last told, for who joins later. */
   #progress: Progress | null = null;
   #readers = 0;
@@ -22,6 +24,10 @@ export class SharedRun<T> {
         this.#progress = progress;
         this.#watchers.forEach((watch) => watch(progress));
       },
+      whenWatched: (watched) => {
+        if (this.#watchers.size > 0) watched();
+        else this.#waiting.push(watched);
+      },
     });
     // each reader hears of it by its own join
     this.#promise.catch(() => this.#failed = true);
@@ -33,7 +39,7 @@ export class SharedRun<T> {
   }
 
   /** Waits for the run, until the signal says to leave or the watcher throws. */
-  join({ signal, onProgress }: RunControl): Promise<T> {
+  join({ signal, onProgress, whenWatched = (watched) => watched() }: RunControl): Promise<T> {
     this.#readers++;
     if (signal === undefined && onProgress === undefined) return this.#promise;
     return new Promise<T>((resolve, reject) => {
@@ -53,15 +59,22 @@ export class SharedRun<T> {
           leave(error); // the reader's own error, as it is
         }
       };
+      let isSettled = false;
       const settle = (): void => {
+        isSettled = true;
         signal?.removeEventListener("abort", aborted);
         this.#watchers.delete(watch);
       };
-      this.#watchers.add(watch);
       signal?.addEventListener("abort", aborted, { once: true });
       this.#promise.finally(settle).then(resolve, reject);
-      if (this.#progress !== null) watch(this.#progress);
+      if (onProgress !== undefined) whenWatched(() => isSettled || this.#watch(watch));
       if (signal?.aborted) aborted();
     });
+  }
+
+  #watch(watch: (progress: Progress) => void): void {
+    this.#watchers.add(watch);
+    if (this.#progress !== null) watch(this.#progress);
+    for (const watched of this.#waiting.splice(0)) watched();
   }
 }

@@ -148,9 +148,10 @@ export function parseWasmSchedule(value: unknown): WasmSchedule | null {
 /** A schedule from what was written of one; null where it is none. */
 export function parseNativeSchedule(value: unknown): NativeSchedule | null {
   try {
-    const { rowVectors, interleave, columns, surveys } = value as NativeSchedule;
+    const { rowVectors, interleave, columns, components, surveys } = value as NativeSchedule;
     const schedule = {
       ...{ rowVectors, interleave, columns },
+      ...(components === undefined ? {} : { components }),
       ...(surveys === true ? { surveys } : {}),
     };
     checkNativeSchedule(schedule);

@@ -37,6 +37,8 @@ export class CodeWriter extends StatementWriter {
   #divisorRoots: ReadonlySet<Value> | null = null;
   #scratchBytes = 0;
   #appended = 0;
+  /** Types of what a pair holds for deferred updates. */
+  #heldTypes: readonly Type[] = [];
   /** State that stands in arrays over the rows, and whether what is written runs row by row. */
   readonly #rolled: ReadonlySet<Cell | LocalArray> | null;
   #isEach = false;
@@ -76,6 +78,22 @@ export class CodeWriter extends StatementWriter {
     for (let row = 0; row < rows; row++) {
       this.#array("vf", `row${row}`, this.kernel.float, length);
     }
+  }
+
+  /** Declares what the pairs of a block hold for deferred updates. */
+  declareHeld(rows: number, types: readonly Type[], columns: number): void {
+    this.#heldTypes = types;
+    for (let row = 0; row < rows; row++) {
+      for (const [slot, type] of types.entries()) {
+        this.#array(this.typeOf(type), `held${row}_${slot}`, type, columns);
+      }
+    }
+  }
+
+  /** What the pair of column `t` holds, or that of a later column of the turn. */
+  #held(row: number, { offset }: Place): string {
+    const { length } = this.#heldTypes;
+    return `held${row}_${offset % length}[t + ${Math.floor(offset / length)}]`;
   }
 
   /** Whether a cell stands in an array over the rows. */
@@ -163,7 +181,7 @@ export class CodeWriter extends StatementWriter {
     const at = this.element(place);
     switch (memory.kind) {
       case "held":
-        throw new PairfoldError("internal", "C code defers no updates");
+        return this.#held(row, place);
       case "array":
         return `${this.place(memory.array)}[${at}]`;
       case "input": {
@@ -202,6 +220,8 @@ export class CodeWriter extends StatementWriter {
     const bits = isFloat ? this.use(value) : `(vf)${this.use(value)}`;
     if (memory.kind === "array") {
       lines.add(`${this.place(memory.array)}[${at}] = ${this.use(value)};`);
+    } else if (memory.kind === "held") {
+      lines.add(`${this.#held(row, place)} = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
       lines.add(`${this.#ofRow("row", row)}[${at}] = ${bits};`);
     } else if (memory.kind === "record" && memory.section === "column") {
@@ -286,7 +306,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected isTaken(name: string): boolean {
-    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|w\d+_\d+)$/.test(name);
+    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|(w|held)\d+_\d+)$/.test(name);
   }
 }
 
@@ -311,6 +331,7 @@ const RESERVED: ReadonlySet<string> = new Set([
     "scratch",
     "special",
     "here",
+    "start",
     "end",
     "t",
     "k",

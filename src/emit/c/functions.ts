@@ -26,6 +26,7 @@ import { preludeOf } from "./prelude.ts";
 import { isCopy, rolledState } from "./rolled.ts";
 import { placesOf } from "./statements.ts";
 import { TileSurvey } from "./survey.ts";
+import { TileUpdates } from "./updates.ts";
 
 /** Writes the functions of one source. */
 export class FunctionWriter {
@@ -206,14 +207,18 @@ export class FunctionWriter {
     const lines = this.lines;
     const { columns, interleave, rowVectors } = this.#schedule;
     const columnSlots = kernel.records.column.length;
-    const inner = mirror?.pair ?? kernel.pair;
+    const updates = mirror === null ? TileUpdates.of(kernel, this.#schedule, this.#copies) : null;
+    const inner = updates?.narrow ?? mirror?.pair ?? kernel.pair;
+    const heldSlots = updates?.heldSlots ?? 0;
     const rolled = rolledState(kernel, this.#schedule, this.#vectorBytes);
     const around = (region: Region): Region => rolled === null ? this.#copy(region) : region;
     const regions = {
       row: around(kernel.row),
       init: around(kernel.init),
       pair: this.#copy(inner, { interleave }),
-      turn: columns === 1 ? null : this.#copy(inner, { interleave, columns, columnSlots }),
+      turn: columns === 1
+        ? null
+        : this.#copy(inner, { interleave, columns, columnSlots, heldSlots }),
       test: kernel.careful === null ? null : around(kernel.careful.test),
       careful: kernel.careful === null ? null : this.#copy(kernel.careful.pair, { interleave }),
       close: kernel.close === null ? null : around(kernel.close),
@@ -226,6 +231,7 @@ export class FunctionWriter {
     const all = [
       ...Object.values(regions).filter((r): r is Region => r !== null),
       ...(survey?.regions ?? []),
+      ...(updates?.regions ?? []),
     ];
     lines.add(
       `APART void ${
@@ -240,6 +246,7 @@ export class FunctionWriter {
         const w = this.#writer("rows", rolled);
         const state = rolled === null ? this.#stateOf(kernel.state) : kernel.state;
         w.declare(all, rowVectors, [...state, ...(survey?.items ?? [])]);
+        updates?.declare(w, rowVectors);
         /** What runs once per row vector. */
         const each = (region: Region, after: () => void = () => {}): void => {
           const write = (): void => {
@@ -278,13 +285,35 @@ export class FunctionWriter {
             lines.add(`j += ${step};`);
           });
         };
+        const { turn, pair, careful, close } = regions;
         const pairs = (): void => {
-          const { turn, pair, careful } = regions;
-          if (careful !== null) {
-            lines.block("if (special)", () => loop(careful, 1));
-          }
           if (turn !== null) loop(turn, columns);
           loop(pair, 1);
+        };
+        const closed = (): void => {
+          if (close !== null) each(close);
+        };
+        /** What folds the columns of a block. */
+        const folded = (): void => {
+          if (updates === null) {
+            if (careful !== null) lines.block("if (special)", () => loop(careful, 1));
+            pairs();
+            return;
+          }
+          const waiting = (): void => {
+            lines.add("const scalar* const start = column;");
+            pairs();
+            updates.emit(lines, w);
+          };
+          if (careful === null) {
+            waiting();
+            return;
+          }
+          lines.block("if (special)", () => {
+            loop(careful, 1);
+            closed();
+          });
+          lines.block("else", waiting);
         };
         const { block } = kernel;
         const inRegisters = rolled === null ? [] : this.#heldBetween(w, rolled, inner);
@@ -292,15 +321,15 @@ export class FunctionWriter {
         lines.block("while (count > 0)", () => {
           lines.add(
             `const word here = ${
-              regions.close === null ? "count" : `count < ${block} ? count : ${block}`
+              close === null && updates === null ? "count" : `count < ${block} ? count : ${block}`
             };`,
           );
           lines.add("count -= here;");
           lines.add("word t = 0;");
           for (const [cell, held] of inRegisters) lines.add(`${w.place(cell)} = ${held};`);
-          pairs();
+          folded();
           for (const [cell, held] of inRegisters) lines.add(`${held} = ${w.place(cell)};`);
-          if (regions.close !== null) each(regions.close);
+          if (updates === null) closed();
         });
         const save = (): void => this.#moveState("save", w, kernel.state);
         const { finish } = regions;

@@ -105,6 +105,14 @@ export abstract class StatementWriter {
     s satisfies never;
   }
 
+  /** What is written by `body`, in a loop. */
+  counted(counter: Counter, body: () => void): void {
+    const name = `k${this.#counters.size}`;
+    this.#counters.set(counter, name);
+    this.lines.block(`for (int ${name} = 0; ${name} < ${counter.count}; ++${name})`, body);
+    this.#counters.delete(counter);
+  }
+
   #for(s: Of<"for">): void {
     const { counter, body } = s;
     const name = `k${this.#counters.size}`;

@@ -15,8 +15,8 @@ import type { KernelNote, LibraryNote, ProgramNote } from "./notes.ts";
 
 /** A schedule's name, in notes too: all that changes the source. */
 export function scheduleKey(schedule: NativeSchedule): string {
-  const { rowVectors, interleave, columns, surveys = false } = schedule;
-  return `${rowVectors}:${interleave}:${columns}:${surveys}`;
+  const { rowVectors, interleave, columns, components = 0, surveys = false } = schedule;
+  return `${rowVectors}:${interleave}:${columns}:${components}:${surveys}`;
 }
 
 /** What a program is made of. */
@@ -103,13 +103,14 @@ export class NativeProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, surveys = false } = this.schedule;
+    const { rowVectors, columns, components = 0, surveys = false } = this.schedule;
     const { groupRows, recordBytes } = this.layout;
     const { target, why } = this.#options;
     return {
       target,
       schedule:
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
+        (components > 0 ? `tiles of ${components} components, ` : "") +
         (surveys ? "columns surveyed by groups, " : "") +
         `${recordBytes} bytes per packed column (${why})`,
       source: this.source(mirrorFacts(this.kernel) === null ? "fold" : "mirror").text,

@@ -6,7 +6,7 @@ import { ALIGNMENT, type CSource, type SourceKind } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import { costOf } from "../../tiling/mod.ts";
 import type { NumberArray, RunControl } from "../engine.ts";
-import { type Run, throwIfAborted } from "../launches.ts";
+import { reporting, type Run, throwIfAborted } from "../launches.ts";
 import { pairsOf, type Wave } from "../plan.ts";
 import { Calls, type Work } from "./calls.ts";
 import type { Libraries, Library } from "./library.ts";
@@ -182,14 +182,14 @@ export class Runner {
       const done = run.before + (calls.done > 0 ? pairs[calls.done - 1] : 0);
       onProgress?.({ done, total: run.total, threads: run.threads });
     };
-    const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_INTERVAL);
+    const stopReporting = reporting(run.control, report, PROGRESS_INTERVAL);
     try {
       if (signal?.aborted) abort();
       // all of them end before this does: they use memory that goes with it
       await calls.apart();
       report();
     } finally {
-      clearInterval(timer);
+      stopReporting();
       signal?.removeEventListener("abort", abort);
     }
     throwIfAborted(run.control);

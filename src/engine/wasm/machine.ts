@@ -1,7 +1,7 @@
 // Where folds run on WebAssembly: one linear memory, the instances that work in it, the workers.
 
 import type { WasmFeatures } from "../../emit/wasm/mod.ts";
-import { nextTurn, type Run, throwIfAborted } from "../launches.ts";
+import { nextTurn, reporting, type Run, throwIfAborted } from "../launches.ts";
 import { LinearMemory } from "./memory.ts";
 import { WorkerPool } from "./pool.ts";
 import type { WasmProgram } from "./program.ts";
@@ -170,9 +170,7 @@ export class Machine {
       }
       this.#report(run, items, Atomics.load(words, CONTROL.done), active);
     };
-    const timer = run.control.onProgress === undefined
-      ? undefined
-      : setInterval(report, PROGRESS_INTERVAL);
+    const stopReporting = reporting(run.control, report, PROGRESS_INTERVAL);
     try {
       if (signal?.aborted) abort();
       await pool.run((worker) => ({
@@ -192,7 +190,7 @@ export class Machine {
       if (this.#isAlone) pool.terminate();
       throw error;
     } finally {
-      clearInterval(timer);
+      stopReporting();
       signal?.removeEventListener("abort", abort);
     }
     throwIfAborted(run.control);
