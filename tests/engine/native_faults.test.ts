@@ -232,6 +232,9 @@ testScripts("a compiler that makes no library is told of", async () => {
        case "$*" in *-dM*) exec cc "$@";; esac`,
     );
     assertMatch(await refused({ compiler, cache: folder }, "compile"), /cannot be loaded/);
+    const idle = await script(folder, `case "$*" in *-dM*) exec cc "$@";; esac`);
+    const message = await refused({ compiler: idle, cache: folder }, "compile");
+    assertMatch(message, /says that it succeeded, but made no library\n +1 /);
   });
 });
 

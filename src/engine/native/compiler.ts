@@ -183,11 +183,13 @@ export async function compile(
   const options = [...compiler.args, ...optionsOf(target, source)];
   const args = [...options, ...["-x", "c", "-", "-o", library], ...linkedTo(target)];
   const { ok, log } = await run(compiler.path, args, source.text, timeout);
-  if (ok) return;
+  const isMade = ok && await Deno.stat(library).then(({ isFile }) => isFile, () => false);
+  if (isMade) return;
+  const why = ok ? "it says that it succeeded, but made no library" : log;
   const numbered = source.text.split("\n").map((line, k) => `${`${k + 1}`.padStart(4)} ${line}`);
   throw new PairfoldError(
     "compile",
-    [`native: ${[compiler.path, ...args].join(" ")}`, log, ...numbered].join("\n"),
+    [`native: ${[compiler.path, ...args].join(" ")}`, why, ...numbered].join("\n"),
   );
 }
 
