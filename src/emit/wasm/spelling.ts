@@ -40,6 +40,11 @@ const BITWISE: Partial<Record<Operation, Instruction>> = {
   maskNot: "v128.not",
 };
 
+/** Whether all bits of a value are known to be 0. */
+function isZero(value: Value): boolean {
+  return value.kind === "constant" && Object.is(value.value, 0);
+}
+
 /**
  * Emits operations into one function; `push` leaves an argument (or one half of it) on the stack.
  */
@@ -93,6 +98,11 @@ export class Spelling {
           throw new PairfoldError("internal", "select of wide values");
         }
         this.#push(args[1]);
+        if (isZero(args[2])) { // one instruction, where Intel's blend is three
+          this.#push(args[0]);
+          f.op("v128.and");
+          return;
+        }
         this.#push(args[2]);
         this.#push(args[0]);
         if (!this.#features.relaxed) f.op("v128.bitselect");
