@@ -65,10 +65,8 @@ export class MemoryAccess {
   #loadColumn(place: Place): void {
     const f = this.#f;
     const [term, ...others] = place.terms;
-    const some = term !== undefined && this.#addresses.before !== null
-      ? this.#lanes
-      : this.sharedColumns;
-    if (some > 1 && this.#isBlocked) return this.#loadSome(place, some);
+    // written-out products have loads to spare, but shuffles take a multiplier's port on Golden Cove
+    if (this.sharedColumns > 1 && this.#isBlocked) return this.#loadSome(place, this.sharedColumns);
     const isRun = this.turns === this.#lanes && term?.counter === this.innermost &&
       term?.step === 1 && others.length === 0 && !this.#isBlocked;
     if (!isRun) {
