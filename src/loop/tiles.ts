@@ -13,7 +13,7 @@ import {
   type Value,
 } from "./ir.ts";
 import { copyOf } from "./copies.ts";
-import type { Deferred } from "./deferred.ts";
+import type { Closing, Deferred } from "./deferred.ts";
 import { removeDead } from "./passes.ts";
 
 /** Some components whose updates run together, for every column of a block. */
@@ -28,6 +28,20 @@ export interface UpdateTile {
   readonly cells: readonly Cell[];
   /** Counts tiles of this shape: moves places on. */
   readonly counter: Counter;
+  /** How its block may be closed while the next tile's columns pass; null: only at once. */
+  readonly waiting: WaitingTile | null;
+}
+
+/** What a tile has gathered waits, in memory of what pairs hold, to close its block later. */
+export interface WaitingTile {
+  /** Cells into that memory. */
+  readonly store: Region;
+  /** From there into what closes a block, component by component. */
+  readonly close: readonly Region[];
+  /** Counts the tiles that are closed. */
+  readonly counter: Counter;
+  /** Elements between the first tile's and the end of the arrays, behind which others fit. */
+  readonly beyond: number;
 }
 
 /** How many components the tiles of a loop take, as equal as can be: [first, width, tiles]. */
@@ -85,10 +99,68 @@ export function tilesOf(deferred: Deferred, width: number): UpdateTile[] {
       const column = region("root");
       column.statements.push(...shared, ...body.flat());
       const load = moves(elements, "load");
-      tiles.push({ load, column: removeDead(column), store, cells, counter });
+      const waiting = close === null
+        ? null
+        : waitingOf(close, { first, wide, counter, elements, count: loop.count });
+      tiles.push({ load, column: removeDead(column), store, cells, counter, waiting });
     }
   }
   return tiles;
+}
+
+/** A tile's components, of so many. */
+interface TilePlace {
+  readonly first: number;
+  readonly wide: number;
+  readonly count: number;
+  readonly counter: Counter;
+  readonly elements: readonly Element[];
+}
+
+function waitingOf(
+  { loop, around, constants }: Closing,
+  { first, wide, count, counter, elements }: TilePlace,
+): WaitingTile {
+  const closed: Counter = { ...counter, id: -1 - counter.id };
+  const each = elements.length / wide;
+  const memory: Memory = { kind: "held" };
+  const store = region("root");
+  elements.forEach(({ cell }, offset) => {
+    const base = { type: cell.type, region: store, perRow: true, row: 0, column: 0 };
+    const value: Value = { kind: "get", cell, id: -1, ...base };
+    store.statements.push({ kind: "let", value });
+    store.statements.push({ kind: "store", memory, place: { offset, terms: [] }, value, row: 0 });
+  });
+  const close = Array.from({ length: wide }, (_, t) => {
+    const to = region("root");
+    for (const value of around) to.statements.push({ kind: "let", value });
+    const own = elements.slice(t * each, (t + 1) * each);
+    const gathered = new Map<Value, Value>();
+    const others = loop.body.statements.filter((s) => {
+      if (s.kind === "store") return s.memory.kind !== "array" || !constants.has(s.memory.array);
+      if (s.kind !== "let" || s.value.kind !== "load" || s.value.memory.kind !== "array") {
+        return true;
+      }
+      const { array } = s.value.memory;
+      const element = own.findIndex((e) => e.array === array);
+      if (element < 0) return true;
+      const place = { offset: t * each + element, terms: [] };
+      const value: Value = { ...s.value, memory, place };
+      gathered.set(s.value, value);
+      to.statements.push({ kind: "let", value });
+      return false;
+    });
+    const placeOf = ({ offset, terms }: Place): Place => {
+      const step = terms.find((term) => term.counter === loop.counter)?.step ?? 0;
+      return {
+        offset: offset + step * (first + t),
+        terms: step === 0 ? [] : [{ counter: closed, step: step * wide }],
+      };
+    };
+    to.statements.push(...copyOf(others, gathered, placeOf, () => null));
+    return removeDead(to);
+  });
+  return { store, close, counter: closed, beyond: count - first };
 }
 
 /** An element of an array of state, and the cell that stands for it in a tile. */

@@ -150,8 +150,10 @@ Deno.test("wide sums have the same bits with every way to add up", async () => {
         const formula = FORMULAS["K b"].of(width);
         const c = { ...caseOf(formula, "float32"), choices: { sumScheme, accumulator } };
         const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "schemes");
-        const got = await bitsOn({ threads: 1 }, c, "schemes");
-        assertEquals(got, want, `${sumScheme} ${accumulator} ${width}`);
+        for (const schedule of ["auto", WRITTEN_OUT] as const) {
+          const got = await bitsOn({ schedule, threads: 1 }, c, "schemes");
+          assertEquals(got, want, `${sumScheme} ${accumulator} ${width}`);
+        }
       }
     }
   }
@@ -196,6 +198,35 @@ Deno.test("blocks that are written out have the same bits with and without a sec
       }
     }
   }
+});
+
+Deno.test("a tile closes its block beside the next tile, for every number of tiles and blocks", async () => {
+  for (const width of [33, 34, 39, 64, 65, 129]) {
+    for (const components of [2, 3, 5, 8]) {
+      const schedule = { ...WRITTEN_OUT, rowVectors: 2, interleave: 2, components };
+      for (const N of [64, 127, 128, 300]) {
+        const c = caseOf(FORMULAS["K b"].of(width), "float32", 11, N);
+        const want = await bitsOn({ schedule: "untiled", threads: 1 }, c, "later");
+        const got = await bitsOn({ schedule, threads: 1 }, c, "later");
+        assertEquals(got, want, `${width} ${components} ${N}`);
+      }
+    }
+  }
+});
+
+Deno.test("sums that overflow stay infinite where tiles close later", async () => {
+  const [M, N, width] = [9, 200, 64];
+  const c = randomFor("overflow");
+  const [x, y] = [M, N].map((rows) => tensor(c.float32(3 * rows), [rows, 3]));
+  const weights = Float32Array.from({ length: N * width }, (_, k) => k % 7 === 0 ? 3e38 : k % 5);
+  const sums = async (schedule: typeof WRITTEN_OUT | "untiled"): Promise<Float32Array> => {
+    using device = wasm({ threads: 1, schedule });
+    const b = Vj(tensor(weights, [N, width]));
+    return await Vi(x).sqDist(Vj(y)).neg().exp().mul(b).sum("j", { device }).data() as Float32Array;
+  };
+  const got = await sums(WRITTEN_OUT);
+  assert(got.includes(Infinity) && !got.some(Number.isNaN));
+  assertEquals(got, await sums("untiled"));
 });
 
 Deno.test("blocks that are written out: splits, chunks, and batches that fill no block", async () => {
@@ -245,6 +276,8 @@ Deno.test("blocks that are written out say so, and ask for memory of their own w
   const explained = fold(out);
   assertMatch(explained, /blocks of columns written out, 268 bytes per packed column, in blocks/);
   assertMatch(explained, /v128\.load own 0\n/);
+  // the sums of a tile wait behind what 64 columns of six vectors hold
+  assertMatch(explained, /i32\.const 6144\n\s*local\.get \d+\n\s*v128\.store own 0\n/);
   using alone = wasm({ threads: 1, schedule: WRITTEN_OUT, multipleMemories: false });
   assert(!fold(alone).includes(" own "));
 });

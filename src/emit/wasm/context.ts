@@ -29,6 +29,9 @@ import type { WasmFeatures } from "./spelling.ts";
 /** Vectors of an array of state that are moved one by one; more of them by one instruction. */
 const COPIED_BY_VECTORS = 16;
 
+/** Bytes of the thread's own memory, one page. */
+const OWN_BYTES = 65536;
+
 /** The module being emitted. */
 export class ModuleContext {
   readonly kernel: Kernel;
@@ -62,14 +65,17 @@ export class ModuleContext {
     this.kernel = kernel;
     this.schedule = schedule;
     this.#features = features;
-    this.scratch = new Scratch(kernel, schedule.rowVectors);
     this.packScratch = new Scratch(kernel, 0);
-    this.deferred = (schedule.components ?? 0) > 0 ? deferredOf(kernel) : null;
+    const { components = 0, rowVectors } = schedule;
+    this.deferred = components > 0 ? deferredOf(kernel) : null;
     // a survey walks records one after another
     const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
-    // a page has room: 64 columns hold two values at most for eight vectors of rows
+    // a page has room: 64 columns hold two values at most for eight vectors of rows, and behind them
+    // wait the sums of a tile
     this.holdsInOwn = inBlocks && features.memories;
     this.usesOwn = this.holdsInOwn;
+    // the first tile has none before it, and closes what stands behind the arrays of state
+    this.scratch = new Scratch(kernel, rowVectors, this.holdsInOwn ? components : 0);
     this.sizes = sizesOf(kernel, schedule.rowVectors, inBlocks);
     this.walk = mirrorWalkOf(kernel, this.sizes.lanes);
     this.rows = new Rows(kernel, schedule, this.deferred, this.sizes.records.slots);
@@ -82,7 +88,8 @@ export class ModuleContext {
 
   /** Keeps cells in memory of the thread's own, where there is one and nothing else stands there. */
   keepAside(w: CodeWriter, cells: readonly Cell[]): void {
-    if (!this.#features.memories || this.holdsInOwn) return;
+    const hasRoom = cells.length * VECTOR_BYTES <= OWN_BYTES;
+    if (!this.#features.memories || this.holdsInOwn || !hasRoom) return;
     let address = 0;
     for (const cell of cells) address = w.keepAside(cell, address);
     this.usesOwn = true;

@@ -85,9 +85,12 @@ export class Scratch {
   readonly #offsets = new Map<LocalArray, number>();
   #bytes: number;
   readonly #kernel: Kernel;
+  /** Elements of room behind each array. */
+  readonly #behind: number;
 
-  constructor(kernel: Kernel, rowVectors: number) {
+  constructor(kernel: Kernel, rowVectors: number, behind = 0) {
     this.#kernel = kernel;
+    this.#behind = behind;
     this.#bytes = kernel.records.row.length * rowVectors * VECTOR_BYTES;
   }
   offsetOf(array: LocalArray): number {
@@ -95,7 +98,8 @@ export class Scratch {
     if (offset === undefined) {
       offset = this.#bytes;
       this.#offsets.set(array, offset);
-      this.#bytes += array.length * registersOf(array.type, this.#kernel) * VECTOR_BYTES;
+      const elements = array.length + this.#behind;
+      this.#bytes += elements * registersOf(array.type, this.#kernel) * VECTOR_BYTES;
     }
     return offset;
   }

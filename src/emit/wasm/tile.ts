@@ -92,6 +92,7 @@ class TileEmitter {
       this.#turns(f, w, turn, place, end);
       f.get(start).set(record);
       emitUpdates({
+        kernel: this.#module.kernel,
         f,
         writer: w,
         record,

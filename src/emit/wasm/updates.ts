@@ -3,13 +3,11 @@
 
 import type { Region, UpdateTile } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
-import type { CodeWriter } from "./code.ts";
 import type { Pointer } from "./frame.ts";
+import { closingLater, type TilesFrame } from "./later.ts";
 
 /** What the updates of a block work with. */
-export interface UpdatesFrame {
-  readonly f: FunctionBody;
-  readonly writer: CodeWriter;
+export interface UpdatesFrame extends TilesFrame {
   /** Locals: the record of the block's first column, what its pairs hold, the block's end. */
   readonly record: number;
   readonly held: number;
@@ -18,17 +16,15 @@ export interface UpdatesFrame {
   readonly rewind: () => void;
   /** Bytes from one column to the next. */
   readonly step: number;
-  readonly heldBytes: number;
   /** Columns of a whole block where these are written out, one after another; null: loops alone. */
   readonly writtenOut: number | null;
   readonly tiles: readonly UpdateTile[];
   /** Copies regions for the rows of the group. */
-  readonly rows: {
+  readonly rows: TilesFrame["rows"] & {
     readonly copies: { remember(cell: UpdateTile["cells"][number]): void };
     /** Rows that a tile takes at a time; their columns are in the cache for the next ones. */
     readonly batches: readonly (readonly number[])[];
     updates(tile: UpdateTile, columns: number, rows: readonly number[]): Region;
-    moves(region: Region, rows: readonly number[]): Region;
   };
 }
 
@@ -63,6 +59,8 @@ function emitTiles(
   for (const region of [load, turn, store]) writer.addresses.point(region, counter, pointers);
   // those into column records move with the columns
   const moving = [...pointers.values()].filter(({ base }) => base === record);
+  const { writtenOut, heldBytes } = frame;
+  const later = writtenOut === null ? null : closingLater(frame, tile, batch, writtenOut);
   const left = f.local("i32");
   f.i32(counter.count).set(left).op("loop");
   frame.rewind();
@@ -81,28 +79,42 @@ function emitTiles(
     columns(turn, COLUMNS, turnsEnd);
     columns(rows.updates(tile, 1, batch), 1, frame.end);
   };
-  const { writtenOut, heldBytes } = frame;
-  if (writtenOut === null) loops();
-  else {
-    f.get(span).i32(writtenOut * frame.step).op("i32.eq").op("if");
-    for (let before = 0; before < writtenOut; before += COLUMNS) {
-      writer.addresses.before = { columns: before, heldBytes };
+  const isWhole = (columns: number): FunctionBody =>
+    f.get(span).i32(columns * frame.step).op("i32.eq");
+  if (writtenOut === null) {
+    loops();
+    writer.region(store);
+  } else {
+    isWhole(writtenOut).op("if");
+    const turns = writtenOut / COLUMNS;
+    for (let k = 0; k < turns; k++) {
+      writer.addresses.before = { columns: k * COLUMNS, heldBytes };
       writer.region(turn);
+      later?.close(k, turns);
     }
     writer.addresses.before = null;
     for (const { pointer } of moving) f.get(pointer).get(span).op("i32.add").set(pointer);
     f.get(record).get(span).op("i32.add").set(record);
+    later?.store();
     f.op("else");
     loops();
+    if (later !== null) writer.region(store);
     f.op("end");
+    if (later === null) writer.region(store);
   }
-  writer.region(store);
   f.get(record).get(span).op("i32.sub").set(record);
   for (const { pointer, step, base } of pointers.values()) {
     f.get(pointer).i32(step).op("i32.add");
     if (base === record) f.get(span).op("i32.sub");
     f.set(pointer);
   }
+  later?.advance();
   f.get(left).i32(1).op("i32.sub").op("local.tee", left).op("br_if", 0).op("end");
+  if (later !== null && writtenOut !== null) {
+    isWhole(writtenOut).op("if");
+    later.close(0, 1);
+    f.op("end");
+    later.forget();
+  }
   writer.addresses.unpoint(pointers);
 }
