@@ -101,7 +101,7 @@ test("native: sums that are products wait, others do not", () => {
   };
   const waiting = explained(64, (kb) => kb);
   assertMatch(waiting, /2 columns per turn, tiles of 6 components, 268 bytes/);
-  assertMatch(waiting, /held3_0\[t \+ 1\] = /);
+  assertMatch(waiting, /held3x0\[t \+ 1\] = /);
   assert(!explained(32, (kb) => kb).includes("held"), "cells");
   assert(!explained(64, (kb) => kb.exp()).includes("held"), "no products");
 });

@@ -85,7 +85,7 @@ export class CodeWriter extends StatementWriter {
     this.#heldTypes = types;
     for (let row = 0; row < rows; row++) {
       for (const [slot, type] of types.entries()) {
-        this.#array(this.typeOf(type), `held${row}_${slot}`, type, columns);
+        this.#array(this.typeOf(type), `held${row}x${slot}`, type, columns);
       }
     }
   }
@@ -93,7 +93,7 @@ export class CodeWriter extends StatementWriter {
   /** What the pair of column `t` holds, or that of a later column of the turn. */
   #held(row: number, { offset }: Place): string {
     const { length } = this.#heldTypes;
-    return `held${row}_${offset % length}[t + ${Math.floor(offset / length)}]`;
+    return `held${row}x${offset % length}[t + ${Math.floor(offset / length)}]`;
   }
 
   /** Whether a cell stands in an array over the rows. */
@@ -306,7 +306,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected isTaken(name: string): boolean {
-    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|(w|held)\d+_\d+)$/.test(name);
+    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|held\d+x\d+|w\d+_\d+)$/.test(name);
   }
 }
 
