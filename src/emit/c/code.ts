@@ -273,10 +273,10 @@ export class CodeWriter extends StatementWriter {
           const waiting = parts.map(({ array, value }, k) => {
             const element = this.#element(array);
             lines.add(
-              `union { ${this.typeOf(value.type)} v; ${element} e[LANES]; } w${n}_${k} = ` +
+              `union { ${this.typeOf(value.type)} v; ${element} e[LANES]; } w${n}x${k} = ` +
                 `{${this.use(value)}};`,
             );
-            return `w${n}_${k}.e[k]`;
+            return `w${n}x${k}.e[k]`;
           });
           const sizes = `((integer*)${this.place(size)})`;
           lines.block(
@@ -306,7 +306,7 @@ export class CodeWriter extends StatementWriter {
   }
 
   protected isTaken(name: string): boolean {
-    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|held\d+x\d+|w\d+_\d+)$/.test(name);
+    return RESERVED.has(name) || /^((v|x|z|k|at|row)\d+|at|(w|held)\d+x\d+)$/.test(name);
   }
 }
 
