@@ -3,8 +3,14 @@
 import { PairfoldError } from "../error.ts";
 import type { Node } from "./node.ts";
 
-/** How deep nodes may stand inside one another; stacks of 1 MB end at some 900 to 1,300. */
+/** How deep nodes of a text may stand inside one another. */
 export const MAX_NODE_DEPTH = 1000;
+
+/**
+ * The same of formulas that methods build. Stacks of 1 MB end at some 900 to 1,300 while code is new
+ * to V8 and later once it is optimised, which `withinStack` tells of; this bounds what that takes.
+ */
+const MAX_BUILT_DEPTH = 3000;
 
 const EXPECTED = "expected a flatter formula, or parts of it computed as tensors";
 
@@ -28,10 +34,10 @@ export function depthOf(root: Node): number {
 
 /** Throws `PairfoldError` (compile) for a formula that nests too deeply for the passes. */
 export function checkDepth(formula: Node): void {
-  if (formula.kind !== "op" || depthOf(formula) <= MAX_NODE_DEPTH) return;
+  if (formula.kind !== "op" || depthOf(formula) <= MAX_BUILT_DEPTH) return;
   throw new PairfoldError(
     "compile",
-    `${formula.op}: got more than ${MAX_NODE_DEPTH} operations inside one another; ${EXPECTED}`,
+    `${formula.op}: got more than ${MAX_BUILT_DEPTH} operations inside one another; ${EXPECTED}`,
   );
 }
 

@@ -198,12 +198,23 @@ export function transform(
 export function topological(...roots: readonly Node[]): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
-  const visit = (node: Node): void => {
+  // without recursion: formulas may be deeper than stacks; `met` are arguments that were looked at
+  const open: { readonly node: Node; met: number }[] = [];
+  const enter = (node: Node): void => {
     if (seen.has(node)) return;
     seen.add(node);
-    if (node.kind === "op") node.args.forEach(visit);
-    order.push(node);
+    open.push({ node, met: 0 });
   };
-  roots.forEach(visit);
+  for (const root of roots) {
+    enter(root);
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const { node } = top;
+      if (node.kind === "op" && top.met < node.args.length) enter(node.args[top.met++]);
+      else {
+        order.push(node);
+        open.pop();
+      }
+    }
+  }
   return order;
 }

@@ -106,7 +106,14 @@ function toWinners({ cotangent, foldedIndex, formula, k, result }: VjpContext): 
   const parts = build.where(isWinner, cotangent, build.constant(0));
   if (dim === 1) return build.sum(parts);
   const lists = Array.from({ length: k }, (_, n) => build.extract(parts, n * dim, dim));
-  return lists.reduce((total, list) => build.add(total, list));
+  return sumOf(lists);
+}
+
+/** The sum of some formulas, none deep inside another. */
+function sumOf(terms: readonly Node[]): Node {
+  if (terms.length === 1) return terms[0];
+  const half = Math.ceil(terms.length / 2);
+  return build.add(sumOf(terms.slice(0, half)), sumOf(terms.slice(half)));
 }
 
 /** The tangent of F at the winners: a list of K in its place. */

@@ -4,7 +4,6 @@ import { depthOf, type Node } from "../formula/mod.ts";
 
 /** Distinct nodes that a derivative may have: about 10 s of compiling. */
 export const MAX_NODES = 10_000;
-export { MAX_NODE_DEPTH } from "../formula/mod.ts";
 
 /** Distinct nodes of a formula and its depth, without recursion. */
 export function measure(root: Node): { count: number; depth: number } {

@@ -53,7 +53,9 @@ export function describeCudaSchedule(schedule: CudaSchedule): string {
     ...(columns > 1 ? [`${columns} columns per turn`] : []),
     `${unroll} turns side by side`,
     ...(slice > 0 ? [`slices of ${slice} components`] : []),
-    ...(chunk > 0 ? [`patches of 8 × 8 pairs, ${chunk} components at a time`] : []),
+    ...(chunk > 0
+      ? [`patches of 8 × 8 pairs (8 × 4 of doubles), ${chunk} components at a time`]
+      : []),
     ...(panel > 0 ? [panelText(slice, panel)] : []),
   ].join(", ");
 }

@@ -200,5 +200,9 @@ Deno.test("a list that is much longer than the fold holds all values, and says w
   }
   const wanted = await F.vjp("kMin", "j", y, undefined, { k: 3 }).array();
   assertEquals(await F.vjp("kMin", "j", y, undefined, { k: far }).array(), wanted);
+  // a list for each component, and as many terms of the gradient as values: none deep in others
+  const [p, q] = [Vi([[0, 1], [1, 5]]), Vj([[3, 0], [-1, 2], [0.5, 4]])];
+  const gradientOf = (k: number) => p.sub(q).square().vjp("kMin", "j", q, undefined, { k }).array();
+  assertEquals(await gradientOf(1500), await gradientOf(3));
   assertEquals((await Vi([[1]]).sub(Vj(tensor([], [0, 1]))).argKMin(2000, "j").data())[1999], -1);
 });

@@ -187,7 +187,10 @@ export class Machine {
       // no worker has taken an item, and none can from now on
       const taken = Atomics.exchange(words, CONTROL.next, items.pairs.length);
       this.#isAlone = taken === 0 && pool.failed && !pool.hasAnswered;
-      if (this.#isAlone) pool.terminate();
+      if (this.#isAlone) {
+        pool.terminate();
+        this.#pool = null;
+      }
       throw error;
     } finally {
       stopReporting();
@@ -215,5 +218,6 @@ export class Machine {
     this.giveMemoryBack();
     this.#pool?.terminate();
     this.#pool = null;
+    this.#isAlone = false;
   }
 }

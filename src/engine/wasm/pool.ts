@@ -81,17 +81,18 @@ export class WorkerPool {
   /** Starts workers; throws `PairfoldError` (device) where the host cannot. */
   static async start(count: number): Promise<WorkerPool> {
     const threads = await nodeThreads();
+    const workers: AnyWorker[] = [];
     try {
-      return new WorkerPool(
-        Array.from(
-          { length: count },
-          () =>
-            threads !== null
-              ? fromNode(new threads.Worker(new URL(SOURCE_URL)))
-              : fromWeb(new Worker(SOURCE_URL, { type: "module" })),
-        ),
-      );
+      while (workers.length < count) {
+        workers.push(
+          threads !== null
+            ? fromNode(new threads.Worker(new URL(SOURCE_URL)))
+            : fromWeb(new Worker(SOURCE_URL, { type: "module" })),
+        );
+      }
+      return new WorkerPool(workers);
     } catch (error) {
+      for (const worker of workers) worker.terminate();
       throw new PairfoldError("device", `could not start ${count} workers: ${String(error)}`, {
         cause: error,
       });
