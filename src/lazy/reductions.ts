@@ -299,11 +299,11 @@ export abstract class Reductions extends Derivatives {
     const variable = variableOf("vjp", v);
     mergeInputs("vjp", [this.inputs, v.inputs]); // its rows are the matrix's
     const own = v.inputs.byId.get(variable.slot)?.tensor;
+    const gradient = foldGradient({ ...request, variable, cotangent: g }); // refuses what has none
     const { formula, weight } = request;
     if (own !== undefined && !topological(formula, ...weight ? [weight] : []).includes(variable)) {
       return zeros(own.shape, { dtype: request.dtype });
     }
-    const gradient = foldGradient({ ...request, variable, cotangent: g });
     return own === undefined ? gradient : reshaped(gradient, own.shape);
   }
 
