@@ -39,4 +39,4 @@ export { instantiate, rewrite, type Rule, type RuleClass } from "./rewrite.ts";
 export { RULES, rulesOf } from "./rules.ts";
 export { COMPLEX_OPS, type ComplexOp } from "./names.ts";
 export { flatten as attributesOf } from "./contraction.ts";
-export { checkDepth, depthOf, MAX_NODE_DEPTH, withinStack } from "./depth.ts";
+export { checkDepth, depthOf, withinStack } from "./depth.ts";

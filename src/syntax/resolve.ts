@@ -7,13 +7,12 @@ import {
   build as f,
   constant,
   isHalfPower,
-  MAX_NODE_DEPTH,
   type Node,
   type VariableNode,
 } from "../formula/mod.ts";
 import { suggestion } from "./nearest.ts";
 import type { BinaryOperator, Expression } from "./parser.ts";
-import { MAX_NODES, measure } from "./size.ts";
+import { MAX_NODE_DEPTH, MAX_NODES, measure } from "./size.ts";
 import type { Parameter, Signature } from "./signature.ts";
 import { errorAt, located, quote, type Source } from "./source.ts";
 

@@ -4,6 +4,8 @@ import { depthOf, type Node } from "../formula/mod.ts";
 
 /** Distinct nodes that a derivative may have: about 10 s of compiling. */
 export const MAX_NODES = 10_000;
+/** How deep those of a text may stand inside one another. */
+export const MAX_NODE_DEPTH = 1000;
 
 /** Distinct nodes of a formula and its depth, without recursion. */
 export function measure(root: Node): { count: number; depth: number } {
