@@ -50,7 +50,12 @@ export function writeFold(source: SourceWriter): void {
     pair: copy(pair),
     turn: perTurn === 1
       ? null
-      : replicate(pair, copies, { columns: perTurn, columnSlots: slots, heldSlots: 1 }),
+      : replicate(pair, copies, {
+        columns: perTurn,
+        columnSlots: slots,
+        heldSlots: 1,
+        oneByOne: true,
+      }),
     test: kernel.careful === null || careful === null ? null : copy(kernel.careful.test),
     careful: careful === null ? null : copy(careful),
     close: kernel.close === null ? null : closeOf(kernel.close, copies),
@@ -324,28 +329,45 @@ function columnLoop(
   columns: number,
 ): void {
   const lines = source.lines;
-  const { staged } = source.record;
   lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
   const step = columns === 1 ? "++k" : `k += ${columns}`;
   lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
-    lines.add("const int c = c0 + k;");
-    if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
-    if (source.schedule.chunk > 0) holdValues(source, columns);
-    // columns of a turn of patches are a multiple of 16 bytes
-    w.loadColumn(pair, source.schedule.chunk > 0 ? columns : 1);
-    w.pairRegion(pair);
+    loadTurn(source, w, pair, "k", columns);
+    w.pairRegion(pair, (count, body) => {
+      lines.add("#pragma unroll 1");
+      lines.block(`for (int n = k; n < k + ${count}; ++n)`, () => {
+        loadTurn(source, w, body, "n", 1);
+        w.region(body);
+      });
+    });
     w.leaveColumn();
   });
 }
 
+/** Loads what a turn of so many columns reads of them, from column k of a chunk's part on. */
+function loadTurn(
+  source: SourceWriter,
+  w: CodeWriter,
+  pair: Region,
+  k: string,
+  columns: number,
+): void {
+  const { lines, record: { staged } } = source;
+  lines.add(`const int c = c0 + ${k};`);
+  if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
+  if (source.schedule.chunk > 0) holdValues(source, k, columns);
+  // columns of a turn of patches are a multiple of 16 bytes
+  w.loadColumn(pair, source.schedule.chunk > 0 ? columns : 1);
+}
+
 /** Loads what patches gave for a turn's columns. */
-function holdValues({ lines }: SourceWriter, columns: number): void {
+function holdValues({ lines }: SourceWriter, k: string, columns: number): void {
   if (columns === 1) {
-    lines.add("const float held[1] = { own[k] };");
+    lines.add(`const float held[1] = { own[${k}] };`);
     return;
   }
   lines.add(
-    "const float4 handedOver = *(const float4*)(own + k);",
+    `const float4 handedOver = *(const float4*)(own + ${k});`,
     "const float held[4] = { handedOver.x, handedOver.y, handedOver.z, handedOver.w };",
   );
 }
