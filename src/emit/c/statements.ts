@@ -96,7 +96,7 @@ export abstract class StatementWriter {
         this.#for(s);
         return;
       case "when": {
-        lines.block(`if (${this.condition(s)})`, () => this.branch(s));
+        lines.block(`if (${this.condition(s)})`, () => this.region(s.body));
         const { otherwise } = s;
         if (otherwise !== undefined) lines.block("else", () => this.region(otherwise));
         return;
@@ -125,11 +125,6 @@ export abstract class StatementWriter {
   /** The loop itself, whose counter has a name. */
   protected loop({ count }: Of<"for">, name: string, body: () => void): void {
     this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, body);
-  }
-
-  /** What stands behind a test. */
-  protected branch({ body }: Of<"when">): void {
-    this.region(body);
   }
 
   #define(value: Value): void {

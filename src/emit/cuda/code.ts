@@ -28,8 +28,8 @@ const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** Writes a region for each of a turn's columns, one after another. */
-type EachColumn = (columns: number, body: Region) => void;
+/** A branch whose body meets the columns of a turn one after another. */
+export type Rare = Statement & { readonly kind: "when" };
 
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
@@ -41,8 +41,6 @@ export class CodeWriter extends StatementWriter {
   readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
   #isPair = false;
-  /** Writes what a turn's columns do one after another. */
-  #eachColumn: EachColumn | null = null;
   /** Whether all threads of a warp reach the next branch together. */
   #isTogether = false;
 
@@ -71,25 +69,22 @@ export class CodeWriter extends StatementWriter {
     return this.#unrolling.pragma(count, 1);
   }
 
-  /**
-   * Writes a region over a column, whose record has room for all components of the last slice, or
-   * over the columns of a turn.
-   */
-  pairRegion(pair: Region, eachColumn: EachColumn | null = null): void {
+  /** Writes a region over a column, whose record has room for all components of the last slice. */
+  pairRegion(pair: Region): void {
     this.#isPair = true;
-    this.#eachColumn = eachColumn;
     this.region(pair);
     this.#isPair = false;
   }
 
-  protected override branch(s: Statement & { kind: "when" }): void {
-    if (s.columns === undefined) return super.branch(s);
-    if (this.#eachColumn === null) throw new PairfoldError("internal", "columns without a turn");
-    const loaded = new Map(this.#loaded), width = this.#loadWidth;
-    this.#eachColumn(s.columns, s.body);
-    this.#loadWidth = width;
-    this.#loaded.clear();
-    for (const [vector, name] of loaded) this.#loaded.set(vector, name);
+  /**
+   * Writes a region over the columns of a turn, which begins anew where a branch is to be taken: the
+   * threads of a warp leave the loop together then, so that they stay together.
+   */
+  turnRegion(turn: Region, rare: Rare): void {
+    this.pairRegion({ ...turn, statements: turn.statements.filter((s) => s !== rare) });
+    this.#isTogether = true;
+    this.lines.add(`if (${this.condition(rare)}) break;`);
+    if (rare.otherwise !== undefined) this.pairRegion(rare.otherwise);
   }
 
   /**

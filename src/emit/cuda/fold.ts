@@ -18,7 +18,7 @@ import {
   sliceableOf,
   unrolledStatements,
 } from "../../tiling/mod.ts";
-import { CodeWriter } from "./code.ts";
+import { CodeWriter, type Rare } from "./code.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { PatchLoops, VECTOR } from "./patch.ts";
@@ -48,14 +48,12 @@ export function writeFold(source: SourceWriter): void {
     row: copy(kernel.row),
     init: copy(kernel.init),
     pair: copy(pair),
-    turn: perTurn === 1
-      ? null
-      : replicate(pair, copies, {
-        columns: perTurn,
-        columnSlots: slots,
-        heldSlots: 1,
-        oneByOne: true,
-      }),
+    turn: perTurn === 1 ? null : replicate(pair, copies, {
+      columns: perTurn,
+      columnSlots: slots,
+      heldSlots: 1,
+      oneByOne: true,
+    }),
     test: kernel.careful === null || careful === null ? null : copy(kernel.careful.test),
     careful: careful === null ? null : copy(careful),
     close: kernel.close === null ? null : closeOf(kernel.close, copies),
@@ -106,11 +104,14 @@ export function writeFold(source: SourceWriter): void {
       lines.add(`const bool special = ${names.join(" || ")};`);
       special = "special";
     }
+    const rare = rareOf(regions.turn);
     const pairs = (turns: string, isWhole: boolean): void => {
       const plain = (pair: Region): void => columnLoop(source, w, pair, turns, isWhole, 1);
       const { careful, turn } = regions;
       const usual = (): void =>
-        turn !== null && isWhole
+        turn !== null && rare !== null
+          ? rareLoop(source, w, turn, rare)
+          : turn !== null && isWhole
           ? columnLoop(source, w, turn, turns, isWhole, perTurn)
           : plain(regions.pair);
       if (special === null || careful === null) return usual();
@@ -127,11 +128,10 @@ export function writeFold(source: SourceWriter): void {
       lines.add(
         `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
       );
-      lines.block(`if (turns == ${HANDED})`, () => pairs(`${HANDED}`, true));
-      lines.block("else", () => pairs("turns", false));
+      eitherTurns(source, HANDED, rare === null, pairs);
     };
     if (loops !== null) loops.write({ columns, close });
-    else overColumns(source, isTiled, { pairs, inRegisters, close });
+    else overColumns(source, isTiled, { pairs, inRegisters, close, hasTail: rare === null });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
       lines.add("return;");
@@ -224,12 +224,29 @@ function finish(
   }
 }
 
+/** Writes the loop over some columns; whether those are as many as there can be. */
+type Pairs = (turns: string, isWhole: boolean) => void;
+
+/** Loops over `turns` columns: one for all of so many, and one for fewer where that has its own. */
+function eitherTurns(
+  { lines }: SourceWriter,
+  most: number,
+  hasTail: boolean,
+  pairs: Pairs,
+): void {
+  if (!hasTail) return pairs("turns", true);
+  lines.block(`if (turns == ${most})`, () => pairs(`${most}`, true));
+  lines.block("else", () => pairs("turns", false));
+}
+
 /** The loops over tiles and blocks of columns around the inner loop. */
 function overColumns(
   source: SourceWriter,
   isTiled: boolean,
-  { pairs, inRegisters, close }: {
-    pairs: (turns: string, isWhole: boolean) => void;
+  { pairs, inRegisters, close, hasTail }: {
+    pairs: Pairs;
+    /** Whether columns that are left over may have code of their own. */
+    hasTail: boolean;
     /** Around the loops over the columns of a block. */
     inRegisters: (body: () => void) => void;
     close: () => void;
@@ -276,16 +293,11 @@ function overColumns(
         lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${aligned});`);
       }
       const statements = unrolledStatements(source.kernel.pair) * source.schedule.rows;
-      const hasTail = source.schedule.columns > 1 || statements <= TAIL_BUDGET;
+      const isShort = source.schedule.columns > 1 || statements <= TAIL_BUDGET;
       lines.block(`for (int c0 = 0; c0 < here; c0 += ${inStage})`, () => {
         lines.add(`const int turns = min(here - c0, ${inStage});`);
         inRegisters(() => {
-          if (hasTail) {
-            lines.block(`if (turns == ${inStage})`, () => pairs(`${inStage}`, true));
-            lines.block("else", () => pairs("turns", false));
-          } else {
-            pairs("turns", true);
-          }
+          eitherTurns(source, inStage, hasTail && isShort, pairs);
         });
         if (stage >= block) close();
       });
@@ -332,42 +344,59 @@ function columnLoop(
   lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
   const step = columns === 1 ? "++k" : `k += ${columns}`;
   lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
-    loadTurn(source, w, pair, "k", columns);
-    w.pairRegion(pair, (count, body) => {
-      lines.add("#pragma unroll 1");
-      lines.block(`for (int n = k; n < k + ${count}; ++n)`, () => {
-        loadTurn(source, w, body, "n", 1);
-        w.region(body);
-      });
-    });
+    loadTurn(source, w, pair, columns);
+    w.pairRegion(pair);
     w.leaveColumn();
   });
 }
 
-/** Loads what a turn of so many columns reads of them, from column k of a chunk's part on. */
-function loadTurn(
-  source: SourceWriter,
-  w: CodeWriter,
-  pair: Region,
-  k: string,
-  columns: number,
-): void {
+/**
+ * The same where branches are rare: a turn that takes one meets its columns one after another, as
+ * those that are left over do.
+ */
+function rareLoop(source: SourceWriter, w: CodeWriter, turn: Region, rare: Rare): void {
+  const { lines, schedule: { columns } } = source;
+  lines.add(`const int whole = turns / ${columns} * ${columns};`);
+  lines.block("for (int k = 0; k < turns;)", () => {
+    lines.add("#pragma unroll 1");
+    lines.block(`for (; k < whole; k += ${columns})`, () => {
+      loadTurn(source, w, turn, columns);
+      w.turnRegion(turn, rare);
+      w.leaveColumn();
+    });
+    lines.add(`const int stop = min(k + ${columns}, turns);`, "#pragma unroll 1");
+    lines.block("for (; k < stop; ++k)", () => {
+      loadTurn(source, w, rare.body, 1);
+      w.pairRegion(rare.body);
+      w.leaveColumn();
+    });
+  });
+}
+
+/** The branch of a turn whose columns are met one after another; null where there is none. */
+function rareOf(turn: Region | null): Rare | null {
+  const last = turn?.statements.at(-1);
+  return last?.kind === "when" && last.columns !== undefined ? last : null;
+}
+
+/** Loads what a turn of so many columns reads of them. */
+function loadTurn(source: SourceWriter, w: CodeWriter, pair: Region, columns: number): void {
   const { lines, record: { staged } } = source;
-  lines.add(`const int c = c0 + ${k};`);
+  lines.add("const int c = c0 + k;");
   if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
-  if (source.schedule.chunk > 0) holdValues(source, k, columns);
+  if (source.schedule.chunk > 0) holdValues(source, columns);
   // columns of a turn of patches are a multiple of 16 bytes
   w.loadColumn(pair, source.schedule.chunk > 0 ? columns : 1);
 }
 
 /** Loads what patches gave for a turn's columns. */
-function holdValues({ lines }: SourceWriter, k: string, columns: number): void {
+function holdValues({ lines }: SourceWriter, columns: number): void {
   if (columns === 1) {
-    lines.add(`const float held[1] = { own[${k}] };`);
+    lines.add("const float held[1] = { own[k] };");
     return;
   }
   lines.add(
-    `const float4 handedOver = *(const float4*)(own + ${k});`,
+    "const float4 handedOver = *(const float4*)(own + k);",
     "const float held[4] = { handedOver.x, handedOver.y, handedOver.z, handedOver.w };",
   );
 }
