@@ -34,6 +34,7 @@ export {
   PARTLY_UNROLLED,
   REGISTER_ARRAY,
   registerArray,
+  hasLongRows,
   registersOfFold,
   unrolledStatements,
 } from "./cuda_estimates.ts";

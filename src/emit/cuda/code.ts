@@ -18,6 +18,7 @@ import {
 import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
+import { type Function, FUNCTIONS_OF_TURN, partsOf } from "./repeated.ts";
 import { literal, operation, TYPES } from "./spelling.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { isColumn, meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
@@ -43,6 +44,8 @@ export class CodeWriter extends StatementWriter {
   #isPair = false;
   /** Whether all threads of a warp reach the next branch together. */
   #isTogether = false;
+  /** Loops of functions so far. */
+  #runs = 0;
 
   constructor(
     lines: Lines,
@@ -64,9 +67,45 @@ export class CodeWriter extends StatementWriter {
     return this.#slice !== null;
   }
 
+  /** Writes what runs rarely, or waits for memory: so many turns of loops over it side by side. */
+  sideBySide(turns: number, write: () => void): void {
+    this.#unrolling.turns = turns;
+    write();
+    this.#unrolling.turns = PARTLY_UNROLLED;
+  }
+
   /** How a loop that moves the elements of an array is unrolled. */
   unrollMove(count: number): string {
     return this.#unrolling.pragma(count, 1);
+  }
+
+  /** Statements in order, functions of doubles that are many in loops. */
+  override region(region: Region): void {
+    for (const part of partsOf(region)) {
+      if (part.kind === "region") super.region(part.region);
+      else this.#run(part.functions);
+    }
+  }
+
+  /** Writes many functions as a loop. */
+  #run(functions: readonly Function[]): void {
+    const { lines } = this;
+    const [{ operation: name, type }] = functions;
+    const array = `many${this.#runs++}`;
+    const given = functions.map(({ args }) => this.use(args[0])).join(", ");
+    const one = `${array}[q + e]`;
+    lines.add(
+      `__align__(16) ${TYPES[type]} ${array}[${functions.length}] = { ${given} };`,
+      "#pragma unroll 1",
+    );
+    lines.block(`for (int q = 0; q < ${functions.length}; q += ${FUNCTIONS_OF_TURN})`, () => {
+      lines.add(
+        "#pragma unroll",
+        `for (int e = 0; e < ${FUNCTIONS_OF_TURN}; ++e) ` +
+          `${one} = ${operation(name, type, type, [one], 0)};`,
+      );
+    });
+    functions.forEach((value, n) => this.bind(value, `${array}[${n}]`));
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */
@@ -270,11 +309,11 @@ export class CodeWriter extends StatementWriter {
   protected override loop(s: Statement & { kind: "for" }, name: string, body: () => void): void {
     const slice = this.#slice;
     if (slice === null || !slice.counters.has(s.counter)) {
-      const rest = s.count % PARTLY_UNROLLED;
+      const rest = s.count % this.#unrolling.turns;
       if (rest === 0 || !this.#unrolling.standsSideBySide(s.body)) return super.loop(s, name, body);
       // what is left over comes last: the compiler would put it first, and vectors were not aligned
       super.loop({ ...s, count: s.count - rest }, name, body);
-      this.lines.add("#pragma unroll");
+      this.lines.add("#pragma unroll 1");
       this.lines.block(
         `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
         body,

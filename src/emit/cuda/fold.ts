@@ -11,6 +11,7 @@ import {
 import {
   HANDED,
   HANDED_STRIDE,
+  hasLongRows,
   innerLoops,
   patchOf,
   REGISTER_ARRAY,
@@ -22,6 +23,7 @@ import { CodeWriter, type Rare } from "./code.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { PatchLoops, VECTOR } from "./patch.ts";
+import { rolled } from "./rolled.ts";
 import type { Slice } from "./unrolling.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
 
@@ -44,8 +46,11 @@ export function writeFold(source: SourceWriter): void {
   const copies = new RowCopies(rows, [...kernel.state, ...kernel.incoming]);
   const slots = kernel.records.column.length;
   const copy = (region: Region): Region => replicate(region, copies);
+  const longest = registersOfFold(kernel, source.schedule.slice);
+  const cut = source.record.slice === 0 ? null : sliceableOf(kernel);
+  const areRowsLong = hasLongRows(kernel, longest, cut?.counters ?? new Set());
   const regions = {
-    row: copy(kernel.row),
+    row: copy(areRowsLong ? rolled(kernel.row) : kernel.row),
     init: copy(kernel.init),
     pair: copy(pair),
     turn: perTurn === 1 ? null : replicate(pair, copies, {
@@ -69,7 +74,6 @@ export function writeFold(source: SourceWriter): void {
       ...source.rowSurroundings("(j + c)"),
       ...(patch === null ? {} : patchSurroundings(source, patch)),
     };
-    const longest = registersOfFold(kernel, source.schedule.slice);
     const w = new CodeWriter(lines, kernel, around, { slice, longest });
     if (loops !== null) loops.declare();
     else if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
@@ -105,21 +109,27 @@ export function writeFold(source: SourceWriter): void {
       special = "special";
     }
     const rare = rareOf(regions.turn);
+    // one loop for all turns, but where several of them stand side by side
+    const isOnce = rare !== null || (regions.turn !== null && chunk === 0 && special === null);
     const pairs = (turns: string, isWhole: boolean): void => {
-      const plain = (pair: Region): void => columnLoop(source, w, pair, turns, isWhole, 1);
+      const whole = { turns, isWhole };
+      const plain = (pair: Region): void => columnLoop(source, w, pair, whole);
       const { careful, turn } = regions;
       const usual = (): void =>
         turn !== null && rare !== null
           ? rareLoop(source, w, turn, rare)
+          : turn !== null && isOnce
+          ? turnLoops(source, w, turn, regions.pair)
           : turn !== null && isWhole
-          ? columnLoop(source, w, turn, turns, isWhole, perTurn)
+          ? columnLoop(source, w, turn, { ...whole, columns: perTurn })
           : plain(regions.pair);
       if (special === null || careful === null) return usual();
       lines.block(`if (${special})`, () => plain(careful));
       lines.block("else", usual);
     };
     const close = (): void => {
-      if (regions.close !== null) w.regionOfWarp(regions.close);
+      const { close } = regions;
+      if (close !== null) w.sideBySide(vectorOf(kernel, 4).width, () => w.regionOfWarp(close));
     };
     const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
     const inRegisters = (body: () => void): void =>
@@ -128,10 +138,10 @@ export function writeFold(source: SourceWriter): void {
       lines.add(
         `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
       );
-      eitherTurns(source, HANDED, rare === null, pairs);
+      eitherTurns(source, HANDED, !isOnce, pairs);
     };
     if (loops !== null) loops.write({ columns, close });
-    else overColumns(source, isTiled, { pairs, inRegisters, close, hasTail: rare === null });
+    else overColumns(source, isTiled, { pairs, inRegisters, close, hasTail: !isOnce });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
       lines.add("return;");
@@ -331,23 +341,35 @@ function stageVector({ record, lines }: SourceWriter, width: number): void {
   );
 }
 
-/** The inner loop over some columns of a chunk. */
+/** The inner loop over some columns of a chunk, from column `from` on. */
 function columnLoop(
   source: SourceWriter,
   w: CodeWriter,
   pair: Region,
-  turns: string,
-  isWhole: boolean,
-  columns: number,
+  { from = "0", turns, isWhole, columns = 1 }: {
+    readonly from?: string;
+    readonly turns: string;
+    readonly isWhole: boolean;
+    readonly columns?: number;
+  },
 ): void {
   const lines = source.lines;
   lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
   const step = columns === 1 ? "++k" : `k += ${columns}`;
-  lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
+  lines.block(`for (int k = ${from}; k < ${turns}; ${step})`, () => {
     loadTurn(source, w, pair, columns);
     w.pairRegion(pair);
     w.leaveColumn();
   });
+}
+
+/** The inner loop over turns of several columns, and over those that are left over. */
+function turnLoops(source: SourceWriter, w: CodeWriter, turn: Region, pair: Region): void {
+  const { lines, schedule: { columns } } = source;
+  lines.add(`const int whole = turns / ${columns} * ${columns};`);
+  columnLoop(source, w, turn, { turns: "whole", isWhole: true, columns });
+  const rest = { from: "whole", turns: "turns", isWhole: false };
+  w.sideBySide(1, () => columnLoop(source, w, pair, rest));
 }
 
 /**
