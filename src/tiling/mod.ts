@@ -31,10 +31,10 @@ export {
 } from "./schedule.ts";
 export { checkCudaSchedule, chooseCudaSchedule, untiledCuda } from "./cuda.ts";
 export {
+  hasLongRows,
   PARTLY_UNROLLED,
   REGISTER_ARRAY,
   registerArray,
-  hasLongRows,
   registersOfFold,
   unrolledStatements,
 } from "./cuda_estimates.ts";

@@ -1,12 +1,15 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
 import {
+  type Cell,
   type Contraction,
   lengthOf,
+  type LocalArray,
   type Region,
   replicate,
   RowCopies,
   type StateItem,
+  visit,
 } from "../../loop/mod.ts";
 import {
   HANDED,
@@ -19,6 +22,7 @@ import {
   sliceableOf,
   unrolledStatements,
 } from "../../tiling/mod.ts";
+import { placesIn } from "../c/statements.ts";
 import { CodeWriter, type Rare } from "./code.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
@@ -182,7 +186,7 @@ export function patchSurroundings(
   };
 }
 
-/** Puts a row's record and state in the place of the first row's. */
+/** Puts what finishing reads of a row's record and state in the place of the first row's. */
 function moveRow(
   { kernel, lines }: SourceWriter,
   w: CodeWriter,
@@ -192,9 +196,12 @@ function moveRow(
   const elements = (length: number, one: string): void =>
     lines.add(w.unrollMove(length), `for (int k = 0; k < ${length}; ++k) ${one}`);
   const { length } = kernel.records.row;
-  if (length > 0) elements(length, `row0[k] = row${row}[k];`);
+  const read = readBy(kernel.finish);
+  if (read.has("row")) elements(length, `row0[k] = row${row}[k];`);
   items[0].forEach((item, n) => {
     const own = items[row][n];
+    const state = kernel.state[n];
+    if (!read.has(state.kind === "cell" ? state.cell : state.array)) return;
     if (item.kind === "cell" && own.kind === "cell") {
       lines.add(`${w.place(item.cell)} = ${w.place(own.cell)};`);
     } else if (item.kind === "array" && own.kind === "array") {
@@ -202,6 +209,18 @@ function moveRow(
       elements(lengthOf(item), `${target}[k] = ${source}[k];`);
     }
   });
+}
+
+/** The cells and arrays that a region reads, and "row" where it reads rows' records. */
+function readBy(region: Region): Set<Cell | LocalArray | "row"> {
+  const read = new Set<Cell | LocalArray | "row">();
+  visit(region, (s) => {
+    // what is stored to in part is read
+    for (const place of placesIn(s)) read.add(place);
+    if (s.kind !== "let" || s.value.kind !== "load" || s.value.memory.kind !== "record") return;
+    if (s.value.memory.section === "row") read.add("row");
+  });
+  return read;
 }
 
 /** Finishes the rows of a thread that are no repetitions. */
@@ -341,14 +360,15 @@ function stageVector({ record, lines }: SourceWriter, width: number): void {
   );
 }
 
-/** The inner loop over some columns of a chunk, from column `from` on. */
+/** The inner loop over some columns of a chunk, from column `from` on, `turns` or as `runs` says. */
 function columnLoop(
   source: SourceWriter,
   w: CodeWriter,
   pair: Region,
-  { from = "0", turns, isWhole, columns = 1 }: {
+  { from = "0", turns = "turns", runs = `k < ${turns}`, isWhole, columns = 1 }: {
     readonly from?: string;
-    readonly turns: string;
+    readonly turns?: string;
+    readonly runs?: string;
     readonly isWhole: boolean;
     readonly columns?: number;
   },
@@ -356,7 +376,7 @@ function columnLoop(
   const lines = source.lines;
   lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
   const step = columns === 1 ? "++k" : `k += ${columns}`;
-  lines.block(`for (int k = ${from}; k < ${turns}; ${step})`, () => {
+  lines.block(`for (int k = ${from}; ${runs}; ${step})`, () => {
     loadTurn(source, w, pair, columns);
     w.pairRegion(pair);
     w.leaveColumn();
@@ -365,10 +385,9 @@ function columnLoop(
 
 /** The inner loop over turns of several columns, and over those that are left over. */
 function turnLoops(source: SourceWriter, w: CodeWriter, turn: Region, pair: Region): void {
-  const { lines, schedule: { columns } } = source;
-  lines.add(`const int whole = turns / ${columns} * ${columns};`);
-  columnLoop(source, w, turn, { turns: "whole", isWhole: true, columns });
-  const rest = { from: "whole", turns: "turns", isWhole: false };
+  const { columns } = source.schedule;
+  columnLoop(source, w, turn, { runs: `k + ${columns} <= turns`, isWhole: true, columns });
+  const rest = { from: `turns / ${columns} * ${columns}`, isWhole: false };
   w.sideBySide(1, () => columnLoop(source, w, pair, rest));
 }
 
