@@ -103,7 +103,7 @@ export function writeFold(source: SourceWriter): void {
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
       source.moveState("load", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
     });
-    lines.block("else", () => w.region(regions.init));
+    lines.block("else", () => w.sideBySide(1, () => w.region(regions.init)));
     let special: string | null = null;
     if (kernel.careful !== null && regions.test !== null) {
       const cell = kernel.careful.special;
