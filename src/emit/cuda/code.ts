@@ -18,8 +18,8 @@ import {
 import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
-import { type Function, FUNCTIONS_OF_TURN, partsOf } from "./repeated.ts";
-import { literal, operation, TYPES } from "./spelling.ts";
+import { type Function, partsOf, writeRun } from "./repeated.ts";
+import { fromFloat, literal, operation, toFloat, TYPES } from "./spelling.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { isColumn, meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
 import { isTaken } from "./words.ts";
@@ -89,22 +89,8 @@ export class CodeWriter extends StatementWriter {
 
   /** Writes many functions as a loop. */
   #run(functions: readonly Function[]): void {
-    const { lines } = this;
-    const [{ operation: name, type }] = functions;
     const array = `many${this.#runs++}`;
-    const given = functions.map(({ args }) => this.use(args[0])).join(", ");
-    const one = `${array}[q + e]`;
-    lines.add(
-      `__align__(16) ${TYPES[type]} ${array}[${functions.length}] = { ${given} };`,
-      "#pragma unroll 1",
-    );
-    lines.block(`for (int q = 0; q < ${functions.length}; q += ${FUNCTIONS_OF_TURN})`, () => {
-      lines.add(
-        "#pragma unroll",
-        `for (int e = 0; e < ${FUNCTIONS_OF_TURN}; ++e) ` +
-          `${one} = ${operation(name, type, type, [one], 0)};`,
-      );
-    });
+    writeRun(this.lines, array, functions, functions.map(({ args }) => this.use(args[0])));
     functions.forEach((value, n) => this.bind(value, `${array}[${n}]`));
   }
 
@@ -343,7 +329,7 @@ export class CodeWriter extends StatementWriter {
         return isIndex ? `(${TYPES[type]})${element}` : element;
       }
       case "record":
-        return this.#cast(this.#recordElement(memory.section, place, at, row), type);
+        return fromFloat(this.#recordElement(memory.section, place, at, row), type);
       case "output":
         throw new PairfoldError("internal", "a kernel may not load from its outputs");
     }
@@ -397,44 +383,24 @@ export class CodeWriter extends StatementWriter {
     return `${this.#isPair ? HOT : ""}${this.place(array)}[q]`;
   }
 
-  /** Records hold floats; integers stand in them bit for bit. */
-  #cast(float: string, type: Type): string {
-    switch (type) {
-      case "i32":
-        return `__float_as_int(${float})`;
-      case "i64":
-        return `__double_as_longlong(${float})`;
-      case "mask":
-        return `${float} != 0`;
-      default:
-        return float;
-    }
-  }
-
-  #uncast(value: Value): string {
-    const text = this.use(value);
-    switch (value.type) {
-      case "i32":
-        return `__int_as_float(${text})`;
-      case "i64":
-        return `__longlong_as_double(${text})`;
-      case "mask":
-        return `(${TYPES[this.kernel.float]})${text}`;
-      default:
-        return text;
-    }
-  }
-
   protected store({ memory, place, value, row }: Statement & { kind: "store" }): void {
     const at = this.element(place);
     const { lines } = this;
     if (memory.kind === "array") {
       lines.add(`${this.#arrayElement(memory.array, at)} = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
-      lines.add(`${this.#rowElement(place, row)} = ${this.#uncast(value)};`);
+      lines.add(
+        `${this.#rowElement(place, row)} = ${
+          toFloat(this.use(value), value.type, this.kernel.float)
+        };`,
+      );
     } else if (memory.kind === "record" && memory.section === "column") {
       const stood = this.element(this.#columnPlace(place));
-      lines.add(`${this.#around.column}[${stood}] = ${this.#uncast(value)};`);
+      lines.add(
+        `${this.#around.column}[${stood}] = ${
+          toFloat(this.use(value), value.type, this.kernel.float)
+        };`,
+      );
     } else if (memory.kind === "output") {
       const isIndex = this.kernel.outputs[memory.slot].number === "index";
       const text = isIndex ? `(int)${this.use(value)}` : this.use(value);

@@ -4,6 +4,8 @@
 //
 // Enters: a region. Leaves: the runs of such functions.
 
+import type { Lines } from "../c/lines.ts";
+import { operation, TYPES } from "./spelling.ts";
 import { MATH_OPERATIONS, type Region, type Statement, type Value } from "../../loop/mod.ts";
 
 /** A function of one argument. */
@@ -20,7 +22,7 @@ const MANY = 16;
  * Functions of a loop's turn: as many as hide one another's waits. Of 32 exponentials, by 2, 4 and 8
  * a gradient of 64 dimensions takes 442, 436 and 455 ms to compile, 549 without a loop (Xeon).
  */
-export const FUNCTIONS_OF_TURN = 4;
+const FUNCTIONS_OF_TURN = 4;
 
 /** The function that a statement computes; null where there is none, or it is short. */
 function functionIn(s: Statement): Function | null {
@@ -57,4 +59,23 @@ export function partsOf(region: Region): Part[] {
   if (begin === 0) return [{ kind: "region", region }];
   parts.push({ kind: "region", region: { ...region, statements: all.slice(begin) } });
   return parts;
+}
+
+/** Writes a run as a loop over an array, which begins with the arguments. */
+export function writeRun(
+  lines: Lines,
+  array: string,
+  functions: readonly Function[],
+  given: readonly string[],
+): void {
+  const [{ operation: name, type }] = functions;
+  const one = `${array}[q + e]`;
+  const turn = operation(name, type, type, [one], 0);
+  lines.add(
+    `__align__(16) ${TYPES[type]} ${array}[${functions.length}] = { ${given.join(", ")} };`,
+    "#pragma unroll 1",
+  );
+  lines.block(`for (int q = 0; q < ${functions.length}; q += ${FUNCTIONS_OF_TURN})`, () => {
+    lines.add("#pragma unroll", `for (int e = 0; e < ${FUNCTIONS_OF_TURN}; ++e) ${one} = ${turn};`);
+  });
 }
