@@ -108,6 +108,34 @@ for (const [dim, width, schedules] of SCALED) {
   );
 }
 
+/** (x − y) exp(−|x − y|) b in so many dims: roots and exponentials, sums as long as rows. */
+function springs(dim: number): Node {
+  const [x, y, b] = [variable(0, "i", dim), variable(1, "j", dim), variable(2, "j", 1)];
+  const value = build.exp(build.neg(build.sqrt(build.sqDist(x, y))));
+  return build.mul(build.sub(x, y), build.mul(value, b));
+}
+
+for (const dim of [26, 28, 37]) {
+  testOnCard(
+    `springs in ${dim} dims: rows in memory, loops of functions, the bits of untiled`,
+    async () => {
+      for (const [M, N] of [[131, 77], [3, 2051]]) {
+        for (const dtype of ["float32", "float64"] as const) {
+          const parts = { axis: "j", formula: springs(dim), reduction: "sum" } as const;
+          const c: FoldCase = { ...parts, M, N, dtype };
+          const inputs = inputsOf(c, randomFor(`springs ${dim}`));
+          const untiled = await runFold({ ...c, device: card({ schedule: "untiled" }) }, inputs);
+          for (const [rows, columns, tile] of [[4, 8, 16], [2, 8, 8], [1, 16, 16], [4, 4, 32]]) {
+            const schedule = { ...plain, rows, columns, tile };
+            const got = await runFold({ ...c, device: card({ schedule }) }, inputs);
+            assertEquals(got, untiled, `${M}×${N}, ${dtype}, ${JSON.stringify(schedule)}`);
+          }
+        }
+      }
+    },
+  );
+}
+
 testOnCard("the kernel that joins states is compiled beside the one that folds", async () => {
   const original = Shim.prototype.compile;
   let running = 0, most = 0, all = 0;
