@@ -182,7 +182,7 @@ export const MACHINE_CODE = {
   },
   "attention 16": {
     perTurn: 4,
-    instructions: { sm_75: 183, sm_90: 181, sm_100: 180 },
+    instructions: { sm_75: 183, sm_90: 181, sm_100: 181 },
     shared: 64,
     local: 0,
     registers: 222,

@@ -110,8 +110,9 @@ export function writeFold(source: SourceWriter): void {
       special = "special";
     }
     const rare = rareOf(regions.turn);
-    // one loop for all turns, but where several of them stand side by side
-    const isOnce = rare !== null || (regions.turn !== null && chunk === 0 && special === null);
+    // one loop for all turns, but where several of them stand side by side or registers are few
+    const isPlain = chunk === 0 && slice === null && special === null;
+    const isOnce = rare !== null || (regions.turn !== null && isPlain);
     const pairs = (turns: string, isWhole: boolean): void => {
       const whole = { turns, isWhole };
       const plain = (pair: Region): void => columnLoop(source, w, pair, whole);
