@@ -53,6 +53,12 @@ export interface Replication {
    */
   readonly again?: boolean;
   /**
+   * Whether what a turn's branch does takes the columns one after another, in a loop, and computes
+   * each anew: then its code stands once for all columns. Not where bounds are compared with, whose
+   * branches are less rare; default false.
+   */
+  readonly oneByOne?: boolean;
+  /**
    * Whether each column is copied whole before the next, which takes fewer registers; default
    * false.
    */
@@ -101,7 +107,7 @@ export function replicate(
 function copied(root: Region, copies: RowCopies, replication: Replication): Region {
   const { interleave = copies.rows, columns = 1, columnSlots = 0, heldSlots = 0 } = replication;
   const { guards = true, inOrder = false, chains = false, again = false } = replication;
-  const { rowByRow = false } = replication;
+  const { rowByRow = false, oneByOne = false } = replication;
   const arranged = (body: Region): Region => chains ? chainByChain(body) : body;
   const isState: IsState = (place) => copies.isState(place);
   const isShared: IsState = (place) => copies.isShared(place);
@@ -381,6 +387,11 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
         const when = { kind: "when", test, mask, skipsNaN: false } as const;
         body.statements.push({ ...when, body: ofRow, columns: length });
       });
+    } else if (oneByOne && contests.every((contest) => contest === null)) {
+      copyAll(root.statements, rows, [0], body);
+      const when = { kind: "when", test, mask, body, otherwise, skipsNaN: false } as const;
+      to.statements.push({ ...when, columns: turn.length });
+      return;
     } else copyAll(root.statements, rows, turn, body);
     to.statements.push({ kind: "when", test, mask, body, otherwise, skipsNaN: false });
   };

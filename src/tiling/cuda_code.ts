@@ -74,10 +74,10 @@ export const MACHINE_CODE = {
   },
   "logsumexp": {
     perTurn: 16,
-    instructions: { sm_75: 182, sm_90: 181, sm_100: 165 },
+    instructions: { sm_75: 180, sm_90: 179, sm_100: 163 },
     shared: 16,
     local: 0,
-    registers: 96,
+    registers: 80,
   },
   "argmin": {
     perTurn: 16,
@@ -95,7 +95,7 @@ export const MACHINE_CODE = {
   },
   "50-smallest": {
     perTurn: 8,
-    instructions: { sm_75: 71, sm_90: 70, sm_100: 67 },
+    instructions: { sm_75: 70, sm_90: 69, sm_100: 67 },
     shared: 16,
     local: 0,
     registers: 64,
@@ -189,7 +189,7 @@ export const MACHINE_CODE = {
   },
   "gradient, D=100": {
     perTurn: 128,
-    instructions: { sm_75: 295, sm_90: 288, sm_100: 285 },
+    instructions: { sm_75: 294, sm_90: 287, sm_100: 285 },
     shared: 32,
     local: 12,
     registers: 112,

@@ -31,6 +31,7 @@ export {
 } from "./schedule.ts";
 export { checkCudaSchedule, chooseCudaSchedule, untiledCuda } from "./cuda.ts";
 export {
+  hasLongRows,
   PARTLY_UNROLLED,
   REGISTER_ARRAY,
   registerArray,

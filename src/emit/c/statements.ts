@@ -129,8 +129,13 @@ export abstract class StatementWriter {
 
   #define(value: Value): void {
     if (value.kind === "constant") return; // spelt where it is used
+    this.bind(value, this.#expression(value));
+  }
+
+  /** Gives a value a variable. */
+  protected bind(value: Value, text: string): void {
     const name = `v${this.#next++}`;
-    this.lines.add(`const ${this.typeOf(value.type)} ${name} = ${this.#expression(value)};`);
+    this.lines.add(`const ${this.typeOf(value.type)} ${name} = ${text};`);
     this.#values.set(value, name);
   }
 

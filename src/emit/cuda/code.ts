@@ -18,7 +18,8 @@ import {
 import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
 import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
-import { literal, operation, TYPES } from "./spelling.ts";
+import { type Function, partsOf, writeRun } from "./repeated.ts";
+import { fromFloat, literal, operation, toFloat, TYPES } from "./spelling.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { isColumn, meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
 import { isTaken } from "./words.ts";
@@ -27,6 +28,9 @@ import { isTaken } from "./words.ts";
 const HOT = "hot_";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
+
+/** A branch whose body meets the columns of a turn one after another. */
+export type Rare = Statement & { readonly kind: "when" };
 
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
@@ -40,6 +44,8 @@ export class CodeWriter extends StatementWriter {
   #isPair = false;
   /** Whether all threads of a warp reach the next branch together. */
   #isTogether = false;
+  /** Loops of functions so far. */
+  #runs = 0;
 
   constructor(
     lines: Lines,
@@ -61,9 +67,31 @@ export class CodeWriter extends StatementWriter {
     return this.#slice !== null;
   }
 
+  /** Writes what runs rarely, or waits for memory: so many turns of loops over it side by side. */
+  sideBySide(turns: number, write: () => void): void {
+    this.#unrolling.turns = turns;
+    write();
+    this.#unrolling.turns = PARTLY_UNROLLED;
+  }
+
   /** How a loop that moves the elements of an array is unrolled. */
   unrollMove(count: number): string {
     return this.#unrolling.pragma(count, 1);
+  }
+
+  /** Statements in order, functions of doubles that are many in loops. */
+  override region(region: Region): void {
+    for (const part of partsOf(region)) {
+      if (part.kind === "region") super.region(part.region);
+      else this.#run(part.functions);
+    }
+  }
+
+  /** Writes many functions as a loop. */
+  #run(functions: readonly Function[]): void {
+    const array = `many${this.#runs++}`;
+    writeRun(this.lines, array, functions, functions.map(({ args }) => this.use(args[0])));
+    functions.forEach((value, n) => this.bind(value, `${array}[${n}]`));
   }
 
   /** Writes a region over a column, whose record has room for all components of the last slice. */
@@ -71,6 +99,17 @@ export class CodeWriter extends StatementWriter {
     this.#isPair = true;
     this.region(pair);
     this.#isPair = false;
+  }
+
+  /**
+   * Writes a region over the columns of a turn, which begins anew where a branch is to be taken: the
+   * threads of a warp leave the loop together then, so that they stay together.
+   */
+  turnRegion(turn: Region, rare: Rare): void {
+    this.pairRegion({ ...turn, statements: turn.statements.filter((s) => s !== rare) });
+    this.#isTogether = true;
+    this.lines.add(`if (${this.condition(rare)}) break;`);
+    if (rare.otherwise !== undefined) this.pairRegion(rare.otherwise);
   }
 
   /**
@@ -256,11 +295,11 @@ export class CodeWriter extends StatementWriter {
   protected override loop(s: Statement & { kind: "for" }, name: string, body: () => void): void {
     const slice = this.#slice;
     if (slice === null || !slice.counters.has(s.counter)) {
-      const rest = s.count % PARTLY_UNROLLED;
+      const rest = s.count % this.#unrolling.turns;
       if (rest === 0 || !this.#unrolling.standsSideBySide(s.body)) return super.loop(s, name, body);
       // what is left over comes last: the compiler would put it first, and vectors were not aligned
       super.loop({ ...s, count: s.count - rest }, name, body);
-      this.lines.add("#pragma unroll");
+      this.lines.add("#pragma unroll 1");
       this.lines.block(
         `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
         body,
@@ -290,7 +329,7 @@ export class CodeWriter extends StatementWriter {
         return isIndex ? `(${TYPES[type]})${element}` : element;
       }
       case "record":
-        return this.#cast(this.#recordElement(memory.section, place, at, row), type);
+        return fromFloat(this.#recordElement(memory.section, place, at, row), type);
       case "output":
         throw new PairfoldError("internal", "a kernel may not load from its outputs");
     }
@@ -344,44 +383,24 @@ export class CodeWriter extends StatementWriter {
     return `${this.#isPair ? HOT : ""}${this.place(array)}[q]`;
   }
 
-  /** Records hold floats; integers stand in them bit for bit. */
-  #cast(float: string, type: Type): string {
-    switch (type) {
-      case "i32":
-        return `__float_as_int(${float})`;
-      case "i64":
-        return `__double_as_longlong(${float})`;
-      case "mask":
-        return `${float} != 0`;
-      default:
-        return float;
-    }
-  }
-
-  #uncast(value: Value): string {
-    const text = this.use(value);
-    switch (value.type) {
-      case "i32":
-        return `__int_as_float(${text})`;
-      case "i64":
-        return `__longlong_as_double(${text})`;
-      case "mask":
-        return `(${TYPES[this.kernel.float]})${text}`;
-      default:
-        return text;
-    }
-  }
-
   protected store({ memory, place, value, row }: Statement & { kind: "store" }): void {
     const at = this.element(place);
     const { lines } = this;
     if (memory.kind === "array") {
       lines.add(`${this.#arrayElement(memory.array, at)} = ${this.use(value)};`);
     } else if (memory.kind === "record" && memory.section === "row") {
-      lines.add(`${this.#rowElement(place, row)} = ${this.#uncast(value)};`);
+      lines.add(
+        `${this.#rowElement(place, row)} = ${
+          toFloat(this.use(value), value.type, this.kernel.float)
+        };`,
+      );
     } else if (memory.kind === "record" && memory.section === "column") {
       const stood = this.element(this.#columnPlace(place));
-      lines.add(`${this.#around.column}[${stood}] = ${this.#uncast(value)};`);
+      lines.add(
+        `${this.#around.column}[${stood}] = ${
+          toFloat(this.use(value), value.type, this.kernel.float)
+        };`,
+      );
     } else if (memory.kind === "output") {
       const isIndex = this.kernel.outputs[memory.slot].number === "index";
       const text = isIndex ? `(int)${this.use(value)}` : this.use(value);

@@ -1,32 +1,35 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
 import {
+  type Cell,
   type Contraction,
   lengthOf,
+  type LocalArray,
   type Region,
   replicate,
   RowCopies,
   type StateItem,
+  visit,
 } from "../../loop/mod.ts";
 import {
   HANDED,
   HANDED_STRIDE,
+  hasLongRows,
   innerLoops,
   patchOf,
   REGISTER_ARRAY,
   registersOfFold,
   sliceableOf,
-  unrolledStatements,
 } from "../../tiling/mod.ts";
+import { placesIn } from "../c/statements.ts";
 import { CodeWriter } from "./code.ts";
+import { columnLoop, eitherTurns, overColumns, rareLoop, rareOf, turnLoops } from "./columns.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
 import { layoutOf, SEGMENT, SEGMENT_FLAGS } from "./layout.ts";
 import { PatchLoops, VECTOR } from "./patch.ts";
+import { rolled } from "./rolled.ts";
 import type { Slice } from "./unrolling.ts";
 import { ENTRIES, FIND_SEGMENT, type SourceWriter } from "./writer.ts";
-
-/** Statements of an inner loop, all rows together, beyond which the tail has no copy of its own. */
-const TAIL_BUDGET = 400;
 
 /** Every thread takes some rows and walks the columns. */
 export function writeFold(source: SourceWriter): void {
@@ -44,13 +47,19 @@ export function writeFold(source: SourceWriter): void {
   const copies = new RowCopies(rows, [...kernel.state, ...kernel.incoming]);
   const slots = kernel.records.column.length;
   const copy = (region: Region): Region => replicate(region, copies);
+  const longest = registersOfFold(kernel, source.schedule.slice);
+  const cut = source.record.slice === 0 ? null : sliceableOf(kernel);
+  const areRowsLong = hasLongRows(kernel, longest, cut?.counters ?? new Set());
   const regions = {
-    row: copy(kernel.row),
+    row: copy(areRowsLong ? rolled(kernel.row) : kernel.row),
     init: copy(kernel.init),
     pair: copy(pair),
-    turn: perTurn === 1
-      ? null
-      : replicate(pair, copies, { columns: perTurn, columnSlots: slots, heldSlots: 1 }),
+    turn: perTurn === 1 ? null : replicate(pair, copies, {
+      columns: perTurn,
+      columnSlots: slots,
+      heldSlots: 1,
+      oneByOne: true,
+    }),
     test: kernel.careful === null || careful === null ? null : copy(kernel.careful.test),
     careful: careful === null ? null : copy(careful),
     close: kernel.close === null ? null : closeOf(kernel.close, copies),
@@ -66,7 +75,6 @@ export function writeFold(source: SourceWriter): void {
       ...source.rowSurroundings("(j + c)"),
       ...(patch === null ? {} : patchSurroundings(source, patch)),
     };
-    const longest = registersOfFold(kernel, source.schedule.slice);
     const w = new CodeWriter(lines, kernel, around, { slice, longest });
     if (loops !== null) loops.declare();
     else if (isTiled) lines.add(`__shared__ ${type} tile[${tile * (staged / width)}];`);
@@ -92,7 +100,7 @@ export function writeFold(source: SourceWriter): void {
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.resume})`, () => {
       source.moveState("load", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
     });
-    lines.block("else", () => w.region(regions.init));
+    lines.block("else", () => w.sideBySide(1, () => w.region(regions.init)));
     let special: string | null = null;
     if (kernel.careful !== null && regions.test !== null) {
       const cell = kernel.careful.special;
@@ -101,19 +109,29 @@ export function writeFold(source: SourceWriter): void {
       lines.add(`const bool special = ${names.join(" || ")};`);
       special = "special";
     }
+    const rare = rareOf(regions.turn);
+    // one loop for all turns, but where several of them stand side by side or registers are few
+    const isPlain = chunk === 0 && slice === null && special === null;
+    const isOnce = rare !== null || (regions.turn !== null && isPlain);
     const pairs = (turns: string, isWhole: boolean): void => {
-      const plain = (pair: Region): void => columnLoop(source, w, pair, turns, isWhole, 1);
+      const whole = { turns, isWhole };
+      const plain = (pair: Region): void => columnLoop(source, w, pair, whole);
       const { careful, turn } = regions;
       const usual = (): void =>
-        turn !== null && isWhole
-          ? columnLoop(source, w, turn, turns, isWhole, perTurn)
+        turn !== null && rare !== null
+          ? rareLoop(source, w, turn, rare)
+          : turn !== null && isOnce
+          ? turnLoops(source, w, turn, regions.pair)
+          : turn !== null && isWhole
+          ? columnLoop(source, w, turn, { ...whole, columns: perTurn })
           : plain(regions.pair);
       if (special === null || careful === null) return usual();
       lines.block(`if (${special})`, () => plain(careful));
       lines.block("else", usual);
     };
     const close = (): void => {
-      if (regions.close !== null) w.regionOfWarp(regions.close);
+      const { close } = regions;
+      if (close !== null) w.sideBySide(vectorOf(kernel, 4).width, () => w.regionOfWarp(close));
     };
     const kept = [regions.pair, regions.turn, regions.careful].filter((r) => r !== null);
     const inRegisters = (body: () => void): void =>
@@ -122,11 +140,10 @@ export function writeFold(source: SourceWriter): void {
       lines.add(
         `const float* own = (const float*)(rowChunks + warpRows + lane * ${HANDED_STRIDE});`,
       );
-      lines.block(`if (turns == ${HANDED})`, () => pairs(`${HANDED}`, true));
-      lines.block("else", () => pairs("turns", false));
+      eitherTurns(source, HANDED, !isOnce, pairs);
     };
     if (loops !== null) loops.write({ columns, close });
-    else overColumns(source, isTiled, { pairs, inRegisters, close });
+    else overColumns(source, isTiled, { pairs, inRegisters, close, hasTail: !isOnce });
     lines.block(`if (segment[${SEGMENT.flags}] & ${SEGMENT_FLAGS.save})`, () => {
       source.moveState("save", w, items, `segment[${SEGMENT.state}]`, SEGMENT.i0);
       lines.add("return;");
@@ -167,7 +184,7 @@ export function patchSurroundings(
   };
 }
 
-/** Puts a row's record and state in the place of the first row's. */
+/** Puts what finishing reads of a row's record and state in the place of the first row's. */
 function moveRow(
   { kernel, lines }: SourceWriter,
   w: CodeWriter,
@@ -177,9 +194,12 @@ function moveRow(
   const elements = (length: number, one: string): void =>
     lines.add(w.unrollMove(length), `for (int k = 0; k < ${length}; ++k) ${one}`);
   const { length } = kernel.records.row;
-  if (length > 0) elements(length, `row0[k] = row${row}[k];`);
+  const read = readBy(kernel.finish);
+  if (read.has("row")) elements(length, `row0[k] = row${row}[k];`);
   items[0].forEach((item, n) => {
     const own = items[row][n];
+    const state = kernel.state[n];
+    if (!read.has(state.kind === "cell" ? state.cell : state.array)) return;
     if (item.kind === "cell" && own.kind === "cell") {
       lines.add(`${w.place(item.cell)} = ${w.place(own.cell)};`);
     } else if (item.kind === "array" && own.kind === "array") {
@@ -187,6 +207,18 @@ function moveRow(
       elements(lengthOf(item), `${target}[k] = ${source}[k];`);
     }
   });
+}
+
+/** The cells and arrays that a region reads, and "row" where it reads rows' records. */
+function readBy(region: Region): Set<Cell | LocalArray | "row"> {
+  const read = new Set<Cell | LocalArray | "row">();
+  visit(region, (s) => {
+    // what is stored to in part is read
+    for (const place of placesIn(s)) read.add(place);
+    if (s.kind !== "let" || s.value.kind !== "load" || s.value.memory.kind !== "record") return;
+    if (s.value.memory.section === "row") read.add("row");
+  });
+  return read;
 }
 
 /** Finishes the rows of a thread that are no repetitions. */
@@ -217,135 +249,4 @@ function finish(
     const finish = replicate(source.kernel.finish, copies, { rows: [row] });
     source.lines.block(`if (${source.rowOf(row)} <= last)`, () => w.region(finish));
   }
-}
-
-/** The loops over tiles and blocks of columns around the inner loop. */
-function overColumns(
-  source: SourceWriter,
-  isTiled: boolean,
-  { pairs, inRegisters, close }: {
-    pairs: (turns: string, isWhole: boolean) => void;
-    /** Around the loops over the columns of a block. */
-    inRegisters: (body: () => void) => void;
-    close: () => void;
-  },
-): void {
-  const { tile, threads } = source.schedule;
-  const { block, records } = source.kernel;
-  const lines = source.lines;
-  const { stride, staged } = source.record;
-  const { type, width } = vectorOf(source.kernel, staged);
-  const layout = layoutOf(source.kernel, source.schedule);
-  const vectors = stride / width;
-  const hasRecord = records.column.length > 0;
-  lines.add(
-    `const long long j1 = segment[${SEGMENT.j1}];`,
-    ...(hasRecord
-      ? [
-        `const ${type}* packed = records + ` +
-        `(segment[${SEGMENT.columns}] - segment[${SEGMENT.j0}]) * ${vectors};`,
-      ]
-      : []),
-  );
-  // a stage is what is staged at a time: whole blocks of columns, or a whole part of one
-  const stage = isTiled ? tile : block;
-  const inStage = Math.min(block, stage);
-  lines.block(
-    `for (long long j = segment[${SEGMENT.j0}]; j < j1; j += ${stage})`,
-    () => {
-      lines.add(`const int here = (int)min(j1 - j, ${stage}ll);`);
-      if (isTiled) {
-        lines.add("__syncthreads();");
-        lines.block(
-          `for (int t = threadIdx.x; t < here * ${staged / width}; t += ${threads})`,
-          () => stageVector(source, width),
-        );
-        lines.add("__syncthreads();");
-      }
-      const stood = isTiled ? "tile" : hasRecord ? `packed + j * ${vectors}` : null;
-      if (stood !== null) {
-        // of vectors, so that loops over long ones load several components at once
-        const aligned = isTiled || width === 1
-          ? stood
-          : `__builtin_assume_aligned(${stood}, ${width * layout.size})`;
-        lines.add(`const ${source.float}* chunk = (const ${source.float}*)(${aligned});`);
-      }
-      const statements = unrolledStatements(source.kernel.pair) * source.schedule.rows;
-      const hasTail = source.schedule.columns > 1 || statements <= TAIL_BUDGET;
-      lines.block(`for (int c0 = 0; c0 < here; c0 += ${inStage})`, () => {
-        lines.add(`const int turns = min(here - c0, ${inStage});`);
-        inRegisters(() => {
-          if (hasTail) {
-            lines.block(`if (turns == ${inStage})`, () => pairs(`${inStage}`, true));
-            lines.block("else", () => pairs("turns", false));
-          } else {
-            pairs("turns", true);
-          }
-        });
-        if (stage >= block) close();
-      });
-      if (stage < block) {
-        const begin = `segment[${SEGMENT.j0}]`;
-        lines.block(
-          `if ((j + here - ${begin}) % ${block} == 0 || j + here == j1)`,
-          close,
-        );
-      }
-    },
-  );
-}
-
-/** Stages vector t of a tile: of windows, the slice's part. */
-function stageVector({ record, lines }: SourceWriter, width: number): void {
-  const vectors = record.stride / width;
-  if (record.windows === 0) {
-    lines.add(`tile[t] = packed[j * ${vectors} + t];`);
-    return;
-  }
-  const staged = record.staged / width;
-  const part = record.slice / width;
-  const whole = record.slices * part;
-  lines.add(
-    `const int v = t % ${staged};`,
-    `const int from = v < ${record.windows * part}`,
-    `  ? v / ${part} * ${whole} + slice * ${part} + v % ${part}`,
-    `  : v + ${record.windows * (whole - part)};`,
-    `tile[t] = packed[(j + t / ${staged}) * ${vectors} + from];`,
-  );
-}
-
-/** The inner loop over some columns of a chunk. */
-function columnLoop(
-  source: SourceWriter,
-  w: CodeWriter,
-  pair: Region,
-  turns: string,
-  isWhole: boolean,
-  columns: number,
-): void {
-  const lines = source.lines;
-  const { staged } = source.record;
-  lines.add(`#pragma unroll ${isWhole ? source.schedule.unroll : 1}`);
-  const step = columns === 1 ? "++k" : `k += ${columns}`;
-  lines.block(`for (int k = 0; k < ${turns}; ${step})`, () => {
-    lines.add("const int c = c0 + k;");
-    if (staged > 0) lines.add(`const ${source.float}* column = chunk + c * ${staged};`);
-    if (source.schedule.chunk > 0) holdValues(source, columns);
-    // columns of a turn of patches are a multiple of 16 bytes
-    w.loadColumn(pair, source.schedule.chunk > 0 ? columns : 1);
-    w.pairRegion(pair);
-    w.leaveColumn();
-  });
-}
-
-/** Loads what patches gave for a turn's columns. */
-function holdValues({ lines }: SourceWriter, columns: number): void {
-  if (columns === 1) {
-    lines.add("const float held[1] = { own[k] };");
-    return;
-  }
-  lines.add(
-    "const float4 handedOver = *(const float4*)(own + k);",
-    "const float held[4] = { handedOver.x, handedOver.y, handedOver.z, handedOver.w };",
-  );
 }

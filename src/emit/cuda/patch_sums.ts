@@ -157,10 +157,10 @@ export class PatchSums {
       lines.add("#pragma unroll 1");
       lines.block("for (int q = 0; q < whole; ++q)", () => piece(width));
       if (rest % width === 0) return;
-      lines.block(`if (n + 1 == ${chunks})`, () => {
-        lines.add(`const int q = ${full};`);
-        piece(rest % width);
-      });
+      lines.block(
+        `if (n + 1 == ${chunks})`,
+        () => this.#meetRest(body, copies, full, rest % width),
+      );
     });
   }
 
@@ -184,6 +184,28 @@ export class PatchSums {
     }
     lines.add("#pragma unroll");
     lines.block(`for (int e = 0; e < ${components}; ++e)`, () => {
+      new ComponentWriter(this.#source, this.#contraction, copies).region(body);
+    });
+  }
+
+  /** Adds some components of piece q, one after another: their code stands once. */
+  #meetRest(body: Region, copies: RowCopies, q: number, components: number): void {
+    const { lines } = this.#source;
+    const stride = this.#stride;
+    const { one } = this.#numbers;
+    const { columns } = this.#shape;
+    const fill = (name: string, k: number, at: string): void =>
+      lines.add(`${name}[${k}][0] = ((const ${one}*)&${at})[u];`);
+    lines.add("#pragma unroll 1");
+    lines.block(`for (int u = 0; u < ${components}; ++u)`, () => {
+      lines.add(`${one} a[${PATCH}][1], b[${columns}][1];`);
+      for (let row = 0; row < PATCH; row++) {
+        fill("a", row, `rowsAt[${q + row * ALONG_ROWS * stride}]`);
+      }
+      for (let column = 0; column < columns; column++) {
+        fill("b", column, `columnsAt[${q + column * ALONG_COLUMNS * stride}]`);
+      }
+      lines.add("const int e = 0;");
       new ComponentWriter(this.#source, this.#contraction, copies).region(body);
     });
   }

@@ -132,3 +132,31 @@ export function operation(
       return math(name, type, args);
   }
 }
+
+/** Records hold floats; integers stand in them bit for bit. */
+export function fromFloat(float: string, type: Type): string {
+  switch (type) {
+    case "i32":
+      return `__float_as_int(${float})`;
+    case "i64":
+      return `__double_as_longlong(${float})`;
+    case "mask":
+      return `${float} != 0`;
+    default:
+      return float;
+  }
+}
+
+/** A value as the float that a record holds. */
+export function toFloat(text: string, type: Type, float: Type): string {
+  switch (type) {
+    case "i32":
+      return `__int_as_float(${text})`;
+    case "i64":
+      return `__longlong_as_double(${text})`;
+    case "mask":
+      return `(${TYPES[float]})${text}`;
+    default:
+      return text;
+  }
+}

@@ -71,6 +71,8 @@ export class Unrolling {
   #hasRowsInMemory: boolean;
   /** Whether pairs are computed in patches: other loops over vectors are rare then. */
   readonly #isPatched: boolean;
+  /** Turns that stand side by side of loops over arrays in memory. */
+  turns: number = PARTLY_UNROLLED;
 
   constructor(slice: Slice | null, longest: number, isPatched = false) {
     this.#slice = slice;
@@ -91,9 +93,9 @@ export class Unrolling {
     if (!this.#isIndexed(body)) {
       // a sixth of the compiler's time for 64 components
       const isRare = this.#isPatched && count > SHORT_LOOP && !meetsArrays(body);
-      return isRare ? `#pragma unroll ${PARTLY_UNROLLED}` : this.pragma(count, PARTLY_UNROLLED);
+      return isRare ? `#pragma unroll ${PARTLY_UNROLLED}` : this.pragma(count, this.turns);
     }
-    return `#pragma unroll ${this.standsSideBySide(body) ? PARTLY_UNROLLED : 1}`;
+    return `#pragma unroll ${this.standsSideBySide(body) ? this.turns : 1}`;
   }
 
   /**

@@ -11,7 +11,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["rowChunks", "columnChunks", "patch", "lane", "warpRows", "buffer", "side", "own", "slot"],
   ...["copied", "columnTarget", "rowTarget", "columnPlace", "rowPlace", "pieces"],
   ...["handed", "warpRow", "values", "from", "to", "left", "none", "a", "b", "r", "u", "n", "p"],
-  ...["cells", "scales", "isScaled", "kept"],
+  ...["cells", "scales", "isScaled", "kept", "whole", "stop"],
 ]);
 
 /** Whether a cell or array may not be called so: numbered names are those of values and rows. */

@@ -8,10 +8,10 @@ import { LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { Kernel } from "../../loop/mod.ts";
 import type { Held, NumberArray, RunControl, Segment } from "../engine.ts";
-import { pairsOf, type Task, type Wave } from "../plan.ts";
+import { pairsOf, splitColumns, type Task, type Wave } from "../plan.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { MAX_BLOCKS } from "./device.ts";
-import { type LaunchPlan, planOf, uniformGroups, waveTables } from "./plans.ts";
+import { type LaunchPlan, planOf, SPLIT, uniformGroups, waveTables } from "./plans.ts";
 import type { CudaProgram, FoldCode, LaunchCode } from "./program.ts";
 import { PlannedLaunch } from "./repeat.ts";
 import type { Handle, KernelFunction } from "./shim.ts";
@@ -119,11 +119,21 @@ export class CudaLaunch {
     await this.#runInPieces(mirrored);
   }
 
-  /** All kernels of a launch. */
+  /** All kernels of a launch, compiled side by side. */
   async #compiled(joins: boolean): Promise<LaunchCode> {
     const { device, modules } = this.#context;
-    const code = await this.#program.foldCode(device, modules);
-    return { ...code, combine: joins ? await this.#program.combineCode(device, modules) : null };
+    const [code, combine] = await Promise.all([
+      this.#program.foldCode(device, modules),
+      joins ? this.#program.combineCode(device, modules) : null,
+    ]);
+    return { ...code, combine };
+  }
+
+  /** Whether states of rows will be joined, as far as that is known before waves are planned. */
+  get #joins(): boolean {
+    return this.#segments.some(({ i0, i1, j0, j1, wholeRows = i1 - i0 }) =>
+      splitColumns(SPLIT, wholeRows, j1 - j0).count > 1
+    );
   }
 
   /** The plan of a short launch whose arrays are on the card; null for any other. */
@@ -146,7 +156,8 @@ export class CudaLaunch {
   /** Plans waves and runs them, in smaller and smaller pieces as long as memory runs out. */
   async #runInPieces(mirrored: Task | null): Promise<void> {
     const { device, modules } = this.#context;
-    // compiled side by side
+    // compiled side by side; who needs the kernel that joins states asks for it again
+    if (mirrored !== null || this.#joins) this.#program.expectCombine(modules);
     const [folding, mirror] = await Promise.all([
       this.#program.foldCode(device, modules),
       mirrored === null ? null : this.#program.mirrorCode(device, modules),

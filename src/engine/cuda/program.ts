@@ -166,6 +166,11 @@ export class CudaProgram implements Program {
     return device.kernel(await modules.moduleOf(this.#combineSource), ENTRIES.combine);
   }
 
+  /** Has the kernel that joins states compiled; what goes wrong is told to who asks for it. */
+  expectCombine(modules: ModuleCache): void {
+    modules.moduleOf(this.#combineSource).catch(() => {});
+  }
+
   /** Whether there is a kernel that folds points with themselves, as far as is known. */
   get hasMirror(): boolean {
     return this.emitted.mirror !== null && this.#mirrorFailure === null;
