@@ -11,6 +11,8 @@ export interface MathFunctions {
    */
   readonly scalars?: number;
   readonly terms?: number;
+  /** The same of sums whose terms are read by nothing else, in all folds; default as above. */
+  readonly ownTerms?: number;
   exp(b: Builder, x: Value): Value;
   /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
   exp2(b: Builder, x: Value): Value;

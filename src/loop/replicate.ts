@@ -358,8 +358,10 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
         }
       }
     };
-    // where nothing waits for the other columns, one after another takes fewer registers
-    for (const columns of after.length === 0 ? turn.map((column) => [column]) : [turn]) {
+    // where nothing waits for the other columns, one after another takes fewer registers; but loops
+    // load what they share once for all columns
+    const isTogether = after.length > 0 || before.some(({ kind }) => kind === "for");
+    for (const columns of isTogether ? [turn] : turn.map((column) => [column])) {
       for (const s of before) {
         if (s.kind !== "let" || !decided.has(s.value)) copyStatement(s, rows, columns, to);
       }

@@ -60,6 +60,8 @@ export class FormulaLowering {
   readonly scalars: number;
   /** Terms of a sum up to which it is a chain, and no loop. */
   readonly #terms: number;
+  /** The same where nothing else reads what they are made of. */
+  readonly #ownTerms: number;
   readonly #math: MathFunctions;
   readonly #memo = new Map<string, Value>();
   readonly #slots = new Map<Value, number>();
@@ -77,6 +79,7 @@ export class FormulaLowering {
     this.float = float;
     this.scalars = scalars;
     this.#terms = terms;
+    this.#ownTerms = Math.min(terms, math.ownTerms ?? terms);
     this.#math = math;
     const make = (section: Section): Builder =>
       new Builder(section, section === "uniform" ? "f64" : float, this.names, scalars);
@@ -335,11 +338,20 @@ export class FormulaLowering {
     return value ?? this.#fromArray(node, at, section);
   }
 
+  /** Whether nothing but a vector reads the vectors that it is computed from in its section. */
+  #isOwn(vector: Node, section: Section): boolean {
+    return topological(vector).every((node) =>
+      node.kind !== "op" || node.dim === 1 || homeOf(node) !== section ||
+      (this.#readers.get(node) ?? 0) <= 1
+    );
+  }
+
   /** Sum of components: a chain, or a loop when long. */
   #sum(argument: Node, section: Section): Value {
     const b = this.builders[section];
     const term = (at: Place): Value => asFloat(b, this.#component(argument, at, section));
-    const isLoop = argument.dim > this.#terms || isCostly(argument, section);
+    const isLoop = argument.dim > this.#terms || isCostly(argument, section) ||
+      (argument.dim > this.#ownTerms && this.#isOwn(argument, section));
     if (!isLoop) {
       let total: Value | null = null;
       for (let d = 0; d < argument.dim; d++) {

@@ -3,7 +3,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { tensor, Vi, Vj, wasm, type WasmOptions } from "../../mod.ts";
-import { build, variable } from "../../src/formula/mod.ts";
+import { build, variable, type VariableNode } from "../../src/formula/mod.ts";
 import {
   Builder,
   type Kernel,
@@ -20,10 +20,14 @@ import { randomFor } from "../support/random.ts";
 const x = variable(0, "i", 3);
 const y = variable(1, "j", 3);
 
-function kernelOf(reduction: "min" | "maxArgMax" | "kMin" | "logSumExp", k = 1): Kernel {
+function kernelOf(
+  reduction: "min" | "maxArgMax" | "kMin" | "logSumExp",
+  k = 1,
+  [a, b]: readonly [VariableNode, VariableNode] = [x, y],
+): Kernel {
   const options = { sumScheme: "compensated", accumulator: "f32", k } as const;
-  const formula = build.sqDist(x, y);
-  const fold = { formula, reduction, float: "f32", inputs: [x, y], options } as const;
+  const formula = build.sqDist(a, b);
+  const fold = { formula, reduction, float: "f32", inputs: [a, b], options } as const;
   return lower({ ...fold, fastMath: false }, expandedMath);
 }
 
@@ -50,6 +54,21 @@ Deno.test("a turn of four columns compares the best of them once per row", () =>
     const turn = turnOf(kernelOf("kMin", k), 4);
     assertEquals([countOf("pmin", turn), countOf("le", turn)], [2 * 3, 2]);
     assertEquals(turn.statements.filter((s) => s.kind === "append").length, 0);
+  }
+});
+
+Deno.test("a turn of four columns goes once through the components of long vectors", () => {
+  for (const dim of [17, 40]) {
+    const points = [variable(0, "i", dim), variable(1, "j", dim)] as const;
+    for (const [reduction, k] of [["min", 1], ["kMin", 5], ["kMin", 40]] as const) {
+      const kernel = kernelOf(reduction, k, points);
+      const copies = new RowCopies(2, [...kernel.state, ...kernel.incoming]);
+      const turn = replicate(kernel.pair, copies, { columns: 4, columnSlots: dim });
+      verifyRegion("pair", turn);
+      const loops = turn.statements.filter((s) => s.kind === "for");
+      assertEquals(loops.length, 1, `${reduction}, ${dim} components`);
+      assertEquals(loops.map((s) => s.kind === "for" && countOf("sub", s.body)), [2 * 4]);
+    }
   }
 });
 

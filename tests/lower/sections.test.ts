@@ -320,3 +320,34 @@ Deno.test("kernels stay legal when rows are replicated", () => {
     }
   }
 });
+
+Deno.test("sums of 17 terms and more are loops where nothing else reads what they add up", () => {
+  const options = { sumScheme: "compensated", accumulator: "f32", k: 1 } as const;
+  const loopsOf = (formula: Node, reduction: ReductionName): number => {
+    const inputs = variablesIn(formula);
+    const kernel = lower(
+      { formula, reduction, float: "f32", inputs, options, fastMath: false },
+      expandedMath,
+    );
+    verifyKernel(kernel);
+    let loops = 0;
+    visit(kernel.pair, (s) => {
+      if (s.kind === "for") loops++;
+    });
+    return loops;
+  };
+  const pointsOf = (dim: number): VariableNode[] => [variable(0, "i", dim), variable(1, "j", dim)];
+  for (const reduction of ["sum", "min", "logSumExp"] as const) {
+    for (const [dim, loops] of [[16, 0], [17, 1], [32, 1], [33, 1]]) {
+      const [p, q] = pointsOf(dim);
+      const formula = build.exp(build.neg(build.sqDist(p, q)));
+      assertEquals(loopsOf(formula, reduction) > 0, loops > 0, `${reduction}, ${dim}`);
+    }
+  }
+  // the gradient reads the differences that its Gaussian adds up
+  for (const [dim, loops] of [[24, 0], [33, 2]]) {
+    const [p, q] = pointsOf(dim);
+    const formula = gradient(build.exp(build.neg(build.sqDist(p, q))), p, build.constant(1));
+    assertEquals(loopsOf(formula, "sum") > 0, loops > 0, `gradient, ${dim}`);
+  }
+});

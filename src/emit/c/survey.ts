@@ -15,7 +15,6 @@ import {
   type StateItem,
   type Survey,
 } from "../../loop/mod.ts";
-import { costOf } from "../../tiling/mod.ts";
 import type { CodeWriter } from "./code.ts";
 import type { Lines } from "./lines.ts";
 
@@ -37,7 +36,9 @@ export class TileSurvey {
 
   private constructor(kernel: Kernel, survey: Survey, copies: RowCopies, close: Region | null) {
     const columnSlots = kernel.records.column.length;
-    const group = { columns: GROUP_COLUMNS, columnSlots, guards: false, inOrder: true };
+    // loops load what they share once for all columns of a group
+    const inOrder = !survey.pair.statements.some(({ kind }) => kind === "for");
+    const group = { columns: GROUP_COLUMNS, columnSlots, guards: false, inOrder };
     this.#survey = survey;
     this.#copies = copies;
     this.#columnSlots = columnSlots;
@@ -51,7 +52,8 @@ export class TileSurvey {
       test: replicate(survey.test, copies),
     };
     // appends are short; what else a column does need not be there eight times
-    this.#foldedColumns = costOf(kernel).rare === "appends" ? GROUP_COLUMNS : 1;
+    const appends = kernel.pair.statements.some(({ kind }) => kind === "append");
+    this.#foldedColumns = appends ? GROUP_COLUMNS : 1;
     const folded = { ...group, columns: this.#foldedColumns, inOrder: false };
     this.#folds = Array.from(
       { length: copies.rows },
