@@ -95,19 +95,34 @@ static void programs(uint64_t device, uint64_t stream, unsigned* seed) {
   WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
   CHECK(value == 42);
   // the same in one call
-  int32_t values[2] = {0, 1};
+  int32_t values[2] = {0, 1}, modes[] = {PF_GRAPHS_NEVER, PF_GRAPHS_AUTO, PF_GRAPHS_ALWAYS};
   uint64_t list[] = {PF_RUN_UPLOAD, address, 4, 4,          PF_RUN_LAUNCH, function, 1, 32,
                      0,             1,       address, PF_RUN_LAUNCH, function, 1, 32,
                      0,             1,       address};
   uint64_t words = sizeof(list) / sizeof(*list);
-  WANT(PF_OK, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
-  WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
-  CHECK(value == 3);
-  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words - 1, values, sizeof(values)));
+  // again and again with other numbers, as a graph too
+  int32_t mode = modes[rand_r(seed) % 3], soon = 0;
+  for (int k = 0; k < 24; k++) {
+    values[1] = k;
+    WANT(PF_OK, pf_run(&report.head, device, stream, list, words, values, sizeof(values), mode));
+    value = -1;
+    if (k % 5) {
+      WANT(PF_OK, pf_download_soon(&report.head, device, stream, &value, address, 4, 1000, &soon));
+    }
+    if (k % 5 == 0 || !soon) {
+      WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
+    }
+    CHECK(value == k + 2);
+  }
+  uint64_t counts[5];
+  WANT(PF_OK, pf_graphs(&report.head, device, counts));
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values), 3));
+  WANT(PF_INVALID,
+       pf_run(&report.head, device, stream, list, words - 1, values, sizeof(values), mode));
   WANT(PF_OK, pf_free(&report.head, device, address));
   WANT(PF_OK, pf_module_free(&report.head, device, module));
   WANT(PF_INVALID, pf_launch(&report.head, device, stream, function, dims, &address, &offset, 1));
-  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values), mode));
 }
 
 // An event of all threads: one frees it, the others find it or not.
