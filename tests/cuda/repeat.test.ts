@@ -219,6 +219,15 @@ testOnCard("small arrays are on the card before anything reads them, or not at a
   for (const [k, first] of [[2, 2], [0, 0], [1, 7]]) {
     assertEquals(await placed[k].download({}), numbers(first));
   }
+  // gone without another in its place
+  device.place(numbers(9)).dispose();
+  assertEquals(await placed[0].download({}), numbers(0));
+  // read on a thread, while another read is under way
+  const large = device.place(new Float32Array(2 ** 20).fill(5)), reading = large.download({});
+  const late = device.place(numbers(11));
+  assertEquals(await late.download({}), numbers(11));
+  assertEquals((await reading)[2 ** 20 - 1], 5);
+  for (const one of [large, late]) one.dispose();
   // more than waits at once, and what changes once it was placed
   const changing = numbers(0);
   const many = Array.from({ length: 400 }, (_, k) => {

@@ -124,6 +124,35 @@ testUnless(
   },
 );
 
+testUnless(
+  noAddress ?? short,
+  "a graph that is dropped under those who read what it copied is found by the stress",
+  async () => {
+    const { code, stderr } = await stress(
+      "address,undefined",
+      40,
+      (file, text) =>
+        file === "graphs.c" ? text.replace("if (graph->readers > 0) {", "if (0) {") : text,
+    );
+    assert(code !== 0);
+    assertStringIncludes(stderr, "heap-use-after-free");
+  },
+);
+
+testUnless(
+  noAddress ?? short,
+  "graphs that are never destroyed are found by the stress",
+  async () => {
+    const { stdout } = await stress(
+      "address,undefined",
+      4,
+      (file, text) =>
+        file === "graph.c" ? text.replace("driver_get()->cuGraphExecDestroy", "(void)") : text,
+    );
+    assertMatch(stdout, /[1-9]\d* objects left/);
+  },
+);
+
 // ---- cards and compilers -----------------------------------------------------------------------
 
 const here = `${Deno.build.os}-${Deno.build.arch}`;
