@@ -1,6 +1,6 @@
-// A list of commands that the driver launches as a whole. What it copies goes through a pinned chunk
-// of its own, so that bytes may be others each time: they are not overwritten before the launch
-// before has copied them.
+// A list of commands that the driver launches as a whole. What it copies goes through a pinned
+// chunk of its own, so that bytes may be others each time: they are not overwritten before the
+// launch before has copied them.
 
 #ifndef PF_GRAPH_H
 #define PF_GRAPH_H
@@ -60,8 +60,8 @@ bool graph_key(const List* list, uint64_t stream, uint64_t most, uint64_t most_s
 // host's memory is full or no chunk is free (0).
 Graph* graph_record(struct Device* device, const Driver* driver, const GraphKey* key,
                     GraphRead read, CUresult* code);
-// Launches it with the bytes of a list; false with *code, or with 0 where the launch before uses the
-// chunk still. Where it was launched and nothing will say when it is over, true with *code.
+// Launches it with the bytes of a list; false with *code, or with 0 where the launch before uses
+// the chunk still. Where it was launched and nothing will say when it is over, true with *code.
 bool graph_launch(struct Device* device, const Driver* driver, Graph* graph, const List* list,
                   CUstream stream, CUresult* code);
 // Gives back what it has.

@@ -1,8 +1,8 @@
 // See graphs.h.
 //
 // A list is found by a hash of its words. Once it came several times it is recorded, with the read
-// that followed it the last time, and for a while queued in both ways in turns. The time that counts
-// is that until what is read behind it has arrived, or, where nothing is, that of the call.
+// that followed it the last time, and for a while queued in both ways in turns. The time that
+// counts is that until what is read behind it has arrived, or, where nothing is, that of the call.
 
 #include "graphs.h"
 

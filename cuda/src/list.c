@@ -28,7 +28,8 @@ uint64_t list_length_at(const List* list, uint64_t at) {
 
 bool list_copy(const List* list, const uint64_t* command, ListCopy* copy) {
   if (command[0] == PF_RUN_UPLOAD) {
-    *copy = (ListCopy){.target = command[1], .source = list->data + command[2], .bytes = command[3]};
+    const unsigned char* source = list->data + command[2];
+    *copy = (ListCopy){.target = command[1], .source = source, .bytes = command[3]};
   } else if (command[0] == PF_RUN_WRITE) {
     const unsigned char* source = (const unsigned char*)(command + WRITE_WORDS);
     *copy = (ListCopy){.target = command[1], .source = source, .bytes = command[2]};
