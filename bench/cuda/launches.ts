@@ -4,9 +4,11 @@
 // driver: on such a driver the difference in time is that of the host's own work alone.
 //
 //     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts] [--out folder]
+//     deno run -A bench/cuda/launches.ts --card [--calls 2000]
 //
-// With --against, another checkout is counted too, and timed in the same run, taking turns. Wants
-// bash, cmake and gcc.
+// With --against, another checkout is counted too, and timed in the same run, taking turns. With
+// --card, times are taken on the card of this machine instead: as lists, as graphs, and as the shim
+// decides. Wants bash, cmake and gcc.
 
 import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { cell, type Contestant, type Library, load, timed } from "../overhead/library.ts";
@@ -15,7 +17,7 @@ import { uniform } from "../random.ts";
 import { cpuSlug, machineLine, table, warm } from "../report.ts";
 
 type Card = ReturnType<Library["cuda"]>;
-type Work = (library: Library, device: Card) => Contestant | Promise<Contestant>;
+type Work = (library: Library, device: Card) => Contestant;
 
 /** What is launched, from building to the numbers on the host. */
 const WORKS: Record<string, Work> = {
@@ -35,18 +37,20 @@ const WORKS: Record<string, Work> = {
     };
     return { steps: 1, run };
   },
-  "a solve of 300 points; per product": async (library, device) => {
+  "a solver's products, 300 × 300; per product": (library, device) => {
     const { Vi, Vj, tensor } = library;
     const [x] = pointsOf(library, 300);
-    const K = Vi(x).sqDist(Vj(x)).mul(-50).exp();
-    const b = tensor(numbers(300), [300, 1]);
-    const options = { alpha: 1e-4, preconditioner: "none", maxIterations: 50, device } as const;
-    const solve = async (): Promise<number> => {
-      const solution = K.solve(b, { ...options, allowUnconverged: true });
-      const { products } = await solution.report();
-      return products.float32 + products.float64;
+    const K = Vi(x).sqDist(Vj(x)).mul(-50).exp().asOperator({ device });
+    const run = async (): Promise<void> => {
+      let at = tensor(numbers(300), [300, 1]);
+      for (let k = 0; k < 20; k++) {
+        const product = K.matmul(at, { precision: "float32" });
+        if (!("data" in product)) throw new Error("no vector");
+        await product.data();
+        at = product;
+      }
     };
-    return { steps: await solve(), run: solve };
+    return { steps: 20, run };
   },
   "100 × 100, its gradient": (library, device) => {
     const { Vi, Vj } = library;
@@ -139,14 +143,16 @@ function countForeignCalls(): void {
 /** A checkout, and how it queues lists that come again. */
 interface Contender {
   readonly address: string;
-  readonly graphs: "never" | "always";
+  readonly graphs: GraphMode;
 }
+const MODES = ["never", "always", "auto"] as const;
+type GraphMode = typeof MODES[number];
 
 /** Contenders as arguments of a process. */
 const argumentOf = ({ address, graphs }: Contender): string => `${graphs}:${address}`;
 const contenderOf = (text: string): Contender => {
-  const [, graphs, address] = /^(never|always):(.*)$/.exec(text)!;
-  return { address, graphs: graphs === "never" ? "never" : "always" };
+  const [, graphs, address] = /^(\w+):(.*)$/.exec(text)!;
+  return { address, graphs: MODES.find((mode) => mode === graphs)! };
 };
 
 /** Counts of one call of each work, once it has run before; a line of JSON for each. */
@@ -165,7 +171,7 @@ async function count({ address, graphs }: Contender): Promise<void> {
   countForeignCalls();
   const library = await load(address);
   for (const [name, work] of Object.entries(WORKS)) {
-    const { run, steps } = await work(library, library.cuda({ graphs }));
+    const { run, steps } = work(library, library.cuda({ graphs }));
     for (let k = 0; k < 4; k++) await run();
     const before = byName(), [up, down] = [callsOf("bytes up"), callsOf("bytes down")];
     shimCalls.clear();
@@ -187,7 +193,7 @@ async function time(contenders: readonly Contender[], calls: number): Promise<vo
     const contestants: Contestant[] = [];
     for (const [k, { graphs }] of contenders.entries()) {
       const library = libraries[k];
-      contestants.push(await work(library, library.cuda({ graphs })));
+      contestants.push(work(library, library.cuda({ graphs })));
     }
     warm(50);
     const slow = /batches|splits/.test(name) ? 20 : 1;
@@ -228,6 +234,35 @@ function listed(calls: Readonly<Record<string, number>>): string {
 
 const TITLES = ["This checkout, lists as lists", "This checkout, as graphs", "The other one"];
 
+/** Times by work, in a process of their own: a cell for each contender. */
+async function timesOf(
+  contenders: readonly Contender[],
+  calls: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Map<string, string[]>> {
+  const self = ["run", "-A", "--quiet", fromFileUrl(import.meta.url)];
+  const args = [...self, "--time", "--calls", calls, ...contenders.map(argumentOf)];
+  const lines = await output(Deno.execPath(), args, env);
+  return new Map(
+    lines.split("\n").map((line): [string, string[]] => {
+      const { name, times } = JSON.parse(line);
+      return [name, times];
+    }),
+  );
+}
+
+/** Times on the card of this machine: as lists, as graphs, and as the shim decides by them. */
+async function cardPage(address: string, calls: string): Promise<string> {
+  const times = await timesOf(MODES.map((graphs) => ({ address, graphs })), calls, {});
+  const { cuda } = await load(address);
+  const day = new Date().toISOString().slice(0, 10);
+  const what = `- ${cuda().describe().slice(0, 2).join("; ")}\n- ${machineLine()}\n` +
+    `- Deno ${Deno.version.deno}; microseconds, median (best)`;
+  const head = ["launch", "as lists", "as graphs", "by the clock"];
+  const rows = [...times].map(([name, cells]) => [name, ...cells]);
+  return [`# Launches on a card, ${day}`, what, table(head, rows)].join("\n\n") + "\n";
+}
+
 /** A table for each checkout and way. */
 async function page(contenders: readonly Contender[], calls: string): Promise<string> {
   const here = fromFileUrl(import.meta.url);
@@ -243,18 +278,7 @@ async function page(contenders: readonly Contender[], calls: string): Promise<st
     const idle = { PAIRFOLD_CUDA_DRIVER: driver, PAIRFOLD_NVRTC: driver };
     const self = ["run", "-A", "--quiet", here];
     const cache = { PAIRFOLD_CACHE: `${folder}/cache` };
-    const times = new Map(
-      (await output(Deno.execPath(), [
-        ...[...self, "--time", "--calls", calls],
-        ...contenders.map(argumentOf),
-      ], {
-        ...idle,
-        ...cache,
-      })).split("\n").map((line): [string, string[]] => {
-        const { name, times } = JSON.parse(line);
-        return [name, times];
-      }),
-    );
+    const times = await timesOf(contenders, calls, { ...idle, ...cache });
     const sections: string[] = [];
     for (const [k, contender] of contenders.entries()) {
       const lines = await output(Deno.execPath(), [...self, "--count", argumentOf(contender)], {
@@ -285,6 +309,7 @@ const { values: options, positionals } = optionsOf({
     calls: { type: "string", default: "2000" },
     against: { type: "string" },
     out: { type: "string" },
+    card: { type: "boolean", default: false },
     count: { type: "boolean", default: false },
     time: { type: "boolean", default: false },
   },
@@ -292,7 +317,9 @@ const { values: options, positionals } = optionsOf({
 });
 if (options.count) await count(contenderOf(positionals[0]));
 else if (options.time) await time(positionals.map(contenderOf), countOf("calls", options.calls));
-else {
+else if (options.card) {
+  console.log(await cardPage(new URL("../../mod.ts", import.meta.url).href, options.calls));
+} else {
   const address = new URL("../../mod.ts", import.meta.url).href;
   const { against } = options;
   const contenders: Contender[] = [{ address, graphs: "never" }, { address, graphs: "always" }];
