@@ -266,13 +266,12 @@ testUnless(emulated, "what waits to go up is not lost with a launch that is refu
   }
 });
 
-Deno.test("a card says what became of lists that came again, and refuses other ways", () => {
+testOnCard("a card says what became of lists that came again, and refuses other ways", () => {
   assertThrows(
     () => card({ graphs: "sometimes" as GraphMode }).openNow(),
     PairfoldError,
     'cuda: got "sometimes" for graphs',
   );
-  if (withoutCard !== null) return;
   const device = card({ graphs: "never" });
   assertMatch(device.describe().at(-1)!, /^graphs never: \d+ kept, launched \d+ times, /);
 });
