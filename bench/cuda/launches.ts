@@ -1,11 +1,14 @@
 // What launches on a card cost the host: calls of the shim and of the driver, bytes that go up and
 // down, microseconds. Kernels take no part: calls are counted on the emulator, times are taken on a
-// driver whose device does nothing.
+// driver whose device does nothing. Lists that come again are queued as lists, and as graphs of the
+// driver: on such a driver the difference in time is that of the host's own work alone.
 //
 //     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts] [--out folder]
+//     deno run -A bench/cuda/launches.ts --card [--calls 2000]
 //
-// With --against, another checkout is counted too, and timed in the same run, taking turns. Wants
-// bash, cmake and gcc.
+// With --against, another checkout is counted too, and timed in the same run, taking turns. With
+// --card, times are taken on the card of this machine instead: as lists, as graphs, and as the shim
+// decides. Wants bash, cmake and gcc.
 
 import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { cell, type Contestant, type Library, load, timed } from "../overhead/library.ts";
@@ -13,13 +16,17 @@ import { countOf, optionsOf } from "../options.ts";
 import { uniform } from "../random.ts";
 import { cpuSlug, machineLine, table, warm } from "../report.ts";
 
+type Card = ReturnType<Library["cuda"]>;
+type Work = (library: Library, device: Card) => Contestant;
+
 /** What is launched, from building to the numbers on the host. */
-const WORKS: Record<string, (library: Library) => Contestant> = {
-  "100 × 100, all as before": (library) => small(library, () => 0.5),
-  "100 × 100, another scale": (library) => small(library, () => 0.4 + 0.1 * Math.random()),
-  "100 × 100, another b": (library) => {
+const WORKS: Record<string, Work> = {
+  "100 × 100, all as before": (library, device) => small(library, device, () => 0.5),
+  "100 × 100, another scale": (library, device) =>
+    small(library, device, () => 0.4 + 0.1 * Math.random()),
+  "100 × 100, another b": (library, device) => {
     const { Vi, Vj, tensor } = library;
-    const [x, y] = pointsOf(library, 100, 100), device = library.cuda();
+    const [x, y] = pointsOf(library, 100, 100);
     const K = Vi(x).sqDist(Vj(y)).mul(-0.5).exp();
     const b = numbers(100);
     const run = async (): Promise<void> => {
@@ -30,9 +37,24 @@ const WORKS: Record<string, (library: Library) => Contestant> = {
     };
     return { steps: 1, run };
   },
-  "100 × 100, its gradient": (library) => {
+  "a solver's products, 300 × 300; per product": (library, device) => {
+    const { Vi, Vj, tensor } = library;
+    const [x] = pointsOf(library, 300);
+    const K = Vi(x).sqDist(Vj(x)).mul(-50).exp().asOperator({ device });
+    const run = async (): Promise<void> => {
+      let at = tensor(numbers(300), [300, 1]);
+      for (let k = 0; k < 20; k++) {
+        const product = K.matmul(at, { precision: "float32" });
+        if (!("data" in product)) throw new Error("no vector");
+        await product.data();
+        at = product;
+      }
+    };
+    return { steps: 20, run };
+  },
+  "100 × 100, its gradient": (library, device) => {
     const { Vi, Vj } = library;
-    const [x, y] = pointsOf(library, 100, 100), device = library.cuda();
+    const [x, y] = pointsOf(library, 100, 100);
     const K = Vi(x).sqDist(Vj(y)).mul(-0.5).exp();
     const run = async (): Promise<void> => {
       using g = K.vjp("sum", "j", Vi(x), undefined, { device });
@@ -40,10 +62,10 @@ const WORKS: Record<string, (library: Library) => Contestant> = {
     };
     return { steps: 1, run };
   },
-  "100 × 100,000, in splits": (library) => small(library, () => 0.5, 100_000),
-  "a chain of 10, read at its end; per fold": (library) => {
+  "100 × 100,000, in splits": (library, device) => small(library, device, () => 0.5, 100_000),
+  "a chain of 10, read at its end; per fold": (library, device) => {
     const { Vi, Vj } = library;
-    const [x, y] = pointsOf(library, 100, 100), device = library.cuda();
+    const [x, y] = pointsOf(library, 100, 100);
     const run = async (): Promise<void> => {
       let at = x;
       const all = [];
@@ -56,10 +78,9 @@ const WORKS: Record<string, (library: Library) => Contestant> = {
     };
     return { steps: 10, run };
   },
-  "1,000 batches of 32 × 32": (library) => {
+  "1,000 batches of 32 × 32": (library, device) => {
     const { Vi, Vj, tensor } = library;
     const [x, y] = [0, 1].map(() => tensor(numbers(96_000), [1000, 32, 3]));
-    const device = library.cuda();
     const run = async (): Promise<void> => {
       using a = Vi(x).sqDist(Vj(y)).mul(-0.5).exp().sum("j", { device });
       await a.data();
@@ -74,9 +95,14 @@ const numbers = (length: number): Float32Array =>
 const pointsOf = ({ tensor }: Library, ...sizes: readonly number[]) =>
   sizes.map((size) => tensor(numbers(3 * size), [size, 3]));
 
-function small(library: Library, scale: () => number, columns = 100): Contestant {
+function small(
+  library: Library,
+  device: Card,
+  scale: () => number,
+  columns = 100,
+): Contestant {
   const { Vi, Vj } = library;
-  const [x, y] = pointsOf(library, 100, columns), device = library.cuda();
+  const [x, y] = pointsOf(library, 100, columns);
   const run = async (): Promise<void> => {
     using a = Vi(x).sqDist(Vj(y)).mul(-scale()).exp().sum("j", { device });
     await a.data();
@@ -114,8 +140,23 @@ function countForeignCalls(): void {
   Object.defineProperty(Deno, "dlopen", { value: counted });
 }
 
+/** A checkout, and how it queues lists that come again. */
+interface Contender {
+  readonly address: string;
+  readonly graphs: GraphMode;
+}
+const MODES = ["never", "always", "auto"] as const;
+type GraphMode = typeof MODES[number];
+
+/** Contenders as arguments of a process. */
+const argumentOf = ({ address, graphs }: Contender): string => `${graphs}:${address}`;
+const contenderOf = (text: string): Contender => {
+  const [, graphs, address] = /^(\w+):(.*)$/.exec(text)!;
+  return { address, graphs: MODES.find((mode) => mode === graphs)! };
+};
+
 /** Counts of one call of each work, once it has run before; a line of JSON for each. */
-async function count(address: string): Promise<void> {
+async function count({ address, graphs }: Contender): Promise<void> {
   const driver = Deno.env.get("PAIRFOLD_CUDA_DRIVER")!;
   const names = [
     ...Deno.readTextFileSync(new URL("../../cuda/src/driver.h", import.meta.url))
@@ -130,7 +171,7 @@ async function count(address: string): Promise<void> {
   countForeignCalls();
   const library = await load(address);
   for (const [name, work] of Object.entries(WORKS)) {
-    const { run, steps } = work(library);
+    const { run, steps } = work(library, library.cuda({ graphs }));
     for (let k = 0; k < 4; k++) await run();
     const before = byName(), [up, down] = [callsOf("bytes up"), callsOf("bytes down")];
     shimCalls.clear();
@@ -145,11 +186,15 @@ async function count(address: string): Promise<void> {
 }
 
 /** Times of all works, those of several checkouts taking turns; a line of JSON for each. */
-async function time(addresses: readonly string[], calls: number): Promise<void> {
+async function time(contenders: readonly Contender[], calls: number): Promise<void> {
   const libraries: Library[] = [];
-  for (const address of addresses) libraries.push(await load(address));
+  for (const { address } of contenders) libraries.push(await load(address));
   for (const [name, work] of Object.entries(WORKS)) {
-    const contestants = libraries.map(work);
+    const contestants: Contestant[] = [];
+    for (const [k, { graphs }] of contenders.entries()) {
+      const library = libraries[k];
+      contestants.push(work(library, library.cuda({ graphs })));
+    }
     warm(50);
     const slow = /batches|splits/.test(name) ? 20 : 1;
     const times = await timed(contestants, Math.ceil(calls / slow / contestants[0].steps));
@@ -187,8 +232,39 @@ function listed(calls: Readonly<Record<string, number>>): string {
   return `${rounded(sum)} (${names.join(", ")})`;
 }
 
-/** A table for each checkout. */
-async function page(addresses: readonly string[], calls: string): Promise<string> {
+const TITLES = ["This checkout, lists as lists", "This checkout, as graphs", "The other one"];
+
+/** Times by work, in a process of their own: a cell for each contender. */
+async function timesOf(
+  contenders: readonly Contender[],
+  calls: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Map<string, string[]>> {
+  const self = ["run", "-A", "--quiet", fromFileUrl(import.meta.url)];
+  const args = [...self, "--time", "--calls", calls, ...contenders.map(argumentOf)];
+  const lines = await output(Deno.execPath(), args, env);
+  return new Map(
+    lines.split("\n").map((line): [string, string[]] => {
+      const { name, times } = JSON.parse(line);
+      return [name, times];
+    }),
+  );
+}
+
+/** Times on the card of this machine: as lists, as graphs, and as the shim decides by them. */
+async function cardPage(address: string, calls: string): Promise<string> {
+  const times = await timesOf(MODES.map((graphs) => ({ address, graphs })), calls, {});
+  const { cuda } = await load(address);
+  const day = new Date().toISOString().slice(0, 10);
+  const what = `- ${cuda().describe().slice(0, 2).join("; ")}\n- ${machineLine()}\n` +
+    `- Deno ${Deno.version.deno}; microseconds, median (best)`;
+  const head = ["launch", "as lists", "as graphs", "by the clock"];
+  const rows = [...times].map(([name, cells]) => [name, ...cells]);
+  return [`# Launches on a card, ${day}`, what, table(head, rows)].join("\n\n") + "\n";
+}
+
+/** A table for each checkout and way. */
+async function page(contenders: readonly Contender[], calls: string): Promise<string> {
   const here = fromFileUrl(import.meta.url);
   const root = fromFileUrl(new URL("../..", import.meta.url));
   const folder = await Deno.makeTempDir({ prefix: "pairfold-launches-" });
@@ -202,18 +278,10 @@ async function page(addresses: readonly string[], calls: string): Promise<string
     const idle = { PAIRFOLD_CUDA_DRIVER: driver, PAIRFOLD_NVRTC: driver };
     const self = ["run", "-A", "--quiet", here];
     const cache = { PAIRFOLD_CACHE: `${folder}/cache` };
-    const times = new Map(
-      (await output(Deno.execPath(), [...self, "--time", "--calls", calls, ...addresses], {
-        ...idle,
-        ...cache,
-      })).split("\n").map((line): [string, string[]] => {
-        const { name, times } = JSON.parse(line);
-        return [name, times];
-      }),
-    );
+    const times = await timesOf(contenders, calls, { ...idle, ...cache });
     const sections: string[] = [];
-    for (const [k, address] of addresses.entries()) {
-      const lines = await output(Deno.execPath(), [...self, "--count", address], {
+    for (const [k, contender] of contenders.entries()) {
+      const lines = await output(Deno.execPath(), [...self, "--count", argumentOf(contender)], {
         ...emulator,
         ...cache,
       });
@@ -223,7 +291,7 @@ async function page(addresses: readonly string[], calls: string): Promise<string
         return [name, times.get(name)![k], listed(shim), listed(driver), up, down];
       });
       const head = ["launch", "µs, median (best)", "shim", "driver", "bytes up", "bytes down"];
-      sections.push(`## ${k === 0 ? "This checkout" : "The other one"}`, table(head, rows));
+      sections.push(`## ${TITLES[k]}`, table(head, rows));
     }
     const day = new Date().toISOString().slice(0, 10);
     const what =
@@ -241,18 +309,24 @@ const { values: options, positionals } = optionsOf({
     calls: { type: "string", default: "2000" },
     against: { type: "string" },
     out: { type: "string" },
+    card: { type: "boolean", default: false },
     count: { type: "boolean", default: false },
     time: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
-if (options.count) await count(positionals[0]);
-else if (options.time) await time(positionals, countOf("calls", options.calls));
-else {
-  const own = new URL("../../mod.ts", import.meta.url).href;
+if (options.count) await count(contenderOf(positionals[0]));
+else if (options.time) await time(positionals.map(contenderOf), countOf("calls", options.calls));
+else if (options.card) {
+  console.log(await cardPage(new URL("../../mod.ts", import.meta.url).href, options.calls));
+} else {
+  const address = new URL("../../mod.ts", import.meta.url).href;
   const { against } = options;
-  const others = against === undefined ? [] : [toFileUrl(resolve(against)).href];
-  const text = await page([own, ...others], options.calls);
+  const contenders: Contender[] = [{ address, graphs: "never" }, { address, graphs: "always" }];
+  if (against !== undefined) {
+    contenders.push({ address: toFileUrl(resolve(against)).href, graphs: "never" });
+  }
+  const text = await page(contenders, options.calls);
   console.log(text);
   if (options.out !== undefined) {
     const day = new Date().toISOString().slice(0, 10);

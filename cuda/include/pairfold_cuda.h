@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 // Changes whenever a declaration below does.
-#define PF_ABI_VERSION 2
+#define PF_ABI_VERSION 3
 
 typedef int32_t pf_status;
 enum {
@@ -174,10 +174,21 @@ PF_API pf_status pf_launch(pf_report* report, uint64_t device, uint64_t stream, 
 //   PF_RUN_UPLOAD, target, offset, bytes      as pf_upload, from `data` + offset
 //   PF_RUN_LAUNCH, function, blocks, threads, bytes of dynamic shared memory, count, and as many
 //                  arguments of 8 bytes each  as pf_launch, blocks and threads along x
+//   PF_RUN_WRITE, target, bytes, and these, in whole words   as pf_upload
 // Nothing is queued where a command is none. What a refused command follows is queued.
-enum { PF_RUN_UPLOAD = 1, PF_RUN_LAUNCH = 2 };
+//
+// A list that comes again may be recorded as a graph, which is launched as a whole from then on;
+// bytes that are copied may be others each time. `graphs`: PF_GRAPHS_AUTO for lists of three
+// commands and more, counting the pf_download_soon that follows them, once both ways were timed and
+// if the graph's was shorter; PF_GRAPHS_ALWAYS for all that can be, from the second time on.
+enum { PF_RUN_UPLOAD = 1, PF_RUN_LAUNCH = 2, PF_RUN_WRITE = 3 };
+enum { PF_GRAPHS_NEVER = 0, PF_GRAPHS_AUTO = 1, PF_GRAPHS_ALWAYS = 2 };
 PF_API pf_status pf_run(pf_report* report, uint64_t device, uint64_t stream, const uint64_t* words,
-                        uint64_t count, const void* data, uint64_t bytes);
+                        uint64_t count, const void* data, uint64_t bytes, int32_t graphs);
+
+// Of a device's graphs, five numbers: those that are kept, and so far how many were recorded, how
+// often one was launched, how many took longer than their lists, how many were refused.
+PF_API pf_status pf_graphs(pf_report* report, uint64_t device, uint64_t* counts);
 
 #ifdef __cplusplus
 }

@@ -121,6 +121,7 @@ void event_release(Device* device, const Driver* driver, Event* event) {
 void module_release(Device* device, const Driver* driver, Module* module) {
   while (module->functions) {
     Function* function = module->functions;
+    graphs_forget(device, function->handle, function->handle);
     module->functions = function->next;
     handles_take(&device->handles, HANDLE_FUNCTION, function->handle);
     free(function);
@@ -135,6 +136,7 @@ static void take_down(Device* device) {
   bool works = !device->lost && driver->cuCtxSetCurrent(device->context) == 0 &&
                driver->cuCtxSynchronize() == 0;
   device->lost = !works;
+  graphs_clear(device);
   for (uint32_t k = 0; k < device->handles.count; k++) {
     HandleEntry* entry = &device->handles.entries[k];
     if (entry->kind == HANDLE_STREAM && works) driver->cuStreamDestroy_v2(entry->object);
@@ -246,6 +248,7 @@ static pf_status open_device(pf_report* report, const Driver* driver, int32_t or
   device->ordinal = ordinal;
   device->lost = false;
   device->kernel[0] = 0;
+  device->graphs = (Graphs){0};
   // A small copy has a chunk of its own, and up to 16 MiB of them may wait behind kernels without
   // anyone waiting for them. 4 x 4 MiB keep the bus and the host's memory busy.
   device->small = (Ring){.bytes = 16 << 10, .step = 16, .most = 1024};

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "driver.h"
+#include "graphs.h"
 #include "handles.h"
 #include "pairfold_cuda.h"
 #include "platform.h"
@@ -43,6 +44,8 @@ typedef struct Device {
   Handles handles;
   Pool pool;
   Ring small, large;
+  Graphs graphs;
+  uint64_t work;  // how often something was queued that may write to the device's memory
   CUevent idle_events[IDLE_EVENTS];  // freed ones, for the next to use
   uint32_t idle_event_count;
 } Device;
@@ -96,6 +99,9 @@ Function* device_function(pf_report* report, Device* device, uint64_t function, 
 // Queues a launch; dims as of pf_launch.
 pf_status device_launch(pf_report* report, Device* device, Function* function, CUstream stream,
                         const uint32_t* dims, void** pointers, const char* caller);
+
+// Notes which kernel was launched last.
+void device_launched(Device* device, const Function* function);
 
 // Waits for an event: looks again and again for a moment, then sleeps. Outside of the lock.
 CUresult event_wait(const Driver* driver, CUevent event);

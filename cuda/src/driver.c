@@ -71,6 +71,18 @@ void driver_log(Text* text) {
   mutex_unlock(&opening);
 }
 
+static void resolve_graphs(void* library, Driver* into) {
+  into->has_graphs = true;
+#define X(name, parameters)                              \
+  do {                                                   \
+    void* symbol = library_symbol(library, #name);       \
+    memcpy(&into->name, &symbol, sizeof(symbol));        \
+    into->has_graphs = into->has_graphs && symbol;       \
+  } while (0);
+  GRAPH_FUNCTIONS(X)
+#undef X
+}
+
 // Fills the table; adds the names of what is missing and returns how many are.
 static int resolve(void* library, Driver* into, Text* missing) {
   int count = 0;
@@ -82,6 +94,7 @@ static int resolve(void* library, Driver* into, Text* missing) {
   } while (0);
   DRIVER_FUNCTIONS(X)
 #undef X
+  resolve_graphs(library, into);
   return count;
 }
 

@@ -18,6 +18,36 @@ typedef struct CUstream_st* CUstream;
 typedef struct CUevent_st* CUevent;
 typedef struct CUmod_st* CUmodule;
 typedef struct CUfunc_st* CUfunction;
+typedef struct CUgraph_st* CUgraph;
+typedef struct CUgraphNode_st* CUgraphNode;
+typedef struct CUgraphExec_st* CUgraphExec;
+
+// CUDA_MEMCPY3D, and its numbers of kinds of memory
+enum { MEMORY_HOST = 1, MEMORY_DEVICE = 2 };
+typedef struct CopyParameters {
+  size_t from_x, from_y, from_z, from_level;
+  int from_kind;
+  const void* from_host;
+  CUdeviceptr from_device;
+  void *from_array, *from_reserved;
+  size_t from_pitch, from_height;
+  size_t to_x, to_y, to_z, to_level;
+  int to_kind;
+  void* to_host;
+  CUdeviceptr to_device;
+  void *to_array, *to_reserved;
+  size_t to_pitch, to_height;
+  size_t bytes, rows, layers;
+} CopyParameters;
+
+// CUDA_KERNEL_NODE_PARAMS_v2
+typedef struct KernelParameters {
+  CUfunction function;
+  unsigned grid_x, grid_y, grid_z, block_x, block_y, block_z, dynamic_shared;
+  void **arguments, **extra;
+  void* kernel;  // looked at where there is no function
+  CUcontext context;
+} KernelParameters;
 
 // Every function by the name that the library exports: X(name, parameters).
 #define DRIVER_FUNCTIONS(X)                                                                  \
@@ -62,10 +92,24 @@ typedef struct CUfunc_st* CUfunction;
                      unsigned block_x, unsigned block_y, unsigned block_z,                   \
                      unsigned dynamic_shared, CUstream stream, void** arguments, void** extra))
 
+// Those that a driver may lack, before CUDA 12: all of them are there, or none is.
+#define GRAPH_FUNCTIONS(X)                                                                  \
+  X(cuGraphCreate, (CUgraph * graph, unsigned flags))                                       \
+  X(cuGraphDestroy, (CUgraph graph))                                                        \
+  X(cuGraphAddKernelNode_v2, (CUgraphNode * node, CUgraph graph, const CUgraphNode* after,  \
+                              size_t count, const KernelParameters* parameters))            \
+  X(cuGraphAddMemcpyNode, (CUgraphNode * node, CUgraph graph, const CUgraphNode* after,     \
+                           size_t count, const CopyParameters* copy, CUcontext context))    \
+  X(cuGraphInstantiateWithFlags, (CUgraphExec * made, CUgraph graph, unsigned long long flags)) \
+  X(cuGraphExecDestroy, (CUgraphExec graph))                                                \
+  X(cuGraphLaunch, (CUgraphExec graph, CUstream stream))
+
 typedef struct Driver {
 #define X(name, parameters) CUresult(*name) parameters;
   DRIVER_FUNCTIONS(X)
+  GRAPH_FUNCTIONS(X)
 #undef X
+  bool has_graphs;
   int32_t version;   // 1000 * major + 10 * minor
   const char* path;  // the file it came from, resolved
 } Driver;

@@ -24,6 +24,8 @@ pf_status pf_memory(pf_report* report, uint64_t handle, uint64_t* live, uint64_t
 static CUresult trim(Device* device, const Driver* driver) {
   if (device->pool.pooled_bytes == 0) return 0;
   CUresult code = driver->cuCtxSynchronize();
+  // a graph names what it copies, and the driver may look at it when the graph is launched
+  graphs_forget(device, 0, UINT64_MAX);
   return code == 0 ? pool_trim(&device->pool, driver) : code;
 }
 
@@ -53,6 +55,10 @@ pf_status pf_free(pf_report* report, uint64_t handle, uint64_t address) {
   pf_status status = device_enter(report, handle, "pf_free", &device);
   if (status != PF_OK) return status;
   CUresult code;
+  if (device->pool.exact) {
+    uint64_t bytes = pool_bytes(&device->pool, address);
+    if (bytes > 0) graphs_forget(device, address, address + bytes - 1);
+  }
   if (pool_give(&device->pool, driver_get(), address, &code)) {
     status = device_check(report, device, code, "pf_free");
   } else {
@@ -82,6 +88,7 @@ pf_status pf_copy(pf_report* report, uint64_t handle, uint64_t stream, uint64_t 
     return device_leave(device, PF_INVALID);
   }
   CUresult code = 0;
+  device->work++;
   if (bytes > 0) code = driver_get()->cuMemcpyDtoDAsync_v2(target, source, bytes, queue);
   return device_leave(device, device_check(report, device, code, "pf_copy"));
 }
@@ -97,6 +104,7 @@ pf_status pf_fill(pf_report* report, uint64_t handle, uint64_t stream, uint64_t 
     return device_leave(device, PF_INVALID);
   }
   CUresult code = 0;
+  device->work++;
   if (bytes > 0) code = driver_get()->cuMemsetD8Async(target, byte, bytes, queue);
   return device_leave(device, device_check(report, device, code, "pf_fill"));
 }

@@ -154,6 +154,12 @@ bool pool_holds(const Pool* pool, uint64_t address, uint64_t bytes) {
   return offset <= block->asked && bytes <= block->asked - offset;
 }
 
+uint64_t pool_bytes(const Pool* pool, uint64_t address) {
+  size_t place = place_of(pool, address);
+  if (place == pool->live_count || pool->live[place]->address != address) return 0;
+  return pool->live[place]->size;
+}
+
 static void forget_list(Block** list) {
   while (*list) {
     Block* block = *list;

@@ -40,6 +40,8 @@ bool pool_give(Pool* pool, const Driver* driver, uint64_t address, CUresult* cod
 CUresult pool_trim(Pool* pool, const Driver* driver);
 // Whether these bytes lie within one allocation.
 bool pool_holds(const Pool* pool, uint64_t address, uint64_t bytes);
+// The driver's bytes of the allocation that begins at an address; 0 where none does.
+uint64_t pool_bytes(const Pool* pool, uint64_t address);
 // Forgets everything; with a driver, gives everything back to it.
 void pool_clear(Pool* pool, const Driver* driver);
 

@@ -257,16 +257,21 @@ pf_status pf_occupancy(pf_report* report, uint64_t handle, uint64_t function, ui
   return device_leave(device, status);
 }
 
+void device_launched(Device* device, const Function* function) {
+  size_t length = strlen(function->name), most = sizeof(device->kernel) - 1;
+  if (length > most) length = most;
+  memcpy(device->kernel, function->name, length);
+  device->kernel[length] = 0;
+}
+
 pf_status device_launch(pf_report* report, Device* device, Function* function, CUstream stream,
                         const uint32_t* dims, void** pointers, const char* caller) {
+  device->work++;
   CUresult code =
       driver_get()->cuLaunchKernel(function->function, dims[0], dims[1], dims[2], dims[3], dims[4],
                                    dims[5], dims[6], stream, pointers, NULL);
   if (code == 0) {
-    size_t length = strlen(function->name), most = sizeof(device->kernel) - 1;
-    if (length > most) length = most;
-    memcpy(device->kernel, function->name, length);
-    device->kernel[length] = 0;
+    device_launched(device, function);
     return report_ok(report);
   }
   Text detail = {0};

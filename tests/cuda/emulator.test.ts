@@ -351,9 +351,40 @@ test("each library comes without one entry point, too", () => {
   };
   assertEquals(missing("cuda_emulator_without_launch", "cuLaunchKernel"), true);
   assertEquals(missing("cuda_emulator_without_launch", "cuMemAlloc_v2"), false);
+  assertEquals(missing("cuda_emulator_without_graphs", "cuGraphLaunch"), true);
   assertEquals(missing("nvrtc_emulator_without_compile", "nvrtcCompileProgram"), true);
   assertEquals(missing("cuda_emulator", "cuLaunchKernel"), false);
   return Promise.resolve();
+});
+
+// ---- graphs -----------------------------------------------------------------------------------------
+
+for (const CHECK of ["0", "1"]) {
+  test(`a graph's nodes run in their order, with what memory has then (CHECK=${CHECK})`, async () => {
+    const [before, first, between, second] = await trial("graphOrder", { CHECK }, true);
+    assertEquals([first, between, second], [2, 2, 11]);
+    assert(before !== 2, "it ran before anyone waited");
+  });
+}
+
+test("nodes that do not wait for each other run as it comes", async () => {
+  const [, first, , second] = await trial("graphOrder", {}, false);
+  assert(first !== 2 && second !== 11, `${first}, ${second}`);
+});
+
+test("launches of a graph wait for each other on any stream, and end when it is gone", async () => {
+  assertEquals(await trial("graphStreams", {}), 12);
+});
+
+test("what is no node, and no graph, is refused", async () => {
+  const { kernel, still, ...others } = await trial("graphRefusals", {});
+  assertEquals([kernel, still], [400, 0]);
+  assertEquals(new Set(Object.values(others)), new Set([1]));
+});
+
+test("a graph that outlives its memory or its kernel loses the context", async () => {
+  assertEquals(await trial("graphOutlives", {}, "memory"), [0, 700]);
+  assertEquals(await trial("graphOutlives", {}, "kernel"), [700, 700]);
 });
 
 // ---- the compiler's cache ---------------------------------------------------------------------------

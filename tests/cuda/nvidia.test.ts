@@ -3,7 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { ROOT, testUnless } from "./support/tools.ts";
+import { inFolder, missing, ROOT, runWell, testUnless } from "./support/tools.ts";
 
 /** Folders that may hold cuda.h and nvrtc.h. */
 function includeFolders(): string[] {
@@ -25,17 +25,23 @@ function includeFolders(): string[] {
   return folders;
 }
 
+/** The folder of a header; null where there is none. */
+function folderOf(name: string): string | null {
+  return includeFolders().find((folder) => {
+    try {
+      return Deno.statSync(join(folder, name)).isFile;
+    } catch {
+      return false;
+    }
+  }) ?? null;
+}
+
 /** The text of a header without comments; null where there is none. */
 function headerText(name: string): string | null {
-  for (const folder of includeFolders()) {
-    try {
-      const text = Deno.readTextFileSync(join(folder, name));
-      return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
-    } catch {
-      // not in this folder
-    }
-  }
-  return null;
+  const folder = folderOf(name);
+  if (folder === null) return null;
+  const text = Deno.readTextFileSync(join(folder, name));
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
 }
 
 const WIDTHS: Record<string, string> = {
@@ -55,6 +61,9 @@ const WIDTHS: Record<string, string> = {
   "CUevent": "64",
   "CUmodule": "64",
   "CUfunction": "64",
+  "CUgraph": "64",
+  "CUgraphExec": "64",
+  "unsigned long long": "64",
   "nvrtcProgram": "64",
 };
 
@@ -82,13 +91,71 @@ for (const [file, header] of [["driver.h", "cuda.h"], ["nvrtc.h", "nvrtc.h"]]) {
     const functions = declared(file);
     assertEquals(functions.length > 11, true);
     for (const [name, mine] of functions) {
-      // the header gives the newest version the plain name
-      const base = name.replace(/_v\d+$/, "");
+      // the header gives the newest version the plain name, or another by a macro
+      const plain = name.replace(/_v\d+$/, "");
+      const macro = new RegExp(`#define\\s+(\\w+)\\s+${name}\\s`).exec(text!);
+      const names = [plain, ...(macro === null ? [] : [macro[1]])].join("|");
       const lists = [
-        ...text!.matchAll(new RegExp(`\\b${base}(?:_v2)?\\s*\\(([^;]*?)\\)\\s*;`, "g")),
+        ...text!.matchAll(new RegExp(`\\b(?:${names})(?:_v2)?\\s*\\(([^;]*?)\\)\\s*;`, "g")),
       ];
       const theirs = lists.map(([, list]) => widths(list).join());
       assertEquals(theirs.includes(mine.join()), true, `${name}: ${mine} is none of ${theirs}`);
     }
   });
 }
+
+/** Members by the shim's names and NVIDIA's, of structures that both declare. */
+const STRUCTURES = [
+  ["CopyParameters", "CUDA_MEMCPY3D", {
+    ...{ from_x: "srcXInBytes", from_y: "srcY", from_z: "srcZ", from_level: "srcLOD" },
+    ...{ from_kind: "srcMemoryType", from_host: "srcHost", from_device: "srcDevice" },
+    ...{ from_array: "srcArray", from_reserved: "reserved0", from_pitch: "srcPitch" },
+    ...{ from_height: "srcHeight", to_x: "dstXInBytes", to_y: "dstY", to_z: "dstZ" },
+    ...{ to_level: "dstLOD", to_kind: "dstMemoryType", to_host: "dstHost" },
+    ...{ to_device: "dstDevice", to_array: "dstArray", to_reserved: "reserved1" },
+    ...{ to_pitch: "dstPitch", to_height: "dstHeight", bytes: "WidthInBytes" },
+    ...{ rows: "Height", layers: "Depth" },
+  }],
+  ["KernelParameters", "CUDA_KERNEL_NODE_PARAMS", {
+    ...{ function: "func", grid_x: "gridDimX", grid_y: "gridDimY", grid_z: "gridDimZ" },
+    ...{ block_x: "blockDimX", block_y: "blockDimY", block_z: "blockDimZ" },
+    ...{ dynamic_shared: "sharedMemBytes", arguments: "kernelParams", extra: "extra" },
+    ...{ kernel: "kern", context: "ctx" },
+  }],
+] as const;
+
+/** Sizes and offsets that a C program with these lines before it says of structures. */
+async function layout(include: string, folder: string, which: 0 | 1): Promise<string> {
+  const lines = STRUCTURES.flatMap((structure) => {
+    const name = structure[which], members = Object.entries(structure[2]);
+    return [
+      `printf("%zu:", sizeof(${name}));`,
+      ...members.map((both) => {
+        const member = `((${name}*)0)->${both[which]}`;
+        return `printf(" %zu+%zu", offsetof(${name}, ${both[which]}), sizeof(${member}));`;
+      }),
+    ];
+  });
+  const kinds = [["MEMORY_HOST", "CU_MEMORYTYPE_HOST"], ["MEMORY_DEVICE", "CU_MEMORYTYPE_DEVICE"]];
+  lines.push(...kinds.map((both) => `printf(" %d", ${both[which]});`));
+  return await inFolder(async (own) => {
+    const source = join(own, "layout.c"), program = join(own, "layout");
+    const text = `#include <stddef.h>\n#include <stdio.h>\n#include "${include}"\n` +
+      `int main(void) {\n${lines.join("\n")}\nreturn 0;\n}\n`;
+    Deno.writeTextFileSync(source, text);
+    const folders = [folder, join(ROOT, "cuda", "include")].flatMap((one) => ["-I", one]);
+    await runWell("gcc", [...folders, source, "-o", program]);
+    return await runWell(program, []);
+  });
+}
+
+const nvidia = folderOf("cuda.h");
+testUnless(
+  nvidia === null ? "no cuda.h: set CUDA_HOME or VIRTUAL_ENV" : missing("gcc"),
+  "driver.h lays structures out as NVIDIA's cuda.h does",
+  async () => {
+    const mine = await layout("driver.h", join(ROOT, "cuda", "src"), 0);
+    assertEquals(mine, await layout("cuda.h", nvidia!, 1));
+    assertEquals(mine.split("+").length, 38);
+  },
+);

@@ -2,9 +2,10 @@
 // out of date, and goes when its owners go or memory runs short. And a chain of launches waits
 // once.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { type CudaEngine, type LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { PairfoldError } from "../../src/error.ts";
+import type { GraphMode } from "../../src/engine/cuda/commands.ts";
 import { KeptMemory } from "../../src/engine/cuda/kept.ts";
 import { randomFor } from "../support/random.ts";
 import { card, isReal, testOnCard, withoutCard } from "./support/card.ts";
@@ -28,7 +29,7 @@ const fresh = (fold: (device: CudaEngine) => Tensor): Promise<Int32Array> => bit
 // ---- what reaches the driver -------------------------------------------------------------------
 
 testUnless(emulated, "a fold that comes again is one launch and one copy back", async () => {
-  const device = card();
+  const device = card({ graphs: "never" });
   const [x, y] = [points(100), points(100)];
   const run = async (scale: number): Promise<void> => {
     using sum = Vi(x).sqDist(Vj(y)).mul(-scale).exp().sum("j", { device });
@@ -46,7 +47,7 @@ testUnless(emulated, "a fold that comes again is one launch and one copy back", 
 });
 
 testUnless(emulated, "a product with another vector packs anew and uploads it alone", async () => {
-  const device = card();
+  const device = card({ graphs: "never" });
   const K = Vi(points(100)).sqDist(Vj(points(100))).neg().exp();
   const run = async (): Promise<void> => {
     using b = points(100, 1);
@@ -58,8 +59,47 @@ testUnless(emulated, "a product with another vector packs anew and uploads it al
   assertEquals([calls.cuLaunchKernel, calls.cuMemcpyHtoDAsync_v2, up], [2, 1, 400]);
 });
 
+testUnless(emulated, "a product with another vector is one launch of a graph", async () => {
+  const device = card({ graphs: "always" });
+  const K = Vi(points(100)).sqDist(Vj(points(100))).neg().exp();
+  const run = async (): Promise<void> => {
+    using b = points(100, 1);
+    using product = K.matmul(b, { device });
+    await product.data();
+  };
+  for (let k = 0; k < 4; k++) await run();
+  const { calls, up, down } = await driverCallsOf(run);
+  const { cuGraphLaunch, cuLaunchKernel, cuMemcpyHtoDAsync_v2 } = calls;
+  assertEquals([cuGraphLaunch, cuLaunchKernel, cuMemcpyHtoDAsync_v2], [1, undefined, undefined]);
+  // read by the graph, or, where the emulator takes its time, once more on a thread
+  assertEquals(up, 400);
+  assert(down === 400 || down === 800, `${down} bytes down`);
+});
+
+testUnless(emulated, "iterations of a solver come again, and are graphs", async () => {
+  const x = points(97), b = points(97, 1);
+  const solve = async (graphs: GraphMode): Promise<[Float64Array | Float32Array, number]> => {
+    const device = card({ graphs });
+    const K = Vi(x).sqDist(Vj(x)).mul(-20).exp();
+    const settings = { alpha: 1e-3, tol: 1e-8, preconditioner: "none", device } as const;
+    const solution = K.solve(b, { ...settings, allowUnconverged: true });
+    const { products } = await solution.report();
+    return [await solution.x.data() as Float32Array, products.float32 + products.float64];
+  };
+  const [want] = await solve("never");
+  for (const graphs of ["auto", "always"] as const) {
+    const { calls } = await driverCallsOf(async () => {
+      const [got, products] = await solve(graphs);
+      assertEquals(got, want);
+      assert(products > 20, `${products} products`);
+    });
+    const { cuGraphLaunch: launched = 0, cuGraphInstantiateWithFlags: made = 0 } = calls;
+    assert(launched >= 8 && made <= 20, `${graphs}: ${launched} launches of ${made} graphs`);
+  }
+});
+
 testUnless(emulated, "a chain of folds waits for the card once, where it is read", async () => {
-  const device = card();
+  const device = card({ graphs: "never" });
   const y = points(41);
   const chain = (on: CudaEngine): Tensor[] => {
     const all = [y];
@@ -85,8 +125,15 @@ testUnless(emulated, "a chain of folds waits for the card once, where it is read
 
 // ---- never out of date -------------------------------------------------------------------------
 
-testOnCard("whatever changes between launches, bits are those of a first launch", async () => {
-  const device = card();
+/** A test of launches that may become graphs: with all that can, and with none. */
+function eachWay(name: string, run: (graphs: GraphMode) => Promise<void>): void {
+  for (const graphs of ["never", "always"] as const) {
+    testOnCard(`${name} (graphs ${graphs})`, () => run(graphs));
+  }
+}
+
+eachWay("whatever changes between launches, bits are those of a first launch", async (graphs) => {
+  const device = card({ graphs });
   // the column's part depends on the parameter, down to the sign of a zero: packed columns do
   const fold = (x: Tensor, y: Tensor, p: Tensor) => (on: CudaEngine): Tensor => {
     const scaled = Vj(y).mul(Pm(p));
@@ -117,14 +164,15 @@ testOnCard("whatever changes between launches, bits are those of a first launch"
     const one = fold(x, y, p);
     const want = await fresh(one);
     // kept from the second launch on, used from the third on
-    for (let k = 0; k < 4; k++) assertEquals(await bits(one(device)), want, `${what}, launch ${k}`);
+    // kept as a graph from the third on, and used by those after it
+    for (let k = 0; k < 6; k++) assertEquals(await bits(one(device)), want, `${what}, launch ${k}`);
   }
 });
 
-testOnCard(
+eachWay(
   "results that are inputs of launches before they are computed are not mixed up",
-  async () => {
-    const device = card();
+  async (graphs) => {
+    const device = card({ graphs });
     const y = points(67);
     const step = (at: Tensor, on: CudaEngine): Tensor =>
       Vi(y).sqDist(Vj(at)).neg().exp().mul(Vj(at)).sum("j", { device: on });
@@ -143,6 +191,90 @@ testOnCard(
     }
   },
 );
+
+eachWay(
+  "sums over changing numbers, vectors and freed arrays are those of lists",
+  async (graphs) => {
+    const device = card({ graphs }), other = card({ graphs: "never" });
+    const x = points(83), y = points(71);
+    for (let k = 0; k < 12; k++) {
+      using b = points(71, 2);
+      const scale = 0.5 + random.uniform(0, 1);
+      const product = (on: CudaEngine): Tensor =>
+        Vi(x).sqDist(Vj(y)).mul(-scale).exp().matmul(b, { device: on });
+      // several are queued before any is read, and some never are
+      const [one, two, three] = [device, device, other].map(product);
+      if (k % 3 === 0) await one.resolve({});
+      assertEquals(await bits(two), await bits(three), `launch ${k}`);
+      for (const t of [one, two, three]) t.dispose();
+    }
+  },
+);
+
+testOnCard("small arrays are on the card before anything reads them, or not at all", async () => {
+  const device = card();
+  const numbers = (k: number): Float32Array => Float32Array.from({ length: 100 }, (_, i) => i + k);
+  const placed = [0, 1, 2].map((k) => device.place(numbers(k)));
+  // one goes before anything was queued; its memory is another's, who writes to it
+  placed[1].dispose();
+  placed[1] = device.place(numbers(7));
+  for (const [k, first] of [[2, 2], [0, 0], [1, 7]]) {
+    assertEquals(await placed[k].download({}), numbers(first));
+  }
+  // gone without another in its place
+  device.place(numbers(9)).dispose();
+  assertEquals(await placed[0].download({}), numbers(0));
+  // read on a thread, while another read is under way
+  const large = device.place(new Float32Array(2 ** 20).fill(5)), reading = large.download({});
+  const late = device.place(numbers(11));
+  assertEquals(await late.download({}), numbers(11));
+  assertEquals((await reading)[2 ** 20 - 1], 5);
+  for (const one of [large, late]) one.dispose();
+  // more than waits at once, and what changes once it was placed
+  const changing = numbers(0);
+  const many = Array.from({ length: 400 }, (_, k) => {
+    changing.fill(k);
+    return device.place(changing);
+  });
+  changing.fill(-1);
+  for (const [k, one] of many.entries()) {
+    assertEquals((await one.download({}))[99], k);
+    one.dispose();
+  }
+  for (const one of placed) one.dispose();
+});
+
+testUnless(emulated, "what waits to go up is not lost with a launch that is refused", async () => {
+  const device = card();
+  const [x, y] = [points(100), points(100)];
+  const sum = (t: Tensor, on: CudaEngine): Tensor =>
+    Vi(t).sqDist(Vj(y)).neg().exp().sum("j", { device: on });
+  await bits(sum(points(100), device));
+  for (
+    const rule of ["cuMemcpyHtoDAsync_v2:1=2", "cuMemcpyHtoDAsync_v2:2=1", "cuLaunchKernel:1=1"]
+  ) {
+    const early = device.place(new Float32Array(100).fill(3));
+    Deno.env.set("PAIRFOLD_EMULATOR_FAIL", rule);
+    try {
+      await sum(x, device).data().catch((error) => assert(error instanceof PairfoldError));
+    } finally {
+      Deno.env.delete("PAIRFOLD_EMULATOR_FAIL");
+    }
+    assertEquals(await early.download({}), new Float32Array(100).fill(3), rule);
+    assertEquals(await bits(sum(x, device)), await bits(sum(x, card())), rule);
+    early.dispose();
+  }
+});
+
+testOnCard("a card says what became of lists that came again, and refuses other ways", () => {
+  assertThrows(
+    () => card({ graphs: "sometimes" as GraphMode }).openNow(),
+    PairfoldError,
+    'cuda: got "sometimes" for graphs',
+  );
+  const device = card({ graphs: "never" });
+  assertMatch(device.describe().at(-1)!, /^graphs never: \d+ kept, launched \d+ times, /);
+});
 
 testOnCard(
   "two engines on one card keep to themselves and give memory back for each other",

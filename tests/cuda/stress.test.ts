@@ -124,6 +124,36 @@ testUnless(
   },
 );
 
+testUnless(
+  noAddress ?? short,
+  "a graph that is dropped under those who read what it copied is found by the stress",
+  async () => {
+    const { code, stderr } = await stress(
+      "address,undefined",
+      40,
+      (file, text) =>
+        file === "graphs.c" ? text.replace("if (graph->readers > 0) {", "if (0) {") : text,
+    );
+    assert(code !== 0);
+    assertStringIncludes(stderr, "heap-use-after-free");
+  },
+);
+
+testUnless(
+  noAddress ?? short,
+  "graphs that are never destroyed are found by the stress",
+  async () => {
+    const { code, stderr } = await stress(
+      "address,undefined",
+      4,
+      (file, text) =>
+        file === "graph.c" ? text.replace("driver_get()->cuGraphExecDestroy", "(void)") : text,
+    );
+    assert(code !== 0);
+    assertStringIncludes(stderr, "detected memory leaks");
+  },
+);
+
 // ---- cards and compilers -----------------------------------------------------------------------
 
 const here = `${Deno.build.os}-${Deno.build.arch}`;

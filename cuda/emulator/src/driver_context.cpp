@@ -5,6 +5,7 @@
 #include <map>
 
 #include "device.h"
+#include "launch.h"
 #include "memory.h"
 #include "module.h"
 #include "result.h"
@@ -34,6 +35,7 @@ static Context& primary(int device) {
 static void reset(Context& context) {
   std::lock_guard<std::mutex> guard(engine_lock());
   drop_streams(context);
+  drop_graphs(context);
   drop_modules(context);
   free_all_device(&context);
   context.used_bytes = 0;

@@ -231,6 +231,34 @@ static void copy_arguments(Launch& launch, void** values) {
   }
 }
 
+namespace emulator {
+
+int make_launch(Context* context, void* handle, const PfeDim& grid, const PfeDim& block,
+                unsigned dynamic, void** values, void** extra, std::shared_ptr<Launch>& made) {
+  auto launch = std::make_shared<Launch>();
+  launch->function = function_of(handle, launch->module);
+  if (!launch->function || launch->module->owner != context) return INVALID_HANDLE;
+  launch->context = context;
+  launch->grid = grid;
+  launch->block = block;
+  if (!dims_allowed(launch->grid, launch->block, *launch->function)) return INVALID_VALUE;
+  if (dynamic > launch->function->dynamic_shared_at_most) return INVALID_VALUE;
+  if (extra || (!values && launch->function->kernel->sizes[0])) return INVALID_VALUE;
+  launch->dynamic_shared = dynamic;
+  launch->threads = block.x * block.y * block.z;
+  launch->blocks = (uint64_t)grid.x * grid.y * grid.z;
+  copy_arguments(*launch, values);
+  made = std::move(launch);
+  return SUCCESS;
+}
+
+bool is_loaded(void* handle) {
+  std::shared_ptr<Module> module;
+  return function_of(handle, module) != nullptr;
+}
+
+}  // namespace emulator
+
 EMULATOR_API CUresult cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y,
                                      unsigned grid_z, unsigned block_x, unsigned block_y,
                                      unsigned block_z, unsigned dynamic, void* stream_handle,
@@ -238,19 +266,10 @@ EMULATOR_API CUresult cuLaunchKernel(void* handle, unsigned grid_x, unsigned gri
   ENTER;
   NEED_CONTEXT(context);
   std::shared_ptr<Stream> stream = stream_of(stream_handle);
-  auto launch = std::make_shared<Launch>();
-  launch->function = function_of(handle, launch->module);
-  if (!stream || !launch->function) return INVALID_HANDLE;
-  if (launch->module->owner != context) return INVALID_HANDLE;
-  launch->context = context;
-  launch->grid = PfeDim{grid_x, grid_y, grid_z};
-  launch->block = PfeDim{block_x, block_y, block_z};
-  if (!dims_allowed(launch->grid, launch->block, *launch->function)) return INVALID_VALUE;
-  if (dynamic > launch->function->dynamic_shared_at_most) return INVALID_VALUE;
-  if (extra || (!values && launch->function->kernel->sizes[0])) return INVALID_VALUE;
-  launch->dynamic_shared = dynamic;
-  launch->threads = block_x * block_y * block_z;
-  launch->blocks = (uint64_t)grid_x * grid_y * grid_z;
-  copy_arguments(*launch, values);
+  if (!stream) return INVALID_HANDLE;
+  std::shared_ptr<Launch> launch;
+  int code = make_launch(context, handle, PfeDim{grid_x, grid_y, grid_z},
+                         PfeDim{block_x, block_y, block_z}, dynamic, values, extra, launch);
+  if (code != SUCCESS) return code;
   return enqueue(*stream, [launch](const Slice& slice) { return run_launch(*launch, slice); });
 }

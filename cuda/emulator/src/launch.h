@@ -31,6 +31,17 @@ struct Launch {
   uint32_t first_phase = 0;  // check mode
 };
 
+// A launch of a function's handle, its arguments copied, as it is to run once; a code where the
+// driver would refuse it.
+int make_launch(Context* context, void* handle, const PfeDim& grid, const PfeDim& block,
+                unsigned dynamic, void** values, void** extra, std::shared_ptr<Launch>& made);
+
+// Whether a function's handle is one of a module that is loaded.
+bool is_loaded(void* handle);
+
+// Forgets the executable graphs of a context that is reset.
+void drop_graphs(const Context& context);
+
 // Runs blocks until all are done (true), the slice is over or the context is lost. Holds the
 // engine's lock.
 bool run_launch(Launch& launch, const Slice& slice);

@@ -1,11 +1,19 @@
 // One card: memory, copies and launches in the order of its own stream.
 
 import { PairfoldError } from "../../error.ts";
-import { CommandList } from "./commands.ts";
+import { CommandList, type GraphMode, GRAPHS } from "./commands.ts";
+import { readVariable } from "./host.ts";
 import { KeptMemory, keptOn, type KeptPiece } from "./kept.ts";
 import { statusOf } from "./report.ts";
 import { openRuntime, openRuntimeNow, type Runtime, type RuntimeOptions } from "./runtime.ts";
-import type { Bytes, CompiledModule, DeviceMemory, Handle, KernelFunction } from "./shim.ts";
+import type {
+  Bytes,
+  CompiledModule,
+  DeviceMemory,
+  GraphCounts,
+  Handle,
+  KernelFunction,
+} from "./shim.ts";
 
 /** CUdevice_attribute. */
 const ATTRIBUTES = { multiprocessors: 16, major: 75, minor: 76 } as const;
@@ -24,6 +32,12 @@ const KEPT_BYTES = 2 ** 28;
  * 2026-11): so many bytes, behind a launch of so many pairs, for so many microseconds.
  */
 const SOON = { bytes: 2 ** 14, pairs: 2 ** 26, microseconds: 50 } as const;
+
+/**
+ * Small arrays that are placed go to the card with the next list, and are part of what comes again:
+ * so many bytes each, and together before they are sent without one.
+ */
+const WRITE = { bytes: 2 ** 14, together: 2 ** 16 } as const;
 
 /** What is known about a card. */
 export interface DeviceFacts {
@@ -50,11 +64,14 @@ export class CudaDevice {
   readonly #handle: Handle;
   /** Downloads that wait on threads of their own. */
   #reading = 0;
+  /** Which lists may become graphs. */
+  readonly graphMode: GraphMode;
   /** Kernels by module and name. */
   readonly #functions = new Map<string, KernelFunction>();
 
-  private constructor(runtime: Runtime, ordinal: number) {
+  private constructor(runtime: Runtime, ordinal: number, { graphs }: RuntimeOptions) {
     this.#runtime = runtime;
+    this.graphMode = graphModeOf(graphs);
     const { shim } = runtime;
     const count = shim.deviceCount();
     if (ordinal >= count) {
@@ -82,11 +99,11 @@ export class CudaDevice {
 
   /** Opens a card; an error where the shim would have to be fetched first. */
   static openNow(ordinal: number, options: RuntimeOptions): CudaDevice {
-    return new CudaDevice(openRuntimeNow(options), ordinal);
+    return new CudaDevice(openRuntimeNow(options), ordinal, options);
   }
 
   static async open(ordinal: number, options: RuntimeOptions): Promise<CudaDevice> {
-    return new CudaDevice(await openRuntime(options), ordinal);
+    return new CudaDevice(await openRuntime(options), ordinal, options);
   }
 
   /** Folder of compiled binaries; empty for none. */
@@ -96,6 +113,11 @@ export class CudaDevice {
   /** The file of the shim. */
   get library(): string {
     return this.#runtime.shim.path;
+  }
+
+  /** What became of the lists that came again, whichever engine of the card queued them. */
+  graphs(): GraphCounts {
+    return this.#runtime.shim.graphs(this.#handle);
   }
 
   /** What is kept for launches counts as pooled: whoever needs memory gets it. */
@@ -119,16 +141,26 @@ export class CudaDevice {
   }
   /** Gives memory back; on a card that is lost there is nothing to give back. */
   free(address: bigint): void {
+    this.commands.unwrite(address);
     try {
       this.#runtime.shim.free(this.#handle, address);
     } catch (error) {
       if (statusOf(error) !== "context-lost") throw error;
     }
   }
+  /** Copies to the card, at once or before anything else that is queued or read. */
   upload(target: bigint, source: Bytes): void {
+    const { commands } = this;
+    const isFirst = commands.length === commands.written;
+    if (isFirst && source.byteLength <= WRITE.bytes && source.byteLength > 0) {
+      commands.write(target, source);
+      if (8 * commands.written > WRITE.together) this.run();
+      return;
+    }
     this.#runtime.shim.upload(this.#handle, STREAM, target, source);
   }
   async download(target: Bytes, source: bigint): Promise<void> {
+    this.run();
     this.#reading++;
     try {
       await this.#runtime.shim.download(this.#handle, STREAM, target, source);
@@ -142,11 +174,13 @@ export class CudaDevice {
    */
   downloadSoon(target: Bytes, source: bigint, pairs: number): boolean {
     if (this.#reading > 0 || target.byteLength > SOON.bytes || pairs > SOON.pairs) return false;
+    this.run();
     const { shim } = this.#runtime;
     return shim.downloadSoon(this.#handle, STREAM, target, source, SOON.microseconds);
   }
   /** An event behind all that was queued. */
   mark(): Handle {
+    this.run();
     return this.#runtime.shim.eventRecord(this.#handle, STREAM);
   }
   /** Waits for an event, and frees it. */
@@ -183,14 +217,32 @@ export class CudaDevice {
     return found;
   }
 
-  /** Queues the commands, whose copies are from `data`, in one call. */
+  /**
+   * Queues the commands, whose uploads are from `data`, in one call. Where that fails before
+   * anything is launched the writes stay: nothing is to be computed without them.
+   */
   run(data: Bytes | null = null): void {
+    const { commands } = this;
+    if (commands.length === 0) return;
     try {
-      if (this.commands.length > 0) {
-        this.#runtime.shim.run(this.#handle, STREAM, this.commands, data);
-      }
-    } finally {
-      this.commands.clear();
+      this.#runtime.shim.run(this.#handle, STREAM, commands, data, this.graphMode);
+      commands.done();
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === "launch" || status === "context-lost") commands.done();
+      else commands.clear();
+      throw error;
     }
   }
+}
+
+/** The mode that was asked for, here or in the environment. */
+function graphModeOf(option: GraphMode | undefined): GraphMode {
+  const wanted = option ?? readVariable("PAIRFOLD_CUDA_GRAPHS") ?? "auto";
+  if (Object.hasOwn(GRAPHS, wanted)) return wanted as GraphMode;
+  throw new PairfoldError(
+    "device",
+    `cuda: got ${JSON.stringify(wanted)} for graphs (PAIRFOLD_CUDA_GRAPHS); expected ` +
+      Object.keys(GRAPHS).join(", "),
+  );
 }

@@ -83,6 +83,13 @@ interface Opened {
   readonly arrayLimit: number;
 }
 
+/** What became of lists that came again. */
+function graphsText(device: CudaDevice): string {
+  const { kept, launched, slower, refused } = device.graphs();
+  return `graphs ${device.graphMode}: ${kept} kept, launched ${launched} times, ` +
+    `${slower} slower than their lists, ${refused} refused`;
+}
+
 /** Whether a kernel can have a schedule that was remembered. */
 function isCudaSchedule(kernel: Kernel, schedule: CudaSchedule): boolean {
   try {
@@ -165,6 +172,7 @@ export class CudaEngine implements Engine {
       `driver for CUDA ${driver}, NVRTC ${nvrtc}`,
       `shim ${device.library}`,
       device.cache === "" ? "no cache of compiled kernels" : `compiled kernels in ${device.cache}`,
+      graphsText(device),
     ];
   }
 

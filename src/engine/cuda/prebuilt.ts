@@ -12,17 +12,17 @@ export interface PrebuiltLibrary {
 export const PREBUILT: Readonly<Record<string, PrebuiltLibrary>> = {
   "linux-x86_64": {
     file: "linux-x86_64/libpairfold_cuda.so",
-    bytes: 55376,
-    sha256: "dff78225cdb466a19ca71f8d9eaddede11a7d795012a59925626a68109b571ea",
+    bytes: 63760,
+    sha256: "1a4bca93f725a399cfe8a22ecfa969aca681ebbe04901305e72de26651eb21b7",
   },
   "linux-aarch64": {
     file: "linux-aarch64/libpairfold_cuda.so",
-    bytes: 55168,
-    sha256: "99423877d93afe703046ed848ba0210d61cd3b803a80498a4a5ba0cfecd7399f",
+    bytes: 62864,
+    sha256: "f2ad2ed518677e50206bbaf0e78c856c9c0c3507c118748ebe4308b750756fd0",
   },
   "windows-x86_64": {
     file: "windows-x86_64/pairfold_cuda.dll",
-    bytes: 118784,
-    sha256: "1105136dcc0f9f6b19b8d6b0be485076c804059db22ff36b353840dcdf5d856d",
+    bytes: 126976,
+    sha256: "8b11f52f2374af5df27fb8a9efb2924041546a2e1e970e7f200d7d7cfff3ed6b",
   },
 };

@@ -2,6 +2,7 @@
 // runtime, or one PairfoldError that lists what was looked for.
 
 import { cacheFolder } from "./host.ts";
+import type { GraphMode } from "./commands.ts";
 import type { LibraryOptions } from "./library.ts";
 import { Shim } from "./shim.ts";
 
@@ -11,6 +12,12 @@ export interface RuntimeOptions extends LibraryOptions {
   readonly driver?: string;
   /** Path of NVRTC; goes before PAIRFOLD_NVRTC. */
   readonly nvrtc?: string;
+  /**
+   * Which lists of copies and launches that come again become graphs of the driver: "auto" for
+   * those that are faster so, by the clock, "never", or "always"; default PAIRFOLD_CUDA_GRAPHS,
+   * else "auto". Results are the same bits.
+   */
+  readonly graphs?: GraphMode;
 }
 
 /** The libraries, open. */

@@ -3,7 +3,7 @@
 // stands behind it as its cause (`failureOf`).
 
 import { type Bytes, cString, type Handle, LOG_BYTES, pointed } from "./calls.ts";
-import type { CommandList } from "./commands.ts";
+import { type CommandList, type GraphMode, GRAPHS } from "./commands.ts";
 import { type LibraryOptions, openLibrary, openLibrarySync } from "./library.ts";
 import { Report } from "./report.ts";
 import { ShimMemory } from "./shim_memory.ts";
@@ -29,6 +29,16 @@ export interface KernelFunction {
   readonly sharedBytes: number;
   /** Most threads of a block. */
   readonly threads: number;
+}
+
+/** Lists that became graphs of the driver, and those that did not. */
+export interface GraphCounts {
+  readonly kept: number;
+  readonly recorded: number;
+  readonly launched: number;
+  /** Graphs that took longer than their lists did. */
+  readonly slower: number;
+  readonly refused: number;
 }
 
 /** The shim, opened. */
@@ -310,8 +320,17 @@ export class Shim extends ShimMemory {
     );
   }
 
-  /** Queues the commands of a list, whose copies to the device are from `data`. */
-  run(device: Handle, stream: Handle, commands: CommandList, data: Bytes | null): void {
+  /**
+   * Queues the commands of a list, whose uploads are from `data`: as a graph, where that was asked
+   * for and the list has come before.
+   */
+  run(
+    device: Handle,
+    stream: Handle,
+    commands: CommandList,
+    data: Bytes | null,
+    graphs: GraphMode = "never",
+  ): void {
     this.check(
       this.call.pf_run(
         this.out,
@@ -321,7 +340,16 @@ export class Shim extends ShimMemory {
         BigInt(commands.length),
         data === null ? null : pointed(data),
         BigInt(data?.byteLength ?? 0),
+        GRAPHS[graphs],
       ),
     );
+  }
+
+  /** What became of the lists of a device that came again. */
+  graphs(device: Handle): GraphCounts {
+    const counts = new BigUint64Array(5);
+    this.check(this.call.pf_graphs(this.out, device, counts));
+    const [kept, recorded, launched, slower, refused] = [...counts].map(Number);
+    return { kept, recorded, launched, slower, refused };
   }
 }

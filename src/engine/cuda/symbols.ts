@@ -2,7 +2,7 @@
 // by name. A test holds the table against the header. Importing it opens nothing.
 
 /** The ABI that the table below describes; a library with another is refused. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /**
  * The header's functions. Pointers are buffers (null for none); their C types stand beside them.
@@ -326,6 +326,15 @@ const BLOCKING = {
       "u64", // count
       "buffer", // data: const void*
       "u64", // bytes
+      "i32", // graphs
+    ],
+    result: "i32",
+  },
+  pf_graphs: {
+    parameters: [
+      "buffer", // report: pf_report*
+      "u64", // device
+      "buffer", // counts: uint64_t*
     ],
     result: "i32",
   },

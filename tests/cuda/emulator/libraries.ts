@@ -67,6 +67,20 @@ export const driverSymbols = {
     ],
     result: code,
   },
+  cuGraphCreate: { parameters: ["buffer", "u32"], result: code },
+  cuGraphDestroy: { parameters: [handle], result: code },
+  // node; graph; nodes before it and how many; parameters
+  cuGraphAddKernelNode_v2: {
+    parameters: ["buffer", handle, "buffer", "usize", "buffer"],
+    result: code,
+  },
+  cuGraphAddMemcpyNode: {
+    parameters: ["buffer", handle, "buffer", "usize", "buffer", handle],
+    result: code,
+  },
+  cuGraphInstantiateWithFlags: { parameters: ["buffer", handle, "u64"], result: code },
+  cuGraphExecDestroy: { parameters: [handle], result: code },
+  cuGraphLaunch: { parameters: [handle, handle], result: code },
 } as const;
 
 export const nvrtcSymbols = {

@@ -42,7 +42,10 @@ function prepare(): Emulator {
   const lines = text.decode(stdout).trim().split("\n");
   const environment = Object.fromEntries(lines.map((line) => line.split("=")));
   const folder = join(script, "../build");
-  const names = ["cuda_emulator", "cuda_emulator_without_launch", "nvrtc_emulator_without_compile"];
+  const names = [
+    ...["cuda_emulator", "cuda_emulator_without_launch", "cuda_emulator_without_graphs"],
+    "nvrtc_emulator_without_compile",
+  ];
   const suffix = Deno.build.os === "darwin" ? "dylib" : "so";
   return {
     missing: "",

@@ -2,6 +2,7 @@
 
 import * as driver from "./trials_driver.ts";
 import * as gauss from "./trials_gauss.ts";
+import * as graphs from "./trials_graph.ts";
 import * as language from "./trials_language.ts";
 import * as streams from "./trials_stream.ts";
 import { Session } from "./session.ts";
@@ -12,6 +13,7 @@ export const trials = {
   ...language,
   ...streams,
   ...driver,
+  ...graphs,
 };
 
 if (import.meta.main) {

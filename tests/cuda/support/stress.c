@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pairfold_cuda.h"
 
@@ -95,19 +96,34 @@ static void programs(uint64_t device, uint64_t stream, unsigned* seed) {
   WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
   CHECK(value == 42);
   // the same in one call
-  int32_t values[2] = {0, 1};
+  int32_t values[2] = {0, 1}, modes[] = {PF_GRAPHS_NEVER, PF_GRAPHS_AUTO, PF_GRAPHS_ALWAYS};
   uint64_t list[] = {PF_RUN_UPLOAD, address, 4, 4,          PF_RUN_LAUNCH, function, 1, 32,
                      0,             1,       address, PF_RUN_LAUNCH, function, 1, 32,
                      0,             1,       address};
   uint64_t words = sizeof(list) / sizeof(*list);
-  WANT(PF_OK, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
-  WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
-  CHECK(value == 3);
-  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words - 1, values, sizeof(values)));
+  // again and again with other numbers, as a graph too
+  int32_t mode = modes[rand_r(seed) % 3], soon = 0;
+  for (int k = 0; k < 24; k++) {
+    values[1] = k;
+    WANT(PF_OK, pf_run(&report.head, device, stream, list, words, values, sizeof(values), mode));
+    value = -1;
+    if (k % 5) {
+      WANT(PF_OK, pf_download_soon(&report.head, device, stream, &value, address, 4, 1000, &soon));
+    }
+    if (k % 5 == 0 || !soon) {
+      WANT(PF_OK, pf_download(&report.head, device, stream, &value, address, 4));
+    }
+    CHECK(value == k + 2);
+  }
+  uint64_t counts[5];
+  WANT(PF_OK, pf_graphs(&report.head, device, counts));
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values), 3));
+  WANT(PF_INVALID,
+       pf_run(&report.head, device, stream, list, words - 1, values, sizeof(values), mode));
   WANT(PF_OK, pf_free(&report.head, device, address));
   WANT(PF_OK, pf_module_free(&report.head, device, module));
   WANT(PF_INVALID, pf_launch(&report.head, device, stream, function, dims, &address, &offset, 1));
-  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values)));
+  WANT(PF_INVALID, pf_run(&report.head, device, stream, list, words, values, sizeof(values), mode));
 }
 
 // An event of all threads: one frees it, the others find it or not.
@@ -195,6 +211,52 @@ static void close_under_way(void) {
   }
 }
 
+// Graphs are dropped while others read what they copied back: nothing else is queued meanwhile.
+static atomic_int reads_ended;
+typedef struct Repeating {
+  uint64_t device, function, address;
+} Repeating;
+
+static void* read_again(void* argument) {
+  const Repeating* own = argument;
+  Report report;
+  for (int32_t k = 0; k < 50 * STRESS_ROUNDS; k++) {
+    int32_t value = -1, soon = 0;
+    uint64_t list[] = {PF_RUN_UPLOAD, own->address, 0, 4, PF_RUN_LAUNCH, own->function, 1, 32,
+                       0,             1,            own->address};
+    WANT(PF_OK, pf_run(&report.head, own->device, 0, list, sizeof(list) / sizeof(*list), &k, 4,
+                       PF_GRAPHS_ALWAYS));
+    WANT(PF_OK, pf_download_soon(&report.head, own->device, 0, &value, own->address, 4, 10000000,
+                                 &soon));
+    CHECK(soon && value == k + 1);
+  }
+  atomic_store(&reads_ended, 1);
+  return NULL;
+}
+
+static void drop_under_readers(uint64_t device) {
+  Report report;
+  Repeating own = {.device = device};
+  uint64_t module = 0, address = 0, counts[5] = {0};
+  int32_t cached = 0, attributes[4];
+  WANT(PF_OK, pf_compile(&report.head, device, "k", "k.cu", "", folder, &module, &cached));
+  WANT(PF_OK, pf_function(&report.head, device, module, "adds", 0, &own.function, attributes));
+  WANT(PF_OK, pf_alloc(&report.head, device, 4, &own.address));
+  pthread_t thread;
+  pthread_create(&thread, NULL, read_again, &own);
+  while (!atomic_load(&reads_ended)) {
+    WANT(PF_OK, pf_alloc(&report.head, device, 100, &address));
+    WANT(PF_OK, pf_free(&report.head, device, address));
+    WANT(PF_OK, pf_trim(&report.head, device));
+    usleep(100);
+  }
+  pthread_join(thread, NULL);
+  WANT(PF_OK, pf_graphs(&report.head, device, counts));
+  CHECK(counts[1] > 2 && counts[2] > 2);
+  WANT(PF_OK, pf_free(&report.head, device, own.address));
+  WANT(PF_OK, pf_module_free(&report.head, device, module));
+}
+
 // Out of memory: what the pool keeps is given back first.
 static void run_out(uint64_t device) {
   Report report;
@@ -227,6 +289,7 @@ int main(int count, char** arguments) {
     pthread_create(&threads[2 * k + 1], NULL, wait_for_events, (void*)(uintptr_t)device);
   }
   for (int k = 0; k < 2 * THREADS; k++) pthread_join(threads[k], NULL);
+  drop_under_readers(device);
   WANT(PF_OK, pf_device_close(&report.head, device));
   WANT(PF_INVALID, pf_device_close(&report.head, device));
   close_under_way();
