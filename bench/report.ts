@@ -55,7 +55,8 @@ export function cpuName(): string {
 
 /** The processor's name as part of a file's. */
 export const cpuSlug = (): string =>
-  cpuName().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+  cpuName().toLowerCase().replace(/\((r|tm)\)|processor/g, " ").replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
 
 /** A line about the machine. */
 export function machineLine(): string {
