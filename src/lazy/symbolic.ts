@@ -83,6 +83,13 @@ export function termOf(op: string, x: Symbolic | Value): Term {
 
 /** The variable that a derivative is taken by. */
 export function variableOf(op: string, v: Symbolic): VariableNode {
+  if (!(v instanceof Symbolic)) {
+    const got = v as unknown instanceof Tensor ? "a tensor" : shown(v);
+    throw new PairfoldError(
+      "dtype",
+      `${op}: got ${got}; expected the variable of the formula that Vi, Vj or Pm made`,
+    );
+  }
   if (v.formula.kind === "variable") {
     // numbers of templates have the slots of their places, which may be others in other formulas
     const { slot } = v.formula;
