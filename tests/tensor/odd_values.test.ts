@@ -7,6 +7,7 @@ import {
   type ErrorCode,
   full,
   linspace,
+  native,
   ones,
   PairfoldError,
   tensor,
@@ -99,6 +100,13 @@ for (const [name, odd] of Object.entries(ODD)) {
     }
   });
 }
+
+Deno.test("no folder is made for a cache that is no path", () => {
+  for (const cache of [3, true, [1, 2], new Map(), null]) {
+    const error = assertThrows(() => native({ cache: cache as never }), PairfoldError);
+    assertEquals(error.code, "device");
+  }
+});
 
 Deno.test("a list of devices holds no lists, least of all itself", async () => {
   const list: unknown[] = ["wasm"];
