@@ -23,6 +23,7 @@ import { centred } from "./centre.ts";
 import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldChoices, FoldRequest } from "./request.ts";
+import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
@@ -67,6 +68,8 @@ export class FoldRun implements Origin {
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
+  /** What is said about a Gaussian's scale. */
+  readonly #scaling: readonly string[];
   #request: FoldRequest | null;
   #pass: SharedPass | null = null;
   #tensors: readonly Tensor[];
@@ -77,6 +80,7 @@ export class FoldRun implements Origin {
 
   constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     this.#request = request;
+    this.#scaling = request.scaling === undefined ? [] : [`scale     ${request.scaling}`];
     const { axis, M, N, choices, reduction, k } = request;
     checkDepth(request.formula); // derivatives are deeper than what they are of
     const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
@@ -184,6 +188,7 @@ export class FoldRun implements Origin {
       `target    ${target}`,
       `schedule  ${schedule}`,
       ...(this.#culling?.explain() ?? []),
+      ...this.#scaling,
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(pairs === undefined ? [] : [`pairs     ${pairs}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
@@ -342,14 +347,15 @@ function productsOf({ choices, reduction }: FoldRequest): Pick<Fold, "products">
 
 /** The fold with its distances computed as its choices say. */
 function withDistances(request: FoldRequest): FoldRequest {
-  const { distances = "direct" } = request.choices;
+  const { distances = "auto" } = request.choices;
+  if (distances === "auto") return withScaleInPoints(request);
   if (distances === "direct") return request;
   if (distances === "centred") return centred(request, fold);
   throw new PairfoldError(
     "syntax",
     `${request.reduction}: got distances ${
       JSON.stringify(distances)
-    }; expected "direct" or "centred"`,
+    }; expected "auto", "direct" or "centred"`,
   );
 }
 
