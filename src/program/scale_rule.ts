@@ -28,7 +28,8 @@ import {
   type VariableNode,
 } from "../formula/mod.ts";
 import { BLOCK_LENGTH } from "../reduction/mod.ts";
-import { Tensor, tensor } from "../tensor/mod.ts";
+import { sizeOf, Tensor, tensor } from "../tensor/mod.ts";
+import { NO_BATCH } from "./batch.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import type { FoldRequest } from "./request.ts";
 import { distanceOf, type Gaussian, gaussianIn, scaledGaussian, scaleOf } from "./scaled.ts";
@@ -115,9 +116,10 @@ function findCandidate(formula: Node): Candidate | string | null {
 
 /** Whether a fold and its choices leave room for the rule; else why not. */
 function obstacleOf(request: FoldRequest): string | null {
-  const { reduction, weight, dtype, choices, inputs } = request;
+  const { reduction, weight, dtype, choices, inputs, segments } = request;
   if (weight || (reduction !== "sum" && reduction !== "mean")) return "the fold is no sum";
   if (dtype === "float64" || choices.accumulator === "float64") return "float64 wants every digit";
+  if (segments !== undefined) return "a part of the pairs is folded";
   return isTraced(inputs.values()) ? "the fold is differentiated" : null;
 }
 
@@ -149,13 +151,15 @@ function reachOf(
 /** The fold with the scale of its Gaussian in the points, where that is fit; else why it is not. */
 function tried(request: FoldRequest, candidate: Candidate): FoldRequest | string {
   const { gaussian, a, b, formula, slot } = candidate;
-  const { inputs, axis, M, N } = request;
+  const { inputs, axis, M, N, batch = NO_BATCH } = request;
   const obstacle = obstacleOf(request);
   if (obstacle !== null) return obstacle;
   const square = squaredRoot(gaussian, inputs);
   if (typeof square === "string") return square;
   const extents: Extent[] = [];
   for (const point of [a, b]) {
+    // each batch has the bits that it has alone
+    if (sizeOf(batch.of.get(point.slot) ?? []) !== 1) return "each batch has points of its own";
     const t = inputs.get(point.slot);
     const extent = t === undefined ? null : extentOf(t, point.dim);
     if (extent === null) return "the points are computed, so that nobody knows how far they reach";
