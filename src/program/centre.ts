@@ -101,7 +101,7 @@ export function centred(
   const gaussianOf = (node: Node): Gaussian | null => {
     const found = gaussianIn(node, shortDistanceOf);
     const scale = found && scaleOf(found, inputs);
-    return scale !== null && scale >= 0 && scale < Infinity ? found : null;
+    return scale !== null && scale > 0 && scale < Infinity ? found : null;
   };
   const dotted = (node: OpNode): Node | null => {
     const found = longDistanceOf(node);
