@@ -65,6 +65,8 @@ export class FoldRun implements Origin {
   readonly #rows: number;
   readonly #columns: number;
   readonly #batched: BatchedFold;
+  /** Whether it meets pairs once; null where so few points never do. */
+  readonly hasMirror: boolean | null;
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
@@ -118,6 +120,8 @@ export class FoldRun implements Origin {
     this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
+    const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;
+    this.hasMirror = mayMirror ? symmetric !== null : null;
     const used = symmetric?.slots ?? slots;
     this.kernel = symmetric?.kernel ?? kernelOf(this.#fold, this.#engine.math);
     this.#tensors = symmetric === null ? tensors : tensorsIn(request.inputs, used);
@@ -359,9 +363,22 @@ function withDistances(request: FoldRequest): FoldRequest {
   );
 }
 
+/** The run of a fold: pairs that are met once save more than a scale that is in the points. */
+function runFor(request: FoldRequest): FoldRun {
+  const asked = withDistances(request);
+  const run = new FoldRun(asked);
+  const isRule = asked.scaling !== undefined && asked.formula !== request.formula;
+  if (!isRule || run.hasMirror !== false) return run;
+  const scaling = "at each pair: each is met once, which saves more";
+  const plain = new FoldRun({ ...request, scaling });
+  const [taken, left] = plain.hasMirror ? [plain, run] : [run, plain];
+  for (const storage of left.needs) storage.readers--; // nothing reads them for this
+  return taken;
+}
+
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
-  const run = new FoldRun(withDistances(request));
+  const run = runFor(request);
   const { reduction, dtype } = request;
   const shape = shapeOf(request);
   const { outputs } = run;

@@ -31,6 +31,7 @@ export interface FoldChoices {
    * components that is a factor of a sum goes into its points too, where scale and points were given
    * as numbers (`tensor(data)`) and the points do not reach so far that the bound of the sum's error
    * would double: about 15 widths σ for exp(−q / 2σ²) in 3-D. Not where derivatives are taken.
+   * Another scale packs the columns anew.
    * `explain()` says whether, and why.
    */
   readonly distances?: "auto" | "direct" | "centred";
