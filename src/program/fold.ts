@@ -5,7 +5,7 @@ import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
-import { type FoldOptions, reductions, resultShape, type SumScheme } from "../reduction/mod.ts";
+import { type FoldOptions, reductions, resultShape } from "../reduction/mod.ts";
 import {
   type DType,
   freeLostCopies,
@@ -20,32 +20,15 @@ import {
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
+import { checkOptions, productsOf } from "./choices.ts";
 import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
-import type { FoldChoices, FoldRequest } from "./request.ts";
+import type { FoldRequest } from "./request.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
-
-const SCHEMES: ReadonlySet<string> = new Set<SumScheme>(["compensated", "block", "direct"]);
-
-/** Refuses choices that no type allows. */
-function checkOptions(op: string, options: FoldOptions, { accumulator }: FoldChoices): void {
-  if (!SCHEMES.has(options.sumScheme)) {
-    throw new PairfoldError(
-      "syntax",
-      `${op}: got sumScheme "${options.sumScheme}"; expected one of ${[...SCHEMES].join(", ")}`,
-    );
-  }
-  if (options.accumulator === undefined) {
-    throw new PairfoldError(
-      "dtype",
-      `${op}: got accumulator "${accumulator}"; expected "float32" or "float64"`,
-    );
-  }
-}
 
 /** A pass over the pairs that computes several folds. */
 export interface SharedPass {
@@ -335,18 +318,6 @@ let ruleOfFolds: FoldRule | null = null;
 /** Derivatives of folds are folds again, so that their rule comes from a file after this one. */
 export function provideFoldRule(rule: FoldRule): void {
   ruleOfFolds = rule;
-}
-
-/** How tensor cores may multiply; refuses what is no way to do so. */
-function productsOf({ choices, reduction }: FoldRequest): Pick<Fold, "products"> {
-  const { products = "float32" } = choices;
-  if (products === "float32") return {};
-  if (products === "tf32x3" || products === "tf32") return { products };
-  throw new PairfoldError(
-    "syntax",
-    `${reduction}: got products ${JSON.stringify(products)}; ` +
-      `expected "float32", "tf32x3" or "tf32"`,
-  );
 }
 
 /** The fold with its distances computed as its choices say. */
