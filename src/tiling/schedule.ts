@@ -266,8 +266,8 @@ const CUTS = {
    * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the
    * bare minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of
    * 50-smallest's rows). A survey (2026-11-23) finds the bound first, by a pass without branches at
-   * the minimum's speed, and few groups are entered then. Parts of 50-smallest, 2048 × 3e4, one
-   * run, in ms: pass 10 (the minimum 11), bound 1, tests 1, folded groups 4, sorting 2. The minimum
+   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them made
+   * 50- and 100-smallest take 1.1 times as long (Golden Cove, medians, turn about). The minimum
    * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and
    * so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */

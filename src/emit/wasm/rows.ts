@@ -133,6 +133,10 @@ export class Rows {
       end: this.#copy(survey.end),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),
+      tests: Array.from(
+        { length: this.copies.rows },
+        (_, row) => replicate(survey.test, this.copies, { rows: [row] }),
+      ),
       folds: Array.from(
         { length: this.copies.rows },
         (_, row) =>

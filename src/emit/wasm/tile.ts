@@ -14,7 +14,7 @@ import type { CodeWriter } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
 import { FLAGS, jumpOf, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 import { emitSearch, type SearchFrame } from "./search.ts";
-import { emitSurvey, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
+import { emitSurvey, ENTRY_BYTES, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
 import { emitUpdates } from "./updates.ts";
 
 /** The locals that move with the column at hand. */
@@ -182,6 +182,8 @@ class TileEmitter {
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
     const startsOf = (array: LocalArray): number[] =>
       ofRows(array).map((copy) => this.#module.scratch.offsetOf(copy));
+    // room for all groups, and one entry that is written and not kept
+    const listed = survey.ofGroups.length * ENTRY_BYTES / VECTOR_BYTES + 1;
     const frame: SurveyFrame = {
       f,
       write: (region) => w.region(region),
@@ -194,6 +196,8 @@ class TileEmitter {
       ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
       ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
       skips: ofRows(survey.skips),
+      spanList: this.#module.scratch.room(listed),
+      groupLists: ofRows(survey.ofGroups).map(() => this.#module.scratch.room(listed)),
       span: survey.span,
       spans: survey.spans,
       least: survey.least,
