@@ -182,8 +182,9 @@ class TileEmitter {
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
     const startsOf = (array: LocalArray): number[] =>
       ofRows(array).map((copy) => this.#module.scratch.offsetOf(copy));
-    // room for all groups, and one entry that is written and not kept
-    const listed = survey.ofGroups.length * ENTRY_BYTES / VECTOR_BYTES + 1;
+    // room for all, and one entry that is written and not kept
+    const listOf = ({ length }: LocalArray): number =>
+      this.#module.scratch.room(length * ENTRY_BYTES / VECTOR_BYTES + 1);
     const frame: SurveyFrame = {
       f,
       write: (region) => w.region(region),
@@ -196,8 +197,8 @@ class TileEmitter {
       ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
       ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
       skips: ofRows(survey.skips),
-      spanList: this.#module.scratch.room(listed),
-      groupLists: ofRows(survey.ofGroups).map(() => this.#module.scratch.room(listed)),
+      spanList: listOf(survey.ofSpans),
+      groupLists: ofRows(survey.ofGroups).map(listOf),
       span: survey.span,
       spans: survey.spans,
       least: survey.least,
