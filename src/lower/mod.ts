@@ -20,6 +20,7 @@ import {
   type Mirror,
   type Region,
   removeDead,
+  type Search,
   sink,
   type StateItem,
   type Survey,
@@ -154,6 +155,31 @@ function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Surv
   };
 }
 
+/** The steps of a search. */
+function searchOf(lowering: FormulaLowering, folding: Folding, core: Node): Search | null {
+  const { search } = folding;
+  if (!search) return null;
+  const { ofGroup, age } = search;
+  const pair = lowering.anotherPair();
+  search.meet(pair, componentsOf(lowering, core));
+  const take = search.take === null ? null : lowering.anotherPair();
+  if (take !== null) search.take?.(take, componentsOf(lowering, core));
+  const misses = pair.cell("misses", "mask");
+  const { float } = lowering;
+  return {
+    ofGroup,
+    age,
+    misses,
+    start: step(lowering, float, (b) => search.start(b)),
+    begin: step(lowering, float, (b) => search.begin(b)),
+    pair: pair.root,
+    end: step(lowering, float, (b) => search.end(b)),
+    settle: step(lowering, float, (b) => search.settle(b)),
+    take: take?.root ?? null,
+    test: step(lowering, float, (b) => b.set(misses, search.misses(b))),
+  };
+}
+
 /**
  * The inner loop that meets a pair of points once: what i adds to row j is the formula exchanged.
  * A factor of rows would have to wait for both of them, so that there is none.
@@ -220,6 +246,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
   const mirror = mirrorOf(lowering, folding, core, fold);
   const survey = surveyOf(lowering, folding, core);
+  const search = searchOf(lowering, folding, core);
 
   const dim = reduction.outputDim(fold.formula.dim, weightDim, options.k);
   const left = special?.outside ?? outside;
@@ -247,6 +274,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     careful,
     mirror,
     survey,
+    search,
     close: close === null ? null : step(lowering, float, close),
     block: BLOCK_LENGTH,
     combine: step(lowering, float, (b) => folding.combine(b, incoming)),
@@ -343,6 +371,9 @@ class LaterKernel implements Kernel {
   get survey(): Survey | null {
     return this.#kernel.survey;
   }
+  get search(): Search | null {
+    return this.#kernel.search;
+  }
   get close(): Region | null {
     return this.#kernel.close;
   }
@@ -396,6 +427,11 @@ function removeDeadRegions(kernel: KernelBody): KernelBody {
       ...kernel.survey,
       pair: tidy(kernel.survey.pair),
       bound: removeDead(kernel.survey.bound),
+    },
+    search: kernel.search === null ? null : {
+      ...kernel.search,
+      pair: tidy(kernel.search.pair),
+      take: kernel.search.take === null ? null : tidy(kernel.search.take),
     },
     close: kernel.close === null ? null : removeDead(kernel.close),
     combine: removeDead(kernel.combine),
