@@ -38,12 +38,13 @@ const { values: options } = optionsOf({
 });
 const ordinal = Number(options.card);
 const started = performance.now();
-const isOver = (): boolean => performance.now() - started > Number(options.budget) * 1000;
+const timeLeft = (): number => Number(options.budget) * 1000 - (performance.now() - started);
+const isOver = (): boolean => timeLeft() < 0;
 const repeats = options.tiny ? 1 : 5;
 /** Milliseconds of one contestant's calls, after which no further one begins. */
 const ENOUGH = 3000;
-/** Milliseconds that a peer may take for a row, its build included. */
-const PEER_LIMIT = 60_000;
+/** Milliseconds that a peer may take for a row, its build included; least where none is left. */
+const PEER_LIMIT = { most: 60_000, least: 10_000 } as const;
 /** The largest error of a right result. */
 const WRONG = { float32: 1e-3, float64: 1e-9 } as const;
 
@@ -73,6 +74,18 @@ const workers = new Map(PEERS.map((peer) => [
 ]));
 const missing = new Map<Peer, string>();
 const versions = new Map<Peer, string>();
+/** What a peer said last when it had no times. */
+const failures = new Map<Peer, string>();
+
+/** A contestant's times, or the first line of what went wrong: other rows are worth having. */
+async function tried(run: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return error.message.split("\n")[0];
+  }
+}
 
 async function runPeer(
   peer: Peer,
@@ -82,15 +95,21 @@ async function runPeer(
 ): Promise<Outcome> {
   const known = missing.get(peer);
   if (known !== undefined) return known;
-  const outcome = await workers.get(peer)!.ask(job, PEER_LIMIT);
+  const limit = Math.max(PEER_LIMIT.least, Math.min(PEER_LIMIT.most, timeLeft()));
+  const outcome = await workers.get(peer)!.ask(job, limit);
   if (outcome.answer === null) {
     if (outcome.isMissing) missing.set(peer, outcome.failure);
+    failures.set(peer, `${row.name}: ${outcome.failure}`);
     return outcome.failure;
   }
   const { seconds, first = 0, version, error, missing: why } = outcome.answer;
   if (why !== undefined) missing.set(peer, why);
   if (version !== undefined) versions.set(peer, version);
-  if (seconds === undefined) return why ?? error ?? "no times";
+  if (seconds === undefined) {
+    const failure = why ?? error ?? "no times";
+    failures.set(peer, `${row.name}: ${failure}`);
+    return failure;
+  }
   const times = new Times();
   for (const s of seconds) times.add(s);
   const bytes = await Deno.readFile(`${folder}/output`);
@@ -152,7 +171,7 @@ async function measure(engine: CudaEngine, row: CudaRow): Promise<Measured> {
   };
   const peers = new Map<Peer, Outcome>();
   for (const peer of PEERS) peers.set(peer, await runPeer(peer, row, job, data));
-  return { row, pairfold: await runPairfold(engine, row, data), peers };
+  return { row, pairfold: await tried(() => runPairfold(engine, row, data)), peers };
 }
 
 const pairs = ({ rows, columns }: CudaRow): number => rows * columns;
@@ -196,7 +215,7 @@ async function latency(): Promise<string> {
   const data = dataOf(row);
   const cells: string[] = [];
   for (const _ of ["cold", "from disk"]) {
-    const outcome = await runPairfold(cuda({ ordinal, cache }), row, data);
+    const outcome = await tried(() => runPairfold(cuda({ ordinal, cache }), row, data));
     cells.push(typeof outcome === "string" ? outcome : (outcome.first * 1000).toFixed(1));
   }
   const engine = cuda({ ordinal, cache });
@@ -235,16 +254,24 @@ const left: string[] = [];
 try {
   const small = await latency();
   const wrong = WRONG.float32;
-  const itself = await withItself(ordinal, limits, { tiny: options.tiny, repeats, wrong, isOver });
+  const itself = await withItself(ordinal, limits, { tiny: options.tiny, repeats, wrong, isOver })
+    .catch((error: Error) => ["", "## with itself", "", `Failed: ${error.message}`]);
   for (const row of options.tiny ? tinyRows() : CUDA_ROWS) {
     if (isOver()) left.push(`${row.part}: ${row.name}`);
-    else done.push(await measure(engine, row));
+    else {
+      const measured = await measure(engine, row);
+      done.push(measured);
+      // what was measured is to be seen, however this ends
+      console.error(lineOf(measured, limits).join(" | "));
+    }
   }
   const date = new Date().toISOString().slice(0, 10);
   const slug = card.split(",")[0].toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
   const parts = [...new Set(done.map(({ row }) => row.part))];
   const peersLine = PEERS.map((peer) =>
-    versions.has(peer) ? `${peer} ${versions.get(peer)}` : `${peer} missing (${missing.get(peer)})`
+    versions.has(peer)
+      ? `${peer} ${versions.get(peer)}`
+      : `${peer} missing (${missing.get(peer) ?? failures.get(peer) ?? "no row came to it"})`
   );
   const lines = [
     `# Pairfold on ${card.split(",")[0]}, ${date}`,
@@ -254,6 +281,8 @@ try {
     `- The card's own rates, measured: copy ${(limits.copy / 1e9).toPrecision(4)} GB/s, ` +
     `${(limits.fma / 1e9).toPrecision(4)} G fused products/s, ` +
     `${(limits.exp2 / 1e9).toPrecision(4)} G exponentials/s`,
+    ...PEERS.filter((peer) => versions.has(peer) && failures.has(peer))
+      .map((peer) => `- ${peer} failed, the last time at ${failures.get(peer)}`),
     ...(left.length > 0 ? [`- No time was left for: ${left.join("; ")}`] : []),
     "",
     small,

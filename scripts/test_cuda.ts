@@ -9,6 +9,13 @@ import type { DeviceName } from "../src/engine/mod.ts";
 const SUITES = [
   "tests/cuda/conformance.test.ts",
   "tests/cuda/launch.test.ts",
+  "tests/cuda/repeat.test.ts",
+  "tests/cuda/scale.test.ts",
+  "tests/cuda/symmetric.test.ts",
+  "tests/cuda/batches.test.ts",
+  "tests/cuda/panels.test.ts",
+  "tests/cuda/products.test.ts",
+  "tests/cuda/schedules.test.ts",
   "tests/engine/reductions.test.ts",
   "tests/engine/smallest.test.ts",
   "tests/engine/indices.test.ts",

@@ -249,6 +249,7 @@ static pf_status open_device(pf_report* report, const Driver* driver, int32_t or
   device->lost = false;
   device->kernel[0] = 0;
   device->graphs = (Graphs){0};
+  device->has_streams = false;
   // A small copy has a chunk of its own, and up to 16 MiB of them may wait behind kernels without
   // anyone waiting for them. 4 x 4 MiB keep the bus and the host's memory busy.
   device->small = (Ring){.bytes = 16 << 10, .step = 16, .most = 1024};

@@ -46,6 +46,7 @@ typedef struct Device {
   Ring small, large;
   Graphs graphs;
   uint64_t work;  // how often something was queued that may write to the device's memory
+  bool has_streams;  // whether it ever had streams beside its own, whose work ends at any time
   CUevent idle_events[IDLE_EVENTS];  // freed ones, for the next to use
   uint32_t idle_event_count;
 } Device;

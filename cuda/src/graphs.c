@@ -24,6 +24,8 @@
 #define COMMANDS 3
 // How often each way is timed.
 #define TURNS 8
+// As many times more until both ways are timed.
+#define PATIENCE 8
 // Copies back in a row that nobody asked for, after which a graph does without.
 #define WASTES 8
 
@@ -56,6 +58,9 @@ static void drop(Device* device, Graph* graph) {
   *link = graph->next;
   graphs->count--;
   if (graphs->last.graph == graph) graphs->last.number = 0;
+  // now, for its kernels' module may go next; readers need the chunk alone
+  if (graph->exec && !device->lost) driver_get()->cuGraphExecDestroy(graph->exec);
+  graph->exec = NULL;
   if (graph->readers > 0) {
     graph->dropped = true;
   } else {
@@ -98,6 +103,9 @@ static Graph* record(Device* device, const Driver* driver, SeenList* seen, const
 // Settles on the shorter way, once both were timed; null where that is the list's.
 static Graph* judged(Device* device, Graph* graph, SeenList* seen) {
   if (graph->decided || graph->turns < 2 * TURNS) return graph;
+  // a graph whose bytes are still on their way is queued as a list: later turns may time it
+  bool timed = graph->best[WAY_GRAPH] != UINT64_MAX && graph->best[WAY_LIST] != UINT64_MAX;
+  if (!timed && graph->turns < PATIENCE * TURNS) return graph;
   graph->decided = true;
   if (graph->best[WAY_GRAPH] < graph->best[WAY_LIST]) return graph;
   seen->settled = true;
@@ -191,6 +199,8 @@ bool graphs_run(pf_report* report, Device* device, const List* list, uint64_t st
 
 uint64_t graphs_follow(Device* device, uint64_t stream) {
   const LastList* last = &device->graphs.last;
+  // another stream's work may have ended since and been waited for: the copy would be from before
+  if (device->has_streams) return 0;
   return last->stream == stream && last->work == device->work ? last->number : 0;
 }
 

@@ -28,6 +28,7 @@ pf_status pf_stream_create(pf_report* report, uint64_t handle, uint64_t* stream)
   status = device_check(report, device, driver->cuStreamCreate(&made, 1), "pf_stream_create");
   if (status == PF_OK) {
     *stream = handles_add(&device->handles, HANDLE_STREAM, made);
+    device->has_streams = true;
     if (!*stream) {
       driver->cuStreamDestroy_v2(made);
       status = report_no_host_memory(report, "pf_stream_create");

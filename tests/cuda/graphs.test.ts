@@ -354,3 +354,56 @@ Deno.test("a list keeps what is written first, whatever else is forgotten", () =
   list.done();
   assertEquals([list.written, list.length], [0, 0]);
 });
+
+deviceTest(
+  "what another stream wrote since is read, however it was waited for",
+  async ({ shim }) => {
+    // a device of its own, that has had no streams yet
+    for (const graphs of ["never", "always"] as const) {
+      for (const wait of ["stream", "event", "all"]) {
+        const device = shim.deviceOpen(1);
+        const text = `
+extern "C" __global__ void late(float* x, long long turns, long long value) {
+  float a = 0;
+  for (long long k = 0; k < turns; ++k) a = a * 0.5f + (float)(k & 7);
+  x[threadIdx.x] = a > -1 ? (float)value : 0;
+}
+extern "C" __global__ void adds(float* y) { y[threadIdx.x] += 1; }`;
+        const { module } = shim.compileSync(device, text, "late.cu", OPTIONS, "");
+        const late = shim.function(device, module, "late", 0).function;
+        const adds = shim.function(device, module, "adds", 0).function;
+        const [x, y] = [shim.alloc(device, 128), shim.alloc(device, 128)];
+        shim.fill(device, 0n, x, 0, 128);
+        shim.fill(device, 0n, y, 0, 128);
+        const out = new Float32Array(32);
+        const read = async (): Promise<void> => {
+          if (!shim.downloadSoon(device, 0n, out, x, 1000)) await shim.download(device, 0n, out, x);
+        };
+        const list = (): void => {
+          const commands = new CommandList();
+          commands.write(y, new Float32Array(32));
+          commands.launch(adds, 1, 32, [y], []);
+          commands.launch(adds, 1, 32, [y], []);
+          shim.run(device, 0n, commands, null, graphs);
+        };
+        for (let k = 0; k < 4; k++) {
+          list();
+          await read();
+        }
+        const stream = shim.streamCreate(device);
+        const commands = new CommandList();
+        commands.launch(late, 1, 32, [x], [1_000_000n, 7n]);
+        shim.run(device, stream, commands, null, "never");
+        const event = shim.eventRecord(device, stream);
+        list();
+        if (wait === "stream") shim.streamWait(device, 0n, event);
+        else if (wait === "event") await shim.eventWait(device, event);
+        else await shim.synchronize(device);
+        await read();
+        assertEquals(out[0], 7, `graphs ${graphs}, waited for ${wait}`);
+        for (const address of [x, y]) shim.free(device, address);
+        shim.deviceClose(device);
+      }
+    }
+  },
+);

@@ -1,5 +1,6 @@
 // The kernel that folds: rows of a thread, tiles of columns in shared memory, blocks of the sum.
 
+import { PairfoldError } from "../../error.ts";
 import {
   type Cell,
   type Contraction,
@@ -110,6 +111,9 @@ export function writeFold(source: SourceWriter): void {
       special = "special";
     }
     const rare = rareOf(regions.turn);
+    if (rare !== null && special !== null) {
+      throw new PairfoldError("internal", "a warp cannot vote where threads go ways of their own");
+    }
     // one loop for all turns, but where several of them stand side by side or registers are few
     const isPlain = chunk === 0 && slice === null && special === null;
     const isOnce = rare !== null || (regions.turn !== null && isPlain);

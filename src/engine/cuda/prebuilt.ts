@@ -12,17 +12,17 @@ export interface PrebuiltLibrary {
 export const PREBUILT: Readonly<Record<string, PrebuiltLibrary>> = {
   "linux-x86_64": {
     file: "linux-x86_64/libpairfold_cuda.so",
-    bytes: 63760,
-    sha256: "1a4bca93f725a399cfe8a22ecfa969aca681ebbe04901305e72de26651eb21b7",
+    bytes: 64160,
+    sha256: "802dca3181aeae751e58d2bd9d716322584a1a8ff4b3d388990bfaf7751ebd0c",
   },
   "linux-aarch64": {
     file: "linux-aarch64/libpairfold_cuda.so",
-    bytes: 62864,
-    sha256: "f2ad2ed518677e50206bbaf0e78c856c9c0c3507c118748ebe4308b750756fd0",
+    bytes: 63296,
+    sha256: "eef022ee646c2d7d7b670cab05c3855702a250a021ff41d403b97c916c67e301",
   },
   "windows-x86_64": {
     file: "windows-x86_64/pairfold_cuda.dll",
     bytes: 126976,
-    sha256: "8b11f52f2374af5df27fb8a9efb2924041546a2e1e970e7f200d7d7cfff3ed6b",
+    sha256: "403460d360f7729ce7a92972b852044732f5a0817a22f2d006aae96651ada2ad",
   },
 };

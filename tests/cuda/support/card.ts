@@ -5,8 +5,9 @@ import { cuda, type CudaEngine, type CudaOptions } from "../../../src/engine/mod
 import { emulator, emulatorVariables } from "./emulator.ts";
 import { testUnless } from "./tools.ts";
 
+const [kind, ordinal = "0"] = Deno.env.get("PAIRFOLD_TEST_DEVICE")?.split(":") ?? [];
 /** Whether the tests run on a real card (or on whatever driver the environment names). */
-export const isReal = Deno.env.get("PAIRFOLD_TEST_DEVICE")?.startsWith("cuda") ?? false;
+export const isReal = kind === "cuda";
 
 /** Why there is no card to test on, not even an emulated one; null where there is. */
 export const withoutCard: string | null = isReal ? null : emulator().reason;
@@ -25,7 +26,7 @@ function ownCache(): string {
 
 /** A CUDA engine for tests. */
 export function card(options: CudaOptions = {}): CudaEngine {
-  if (isReal) return cuda(options);
+  if (isReal) return cuda({ ordinal: Number(ordinal), ...options });
   const { PAIRFOLD_CUDA_DRIVER: driver, PAIRFOLD_NVRTC: nvrtc } = emulatorVariables();
   return cuda({ driver, nvrtc, cache: ownCache(), ...options });
 }
