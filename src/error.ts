@@ -15,13 +15,23 @@ export type ErrorCode =
   | "indefinite"
   | "internal";
 
+/** Characters of a value in a message. */
+const LONGEST = 200;
+
 /** What somebody passed, as messages show it: also what has no text, or none without an end. */
 export function shown(value: unknown): string {
   try {
-    return Array.isArray(value) ? `[${value.map(String)}]` : String(value);
+    const text = Array.isArray(value) ? `[${value.map(String)}]` : String(value);
+    return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
   } catch {
-    return Object.prototype.toString.call(value);
+    return `a value (${typeof value}) without a text`;
   }
+}
+
+/** Refuses what holds no options. Throws `PairfoldError` (dtype). */
+export function checkOptions(op: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new PairfoldError("dtype", `${op}: got ${shown(options)} as options; expected an object`);
 }
 
 /**

@@ -1,7 +1,7 @@
 // Reductions of symbolic matrices: over i or j they give deferred tensors, along the vector they
 // stay symbolic.
 
-import { PairfoldError, shown } from "../error.ts";
+import { checkOptions, PairfoldError, shown } from "../error.ts";
 import { topological } from "../formula/mod.ts";
 import {
   fold,
@@ -16,7 +16,7 @@ import { reshaped, sizeOf, type Tensor, tensor, type TensorLike, zeros } from ".
 import { Derivatives } from "./derivatives.ts";
 import type { Operand } from "./elementwise.ts";
 import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
-import { checkOptions, foldInputs } from "./readable.ts";
+import { foldInputs } from "./readable.ts";
 import { apart } from "./slots.ts";
 import { type FoldAxis, type Symbolic, variableOf, type VectorAxis } from "./symbolic.ts";
 

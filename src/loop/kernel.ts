@@ -204,3 +204,7 @@ export function lengthOf(item: StateItem): number {
 export function typeOf(item: StateItem): Type {
   return item.kind === "cell" ? item.cell.type : item.array.type;
 }
+
+/** Whether columns are appended to lists. */
+export const hasAppends = ({ statements }: Region): boolean =>
+  statements.some(({ kind }) => kind === "append");

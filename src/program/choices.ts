@@ -9,7 +9,7 @@ import type { FoldChoices, FoldRequest } from "./request.ts";
 const SCHEMES: ReadonlySet<string> = new Set<SumScheme>(["compensated", "block", "direct"]);
 
 /** Refuses choices that no type allows. */
-export function checkOptions(op: string, options: FoldOptions, { accumulator }: FoldChoices): void {
+export function checkChoices(op: string, options: FoldOptions, { accumulator }: FoldChoices): void {
   if (!SCHEMES.has(options.sumScheme)) {
     throw new PairfoldError(
       "syntax",

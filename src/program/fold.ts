@@ -20,7 +20,7 @@ import {
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
-import { checkOptions, productsOf } from "./choices.ts";
+import { checkChoices, productsOf } from "./choices.ts";
 import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
@@ -79,7 +79,7 @@ export class FoldRun implements Origin {
       accumulator: FLOATS[choices.accumulator ?? request.dtype],
       k,
     };
-    checkOptions(reduction, options, choices);
+    checkChoices(reduction, options, choices);
     if (options.accumulator === "f32" && float === "f64") {
       throw new PairfoldError(
         "dtype",

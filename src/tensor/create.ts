@@ -2,7 +2,7 @@
 
 import type { DType } from "../engine/engine.ts";
 import { allocate, checkedInteger } from "../engine/host.ts";
-import { PairfoldError, shown } from "../error.ts";
+import { checkOptions, PairfoldError, shown } from "../error.ts";
 import { checkedShape, sizeOf } from "./shapes.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -16,18 +16,25 @@ export interface CreateOptions {
 function made(
   op: string,
   shape: readonly number[],
-  { dtype = "float32" }: CreateOptions,
+  options: CreateOptions,
   numberAt: (place: number) => number,
 ): Tensor {
+  checkOptions(op, options);
+  const { dtype = "float32" } = options;
   const data = allocate(dtype, sizeOf(checkedShape(op, shape)));
   for (let k = 0; k < data.length; k++) data[k] = checkedNumber(op, dtype, numberAt(k));
   return new Tensor(shape, dtype, data);
 }
 
-function checkedNumber(op: string, dtype: DType, x: number): number {
-  if (typeof x !== "number") {
+function checkNumbers(op: string, ...xs: readonly unknown[]): void {
+  for (const x of xs) {
+    if (typeof x === "number") continue;
     throw new PairfoldError("dtype", `${op}: got ${shown(x)}; expected a number`);
   }
+}
+
+function checkedNumber(op: string, dtype: DType, x: number): number {
+  checkNumbers(op, x);
   return dtype === "int32" ? checkedInteger(op, x) : x;
 }
 
@@ -36,6 +43,7 @@ function checkedNumber(op: string, dtype: DType, x: number): number {
  * fraction in int32.
  */
 export function full(shape: readonly number[], value: number, options: CreateOptions = {}): Tensor {
+  checkOptions("full", options);
   const { dtype = "float32" } = options;
   const data = allocate(dtype, sizeOf(checkedShape("full", shape)));
   return new Tensor(shape, dtype, data.fill(checkedNumber("full", dtype, value)));
@@ -73,6 +81,7 @@ export function arange(
   step = 1,
   options: CreateOptions = {},
 ): Tensor {
+  checkNumbers("arange", start, stop, step);
   const count = Math.max(0, Math.ceil((stop - start) / step));
   if (!Number.isFinite(count)) {
     throw new PairfoldError(
@@ -90,6 +99,7 @@ export function linspace(
   count: number,
   options: CreateOptions = {},
 ): Tensor {
+  checkNumbers("linspace", start, stop, count);
   const step = (stop - start) / (count - 1);
   return made("linspace", [count], options, (k) => {
     return k === count - 1 && count > 1 ? stop : k === 0 ? start : start + k * step;

@@ -1,7 +1,13 @@
 // What no tensor can be made of, and what has no text to show in a message: a PairfoldError that
 // names it, never the host's own error.
 
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   arange,
   type ErrorCode,
@@ -94,12 +100,25 @@ for (const [name, odd] of Object.entries(ODD)) {
     );
     assertThrows(() => folded.kMin(any, "j"), PairfoldError);
     assertThrows(() => folded.sum(any), PairfoldError);
+    assertThrows(() => arange(any, 3), PairfoldError);
+    assertThrows(() => linspace(any, 1, 3), PairfoldError);
     if (typeof odd !== "object" || odd === null) {
+      assertThrows(() => full([2], 1, any), PairfoldError);
+      assertThrows(() => arange(0, 3, 1, any), PairfoldError);
       assertThrows(() => folded.sum("j", any), PairfoldError);
       assertThrows(() => folded.dense(any), PairfoldError);
     }
   });
 }
+
+Deno.test("messages show what has no text, and not all of what is long", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  assertThrows(() => full([2], proxy as never), PairfoldError, "without a text");
+  const long = new Float32Array(1e6) as unknown as number[];
+  const { message } = assertThrows(() => full(long, 1), PairfoldError);
+  assert(message.length < 500, `${message.length} characters`);
+});
 
 Deno.test("no folder is made for a cache that is no path", () => {
   for (const cache of [3, true, [1, 2], new Map(), null]) {

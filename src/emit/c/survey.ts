@@ -7,6 +7,7 @@
 
 import {
   type Cell,
+  hasAppends,
   type Kernel,
   type LocalArray,
   type Region,
@@ -52,8 +53,7 @@ export class TileSurvey {
       test: replicate(survey.test, copies),
     };
     // appends are short; what else a column does need not be there eight times
-    const appends = kernel.pair.statements.some(({ kind }) => kind === "append");
-    this.#foldedColumns = appends ? GROUP_COLUMNS : 1;
+    this.#foldedColumns = hasAppends(kernel.pair) ? GROUP_COLUMNS : 1;
     const folded = { ...group, columns: this.#foldedColumns, inOrder: false };
     this.#folds = Array.from(
       { length: copies.rows },

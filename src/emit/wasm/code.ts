@@ -95,7 +95,10 @@ export class CodeWriter {
     after?: (statement: Statement) => void,
   ): void {
     const appends: Append[] = [];
-    const lastReads = this.#lastReads.get(region) ?? [];
+    const lastReads = this.#lastReads.get(region);
+    if (lastReads === undefined) {
+      throw new PairfoldError("internal", "a region's last reads are unknown");
+    }
     region.statements.forEach((s, k) => {
       before?.(s);
       if (s.kind === "append") appends.push(s);

@@ -2,6 +2,7 @@
 
 import {
   type Deferred,
+  hasAppends,
   type Kernel,
   type Region,
   replicate,
@@ -10,7 +11,7 @@ import {
   type StateItem,
   type UpdateTile,
 } from "../../loop/mod.ts";
-import { costOf, type WasmSchedule } from "../../tiling/mod.ts";
+import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { SearchRegions } from "./search.ts";
 import { GROUP_COLUMNS, type SurveyRegions } from "./survey.ts";
 
@@ -125,7 +126,7 @@ export class Rows {
     const group = { columns: GROUP_COLUMNS, columnSlots };
     // appends of a group share a word; what else a column does is long, and need not be there eight
     // times
-    const columns = costOf(this.#kernel).rare === "appends" ? GROUP_COLUMNS : 1;
+    const columns = hasAppends(pair) ? GROUP_COLUMNS : 1;
     return {
       beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),
