@@ -5,7 +5,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
 import { CudaArray } from "../../src/engine/cuda/array.ts";
 import type { CudaOptions } from "../../src/engine/cuda/mod.ts";
-import { FOLDERS, Notes, rangeOf } from "../../src/engine/cuda/notes.ts";
+import { FOLDERS, MOST_ROWS, Notes, rangeOf } from "../../src/engine/cuda/notes.ts";
 import { ownStamp, SHARED_FOLDERS } from "../../src/engine/notes/sources.ts";
 import { build, constant, index, variable } from "../../src/formula/mod.ts";
 import type { Kernel } from "../../src/loop/mod.ts";
@@ -418,7 +418,21 @@ Deno.test("cuda notes: the stamp knows all files that sources are made by", asyn
 });
 
 Deno.test("cuda notes: a schedule is chosen for all rows between two numbers", () => {
-  const sizes = [0, 1, 100, 1e4, 67_456, 67_457, 134_912, 134_913, 1e5, 2e5, 270_000, 1e6, 1e9];
+  const sizes = [
+    0,
+    1,
+    100,
+    1e4,
+    67_456,
+    67_457,
+    134_912,
+    134_913,
+    1e5,
+    2e5,
+    270_000,
+    1e6,
+    MOST_ROWS,
+  ];
   let several = 0;
   for (const [name, make] of Object.entries(HEADLINES)) {
     const kernel = make();
@@ -426,6 +440,9 @@ Deno.test("cuda notes: a schedule is chosen for all rows between two numbers", (
       const schedule = chooseCudaSchedule(kernel, rows);
       return { rows, key: describeCudaSchedule(schedule), range: rangeOf(kernel, schedule, rows) };
     });
+    const more = chooseCudaSchedule(kernel, Infinity);
+    assertEquals(describeCudaSchedule(more), found.at(-1)?.key, name);
+    assertEquals(rangeOf(kernel, more, 1e9), found.at(-1)?.range, name);
     for (const { rows, key, range: [least, most] } of found) {
       assert(least <= rows && rows <= most, name);
       for (const other of found) {

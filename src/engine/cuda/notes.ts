@@ -26,8 +26,8 @@ export const FOLDERS: readonly string[] = ["emit/c", "emit/cuda", "engine/cuda"]
 
 /** Schedules that a note has; beyond, the oldest leave. */
 const MOST_PROGRAMS = 8;
-/** More rows than any launch has: from some number on, all have one schedule. */
-const MOST_ROWS = 2 ** 32;
+/** From so many rows on, a kernel has one schedule: they keep the largest card busy. */
+export const MOST_ROWS: number = 2 ** 20;
 
 /** The sources of a program: what folds all pairs, joins states, folds points with themselves. */
 export type CudaSource = "fold" | "combine" | "mirror";
@@ -93,8 +93,9 @@ export class Notes {
   /** The schedule that the cost model is known to choose for so many rows. */
   chosen(kernel: Kernel, rows: number): CudaSchedule | null {
     const programs = Object.values(this.of(kernel)?.programs ?? {});
+    const wanted = Math.min(rows, MOST_ROWS);
     const isFor = ({ rows: range }: ProgramNote): boolean =>
-      range !== null && range[0] <= rows && (rows <= range[1] || range[1] === MOST_ROWS);
+      range !== null && range[0] <= wanted && wanted <= range[1];
     return programs.find(isFor)?.schedule ?? null;
   }
 
@@ -163,7 +164,8 @@ export function rangeOf(kernel: Kernel, schedule: CudaSchedule, rows: number): [
     }
     return yes;
   };
-  return [last(rows, 0), last(rows, MOST_ROWS)];
+  const known = Math.min(rows, MOST_ROWS);
+  return [last(known, 0), last(known, MOST_ROWS)];
 }
 
 const written = (note: KernelNote): string =>
