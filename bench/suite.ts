@@ -20,9 +20,9 @@ import {
   type Contestant,
   contestant,
   ENGINES,
-  onAllPairs,
   PEERS,
   takes,
+  withVariants,
 } from "./suite/contestants.ts";
 import { firstCalls, firstCallTable, smallTable } from "./suite/latency.ts";
 import { type Limits, measure, plotOf, type Sweep, SWEEPS, tableOf } from "./suite/sweeps.ts";
@@ -144,7 +144,9 @@ async function main(): Promise<void> {
       const sweep = options.tiny ? tiny(whole) : whole;
       const { operation } = sweep.problem(sweep.values[0]);
       const own = operation === "neighbours"
-        ? engines.flatMap((name) => [name, onAllPairs(name)])
+        ? withVariants(engines, "all pairs")
+        : whole.name === "dims"
+        ? withVariants(engines, "centred")
         : engines;
       const taking = peers.filter((name) => takes(name, operation));
       const all: Contestant[] = [...own, ...taking]
@@ -192,10 +194,11 @@ async function main(): Promise<void> {
 - ${threads} threads each; best of ${limits.repeats} to ${limits.shortRepeats} whole calls (fewer where they take seconds), the contestants taking turns, first calls excluded
 - Missing: ${gone.length === 0 ? "none" : gone.map(([name, why]) => `${name} (${why})`).join("; ")}
 
-PyTorch and NumPy work on dense blocks with distances from a matrix product, jax-js on the whole dense
-matrix on WebAssembly; scipy's time has the building of its tree in it, and Pairfold's the sorting of
-points by which most pairs are left out where it says no "all pairs" (speeds count them as folded). "n×" is the peer's time over
-Pairfold's. "> 20 s" is a call that was given up, and all larger ones with it.
+PyTorch and NumPy work on dense blocks with distances from a matrix product (as "centred" does,
+which counts points from their mean first); jax-js works on the whole dense matrix on WebAssembly;
+scipy's time has the building of its tree in it, and Pairfold's the sorting of points by which most
+pairs are left out where it says no "all pairs" (speeds count them as folded). "n×" is the peer's
+time over Pairfold's. "> 20 s" is a call that was given up, and all larger ones with it.
 
 ${sections.join("\n")}`;
   await Deno.writeTextFile(`${folder}/${stem}.md`, page);

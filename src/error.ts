@@ -15,6 +15,15 @@ export type ErrorCode =
   | "indefinite"
   | "internal";
 
+/** What somebody passed, as messages show it: also what has no text, or none without an end. */
+export function shown(value: unknown): string {
+  try {
+    return Array.isArray(value) ? `[${value.map(String)}]` : String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
 /**
  * The only error that Pairfold throws. Its message names the operation, what it got and what it
  * wanted; its `code` says the kind, for programs.

@@ -2,7 +2,15 @@
 // scipy, jax-js. Each gets the same numbers in the same run on as many threads; one that is not
 // installed says so, one that needs longer than the limit is capped.
 
-import { native, type NativeEngine, Vi, Vj, wasm, type WasmEngine } from "pairfold";
+import {
+  type FoldChoices,
+  native,
+  type NativeEngine,
+  Vi,
+  Vj,
+  wasm,
+  type WasmEngine,
+} from "pairfold";
 import { type PeerCommand, PeerProcess, writeNumbers } from "../peers/process.ts";
 import type { FloatArray } from "../handwritten/loop.ts";
 
@@ -41,22 +49,22 @@ class Pairfold implements Contestant {
   readonly name: string;
   readonly version = null;
   readonly #device: WasmEngine | NativeEngine;
-  readonly #culling: boolean;
+  readonly #choices: FoldChoices;
   #fold: (() => Promise<ArrayLike<number>>) | null = null;
 
-  constructor(name: string, device: WasmEngine | NativeEngine, culling: boolean) {
+  constructor(name: string, device: WasmEngine | NativeEngine, choices: FoldChoices) {
     this.name = name;
     this.#device = device;
-    this.#culling = culling;
+    this.#choices = { device, ...choices };
   }
 
   prepare(problem: Problem): void {
     const { operation, dim, weights, k, scale } = problem;
     const [x, y, b] = [Vi(problem.x, dim), Vj(problem.y, dim), Vj(problem.b, weights)];
-    const device = this.#device;
+    const choices = this.#choices;
     this.#fold = operation === "gaussian"
-      ? () => x.sqDist(y).mul(-scale).exp().mul(b).sum("j", { device }).data()
-      : () => x.sqDist(y).argKMin(k, "j", { device, culling: this.#culling }).data();
+      ? () => x.sqDist(y).mul(-scale).exp().mul(b).sum("j", choices).data()
+      : () => x.sqDist(y).argKMin(k, "j", choices).data();
   }
 
   async run(limit: number): Promise<Run> {
@@ -223,11 +231,18 @@ export const takes = (name: string, operation: Problem["operation"]): boolean =>
 
 export const ENGINES = ["wasm", "native"] as const;
 
-const ALL_PAIRS = ", all pairs";
-/** An engine that leaves out no point that is too far. */
-export const onAllPairs = (engine: string): string => `${engine}${ALL_PAIRS}`;
-/** Whether a contestant is one. */
-export const isOnAllPairs = (name: string): boolean => name.endsWith(ALL_PAIRS);
+/** What engines are asked for that is not their default, by what stands behind their name. */
+const VARIANTS = {
+  "all pairs": { culling: false },
+  centred: { distances: "centred" },
+} as const satisfies Record<string, FoldChoices>;
+/** Names of engines, each followed by one that is asked for something else. */
+export const withVariants = (
+  engines: readonly string[],
+  variant: keyof typeof VARIANTS,
+): string[] => engines.flatMap((name) => [name, `${name}, ${variant}`]);
+/** Whether a contestant is such a one. */
+export const isVariant = (name: string): boolean => name.includes(", ");
 
 const file = (name: string): string => new URL(`../peers/${name}`, import.meta.url).pathname;
 
@@ -236,9 +251,11 @@ const file = (name: string): string => new URL(`../peers/${name}`, import.meta.u
  */
 export function contestant(name: string, threads: number, folder: string): Contestant {
   for (const engine of ENGINES) {
-    if (name !== engine && name !== onAllPairs(engine)) continue;
+    const [plain, variant] = name.split(", ");
+    if (plain !== engine) continue;
     const device = engine === "wasm" ? wasm({ threads }) : native({ threads });
-    return new Pairfold(name, device, name === engine);
+    const choices = Object.entries(VARIANTS).find(([key]) => key === variant)?.[1] ?? {};
+    return new Pairfold(name, device, choices);
   }
   const python = Deno.env.get("PAIRFOLD_PYTHON") ?? "python3";
   const count = `${threads}`;

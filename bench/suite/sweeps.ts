@@ -4,7 +4,7 @@
 import { uniform } from "../random.ts";
 import { NOTHING, ratio, seconds, table, Times, warm } from "../report.ts";
 import type { PlotFrame, PlotPoint } from "../plots.ts";
-import { type Contestant, isOnAllPairs, type Problem, writeProblem } from "./contestants.ts";
+import { type Contestant, isVariant, type Problem, writeProblem } from "./contestants.ts";
 
 /** A sweep as the suite knows it. */
 export interface Sweep {
@@ -267,7 +267,7 @@ export function plotOf(sweep: Sweep, points: readonly Point[]): [PlotFrame, Plot
 
 /**
  * A sweep's table: times and speeds of the engines, times of the peers and the ratios to each
- * engine, but to those that fold all pairs where others need not.
+ * engine as it is by default.
  */
 export function tableOf(
   sweep: Sweep,
@@ -276,7 +276,7 @@ export function tableOf(
   peers: readonly string[],
 ): string {
   const taking = peers.filter((name) => points.some((p) => p.cells.get(name)?.isMissing === false));
-  const compared = engines.filter((name) => !isOnAllPairs(name));
+  const compared = engines.filter((name) => !isVariant(name));
   const head = [
     sweep.axis,
     "pairs",

@@ -1,7 +1,7 @@
 // The engines of devices. Enters: a device by name, an engine, or a list. Leaves: the engine that
 // runs folds there, opened once per process; what all of them hold in memory.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { AutoEngine } from "./auto.ts";
 import {
   type CudaEngine,
@@ -147,9 +147,15 @@ function best(): Engine {
 export function engineOf(device: Device = "auto"): Engine {
   if (device === "auto") return best();
   if (typeof device === "string") return openNamed(device);
-  if (isList(device)) return several(device.map((one) => engineOf(one)));
-  if (typeof device?.launch !== "function") return openNamed(String(device));
+  if (isList(device)) return several(device.map(memberOf));
+  if (typeof device?.launch !== "function") return openNamed(shown(device));
   return remembered(device);
+}
+
+/** An engine of a list. */
+function memberOf(one: DeviceName | Engine): Engine {
+  if (!Array.isArray(one)) return engineOf(one);
+  throw new PairfoldError("device", "device: got a list in a list; expected names and engines");
 }
 
 function isList(device: Device): device is readonly (DeviceName | Engine)[] {

@@ -32,6 +32,12 @@ export function dtypeOf(data: NumberArray): DType {
   );
 }
 
+/** A number of an int32 tensor. Throws `PairfoldError` (dtype) for others. */
+export function checkedInteger(op: string, x: number): number {
+  if (x === (x | 0)) return x;
+  throw new PairfoldError("dtype", `${op}: got ${x}; expected a 32-bit integer`);
+}
+
 /** Whether numbers stand in an engine's memory. */
 export function isDeviceArray(held: Held): held is DeviceArray {
   return !ArrayBuffer.isView(held);

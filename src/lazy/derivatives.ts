@@ -48,7 +48,7 @@ export abstract class Derivatives extends TensorOps {
    * ```
    */
   diff(v: Symbolic, tangent: Operand = 1): this {
-    return this.#along("diff", v, tangent, v.formula.dim, differential);
+    return this.#along("diff", v, tangent, variableOf("diff", v).dim, differential);
   }
 
   /**
@@ -103,8 +103,9 @@ export abstract class Derivatives extends TensorOps {
   }
 
   #by(op: string, v: Symbolic, derive: (formula: Node, variable: VariableNode) => Node): this {
+    const variable = variableOf(op, v);
     const inputs = mergeInputs(op, [this.inputs, v.inputs]);
-    return this.derive({ formula: derive(this.formula, variableOf(op, v)), inputs });
+    return this.derive({ formula: derive(this.formula, variable), inputs });
   }
 
   /** A derivative along a vector of `dim`; a scalar stands for one of equal components. */
@@ -115,10 +116,11 @@ export abstract class Derivatives extends TensorOps {
     dim: number,
     derive: (formula: Node, variable: VariableNode, along: Node) => Node,
   ): this {
+    const variable = variableOf(op, v);
     const { formula, inputs } = apart(this.beside(op, along), [this.inputs, v.inputs]);
     const fitted = formula.dim === 1 && dim !== 1 ? build.sumT(formula, dim) : formula;
     return this.derive({
-      formula: derive(this.formula, variableOf(op, v), fitted),
+      formula: derive(this.formula, variable, fitted),
       inputs: mergeInputs(op, [this.inputs, v.inputs, inputs]),
     });
   }

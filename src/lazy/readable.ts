@@ -1,7 +1,7 @@
 // Symbolic matrices as numbers: whole, by rows, by blocks, under a guard for memory; and choosing
 // rows and columns, which stays symbolic.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { type Axis, type Node, transform, variable } from "../formula/mod.ts";
 import { type Batch, dense, type FoldChoices, NO_BATCH } from "../program/mod.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
@@ -27,6 +27,12 @@ function bytesText(bytes: number): string {
 }
 
 /** Checked indices along an axis, from 0. */
+/** Refuses what holds no options. Throws `PairfoldError` (dtype). */
+export function checkOptions(op: string, options: object): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new PairfoldError("dtype", `${op}: got ${shown(options)} as options; expected an object`);
+}
+
 function positions(op: string, indices: Indices, axis: Axis, rows: number): Int32Array {
   const list = typeof indices === "number" ? [indices] : indices;
   if (typeof list?.[Symbol.iterator] !== "function" || typeof list === "string") {
@@ -131,7 +137,9 @@ export abstract class Readable extends Symbolic {
     return this.#dense("block", this.#take("block", i, "i").#take("block", j, "j"), options);
   }
 
-  #dense(op: string, matrix: Readable, { device, maxBytes = MAX_BYTES }: DenseOptions): Tensor {
+  #dense(op: string, matrix: Readable, options: DenseOptions): Tensor {
+    checkOptions(op, options);
+    const { device, maxBytes = MAX_BYTES } = options;
     const { formula, inputs } = matrix;
     const shape = [...inputs.batch, inputs.M ?? 1, inputs.N ?? 1, formula.dim];
     const dtype = floatTypeOf(op, inputs);

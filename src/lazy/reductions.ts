@@ -1,7 +1,7 @@
 // Reductions of symbolic matrices: over i or j they give deferred tensors, along the vector they
 // stay symbolic.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { topological } from "../formula/mod.ts";
 import {
   fold,
@@ -16,7 +16,7 @@ import { reshaped, sizeOf, type Tensor, tensor, type TensorLike, zeros } from ".
 import { Derivatives } from "./derivatives.ts";
 import type { Operand } from "./elementwise.ts";
 import { floatTypeOf, mergeInputs, pointsTerm } from "./inputs.ts";
-import { foldInputs } from "./readable.ts";
+import { checkOptions, foldInputs } from "./readable.ts";
 import { apart } from "./slots.ts";
 import { type FoldAxis, type Symbolic, variableOf, type VectorAxis } from "./symbolic.ts";
 
@@ -45,11 +45,13 @@ export abstract class Reductions extends Derivatives {
   #request(
     reduction: ReductionName,
     axis: FoldAxis,
-    { k = 1, weight, ...choices }: ReduceOptions,
+    options: ReduceOptions,
     op: string = reduction,
   ): FoldRequest {
+    checkOptions(op, options);
+    const { k = 1, weight, ...choices } = options;
     if (!Number.isInteger(k) || k < 1) {
-      throw new PairfoldError("shape", `${op}: got k ${k}; expected an integer from 1`);
+      throw new PairfoldError("shape", `${op}: got k ${shown(k)}; expected an integer from 1`);
     }
     const second = weight === undefined ? null : apart(this.beside(op, weight), [this.inputs]);
     const all = second === null ? this.inputs : mergeInputs(op, [this.inputs, second.inputs]);

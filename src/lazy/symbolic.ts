@@ -1,7 +1,7 @@
 // What all symbolic matrices share: a formula over tensors, its shape, how ops make new ones, the
 // transpose, and how a matrix shows itself.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import {
   apply,
   type Axis,
@@ -83,6 +83,13 @@ export function termOf(op: string, x: Symbolic | Value): Term {
 
 /** The variable that a derivative is taken by. */
 export function variableOf(op: string, v: Symbolic): VariableNode {
+  if (!(v instanceof Symbolic)) {
+    const got = v as unknown instanceof Tensor ? "a tensor" : shown(v);
+    throw new PairfoldError(
+      "dtype",
+      `${op}: got ${got}; expected the variable of the formula that Vi, Vj or Pm made`,
+    );
+  }
   if (v.formula.kind === "variable") {
     // numbers of templates have the slots of their places, which may be others in other formulas
     const { slot } = v.formula;
@@ -167,7 +174,7 @@ export abstract class Symbolic implements Term {
     const expected = length === 0
       ? '"i", "j", 0 or 1, or "d" where a vector\'s may stand'
       : `"i", "j", −3 or −2, for the first ${length} axes are batch dims`;
-    throw new PairfoldError("shape", `${op}: got axis ${String(axis)}; expected ${expected}`);
+    throw new PairfoldError("shape", `${op}: got axis ${shown(axis)}; expected ${expected}`);
   }
 
   /** Another matrix of the same kind. */

@@ -70,6 +70,35 @@ export interface Survey {
 }
 
 /**
+ * Another way to fold columns, for folds that keep the best of them: a pass over groups of columns,
+ * which tells lane by lane what the best value is, and how many groups came after that in which it
+ * stands. Those groups alone are looked at again for the column. It changes speed, never a bit:
+ * emitters may leave it out.
+ */
+export interface Search {
+  /** The best value of the group at hand. */
+  readonly ofGroup: Cell;
+  /** How many groups ago the best of all got better; as many as there were: it did not. */
+  readonly age: Cell;
+  /** Before the first group. */
+  readonly start: Region;
+  /** Before a group, one column of it, and after it. */
+  readonly begin: Region;
+  readonly pair: Region;
+  readonly end: Region;
+  /** After the last group: takes what was found into the state, but for the column. */
+  readonly settle: Region;
+  /**
+   * One column of a group in which a row got better last, the later columns first: takes it into the
+   * state where it is what was found. Null where the state has no column.
+   */
+  readonly take: Region | null;
+  /** At last: whether a row still has nothing, so that all columns must be folded. */
+  readonly test: Region;
+  readonly misses: Cell;
+}
+
+/**
  * A second inner loop for folds of a table with itself, in which a pair of points i, j is met once:
  * what j adds to row i goes into the state, what i adds to row j into sums that belong to the
  * column. Engines that make no use of it fold all pairs with `pair`.
@@ -120,6 +149,8 @@ export interface Kernel {
   readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */
   readonly survey: Survey | null;
+  /** Null where more than one column may matter, or all do. */
+  readonly search: Search | null;
   /** After every `block` columns, and at the end of every split. */
   readonly close: Region | null;
   readonly block: number;
@@ -150,6 +181,13 @@ export function regionsOf(kernel: Kernel): [name: string, region: Region][] {
     ["survey end", kernel.survey?.end ?? null],
     ["survey bound", kernel.survey?.bound ?? null],
     ["survey test", kernel.survey?.test ?? null],
+    ["search start", kernel.search?.start ?? null],
+    ["search begin", kernel.search?.begin ?? null],
+    ["search pair", kernel.search?.pair ?? null],
+    ["search end", kernel.search?.end ?? null],
+    ["search settle", kernel.search?.settle ?? null],
+    ["search take", kernel.search?.take ?? null],
+    ["search test", kernel.search?.test ?? null],
     ["close", kernel.close],
     ["combine", kernel.combine],
     ["finish", kernel.finish],

@@ -13,6 +13,8 @@ export interface MathFunctions {
   readonly terms?: number;
   /** The same of sums whose terms are read by nothing else, in all folds; default as above. */
   readonly ownTerms?: number;
+  /** Whether 2^x of 32 bits is one instruction, so that a product before it counts. */
+  readonly hasExp2?: boolean;
   exp(b: Builder, x: Value): Value;
   /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
   exp2(b: Builder, x: Value): Value;

@@ -11,7 +11,7 @@ export { tilesOf, type UpdateTile } from "./tiles.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { chainByChain, delayLoads, reads, removeDead, sink, visit } from "./passes.ts";
+export { chainByChain, delayLoads, operands, reads, removeDead, sink, visit } from "./passes.ts";
 export { EITHER_NAN, replicate, type Replication } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";

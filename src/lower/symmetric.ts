@@ -96,8 +96,11 @@ export function spelledAs(formula: Node, other: Node): Node | null {
     const [a, b] = args;
     if (EVEN.has(op)) return plus(apply(op, [a.node], attributes));
     switch (op) {
-      case "neg":
+      case "neg": {
+        const there = a.negative ? null : apply("neg", [a.node]);
+        if (there !== null && known.has(there)) return { ...a, node: there };
         return { ...a, negative: !a.negative };
+      }
       case "add":
         return added(a, b);
       case "sub":

@@ -19,25 +19,20 @@ import {
 import type { Tensor } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
 import type { FoldRequest } from "./request.ts";
-import { type Distance, type Gaussian, gaussianIn, scaledGaussian } from "./scaled.ts";
+import {
+  type Distance,
+  distanceOf,
+  type Gaussian,
+  gaussianIn,
+  scaledGaussian,
+  scaleOf,
+} from "./scaled.ts";
 
 /** Components from which it pays: shorter vectors cost more in norms and clamp than they save. */
 const LEAST_DIM = 8;
 
 /** Components beyond are left out of the mean, which must be finite. */
 const LARGEST = { float32: 1e30, float64: 1e290 } as const;
-
-/** The distance that a node is, a being of i and b of j. */
-function distanceOf(node: Node): Distance | null {
-  if (node.kind !== "op") return null;
-  const [first] = node.args;
-  const isDifference = node.op === "sqNorm2" && first.kind === "op" && first.op === "sub";
-  if (node.op !== "sqDist" && !isDifference) return null;
-  const [a, b] = isDifference && first.kind === "op" ? first.args : node.args;
-  if (a.dim !== b.dim) return null;
-  if (a.domain === "i" && b.domain === "j") return { a, b };
-  return a.domain === "j" && b.domain === "i" ? { a: b, b: a } : null;
-}
 
 const ofDims = (fits: (dim: number) => boolean) => (node: Node): Distance | null => {
   const found = distanceOf(node);
@@ -103,7 +98,11 @@ export function centred(
     }
     return centre;
   };
-  const gaussianOf = (node: Node) => gaussianIn(node, shortDistanceOf, inputs);
+  const gaussianOf = (node: Node): Gaussian | null => {
+    const found = gaussianIn(node, shortDistanceOf);
+    const scale = found && scaleOf(found, inputs);
+    return scale !== null && scale > 0 && scale < Infinity ? found : null;
+  };
   const dotted = (node: OpNode): Node | null => {
     const found = longDistanceOf(node);
     if (found === null) return null;

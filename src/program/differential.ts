@@ -9,6 +9,7 @@ import { fold, runOf, shapeOf } from "./fold.ts";
 import { shareOnePass } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";
+import { withoutRule } from "./scale_rule.ts";
 import { valuesAreWanted } from "./trace.ts";
 
 /** A variable of a fold's formulas and a tensor of its shape: the direction in which it moves. */
@@ -32,8 +33,9 @@ export interface DifferentialRequest extends FoldRequest {
  * that does not fit.
  */
 export function foldDifferential(
-  { outputs, tangents, ...request }: DifferentialRequest,
+  { outputs, tangents, ...asked }: DifferentialRequest,
 ): Tensor {
+  const request = withoutRule(asked);
   const { formula, weight = null, M, N } = request;
   const { derivatives, context, inputs, batch, asVariable } = rulesOf("diff", request, outputs);
   const shape = shapeOf(request);

@@ -5,7 +5,7 @@ import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
 import { type FloatType, type Kernel, printKernel } from "../loop/mod.ts";
-import { type FoldOptions, reductions, resultShape, type SumScheme } from "../reduction/mod.ts";
+import { type FoldOptions, reductions, resultShape } from "../reduction/mod.ts";
 import {
   type DType,
   freeLostCopies,
@@ -20,31 +20,15 @@ import {
 import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./batch.ts";
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
+import { checkOptions, productsOf } from "./choices.ts";
 import { Culling } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
-import type { FoldChoices, FoldRequest } from "./request.ts";
+import type { FoldRequest } from "./request.ts";
+import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
-
-const SCHEMES: ReadonlySet<string> = new Set<SumScheme>(["compensated", "block", "direct"]);
-
-/** Refuses choices that no type allows. */
-function checkOptions(op: string, options: FoldOptions, { accumulator }: FoldChoices): void {
-  if (!SCHEMES.has(options.sumScheme)) {
-    throw new PairfoldError(
-      "syntax",
-      `${op}: got sumScheme "${options.sumScheme}"; expected one of ${[...SCHEMES].join(", ")}`,
-    );
-  }
-  if (options.accumulator === undefined) {
-    throw new PairfoldError(
-      "dtype",
-      `${op}: got accumulator "${accumulator}"; expected "float32" or "float64"`,
-    );
-  }
-}
 
 /** A pass over the pairs that computes several folds. */
 export interface SharedPass {
@@ -64,9 +48,13 @@ export class FoldRun implements Origin {
   readonly #rows: number;
   readonly #columns: number;
   readonly #batched: BatchedFold;
+  /** Whether it meets pairs once; null where so few points never do. */
+  readonly hasMirror: boolean | null;
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
+  /** What is said about a Gaussian's scale. */
+  readonly #scaling: readonly string[];
   #request: FoldRequest | null;
   #pass: SharedPass | null = null;
   #tensors: readonly Tensor[];
@@ -77,6 +65,7 @@ export class FoldRun implements Origin {
 
   constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     this.#request = request;
+    this.#scaling = request.scaling === undefined ? [] : [`scale     ${request.scaling}`];
     const { axis, M, N, choices, reduction, k } = request;
     checkDepth(request.formula); // derivatives are deeper than what they are of
     const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
@@ -114,6 +103,8 @@ export class FoldRun implements Origin {
     this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
+    const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;
+    this.hasMirror = mayMirror ? symmetric !== null : null;
     const used = symmetric?.slots ?? slots;
     this.kernel = symmetric?.kernel ?? kernelOf(this.#fold, this.#engine.math);
     this.#tensors = symmetric === null ? tensors : tensorsIn(request.inputs, used);
@@ -184,6 +175,7 @@ export class FoldRun implements Origin {
       `target    ${target}`,
       `schedule  ${schedule}`,
       ...(this.#culling?.explain() ?? []),
+      ...this.#scaling,
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(pairs === undefined ? [] : [`pairs     ${pairs}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
@@ -328,34 +320,36 @@ export function provideFoldRule(rule: FoldRule): void {
   ruleOfFolds = rule;
 }
 
-/** How tensor cores may multiply; refuses what is no way to do so. */
-function productsOf({ choices, reduction }: FoldRequest): Pick<Fold, "products"> {
-  const { products = "float32" } = choices;
-  if (products === "float32") return {};
-  if (products === "tf32x3" || products === "tf32") return { products };
-  throw new PairfoldError(
-    "syntax",
-    `${reduction}: got products ${JSON.stringify(products)}; ` +
-      `expected "float32", "tf32x3" or "tf32"`,
-  );
-}
-
 /** The fold with its distances computed as its choices say. */
 function withDistances(request: FoldRequest): FoldRequest {
-  const { distances = "direct" } = request.choices;
+  const { distances = "auto" } = request.choices;
+  if (distances === "auto") return withScaleInPoints(request);
   if (distances === "direct") return request;
   if (distances === "centred") return centred(request, fold);
   throw new PairfoldError(
     "syntax",
     `${request.reduction}: got distances ${
       JSON.stringify(distances)
-    }; expected "direct" or "centred"`,
+    }; expected "auto", "direct" or "centred"`,
   );
+}
+
+/** The run of a fold: pairs that are met once save more than a scale that is in the points. */
+function runFor(request: FoldRequest): FoldRun {
+  const asked = withDistances(request);
+  const run = new FoldRun(asked);
+  const isRule = asked.scaling !== undefined && asked.formula !== request.formula;
+  if (!isRule || run.hasMirror !== false) return run;
+  const scaling = "at each pair: each is met once, which saves more";
+  const plain = new FoldRun({ ...request, scaling });
+  const [taken, left] = plain.hasMirror ? [plain, run] : [run, plain];
+  for (const storage of left.needs) storage.readers--; // nothing reads them for this
+  return taken;
 }
 
 /** A fold's outputs as deferred tensors, one per output of the reduction. */
 export function fold(request: FoldRequest): Tensor[] {
-  const run = new FoldRun(withDistances(request));
+  const run = runFor(request);
   const { reduction, dtype } = request;
   const shape = shapeOf(request);
   const { outputs } = run;

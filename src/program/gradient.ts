@@ -10,6 +10,7 @@ import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
 import { shareWithValue } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";
+import { withoutRule } from "./scale_rule.ts";
 import { sharingSum, writtenAs } from "./sharing.ts";
 import { sumToSize } from "./sum_to_size.ts";
 import { valuesAreWanted } from "./trace.ts";
@@ -46,9 +47,10 @@ export interface GradientsRequest extends FoldRequest {
  * for both, if it can: the first of the variables gets it, the other null.
  */
 export function foldGradients(
-  { outputs, cotangent, ...request }: GradientsRequest,
+  { outputs, cotangent, ...asked }: GradientsRequest,
   variables: readonly VariableNode[],
 ): (Tensor | null)[] {
+  const request = withoutRule(asked);
   const { formula, weight = null, axis, M, N, dtype, choices } = request;
   const { derivatives, context, inputs, batch, asVariable } = rulesOf("grad", request, outputs);
   checkPart("cotangent", request, cotangent, shapeOf(request), batch.shape.length + 1);

@@ -1,5 +1,5 @@
 // Lists of smallest values that are longer than the fold: what there is, and what is missing behind
-// it. A kernel's time for its lists grows with the square of their length.
+// it. A kernel's lists take memory, and a long while to sort, whether anything stands in them or not.
 
 import { reductions } from "../reduction/mod.ts";
 import { full, type Tensor } from "../tensor/mod.ts";

@@ -17,17 +17,24 @@ export interface FoldChoices {
   /** Allow rewrites that may overflow or lose accuracy; default false. */
   readonly fastMath?: boolean;
   /**
-   * How squared distances of 8 and more components between a row's point and a column's are
-   * computed, where the formula has `sqDist` (or `sqNorm2` of a difference; KeOps' `SqDist`):
-   * "direct", Σ (a − b)², or "centred", |a|² + |b|² − 2 a·b around the mean of the column's points
-   * c, at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`). Centred ones are faster for long
-   * vectors; their error is relative to |a − c|² + |b − c|², not to the distance itself: near
-   * points lose digits, nearest neighbours may change places. They want finite points. Where
-   * "centred", the scale of a float32 Gaussian exp(−s q) of shorter vectors goes into its points,
-   * √s (a − c), if s is made of plain numbers: one product less per pair on CUDA, and an exponent
-   * that is off by up to 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings. Default "direct".
+   * How squared distances between a row's point and a column's are computed, where the formula has
+   * `sqDist`, `sqNorm2` of a difference (KeOps' `SqDist`) or its squares summed. "direct":
+   * Σ (a − b)². "centred", of 8 and more components: |a|² + |b|² − 2 a·b around the mean of the
+   * column's points c, at least 0 (`torch.cdist` with `use_mm_for_euclid_dist`); faster for long
+   * vectors, but the error is relative to |a − c|² + |b − c|², not to the distance itself: near
+   * points lose digits, nearest neighbours may change places; they want finite points. The scale of
+   * a float32 Gaussian exp(−s q) of shorter vectors goes into its points, √s (a − c), if s is made
+   * of numbers and tensors that were given: one product less per pair on CUDA, and an exponent that
+   * is off by up to 4 √(s q) (|√s (a − c)| + |√s (b − c)|) roundings.
+   *
+   * "auto", the default, is "direct", but that on CUDA the scale of a float32 Gaussian of 2 to 16
+   * components that is a factor of a sum goes into its points too, where scale and points were given
+   * as numbers (`tensor(data)`) and the points do not reach so far that the bound of the sum's error
+   * would double: about 15 widths σ for exp(−q / 2σ²) in 3-D. Not where derivatives are taken.
+   * Another scale packs the columns anew.
+   * `explain()` says whether, and why.
    */
-  readonly distances?: "direct" | "centred";
+  readonly distances?: "auto" | "direct" | "centred";
   /**
    * Whether `min`, `argMin`, `minArgMin`, `kMin`, `argKMin` and `kMinArgKMin` of the distance
    * between a row's point and a column's leave out the pairs that are too far: points are sorted
@@ -94,6 +101,8 @@ export interface FoldRequest {
   readonly outputRows?: number;
   /** Pairs that readers are told of; default those that it folds. */
   readonly pairs?: number;
+  /** What `explain()` says about a Gaussian's scale. */
+  readonly scaling?: string;
   /** What leaving out points costs; default what was measured. */
   readonly cullingCosts?: CullingCosts;
 }

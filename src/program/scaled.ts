@@ -1,10 +1,17 @@
 // Gaussians of short vectors with the scale in their points. Enters: the exponential of a scaled
 // squared distance. Leaves: exp(−s |a − b|²) as 2^−|r (a − c) − r (b − c)|² with r² = s log₂e, c
-// being the mean of b: r moves to where rows and columns are prepared, and a pair takes one product
-// less (on CUDA, where 2^−q is one instruction).
+// being a point among them: r moves to where rows and columns are prepared, and a pair takes one
+// product less (on CUDA, where 2^−q is one instruction).
 
-import { build, constant, type Node } from "../formula/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import {
+  build,
+  constant,
+  isScalarOp,
+  type Node,
+  scalarTable,
+  topological,
+} from "../formula/mod.ts";
+import { storageOf, type Tensor } from "../tensor/mod.ts";
 
 /** A squared distance between a point of i and one of j. */
 export interface Distance {
@@ -12,60 +19,63 @@ export interface Distance {
   readonly b: Node;
 }
 
-type Sign = -1 | 1 | null;
+/** The difference that a formula squares, one component after another. */
+function squared(node: Node): Node | null {
+  if (node.kind !== "op") return null;
+  const isSquare = node.op === "square" || (node.op === "pow" && node.attributes[0] === 2) ||
+    (node.op === "mul" && node.args[0] === node.args[1]);
+  return isSquare ? node.args[0] : null;
+}
+
+/** The distance whose square a node is, a being of i and b of j. */
+export function distanceOf(node: Node): Distance | null {
+  if (node.kind !== "op") return null;
+  const { op, args } = node;
+  if (op === "sqDist") return ofPoints(args[0], args[1]);
+  const difference = op === "sqNorm2" ? args[0] : op === "sum" ? squared(args[0]) : null;
+  if (difference?.kind !== "op" || difference.op !== "sub") return null;
+  return ofPoints(difference.args[0], difference.args[1]);
+}
+
+function ofPoints(a: Node, b: Node): Distance | null {
+  if (a.dim !== b.dim) return null;
+  if (a.domain === "i" && b.domain === "j") return { a, b };
+  return a.domain === "j" && b.domain === "i" ? { a: b, b: a } : null;
+}
 
 /**
- * The sign that all values of a formula of parameters have, zeros aside; null where that is open.
- * Of parameters only plain numbers count, which beside float32 tensors are the scalars of float64:
- * what is computed may be here or not, and the same fold must have the same bits.
+ * The value of a formula of parameters; null where that is open. Of tensors only those that were
+ * given count: what is computed may be here or not, and the same fold must have the same bits.
  */
-function signOf(node: Node, inputs: ReadonlyMap<number, Tensor>): Sign {
-  const signOfAll = (values: ArrayLike<number>): Sign => {
-    let [low, high] = [Infinity, -Infinity];
-    for (let k = 0; k < values.length; k++) {
-      if (!Number.isFinite(values[k])) return null;
-      low = Math.min(low, values[k]);
-      high = Math.max(high, values[k]);
-    }
-    return low >= 0 ? 1 : high <= 0 ? -1 : null;
-  };
-  const opposite = (sign: Sign): Sign => sign === null ? null : sign === 1 ? -1 : 1;
-  switch (node.kind) {
-    case "constant":
-      return signOfAll([node.value]);
-    case "variable": {
+function valueOf(formula: Node, inputs: ReadonlyMap<number, Tensor>): number | null {
+  const values = new Map<Node, number>();
+  for (const node of topological(formula)) {
+    if (node.dim !== 1) return null;
+    if (node.kind === "constant") values.set(node, node.value);
+    else if (node.kind === "variable") {
       const t = node.axis === "p" ? inputs.get(node.slot) : undefined;
-      const values = t?.dtype === "float64" && t.shape.length === 0 ? t.peek() : null;
-      return values === null ? null : signOfAll(values);
-    }
-    case "op":
-      break;
-    default:
-      return null;
+      const given = t === undefined ? null : storageOf(t).given;
+      if (given?.length !== 1) return null;
+      values.set(node, given[0]);
+    } else if (node.kind === "op" && isScalarOp(node.op)) {
+      const args = node.args.map((argument) => values.get(argument) ?? NaN);
+      values.set(node, scalarTable[node.op].evaluate(args, node.attributes));
+    } else return null;
   }
-  const [first, second] = node.args;
-  switch (node.op) {
-    case "neg":
-      return opposite(signOf(first, inputs));
-    case "inv":
-      return signOf(first, inputs);
-    case "square":
-    case "exp":
-      return 1;
-    case "mul":
-    case "div": {
-      const [a, b] = [signOf(first, inputs), signOf(second, inputs)];
-      return a === null ? null : a === 1 ? b : opposite(b);
-    }
-    default:
-      return null;
-  }
+  return values.get(formula) ?? null;
 }
 
-/** exp(−s |a − b|²) with a uniform s ≥ 0. */
+/** exp(c |a − b|²) with a uniform c. */
 export interface Gaussian extends Distance {
+  /** −c. */
   readonly scale: Node;
 }
+
+/** The scale's value; null where that is open. */
+export const scaleOf = (
+  { scale }: Gaussian,
+  inputs: ReadonlyMap<number, Tensor>,
+): number | null => valueOf(scale, inputs);
 
 const ONE = constant(1);
 
@@ -78,6 +88,7 @@ type DistanceOf = (node: Node) => Distance | null;
  * A uniform scale, of any sign, and a distance that a formula is the product of; null for others.
  */
 function scaledDistance(node: Node, distanceOf: DistanceOf): Gaussian | null {
+  if (node.domain !== "ij") return null;
   const distance = distanceOf(node);
   if (distance !== null) return { ...distance, scale: ONE };
   if (node.kind !== "op") return null;
@@ -89,8 +100,10 @@ function scaledDistance(node: Node, distanceOf: DistanceOf): Gaussian | null {
   };
   const [first, second] = node.args;
   switch (node.op) {
-    case "neg":
-      return times(constant(-1), first);
+    case "neg": {
+      const inner = scaledDistance(first, distanceOf);
+      return inner && { ...inner, scale: negated(inner.scale) };
+    }
     case "mul":
       return times(first, second) ?? times(second, first);
     case "div":
@@ -101,20 +114,15 @@ function scaledDistance(node: Node, distanceOf: DistanceOf): Gaussian | null {
 }
 
 /** The Gaussian that a formula is, of a distance that `distanceOf` knows; null for others. */
-export function gaussianIn(
-  node: Node,
-  distanceOf: DistanceOf,
-  inputs: ReadonlyMap<number, Tensor>,
-): Gaussian | null {
+export function gaussianIn(node: Node, distanceOf: DistanceOf): Gaussian | null {
   if (node.kind !== "op" || node.op !== "exp") return null;
   const found = scaledDistance(node.args[0], distanceOf);
-  if (found === null || signOf(found.scale, inputs) !== -1) return null;
-  return { ...found, scale: negated(found.scale) };
+  return found && { ...found, scale: negated(found.scale) };
 }
 
 /**
  * A Gaussian with its scale in the points, counted from a centre c. The exponent −q of 2 is off by
- * 4 √q (|r (a − c)| + |r (b − c)|) roundings at most, where as it was written q are.
+ * 4 √q (|r (a − c)| + |r (b − c)|) roundings more than as it was written: both ways D + 4 times q.
  */
 export function scaledGaussian({ a, b, scale }: Gaussian, centre: Node): Node {
   const root = build.sqrt(build.mul(constant(Math.LOG2E), scale));

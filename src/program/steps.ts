@@ -37,13 +37,24 @@ export class HostStep implements Origin {
     this.depth = buildOn(this.#needs);
     this.storage = new TensorStorage(
       (control) => this.#run(control),
-      () => launch === null ? `${name}, on the host` : `${name}, a kernel on an engine`,
+      () => this.#explain(name),
       this,
     );
   }
 
   get needs(): readonly TensorStorage[] {
     return this.#needs;
+  }
+
+  /** The step, and what will be folded or computed for it; not the steps before those. */
+  #explain(name: string): string {
+    const step = this.#launch === null ? `${name}, on the host` : `${name}, a kernel on an engine`;
+    const before = this.#needs.filter(({ isComputed, isGone, origin }) =>
+      !isComputed && !isGone && !(origin instanceof HostStep)
+    );
+    return [step, ...before.map((storage) => `of what this gives:\n${storage.explain()}`)].join(
+      "\n",
+    );
   }
 
   async #run(control: RunControl): Promise<void> {

@@ -2,7 +2,7 @@
 // other. Functions are watched while they run once; nesting gives derivatives of any order. (In the
 // style of JAX, Bradbury et al. 2018.)
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { sameShape, storageOf, Tensor, tensor, type TensorLike } from "../tensor/mod.ts";
 import { sumOf } from "./elementwise.ts";
 import { alias } from "./linear.ts";
@@ -24,6 +24,21 @@ export type Gradients<Args extends readonly unknown[], N> = N extends number ? A
 
 function refuse(op: string, code: "shape" | "dtype", got: string, expected: string): never {
   throw new PairfoldError(code, `${op}: got ${got}; expected ${expected}`);
+}
+
+/** The arguments that options name, a number or a list. Throws `PairfoldError` (shape). */
+function argnumsOf(
+  op: string,
+  options: GradOptions<number | readonly number[]>,
+): number | readonly number[] {
+  const argnums: unknown = options?.argnums;
+  if (Number.isInteger(argnums) || isIntegers(argnums)) return options.argnums;
+  const got = options === null || argnums === undefined ? options : argnums;
+  refuse(op, "shape", shown(got), "{ argnums } with the place of an argument, or an array of them");
+}
+
+function isIntegers(x: unknown): boolean {
+  return Array.isArray(x) && x.every((one) => Number.isInteger(one));
 }
 
 /** Throws `PairfoldError` (dtype) for what derivatives cannot be taken by. */
@@ -142,8 +157,9 @@ export function valueAndGrad<
 ): (...args: Args) => [value: Tensor, gradient: Gradients<Args, N>];
 export function valueAndGrad<Args extends readonly unknown[]>(
   f: (...args: Args) => Tensor,
-  { argnums }: GradOptions<number | readonly number[]> = { argnums: 0 },
+  options: GradOptions<number | readonly number[]> = { argnums: 0 },
 ): (...args: Args) => [value: Tensor, gradient: unknown] {
+  const argnums = argnumsOf("valueAndGrad", options);
   return (...args) => {
     const list = typeof argnums === "number" ? [argnums] : argnums;
     const [value, gradients] = valueAndGradients("valueAndGrad", f, args, list);
@@ -189,8 +205,9 @@ export function grad<
 ): (...args: Args) => Gradients<Args, N>;
 export function grad<Args extends readonly unknown[]>(
   f: (...args: Args) => Tensor,
-  { argnums }: GradOptions<number | readonly number[]> = { argnums: 0 },
+  options: GradOptions<number | readonly number[]> = { argnums: 0 },
 ): (...args: Args) => unknown {
+  const argnums = argnumsOf("grad", options);
   return (...args) => {
     const list = typeof argnums === "number" ? [argnums] : argnums;
     const [, gradients] = valueAndGradients("grad", f, args, list);

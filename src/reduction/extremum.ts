@@ -2,7 +2,8 @@
 // index −1, so an all-NaN row says so by NaN and −1 on its own.
 //
 // The inner loop only asks whether any row improves (one comparison, one branch for all rows); the
-// update stands behind that branch. On random data a row improves about ln N times.
+// update stands behind that branch. On random data a row improves about ln N times. Where the target
+// searches groups of columns, there is no branch, and no order of the columns is worse than another.
 
 import { build, type Node } from "../formula/mod.ts";
 import type { Builder, Value } from "../loop/mod.ts";
@@ -16,7 +17,9 @@ import {
   perComponent,
   type Reduction,
   sameKind,
+  type Searching,
 } from "./reduction.ts";
+import { ExtremumSearch } from "./search.ts";
 import type { Result } from "./sorted.ts";
 
 export class ExtremumFolding implements Folding {
@@ -25,12 +28,14 @@ export class ExtremumFolding implements Folding {
   readonly #best: Field;
   readonly #winner: Field | null;
   readonly close = null;
+  readonly search: Searching | null;
 
   constructor(b: Builder, dim: number, sign: "min" | "max", results: readonly Result[]) {
     this.#sign = sign;
     this.#results = results;
     this.#best = new Field(b, "best", dim, b.float);
     this.#winner = results.includes("index") ? new Field(b, "winner", dim, b.integer) : null;
+    this.search = dim === 1 ? new ExtremumSearch(b, sign, this.#best, this.#winner) : null;
   }
   get fields(): readonly Field[] {
     return this.#winner === null ? [this.#best] : [this.#best, this.#winner];

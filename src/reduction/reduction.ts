@@ -11,6 +11,7 @@ import {
   type Place,
   place,
   SCALARS,
+  type Search,
   type StateItem,
   type Survey,
   type Type,
@@ -112,6 +113,20 @@ export interface Surveying extends
   skips(b: Builder): Value;
 }
 
+/**
+ * How a fold that keeps the best of its columns finds it without a branch; see the
+ * kernel's `Search`.
+ */
+export interface Searching extends Pick<Search, "ofGroup" | "age"> {
+  start(b: Builder): void;
+  begin(b: Builder): void;
+  meet(b: Builder, each: EachComponent): void;
+  end(b: Builder): void;
+  settle(b: Builder): void;
+  readonly take: ((b: Builder, each: EachComponent) => void) | null;
+  misses(b: Builder): Value;
+}
+
 /** One fold's state and steps, made for the dims of its formulas. */
 export interface Folding {
   readonly fields: readonly Field[];
@@ -127,6 +142,8 @@ export interface Folding {
   readonly open?: Field | null;
   /** Where few columns change anything, and a look at many of them tells which. */
   readonly survey?: Surveying | null;
+  /** Where one column of all is kept, and a look at them tells about where it is. */
+  readonly search?: Searching | null;
   /** Takes in the state of later columns, a folding of the same kind; both are closed. */
   combine(b: Builder, incoming: Folding): void;
   finish(b: Builder, emit: Emit): void;

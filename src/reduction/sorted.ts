@@ -6,17 +6,31 @@ import { type Emit, Field, UNROLL_LIMIT } from "./reduction.ts";
 /** Which result goes to which output. */
 export type Result = "value" | "index";
 
+/** Where a list's values and indices stand. */
+export interface ListFields {
+  readonly values: Field;
+  readonly indices: Field;
+}
+
 /** K values, smallest first, ties by the order in which they came; unset places are NaN at −1. */
 export class SortedList {
   readonly #k: number;
   readonly values: Field;
   readonly indices: Field;
 
-  /** `length`: places of the arrays, of which the first K are the list. */
-  constructor(b: Builder, k: number, name: number, length = k) {
+  /** The first K places of some fields are the list. */
+  constructor(b: Builder, k: number, name: number, fields = SortedList.fields(b, name, k)) {
     this.#k = k;
-    this.values = new Field(b, `values${name}`, length, b.float, true);
-    this.indices = new Field(b, `indices${name}`, length, b.integer, true);
+    this.values = fields.values;
+    this.indices = fields.indices;
+  }
+
+  /** New fields of so many places. */
+  static fields(b: Builder, name: number, length: number): ListFields {
+    return {
+      values: new Field(b, `values${name}`, length, b.float, true),
+      indices: new Field(b, `indices${name}`, length, b.integer, true),
+    };
   }
 
   init(b: Builder): void {

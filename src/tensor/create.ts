@@ -1,8 +1,8 @@
 // Tensors of numbers that a rule gives.
 
-import type { DType, NumberArray } from "../engine/engine.ts";
-import { allocate } from "../engine/host.ts";
-import { PairfoldError } from "../error.ts";
+import type { DType } from "../engine/engine.ts";
+import { allocate, checkedInteger } from "../engine/host.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { checkedShape, sizeOf } from "./shapes.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -12,25 +12,38 @@ export interface CreateOptions {
   readonly dtype?: DType;
 }
 
+/** A tensor of the numbers that its places give; refused as where tensors are made of arrays. */
 function made(
   op: string,
   shape: readonly number[],
   { dtype = "float32" }: CreateOptions,
-  fill: (data: NumberArray) => void,
+  numberAt: (place: number) => number,
 ): Tensor {
   const data = allocate(dtype, sizeOf(checkedShape(op, shape)));
-  fill(data);
+  for (let k = 0; k < data.length; k++) data[k] = checkedNumber(op, dtype, numberAt(k));
   return new Tensor(shape, dtype, data);
 }
 
-/** A tensor of one number. Throws `PairfoldError` (shape) for what is not a shape. */
+function checkedNumber(op: string, dtype: DType, x: number): number {
+  if (typeof x !== "number") {
+    throw new PairfoldError("dtype", `${op}: got ${shown(x)}; expected a number`);
+  }
+  return dtype === "int32" ? checkedInteger(op, x) : x;
+}
+
+/**
+ * A tensor of one number. Throws `PairfoldError`: `shape` for what is not a shape, `dtype` for a
+ * fraction in int32.
+ */
 export function full(shape: readonly number[], value: number, options: CreateOptions = {}): Tensor {
-  return made("full", shape, options, (data) => data.fill(value));
+  const { dtype = "float32" } = options;
+  const data = allocate(dtype, sizeOf(checkedShape("full", shape)));
+  return new Tensor(shape, dtype, data.fill(checkedNumber("full", dtype, value)));
 }
 
 /** A tensor of zeros; as {@linkcode full}. */
 export function zeros(shape: readonly number[], options: CreateOptions = {}): Tensor {
-  return made("zeros", shape, options, () => {});
+  return full(shape, 0, options);
 }
 
 /** A tensor of ones; as {@linkcode full}. */
@@ -40,9 +53,7 @@ export function ones(shape: readonly number[], options: CreateOptions = {}): Ten
 
 /** The unit matrix [n, n]. */
 export function eye(n: number, options: CreateOptions = {}): Tensor {
-  return made("eye", [n, n], options, (data) => {
-    for (let k = 0; k < n; k++) data[k * (n + 1)] = 1;
-  });
+  return made("eye", [n, n], options, (k) => k % (n + 1) === 0 ? 1 : 0);
 }
 
 /**
@@ -69,9 +80,7 @@ export function arange(
       `arange: got ${start}, ${stop} and step ${step}; expected finite numbers and no step of 0`,
     );
   }
-  return made("arange", [count], options, (data) => {
-    for (let k = 0; k < count; k++) data[k] = start + k * step;
-  });
+  return made("arange", [count], options, (k) => start + k * step);
 }
 
 /** `count` numbers from start to stop, both included. (NumPy's `linspace`.) */
@@ -81,10 +90,8 @@ export function linspace(
   count: number,
   options: CreateOptions = {},
 ): Tensor {
-  return made("linspace", [count], options, (data) => {
-    for (let k = 0; k < count; k++) {
-      data[k] = k === count - 1 && count > 1 ? stop : start + k * ((stop - start) / (count - 1));
-    }
-    if (count === 1) data[0] = start;
+  const step = (stop - start) / (count - 1);
+  return made("linspace", [count], options, (k) => {
+    return k === count - 1 && count > 1 ? stop : k === 0 ? start : start + k * step;
   });
 }

@@ -1,6 +1,6 @@
 // Shapes as values: sizes, strides, axes, and how shapes broadcast. Row-major throughout.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { broadcastShapes } from "./broadcast.ts";
 
 /** Number of elements of a shape. */
@@ -25,10 +25,18 @@ export function stridesOf(shape: readonly number[]): number[] {
   return strides;
 }
 
+/** Whether a value is a list of integers from 0. */
+export function isShape(shape: unknown): shape is readonly number[] {
+  return Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
+}
+
 /** Throws `PairfoldError` (shape) for what is not a shape. */
 export function checkedShape(op: string, shape: readonly number[]): readonly number[] {
-  if (Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0)) return shape;
-  throw new PairfoldError("shape", `${op}: got shape [${shape}]; expected integers from 0`);
+  if (isShape(shape)) return shape;
+  throw new PairfoldError(
+    "shape",
+    `${op}: got shape ${shown(shape)}; expected an array of integers from 0`,
+  );
 }
 
 /** An axis from 0, where negative ones count from the end. Throws `PairfoldError` (shape). */

@@ -33,6 +33,8 @@ export class TensorStorage {
   #copies: Map<Engine, Copy> = NONE;
   #download: SharedRun<NumberArray> | null = null;
   #users = 0;
+  /** Whether its numbers were given on the host, not computed. */
+  readonly #isGiven: boolean;
   #isGone = false;
   /** Whether copies are to go once nobody uses them. */
   #isReleased = false;
@@ -40,6 +42,7 @@ export class TensorStorage {
   constructor(source: Held | Compute, explain: () => string, origin: Origin | null = null) {
     this.explain = explain;
     this.#origin = origin;
+    this.#isGiven = typeof source !== "function" && !isDeviceArray(source);
     if (typeof source === "function") this.#compute = source;
     else this.receive(source);
   }
@@ -62,6 +65,14 @@ export class TensorStorage {
   /** The numbers where they stand on the host, not a copy. */
   get host(): NumberArray | null {
     return this.#host;
+  }
+
+  /**
+   * The numbers where they were given on the host; null for numbers that were computed, whether
+   * they are there or not.
+   */
+  get given(): NumberArray | null {
+    return this.#isGiven ? this.#host : null;
   }
 
   /** The engines that have the numbers. */

@@ -1,12 +1,12 @@
 // Tensors: immutable dense arrays, computed when they are read, kept where they were computed.
 
 import type { DType, Engine, Held, NumberArray, Progress, RunControl } from "../engine/engine.ts";
-import { allocate, dtypeOf } from "../engine/host.ts";
-import { PairfoldError } from "../error.ts";
+import { allocate, checkedInteger, dtypeOf } from "../engine/host.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { escapeHtml, previewOf } from "./display.ts";
 import { TensorMethods } from "./methods.ts";
 import type { NestedNumbers } from "./operations.ts";
-import { sizeOf } from "./shapes.ts";
+import { isShape, sizeOf } from "./shapes.ts";
 import { TensorStorage } from "./storage.ts";
 
 /** What may stand where a tensor is wanted. */
@@ -226,6 +226,18 @@ export function reshaped(t: Tensor, shape: readonly number[]): Tensor {
   return new Tensor(shape, t.dtype, storageIn(t));
 }
 
+/** Refuses arrays whose buffer was transferred, or shrunk until it ends before them. */
+function checkAttached(data: NumberArray): void {
+  try {
+    data.values();
+  } catch {
+    throw new PairfoldError(
+      "dtype",
+      "tensor: got an array without its buffer; expected one that was not transferred or shrunk",
+    );
+  }
+}
+
 /** Arrays that may stand inside one another. */
 const MAX_RANK = 64;
 
@@ -260,19 +272,22 @@ function flatten(data: NestedNumbers, shape: readonly number[], out: NumberArray
       );
     }
     if (typeof part !== "number") { for (const inner of part) visit(inner, axis + 1); }
-    else if (!isWhole || part === (part | 0)) out[at++] = part;
-    else throw new PairfoldError("dtype", `tensor: got ${part}; expected a 32-bit integer`);
+    else out[at++] = isWhole ? checkedInteger("tensor", part) : part;
   };
   visit(data, 0);
 }
 
+/** The class of a shape that is no array, before its elements. */
+function typeOfShape(shape: unknown): string {
+  return ArrayBuffer.isView(shape) ? `${Object.prototype.toString.call(shape).slice(8, -1)} ` : "";
+}
+
 function checkShape(shape: readonly number[], length: number): void {
-  const isShape = Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
-  if (isShape && sizeOf(shape) === length) return;
+  if (isShape(shape) && sizeOf(shape) === length) return;
   throw new PairfoldError(
     "shape",
-    `tensor: got ${length} numbers and shape [${shape}]; expected a shape of integers whose ` +
-      `product is ${length}`,
+    `tensor: got ${length} numbers and shape ${typeOfShape(shape)}${shown(shape)}; expected an ` +
+      `array of integers whose product is ${length}`,
   );
 }
 
@@ -299,6 +314,7 @@ export function tensor(
   if (data instanceof Tensor) return data;
   if (ArrayBuffer.isView(data)) {
     const dtype = dtypeOf(data);
+    checkAttached(data);
     if (options.dtype !== undefined && options.dtype !== dtype) {
       throw new PairfoldError("dtype", `tensor: got ${dtype}; expected ${options.dtype}`);
     }

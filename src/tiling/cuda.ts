@@ -206,12 +206,11 @@ function longColumns(kernel: Kernel, slice: number): number {
 /**
  * Chooses a schedule by a register estimate and by how many rows there are, column splits counted.
  * Counted in machine code (sm_90, instructions per pair; MACHINE_CODE has all): four rows of a
- * Gaussian in 3-D take 9.3, one takes 13. Its exponent's scale could go into x and y and save one,
- * but whether that keeps the digits depends on how far the points reach, which is known on the card
- * alone: asking costs a fold and a wait at every launch, and bits would depend on points far away.
- * So people choose it (`distances: "centred"`): 8.3. Long dot products are computed in patches: 64
- * components take 84 where pairs alone take 74 and load so much that 253 Gpairs/s bind. Differences
- * take two operations per component, behind which their loads hide without patches.
+ * Gaussian in 3-D take 8.3 with its exponent's scale in x and y, as it is by default where these
+ * were given (`program/scale_rule.ts`), 9.3 else; one row takes 13. Long dot products are computed
+ * in patches: 64 components take 84 where pairs alone take 74 and load so much that 253 Gpairs/s
+ * bind. Differences take two operations per component, behind which their loads hide without
+ * patches.
  */
 export function chooseCudaSchedule(kernel: Kernel, rows: number): CudaSchedule {
   const patches = patchOf(kernel)?.isProduct ? choosePatches(kernel) : null;

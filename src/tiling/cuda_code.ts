@@ -29,28 +29,36 @@ export interface TurnCode {
 
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other
- * folds of |x − y|² in 3 dimensions; a million rows. "With itself" meets pairs once: each of its
- * pairs is two. Where "centred" or tensor cores' numbers (TF32) are named,
- * |x − y|² is a dot product. Of the gradient in 100 dimensions it is the loop that adds to its sums;
- * the one before adds up |x − y|², also for 8 columns. "f64" is in doubles. Counted with NVRTC 13.5
- * and nvdisasm (2026-11-23).
+ * folds of |x − y|² in 3 dimensions; a million rows. Up to 16 dimensions p is in the points, as it is
+ * by default where these were given, but for "direct". "With itself" meets pairs once: each of its
+ * pairs is two. Where "centred" or tensor cores' numbers (TF32) are named, |x − y|² is a dot product.
+ * Of the gradient in 100 dimensions it is the loop that adds to its sums; the one before adds up
+ * |x − y|², also for 8 columns. "f64" is in doubles. Counted with NVRTC 13.5 and nvdisasm
+ * (2026-11-23).
  */
 export const MACHINE_CODE = {
   "gaussian": {
-    perTurn: 32,
-    instructions: { sm_75: 301, sm_90: 299, sm_100: 300 },
-    shared: 32,
-    local: 0,
-    registers: 80,
-  },
-  "gaussian, centred": {
     perTurn: 32,
     instructions: { sm_75: 268, sm_90: 267, sm_100: 268 },
     shared: 32,
     local: 0,
     registers: 80,
   },
+  "gaussian, direct": {
+    perTurn: 32,
+    instructions: { sm_75: 301, sm_90: 299, sm_100: 300 },
+    shared: 32,
+    local: 0,
+    registers: 80,
+  },
   "gaussian, with itself": {
+    perTurn: 16,
+    instructions: { sm_75: 179, sm_90: 175, sm_100: 176 },
+    shared: 17,
+    local: 0,
+    registers: 72,
+  },
+  "gaussian, with itself, direct": {
     perTurn: 16,
     instructions: { sm_75: 195, sm_90: 191, sm_100: 191 },
     shared: 17,
@@ -101,6 +109,13 @@ export const MACHINE_CODE = {
     registers: 64,
   },
   "D=16": {
+    perTurn: 4,
+    instructions: { sm_75: 146, sm_90: 146, sm_100: 146 },
+    shared: 17,
+    local: 0,
+    registers: 128,
+  },
+  "D=16, direct": {
     perTurn: 4,
     instructions: { sm_75: 150, sm_90: 150, sm_100: 150 },
     shared: 17,
@@ -174,6 +189,13 @@ export const MACHINE_CODE = {
     products: 98304,
   },
   "wide 16": {
+    perTurn: 4,
+    instructions: { sm_75: 102, sm_90: 101, sm_100: 101 },
+    shared: 20,
+    local: 0,
+    registers: 128,
+  },
+  "wide 16, direct": {
     perTurn: 4,
     instructions: { sm_75: 106, sm_90: 105, sm_100: 105 },
     shared: 20,

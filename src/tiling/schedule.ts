@@ -22,6 +22,8 @@ export interface WasmSchedule {
   readonly operands: "memory" | "locals";
   /** Whether a kernel that has a survey makes it; default no. */
   readonly surveys?: boolean;
+  /** Whether a kernel that has a search makes it; default no. */
+  readonly searches?: boolean;
   /**
    * Components of wide state that stay in registers while the columns of a block pass, after what
    * every pair computes was done for the whole block; default none: pair by pair.
@@ -254,14 +256,18 @@ const CUTS = {
    * whose branch computes again what it needs are 1.09 to 1.12 times as fast as eight whose
    * distances are kept for it, in float64 1.13 (medians, taking turns); three vectors of rows no
    * more (1.10) and less in four dimensions (0.99 against 1.05).
+   *
+   * Extrema of scalars search groups of as many columns, without a branch. Golden Cove (2026-11-23,
+   * medians, turn about): 3e4 columns 1.06, 10⁴ 1.13 (1-D 1.22, each nearer than those before 2.1),
+   * 1000 1.7. A bare minimum is 1.04 times as fast; more rows, or no checks of addresses, no more.
    */
   contest: { rowVectors: 2, columns: 16, operands: "locals", again: true },
   /**
    * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the
    * bare minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of
    * 50-smallest's rows). A survey (2026-11-23) finds the bound first, by a pass without branches at
-   * the minimum's speed, and few groups are entered then. Parts of 50-smallest, 2048 × 3e4, one
-   * run, in ms: pass 10 (the minimum 11), bound 1, tests 1, folded groups 4, sorting 2. The minimum
+   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them made
+   * 50- and 100-smallest take 1.1 times as long (Golden Cove, medians, turn about). The minimum
    * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and
    * so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
@@ -343,6 +349,11 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }
 
+/** Whether a kernel's search is worth its code: it takes no more than the turns that it replaces. */
+function searches(kernel: Kernel, { operations, rare }: Cost): boolean {
+  return rare === "contest" && operations < LIGHT && kernel.search !== null;
+}
+
 /**
  * Chooses a schedule from the inner loop's operations, by how many rows there are, by the
  * operations of the kernel's folds so far, this one's included, and by the columns that one batch
@@ -363,6 +374,7 @@ export function chooseSchedule(
   const cut: Cut = {
     ...chosen,
     ...(surveys(kernel, cost, done) ? { surveys: true } : {}),
+    ...(searches(kernel, cost) ? { searches: true } : {}),
     ...(isLarge && chosen === CUTS.long ? { writesOut: true } : {}),
   };
   const lanes = kernel.float === "f32" ? 4 : 2;

@@ -68,6 +68,11 @@ testUnless(
       const products = 64 * Number(/\d+/.exec(name)?.[0]);
       assert(turn.arithmetic >= products && turn.arithmetic < 1.1 * products, name);
     }
+    // what people get by default for points that were given
+    for (const { name, turn, architecture } of all.filter((m) => m.name === "gaussian")) {
+      const perPair = turn.instructions / MACHINE_CODE.gaussian.perTurn;
+      assert(perPair <= 8.6, `${name}, sm_${architecture}: ${perPair} instructions per pair`);
+    }
     // one instruction less in the table, and the Gaussian's loop is one too long
     const gaussian = all.find((m) => m.name === "gaussian" && m.architecture === 90)!;
     const { instructions } = MACHINE_CODE.gaussian;

@@ -33,8 +33,8 @@ const kindsOf = (calls: object): number => Object.keys(calls).length;
 testUnless(emulated, "a fold that comes again is one launch and one copy back", async () => {
   const device = card({ graphs: "never" });
   const [x, y] = [points(100), points(100)];
-  const run = async (scale: number): Promise<void> => {
-    using sum = Vi(x).sqDist(Vj(y)).mul(-scale).exp().sum("j", { device });
+  const run = async (scale: number, distances?: "direct"): Promise<void> => {
+    using sum = Vi(x).sqDist(Vj(y)).mul(-scale).exp().sum("j", { device, distances });
     await sum.data();
   };
   for (let k = 0; k < 3; k++) await run(1);
@@ -45,10 +45,13 @@ testUnless(emulated, "a fold that comes again is one launch and one copy back", 
   const { cuEventQuery: _, ...rest } = calls;
   assertEquals(rest, { cuLaunchKernel: 1, cuMemcpyDtoHAsync_v2: 1, cuEventRecord: 1 });
   assertEquals([up, down], [0, 400]);
-  // another scale: the uniform record alone goes up
-  const other = await driverCallsOf(() => run(2));
-  assertEquals([other.calls.cuLaunchKernel, other.calls.cuMemcpyHtoDAsync_v2], [1, 1]);
-  assert(other.up <= 16, `${other.up} bytes for one number`);
+  // another scale: the uniform record alone goes up; columns that have the scale are packed anew
+  for (const [distances, launches] of [[undefined, 2], ["direct", 1]] as const) {
+    for (let k = 0; k < 3; k++) await run(1, distances);
+    const other = await driverCallsOf(() => run(2, distances));
+    assertEquals([other.calls.cuLaunchKernel, other.calls.cuMemcpyHtoDAsync_v2], [launches, 1]);
+    assert(other.up <= 16, `${other.up} bytes for one number`);
+  }
 });
 
 testUnless(emulated, "a product with another vector packs anew and uploads it alone", async () => {

@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import type { CudaEngine, CudaOptions, Progress } from "../../src/engine/mod.ts";
-import { build, constant, type Node, variable } from "../../src/formula/mod.ts";
+import { build, constant, type Node } from "../../src/formula/mod.ts";
 import { PairfoldError } from "../../src/error.ts";
 import { fold } from "../../src/program/mod.ts";
 import { cudaMirrorCut } from "../../src/tiling/mod.ts";
@@ -15,34 +15,24 @@ import {
   b,
   bothInputs,
   checkSame,
-  d,
   gaussian,
   isTaken,
+  LEFT_BY_ALL,
+  polynomial,
   q,
   SAME,
-  x,
-  y,
+  TAKEN_BY_ALL,
 } from "../support/symmetric.ts";
 import { card, isReal, testOnCard, withoutCard } from "./support/card.ts";
 import { testUnless } from "./support/tools.ts";
 
-const { add, div, dot, exp, mul, neg, powr, sqNorm2, sqrt, square } = build;
+const { exp, mul, neg, sqrt } = build;
 
 /** What is folded once: sums of 1, 2, 3 and 6 components add up across lanes in different ways. */
 const TAKEN: Readonly<Record<string, Node>> = {
-  gaussian,
-  "gaussian of 2 weights": mul(exp(neg(q(2))), b(2)),
-  "scaled by a parameter": mul(variable(4, "p", 1), mul(exp(mul(variable(5, "p", 1), q(3))), b())),
-  cauchy: div(b(), add(q(3), constant(1))),
-  polynomial: mul(square(add(dot(x(10), y(10)), constant(1))), b(2)),
-  gravity: mul(mul(d, powr(add(sqNorm2(d), constant(0.5)), constant(-1.5))), b()),
+  ...TAKEN_BY_ALL,
+  polynomial: polynomial(2),
   "laplacian of 6 weights in 64-D": mul(exp(neg(sqrt(q(64)))), b(6)),
-};
-
-/** What is not: it would cost more than it saves, or would see a zero of the other sign. */
-const LEFT: Readonly<Record<string, Node>> = {
-  "gaussian of 16 weights": mul(exp(neg(q(3))), b(16)),
-  lopsided: mul(exp(build.sum(mul(x(3), square(y(3))))), b()),
 };
 
 /** Mirrors from few points on, so that there are some to be seen. */
@@ -106,7 +96,7 @@ testOnCard(
   "symmetric, cuda: where nothing is gained, or there is no room, all pairs are folded",
   async () => {
     const device = engine();
-    for (const [name, formula] of Object.entries(LEFT)) {
+    for (const [name, formula] of Object.entries(LEFT_BY_ALL)) {
       const c = caseOf(formula, "float32");
       assert(!isTaken(c, bothInputs(c, name)[0], { device }), name);
     }

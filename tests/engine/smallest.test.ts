@@ -22,7 +22,7 @@ const a = variable(2, "i", 1);
 const b = variable(3, "j", 1);
 
 /** One K for every way, and both sides of where they change. */
-const COUNTS = [1, 2, 5, 16, 17, 40, 100] as const;
+const COUNTS = [1, 2, 5, 16, 17, 40, 100, 200] as const;
 
 const base = { formula: distance, reduction: "kMinArgKMin", axis: "j" } as const;
 

@@ -1,7 +1,7 @@
 // Every reduction has a method, over both axes and by every name of them; derivatives of
 // reductions; reductions along the vector.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type FoldAxis, LazyTensor, Pm, type Tensor, tensor, Vi, Vj } from "../../mod.ts";
 import { referenceFold } from "../../src/engine/mod.ts";
 import { type ReductionName, REDUCTIONS, reductions } from "../../src/reduction/mod.ts";
@@ -185,7 +185,7 @@ Deno.test("cotangents and tangents given as lists take on the matrix's dtype", a
 
 Deno.test("a list that is much longer than the fold holds all values, and says what is missing", async () => {
   const x = Vi([[0], [1]]), y = Vj([[3], [-1], [0.5]]);
-  const far = 100_000; // a sort of so many would take minutes
+  const far = 100_000; // a kernel's lists of so many would take all its memory
   const F = x.sqDist(y);
   const [values, indices] = F.kMinArgKMin(far, "j");
   assertEquals([values.shape, indices.shape], [[2, far], [2, far]]);
@@ -205,4 +205,16 @@ Deno.test("a list that is much longer than the fold holds all values, and says w
   const gradientOf = (k: number) => p.sub(q).square().vjp("kMin", "j", q, undefined, { k }).array();
   assertEquals(await gradientOf(1500), await gradientOf(3));
   assertEquals((await Vi([[1]]).sub(Vj(tensor([], [0, 1]))).argKMin(2000, "j").data())[1999], -1);
+});
+
+Deno.test("what is done on the host behind a fold explains the fold as well, not all before it", () => {
+  const F = Vi([[0], [1]]).sqDist(Vj([[3], [-1], [0.5]]));
+  const list = F.kMin(5000, "j").explain();
+  for (
+    const part of ["concatenate, on the host", "kMin over the folded axis", "2 rows, 3 columns"]
+  ) {
+    assertStringIncludes(list, part);
+  }
+  const moved = F.sum("j").transpose().transpose().explain();
+  assert(!moved.includes("over the folded axis"), "a step before the step before");
 });

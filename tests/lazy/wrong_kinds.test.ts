@@ -26,6 +26,24 @@ const WRONG: [string, () => unknown, PairfoldError["code"], string][] = [
     "shape",
     "vjp: got 2 and 3 rows along i",
   ],
+  [
+    "a gradient by a tensor, not by its variable",
+    () => x.sqDist(Vj(Y)).grad(tensor(X) as never),
+    "dtype",
+    "grad: got a tensor; expected the variable",
+  ],
+  [
+    "a differential by nothing",
+    () => x.sqDist(Vj(Y)).diff(undefined as never),
+    "dtype",
+    "diff: got undefined; expected the variable",
+  ],
+  [
+    "a matrix of derivatives by points",
+    () => x.sub(Vj(Y)).gradMatrix(X as never),
+    "dtype",
+    "expected the variable",
+  ],
   ["a device that is a number", () => Vi(X).sum("j", { device: 5 as never }), "device", 'got "5"'],
   ["no device", () => Vi(X).sum("j", { device: null as never }), "device", 'got "null"'],
   ["an object as device", () => Vi(X).sum("j", { device: {} as never }), "device", "expected"],
@@ -47,7 +65,7 @@ const WRONG: [string, () => unknown, PairfoldError["code"], string][] = [
   ["no options of genred", () => genred("X", ["X=Vi(0,3)"], null as never), "syntax", "got null"],
   ["holes in an array", () => tensor([, 1] as never), "dtype", "got undefined"],
   ["an array in itself", () => tensor(selfish as never), "shape", "more than 64 arrays"],
-  ["a shape that is a number", () => tensor(new Float32Array(6), 6 as never), "shape", "shape [6]"],
+  ["a shape that is a number", () => tensor(new Float32Array(6), 6 as never), "shape", "shape 6;"],
   [
     "an unknown dtype",
     () => tensor([1], undefined, { dtype: "f2" as never }),

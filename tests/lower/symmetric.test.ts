@@ -19,6 +19,7 @@ const twice = (formula: Node): Node | null => spelledAs(exchanged(formula, twins
 /** Formulas with what they are after an exchange. */
 const CASES: readonly (readonly [Node, Node])[] = [
   [exp(neg(q)), exp(neg(q))],
+  [exp(sum(neg(square(d)))), exp(sum(neg(square(d))))],
   [mul(exp(neg(q)), b), mul(exp(neg(q)), c)],
   [sum(mul(x, y)), sum(mul(x, y))],
   [sum(mul(mul(constant(-2), x), y)), sum(mul(mul(constant(-2), x), y))],

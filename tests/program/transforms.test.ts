@@ -250,3 +250,13 @@ Deno.test("tangents that do not fit are refused", () => {
   }
   assertThrows(() => vjp(f, [three])[1]([1, 2]), PairfoldError);
 });
+
+Deno.test("arguments that are named in another way than by argnums are an error of ours", () => {
+  const product = (x: Tensor, y: Tensor): Tensor => x.mul(y).sum();
+  const odd = [[0, 1], 1, null, {}, { argnums: "0" }, { argnums: [0.5] }, { argnums: null }];
+  for (const options of odd as never[]) {
+    for (const transform of [grad, valueAndGrad]) {
+      assertThrows(() => transform(product, options), PairfoldError, "expected { argnums }");
+    }
+  }
+});

@@ -134,17 +134,20 @@ export class ModuleContext {
   }
 
   writer(f: FunctionBody, frame: Frame, scratch = this.scratch): CodeWriter {
-    return new CodeWriter(
+    const { kernel, schedule, pool, sizes: { records } } = this;
+    const features = this.#features;
+    const newGlobal = (): number => this.globals++;
+    return new CodeWriter({
       f,
-      this.kernel,
-      this.#features,
-      this.schedule,
-      this.pool,
+      kernel,
+      features,
+      schedule,
+      pool,
       scratch,
       frame,
-      this.sizes.records,
-      () => this.globals++,
-    );
+      records,
+      newGlobal,
+    });
   }
 
   rowFrame(

@@ -8,7 +8,14 @@
 // `strip`, which walks the rows and columns of an item. Each lane gets its terms in the order of
 // the rows, so that all schedules, and native code, add up alike.
 
-import { type Cell, type Mirror, pipeline, type Region, region, visit } from "../../loop/mod.ts";
+import {
+  type Cell,
+  type Mirror,
+  pipeline,
+  type Region,
+  type Statement,
+  visit,
+} from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
 import type { CodeWriter } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
@@ -110,26 +117,28 @@ class MirrorEmitter {
         places.set(copies.of(sum, 0, column), at);
       });
     }
-    const last = new Map<Cell, number>();
-    turn.statements.forEach((s, k) => {
-      if (s.kind === "set" && places.has(s.cell)) last.set(s.cell, k);
-    });
+    const last = new Map<Cell, Statement>();
+    for (const s of turn.statements) {
+      if (s.kind === "set" && places.has(s.cell)) last.set(s.cell, s);
+    }
     const address = (at: number): FunctionBody => {
       f.get(sums);
       return at === 0 ? f : f.i32(at).op("i32.add");
     };
     const loaded = new Set<Cell>();
-    turn.statements.forEach((s, k) => {
+    const load = (s: Statement): void => {
       const cell = s.kind === "let" && s.value.kind === "get" ? s.value.cell : null;
       const from = cell === null ? undefined : places.get(cell);
       if (cell !== null && from !== undefined && !loaded.has(cell)) {
         loaded.add(cell);
         address(from).op("v128.load", 0).set(w.cell(cell)[0]);
       }
-      w.region({ ...region(turn.kind), statements: [s] });
-      if (s.kind !== "set" || last.get(s.cell) !== k) return;
+    };
+    const store = (s: Statement): void => {
+      if (s.kind !== "set" || last.get(s.cell) !== s) return;
       address(places.get(s.cell) ?? 0).get(w.cell(s.cell)[0]).op("v128.store", 0);
-    });
+    };
+    w.region(turn, load, store);
   }
 
   /** Adds the lanes of a group of columns to their state. */

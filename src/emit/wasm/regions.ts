@@ -37,8 +37,11 @@ export function containsLoop(body: Region): boolean {
 /** A load. */
 export type Load = Value & { readonly kind: "load" };
 
+/** A loop. */
+export type Loop = Statement & { readonly kind: "for" };
+
 /** What a loop's body reads of rows, by its own counter alone. */
-export function rowsReadBy({ body, counter }: Statement & { kind: "for" }): Load[] {
+export function rowsReadBy({ body, counter }: Loop): Load[] {
   const found: Load[] = [];
   visit(body, (s) => {
     if (s.kind !== "let" || s.value.kind !== "load" || s.value.memory.kind !== "record") return;

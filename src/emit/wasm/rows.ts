@@ -11,6 +11,7 @@ import {
   type UpdateTile,
 } from "../../loop/mod.ts";
 import { costOf, type WasmSchedule } from "../../tiling/mod.ts";
+import type { SearchRegions } from "./search.ts";
 import { GROUP_COLUMNS, type SurveyRegions } from "./survey.ts";
 
 /** The regions of a kernel for a group of row vectors, each copied when first asked for. */
@@ -30,20 +31,22 @@ export class Rows {
 
   constructor(
     kernel: Kernel,
-    { rowVectors, interleave, columns, surveys = false, again = false, writesOut = false }:
-      WasmSchedule,
+    schedule: WasmSchedule,
     deferred: Deferred | null,
     columnSlots: number,
   ) {
-    // the smallest value of a group is remembered between its columns
-    const { survey } = kernel;
-    const smallest: StateItem[] = survey === null
-      ? []
-      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
-    const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
+    const { rowVectors, interleave, columns, again = false, writesOut = false } = schedule;
+    const { surveys = false, searches = false } = schedule;
+    // what is best of a group, or of all, is remembered between its columns
+    const { survey, search } = kernel;
+    const ofSurvey = survey === null ? [] : [survey.smallest, survey.smallestOfSpan];
+    const best = [...ofSurvey, ...(search === null ? [] : [search.ofGroup])]
+      .map((cell): StateItem => ({ kind: "cell", cell }));
+    const remembered = [...kernel.state, ...kernel.incoming, ...best];
     // the rows of a group add to one vector of a column's lanes
     const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, 1]));
-    const isSingle = rowVectors === 1 && columns === 1 && !surveys && deferred === null &&
+    const isSingle = rowVectors === 1 && columns === 1 && !surveys && !searches &&
+      deferred === null &&
       kernel.mirror === null;
     this.copies = new RowCopies(rowVectors, remembered, shared, isSingle);
     this.#kernel = kernel;
@@ -130,6 +133,10 @@ export class Rows {
       end: this.#copy(survey.end),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),
+      tests: Array.from(
+        { length: this.copies.rows },
+        (_, row) => replicate(survey.test, this.copies, { rows: [row] }),
+      ),
       folds: Array.from(
         { length: this.copies.rows },
         (_, row) =>
@@ -137,6 +144,26 @@ export class Rows {
       ),
       foldedColumns: columns,
       close: this.close,
+    };
+  }
+  /** The regions of the search, where the kernel has one. */
+  search(columns: number): SearchRegions | null {
+    const { search, records } = this.#kernel;
+    if (search === null) return null;
+    const columnSlots = Math.max(1, records.column.length);
+    const turn = { columns, columnSlots, guards: false, inOrder: true };
+    const { take } = search;
+    return {
+      start: this.#copy(search.start),
+      begin: this.#copy(search.begin),
+      turn: replicate(search.pair, this.copies, turn),
+      end: this.#copy(search.end),
+      settle: this.#copy(search.settle),
+      takes: take === null ? [] : Array.from(
+        { length: this.copies.rows },
+        (_, row) => replicate(take, this.copies, { columnSlots, rows: [row] }),
+      ),
+      test: this.#copy(search.test),
     };
   }
   get close(): Region | null {

@@ -13,7 +13,8 @@ import type { FunctionBody } from "./assembler.ts";
 import type { CodeWriter } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
 import { FLAGS, jumpOf, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
-import { emitSurvey, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
+import { emitSearch, type SearchFrame } from "./search.ts";
+import { emitSurvey, ENTRY_BYTES, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
 import { emitUpdates } from "./updates.ts";
 
 /** The locals that move with the column at hand. */
@@ -35,6 +36,16 @@ class TileEmitter {
   get #writesOut(): boolean {
     return this.#module.schedule.columns > 1 && this.#module.schedule.writesOut === true &&
       this.#module.deferred === null;
+  }
+
+  /** Whether groups of columns are searched. */
+  get #searches(): boolean {
+    return this.#module.schedule.searches === true && this.#module.kernel.search !== null;
+  }
+
+  /** Columns of a turn of the inner loop; what a search leaves is less than a turn. */
+  get #turnColumns(): number {
+    return this.#searches ? 1 : this.#module.schedule.columns;
   }
 
   /** Folds columns into one group of rows. */
@@ -70,7 +81,7 @@ class TileEmitter {
       f.get(count).i32(records.block).op("i32.div_u").i32(jump).op("i32.mul").op("i32.add");
     }
     f.set(last);
-    const { columns } = this.#module.schedule;
+    const columns = this.#turnColumns;
     const turn = columns > 1 ? rows.turn(columns) : rows.pair;
     w.hoist(rows.pair);
     w.writesOut = this.#writesOut;
@@ -126,6 +137,7 @@ class TileEmitter {
       if (deferred === null) close(rows.close);
     };
     if (this.#module.schedule.surveys) this.#survey(f, w, { record, index, scratch }, last);
+    if (this.#searches) this.#search(f, w, { record, index }, last);
     f.op("block").get(record).get(last).op("i32.ge_u").op("br_if", 0);
     if (rows.close === null && deferred === null) {
       columnsUpTo(last);
@@ -170,6 +182,9 @@ class TileEmitter {
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
     const startsOf = (array: LocalArray): number[] =>
       ofRows(array).map((copy) => this.#module.scratch.offsetOf(copy));
+    // room for all, and one entry that is written and not kept
+    const listOf = ({ length }: LocalArray): number =>
+      this.#module.scratch.room(length * ENTRY_BYTES / VECTOR_BYTES + 1);
     const frame: SurveyFrame = {
       f,
       write: (region) => w.region(region),
@@ -182,11 +197,43 @@ class TileEmitter {
       ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
       ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },
       skips: ofRows(survey.skips),
+      spanList: listOf(survey.ofSpans),
+      groupLists: ofRows(survey.ofGroups).map(listOf),
       span: survey.span,
       spans: survey.spans,
       least: survey.least,
     };
     emitSurvey(frame, regions, last);
+  }
+
+  /** Searches whole groups of columns; leaves what is less, or all where that found nothing. */
+  #search(
+    f: FunctionBody,
+    w: CodeWriter,
+    { record, index }: { record: number; index: number },
+    last: number,
+  ): void {
+    const { kernel: { search }, schedule: { columns } } = this.#module;
+    const regions = this.#module.rows.search(columns);
+    if (search === null || regions === null) return;
+    const { records: { step }, lanes } = this.#module.sizes;
+    const { copies } = this.#module.rows;
+    w.hoist(regions.turn);
+    const ofRows = (cell: Cell): Cell[] =>
+      Array.from({ length: copies.rows }, (_, row) => copies.of(cell, row));
+    const frame: SearchFrame = {
+      f,
+      write: (region) => w.region(region),
+      local: (cell) => w.cell(cell)[0],
+      record,
+      index,
+      columns,
+      columnBytes: step,
+      lanes: lanes === 4 ? 4 : 2,
+      ages: ofRows(search.age),
+      misses: ofRows(search.misses),
+    };
+    emitSearch(frame, regions, last);
   }
 
   /** A local that tells whether any row of the group is special. */
@@ -205,7 +252,7 @@ class TileEmitter {
 
   /** The inner loop: turns of several columns while there are enough, single columns after. */
   #turns(f: FunctionBody, w: CodeWriter, turn: Region, place: Columns, end: number): void {
-    const { columns } = this.#module.schedule;
+    const columns = this.#turnColumns;
     const { record } = place;
     if (columns === 1) {
       this.#columns(f, w, this.#module.rows.pair, place, end, 1);

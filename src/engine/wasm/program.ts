@@ -165,7 +165,8 @@ export class WasmProgram implements Program {
   }
 
   explain(): { target: string; schedule: string; source: string } {
-    const { rowVectors, columns, operands, surveys, components = 0, writesOut } = this.schedule;
+    const { rowVectors, columns, operands, components = 0, writesOut } = this.schedule;
+    const { surveys, searches } = this.schedule;
     const { groupRows, records } = this.layout;
     return {
       target: this.#target,
@@ -173,6 +174,7 @@ export class WasmProgram implements Program {
         `${groupRows} rows per tile (${rowVectors} vectors), ${columns} columns per turn, ` +
         `operands in ${operands}, ` +
         (surveys && this.kernel.survey !== null ? "columns surveyed by groups, " : "") +
+        (searches && this.kernel.search !== null ? "columns searched by groups, " : "") +
         (components > 0 ? `wide sums by tiles of ${components} components, ` : "") +
         (components > 0 && writesOut ? "blocks of columns written out, " : "") +
         `${records.blockBytes / records.block} bytes per packed column${

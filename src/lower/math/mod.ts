@@ -92,6 +92,7 @@ export const cudaMath: MathFunctions = {
   scalars: 8,
   // longer ones may be computed in patches of pairs
   terms: 16,
+  hasExp2: true,
   pow: (b, x, y) => halfPower(b, x, y) ?? b.primitive("pow", x, y),
   exp: (b, x) =>
     b.float === "f64"

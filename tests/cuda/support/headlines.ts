@@ -3,8 +3,10 @@
 import { build, type Node, variable, type VariableNode } from "../../../src/formula/mod.ts";
 import type { FloatType, Kernel, TensorProducts } from "../../../src/loop/mod.ts";
 import { cudaMath, lower } from "../../../src/lower/mod.ts";
-import { scaledGaussian } from "../../../src/program/scaled.ts";
+import type { Engine } from "../../../src/engine/mod.ts";
+import { runOf } from "../../../src/program/fold.ts";
 import type { ReductionName } from "../../../src/reduction/mod.ts";
+import { tensor, Vi, Vj } from "../../../mod.ts";
 
 const x = variable(0, "i", 3);
 const y = variable(1, "j", 3);
@@ -73,11 +75,23 @@ export function attentionKernel(dim: number, width: number, float: FloatType = "
   return kernelOf(formula, [p, q, weight], { reduction: "sumSoftMaxWeight", weight, float });
 }
 
-/** The Gaussian as `distances: "centred"` has it, its scale in points around a centre. */
-function centredGaussian(): Kernel {
-  const centre = variable(4, "p", 3);
-  const formula = scaledGaussian({ a: x, b: y, scale }, centre);
-  return kernelOf(build.mul(formula, b), [x, y, b, scale, centre]);
+/**
+ * The kernel of exp(−p |x − y|²) b as people's folds have it by default, p and the points being
+ * given: the scale is in the points.
+ */
+function defaultMatrix(dim: number, width: number, isMirrored = false): Kernel {
+  const refuse = (): never => {
+    throw new Error("this engine runs nothing");
+  };
+  const device: Engine = {
+    ...{ name: "counted", math: cudaMath, describe: () => [], memory: () => null },
+    ...{ compile: refuse, allocate: refuse, place: refuse, launch: refuse },
+    ...{ mirrors: () => isMirrored, mirrorPays: () => isMirrored },
+  };
+  const points = (columns: number) => tensor(new Float32Array(70 * columns), [70, columns]);
+  const x = points(dim), y = isMirrored ? x : points(dim);
+  const kernel = Vi(x).sqDist(Vj(y)).mul(-0.5).exp().mul(Vj(points(width)));
+  return runOf(kernel.sum("j", { device }))!.kernel;
 }
 
 /** exp(−p |x − y|²) b as `distances: "centred"` has it for long vectors, and its products. */
@@ -111,16 +125,18 @@ const gradient = build.mul(
 
 /** Headline kernels by name. */
 export const HEADLINES = {
-  "gaussian": () => kernelMatrix(3, 1),
-  "gaussian, centred": centredGaussian,
-  "gaussian, with itself": gaussianWithItself,
+  "gaussian": () => defaultMatrix(3, 1),
+  "gaussian, direct": () => kernelMatrix(3, 1),
+  "gaussian, with itself": () => defaultMatrix(3, 1, true),
+  "gaussian, with itself, direct": gaussianWithItself,
   "gaussian f64": () => kernelMatrix(3, 1, "f64"),
   "gradient": () => kernelOf(gradient, weighted),
   "logsumexp": () => kernelOf(exponent(x, y), weighted, { reduction: "logSumExp" }),
   "argmin": () => kernelOf(build.sqDist(x, y), points, { reduction: "argMin" }),
   "50-smallest": () => kernelOf(build.sqDist(x, y), points, { reduction: "kMinArgKMin", k: 50 }),
   "10-smallest": () => kernelOf(build.sqDist(x, y), points, { reduction: "kMinArgKMin", k: 10 }),
-  "D=16": () => kernelMatrix(16, 1),
+  "D=16": () => defaultMatrix(16, 1),
+  "D=16, direct": () => kernelMatrix(16, 1),
   "D=64": () => kernelMatrix(64, 1),
   "D=300": () => kernelMatrix(300, 1),
   "D=3000": () => kernelMatrix(3000, 1),
@@ -130,7 +146,8 @@ export const HEADLINES = {
   "D=64, tf32": () => centredMatrix(64, 1, "tf32"),
   "D=512, centred": () => centredMatrix(512),
   "D=512, tf32x3": () => centredMatrix(512, 1, "tf32x3"),
-  "wide 16": () => kernelMatrix(3, 16),
+  "wide 16": () => defaultMatrix(3, 16),
+  "wide 16, direct": () => kernelMatrix(3, 16),
   "attention 16": () => attentionKernel(16, 16),
   "gradient, D=100": () => gradientKernel(100),
   "D=64 f64": () => kernelMatrix(64, 1, "f64"),

@@ -1,0 +1,116 @@
+// What no tensor can be made of, and what has no text to show in a message: a PairfoldError that
+// names it, never the host's own error.
+
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  arange,
+  type ErrorCode,
+  full,
+  linspace,
+  native,
+  ones,
+  PairfoldError,
+  tensor,
+  Vi,
+  Vj,
+} from "pairfold";
+
+/** Values that strings are not made of, and that TypeScript would refuse where they stand here. */
+const ODD: Readonly<Record<string, unknown>> = {
+  "an object without a prototype": Object.create(null),
+  "a symbol": Symbol("odd"),
+  "an array of symbols": [Symbol("odd")],
+  "a bigint": 3n,
+  "null": null,
+  "a function": () => 1,
+};
+
+/** Refuses with a code and a message that has some words. */
+function checkRefusal(body: () => unknown, code: ErrorCode, words: string): void {
+  const error = assertThrows(body, PairfoldError);
+  assertEquals(error.code, code);
+  assertStringIncludes(error.message, words);
+}
+
+Deno.test("integers are never rounded: whatever makes a tensor refuses fractions in int32", () => {
+  const dtype = "int32";
+  const makers: Readonly<Record<string, () => unknown>> = {
+    full: () => full([2], 1.5, { dtype }),
+    arange: () => arange(0, 1, 0.25, { dtype }),
+    linspace: () => linspace(0, 1, 3, { dtype }),
+    tensor: () => tensor([1.5], undefined, { dtype }),
+    "full: NaN": () => full([2], NaN, { dtype }),
+    "full: too large": () => full([2], 2 ** 31, { dtype }),
+  };
+  for (const make of Object.values(makers)) {
+    checkRefusal(make, "dtype", "expected a 32-bit integer");
+  }
+});
+
+Deno.test("rules give the numbers that they say, in every type", async () => {
+  for (const dtype of ["float32", "float64", "int32"] as const) {
+    assertEquals(await full([2, 1], -7, { dtype }).array(), [[-7], [-7]]);
+    assertEquals(await ones([3], { dtype }).array(), [1, 1, 1]);
+    assertEquals(await arange(3, 9, 2, { dtype }).array(), [3, 5, 7]);
+    assertEquals(await linspace(4, 0, 3, { dtype }).array(), [4, 2, 0]);
+    assertEquals(await linspace(4, 9, 1, { dtype }).array(), [4]);
+  }
+});
+
+Deno.test("a shape in a typed array is named as what it is", () => {
+  const shape = new Int32Array([2, 3]) as unknown as number[];
+  checkRefusal(
+    () => tensor(new Float32Array(6), shape),
+    "shape",
+    "shape Int32Array 2,3; expected an array",
+  );
+  checkRefusal(() => full(shape, 1), "shape", "expected an array of integers");
+});
+
+Deno.test("arrays without their buffer are refused", () => {
+  const transferred = new Float32Array(6);
+  structuredClone(transferred.buffer, { transfer: [transferred.buffer] });
+  const buffer = new ArrayBuffer(24, { maxByteLength: 48 });
+  const shrunk = new Float32Array(buffer, 0, 6);
+  buffer.resize(8);
+  for (const array of [transferred, shrunk]) {
+    for (const copy of [true, false]) {
+      checkRefusal(() => tensor(array, undefined, { copy }), "dtype", "without its buffer");
+    }
+    checkRefusal(() => Vi(array, 3), "dtype", "without its buffer");
+  }
+});
+
+for (const [name, odd] of Object.entries(ODD)) {
+  Deno.test(`${name} as shape, number, device, k, axis or options is an error of ours`, async () => {
+    const any = odd as never;
+    const folded = Vi([[0], [1]]).sub(Vj([[2]]));
+    assertThrows(() => full(any, 1), PairfoldError);
+    assertThrows(() => full([2], any), PairfoldError);
+    assertThrows(() => tensor([1, 2], any ?? 5), PairfoldError);
+    await assertRejects(
+      async () => await folded.sum("j", { device: any ?? "?" }).data(),
+      PairfoldError,
+    );
+    assertThrows(() => folded.kMin(any, "j"), PairfoldError);
+    assertThrows(() => folded.sum(any), PairfoldError);
+    if (typeof odd !== "object" || odd === null) {
+      assertThrows(() => folded.sum("j", any), PairfoldError);
+      assertThrows(() => folded.dense(any), PairfoldError);
+    }
+  });
+}
+
+Deno.test("no folder is made for a cache that is no path", () => {
+  for (const cache of [3, true, [1, 2], new Map(), null]) {
+    const error = assertThrows(() => native({ cache: cache as never }), PairfoldError);
+    assertEquals(error.code, "device");
+  }
+});
+
+Deno.test("a list of devices holds no lists, least of all itself", async () => {
+  const list: unknown[] = ["wasm"];
+  list.push(list);
+  const fold = (): unknown => Vi([[0]]).sub(Vj([[2]])).sum("j", { device: list as never }).data();
+  await assertRejects(async () => await fold(), PairfoldError, "got a list in a list");
+});
