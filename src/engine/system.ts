@@ -51,6 +51,31 @@ export function cacheFolder(option?: string): string | null {
 }
 
 /**
+ * A folder of the cache that is the user's own, made where it was missing and that is granted; null
+ * where it cannot be read, or others may write to it.
+ */
+export function privateFolder(base: string, name: string): string | null {
+  const folder = pathOf(base, name);
+  if (!granted({ name: "read", path: folder })) return null;
+  try {
+    if (granted({ name: "write", path: folder })) {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    }
+    return isPrivate(folder) ? folder : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether others may not write to a folder. */
+function isPrivate(folder: string): boolean {
+  const { isDirectory, mode, uid } = Deno.statSync(folder);
+  if (Deno.build.os === "windows") return isDirectory;
+  const mine = granted({ name: "sys", kind: "uid" }) ? Deno.uid() : null;
+  return isDirectory && ((mode ?? 0) & 0o022) === 0 && (mine === null || uid === mine);
+}
+
+/**
  * A name made of a text, for an entry that holds the text itself: two hashes of it (FNV-1a from two
  * seeds).
  */

@@ -5,8 +5,8 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
 import { native, type NativeOptions } from "../../src/engine/mod.ts";
 import { LibraryCache } from "../../src/engine/native/cache.ts";
-import { Notes } from "../../src/engine/native/notes.ts";
-import { FOLDERS, ownStamp, stampOf } from "../../src/engine/native/sources.ts";
+import { FOLDERS, Notes, ownStamp } from "../../src/engine/native/notes.ts";
+import { SHARED_FOLDERS, stampOf } from "../../src/engine/notes/sources.ts";
 import {
   build,
   constant,
@@ -255,44 +255,45 @@ testUnless(
   "native notes: the stamp of source is another one once a file is",
   async () => {
     await inFolder(async (root) => {
-      const folders = ["formula", "loop", "reduction", "lower", "lower/math", "tiling", "emit/c"];
-      for (const folder of [...folders, "engine/native"]) {
+      const folders = [...SHARED_FOLDERS, ...FOLDERS];
+      for (const folder of folders) {
         await Deno.mkdir(join(root, "src", folder), { recursive: true });
         await Deno.writeTextFile(join(root, "src", folder, "mod.ts"), "export {};\n");
       }
-      const address = `file://${root}/src/engine/native/sources.ts`;
+      const address = `file://${root}/src/engine/notes/sources.ts`;
       const later = Date.now() + 1000;
-      const stamp = stampOf(address, later);
+      const stampAt = (at: string, since: number): string | null => stampOf(at, since, folders);
+      const stamp = stampAt(address, later);
       assert(stamp !== null);
-      assertEquals(stampOf(address, later), stamp);
+      assertEquals(stampAt(address, later), stamp);
       for (const folder of folders) {
         const file = join(root, "src", folder, "mod.ts");
-        const before = stampOf(address, later);
+        const before = stampAt(address, later);
         await Deno.utime(file, 1, 1); // another time
-        const touched = stampOf(address, later);
+        const touched = stampAt(address, later);
         assertNotEquals(touched, before, folder);
         await Deno.writeTextFile(file, "export {}; // more\n");
         await Deno.utime(file, 1, 1); // another length
-        assertNotEquals(stampOf(address, later), touched, folder);
+        assertNotEquals(stampAt(address, later), touched, folder);
         await Deno.writeTextFile(join(root, "src", folder, "more.ts"), "");
-        assertNotEquals(stampOf(address, later), before, folder);
+        assertNotEquals(stampAt(address, later), before, folder);
       }
       // what was written since it was read is not what runs, whatever time it was given
-      assertEquals(stampOf(address, Date.now() - 60_000), null);
-      assertEquals(stampOf(`file://${root}/nowhere/src/engine/native/sources.ts`, later), null);
+      assertEquals(stampAt(address, Date.now() - 60_000), null);
+      assertEquals(stampAt(`file://${root}/nowhere/src/engine/notes/sources.ts`, later), null);
       const bundle = join(root, "bundle.js");
       await Deno.writeTextFile(bundle, "");
-      assert(stampOf(`file://${bundle}`, later)?.startsWith(bundle));
+      assert(stampAt(`file://${bundle}`, later)?.startsWith(bundle));
     });
-    assertEquals(stampOf("https://example.com/src/engine/native/sources.ts", Infinity), null);
+    assertEquals(stampOf("https://example.com/src/engine/notes/sources.ts", Infinity, []), null);
     const registry = "https://jsr.io/@pairfold/pairfold/1.2.3/";
-    assertEquals(stampOf(`${registry}src/engine/native/sources.ts`, 0), registry);
+    assertEquals(stampOf(`${registry}src/engine/notes/sources.ts`, 0, FOLDERS), registry);
   },
 );
 
 Deno.test("native notes: the stamp knows all files that kernels are made by", async () => {
   const root = new URL("../../", import.meta.url);
-  const stamped = new Set<string>(FOLDERS);
+  const stamped = new Set([...SHARED_FOLDERS, ...FOLDERS]);
   const seen = new Set<string>();
   const look = async (file: URL): Promise<void> => {
     const path = file.href.slice(`${root}src/`.length);

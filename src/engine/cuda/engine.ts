@@ -1,7 +1,7 @@
 // The CUDA engine: one card. It emits kernels, has them compiled, keeps arrays on the card and
 // queues launches in order; only reading waits.
 
-import { emitCuda } from "../../emit/cuda/mod.ts";
+import { OPTIONS } from "../../emit/cuda/mod.ts";
 import { PairfoldError } from "../../error.ts";
 import type { FloatType, Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
@@ -13,6 +13,7 @@ import {
   cudaMirrorPays,
   type CudaSchedule,
   describeCudaSchedule,
+  mirrorFacts,
   parseCudaSchedule,
   untiledCuda,
 } from "../../tiling/mod.ts";
@@ -28,11 +29,14 @@ import type {
 } from "../engine.ts";
 import { allocate, dtypeOf } from "../host.ts";
 import { ownProgram } from "../launches.ts";
+import { ownStamp } from "../notes/sources.ts";
 import { type MirrorCutter, mirroredTask, splitColumns, taskBytes } from "../plan.ts";
+import { privateFolder } from "../system.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
 import { CudaDevice } from "./device.ts";
 import { CudaLaunch } from "./launch.ts";
+import { FOLDERS, Notes } from "./notes.ts";
 import { SPLIT } from "./plans.ts";
 import { CudaProgram, ModuleCache } from "./program.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -81,6 +85,18 @@ interface Opened {
   readonly device: CudaDevice;
   readonly modules: ModuleCache;
   readonly arrayLimit: number;
+  /** Null where nothing may be kept, or versions of Pairfold cannot be told apart. */
+  readonly notes: Notes | null;
+}
+
+/** What is kept of kernels for a card. */
+function notesOf({ cache, facts }: CudaDevice): Notes | null {
+  if (cache === "") return null;
+  const stamp = ownStamp(FOLDERS);
+  if (stamp === null) return null;
+  const { architecture, nvrtc } = facts;
+  const version = [stamp, `sm_${architecture}`, `NVRTC ${nvrtc}`, OPTIONS.join(" ")].join("\n");
+  return new Notes(privateFolder(cache, "cuda"), version);
 }
 
 /** What became of lists that came again. */
@@ -89,6 +105,9 @@ function graphsText(device: CudaDevice): string {
   return `graphs ${device.graphMode}: ${kept} kept, launched ${launched} times, ` +
     `${slower} slower than their lists, ${refused} refused`;
 }
+
+/** Why a schedule is timed: most of them will not run again. */
+const TRIED = "tried";
 
 /** Whether a kernel can have a schedule that was remembered. */
 function isCudaSchedule(kernel: Kernel, schedule: CudaSchedule): boolean {
@@ -136,7 +155,13 @@ export class CudaEngine implements Engine {
 
   #keep(device: CudaDevice): void {
     const { arrayLimit = device.facts.memory / 4 } = this.#options;
-    this.#opened ??= { device, modules: new ModuleCache(device), arrayLimit };
+    if (this.#opened !== null) return;
+    this.#opened = {
+      device,
+      modules: new ModuleCache(device),
+      arrayLimit,
+      notes: notesOf(device),
+    };
   }
 
   /** Opens the card at once. Throws `PairfoldError` (device) where that is not possible. */
@@ -156,6 +181,10 @@ export class CudaEngine implements Engine {
     this.openNow();
     if (this.#opened === null) throw new PairfoldError("internal", "cuda: no card is open");
     return this.#opened;
+  }
+
+  get #notes(): Notes | null {
+    return this.#opened?.notes ?? null;
   }
 
   /** Modules compiled so far, or found on disk. */
@@ -178,6 +207,7 @@ export class CudaEngine implements Engine {
 
   compile(kernel: Kernel, rows: number, columns: number): CudaProgram {
     const { schedule = "auto" } = this.#options;
+    this.#notes?.of(kernel); // schedules are chosen by what it costs
     if (schedule === "untiled") return this.#program(kernel, untiledCuda(kernel), "asked for");
     if (schedule !== "auto") return this.#program(kernel, schedule, "asked for");
     const tuned = this.#opened === null ? null : this.#tuner.known(kernel, rows, columns);
@@ -194,20 +224,29 @@ export class CudaEngine implements Engine {
     if (choices === undefined) this.#choices.set(kernel, choices = new Map());
     let program = choices.get(rows);
     if (program === undefined) {
-      program = this.#program(kernel, chooseCudaSchedule(kernel, rows), "cost model");
+      const chosen = this.#notes?.chosen(kernel, rows) ?? chooseCudaSchedule(kernel, rows);
+      program = this.#program(kernel, chosen, "cost model", rows);
       if (choices.size >= MOST_CHOICES) choices.clear();
       choices.set(rows, program);
     }
     return program;
   }
 
-  #program(kernel: Kernel, chosen: CudaSchedule, why: string): CudaProgram {
-    const key = `${describeCudaSchedule(chosen)}: ${why}`;
+  /** `rows`: how many the cost model chose the schedule for; null where it was not asked. */
+  #program(
+    kernel: Kernel,
+    schedule: CudaSchedule,
+    why: string,
+    rows: number | null = null,
+  ): CudaProgram {
+    const key = `${describeCudaSchedule(schedule)}: ${why}`;
     let programs = this.#programs.get(kernel);
     if (programs === undefined) this.#programs.set(kernel, programs = new Map());
     let program = programs.get(key);
     if (program === undefined) {
-      program = new CudaProgram(kernel, chosen, emitCuda(kernel, chosen), this.#target(), why);
+      const notes = why === TRIED ? null : this.#notes;
+      const target = this.#target();
+      program = new CudaProgram({ kernel, schedule, target, why, notes, rows });
       programs.set(key, program);
     }
     return program;
@@ -227,7 +266,7 @@ export class CudaEngine implements Engine {
     const run: TrialRun<CudaSchedule> = async (one, outputs, slice) => {
       const arrays = outputs.map((o) => this.allocate(dtypeOf(o), o.length));
       try {
-        await this.#launch(this.#program(kernel, one, "tried"), inputs, arrays, slice, {});
+        await this.#launch(this.#program(kernel, one, TRIED), inputs, arrays, slice, {});
         await device.reached(device.mark());
       } finally {
         for (const array of arrays) array.dispose();
@@ -280,8 +319,8 @@ export class CudaEngine implements Engine {
   ): Promise<void> {
     const own = ownProgram(program, CudaProgram);
     const { schedule = "auto" } = this.#options;
-    const isTimed = schedule === "auto" && own.kernel.mirror === null &&
-      this.#tuner.wants(own.kernel, segments);
+    const isTimed = schedule === "auto" && this.#tuner.wants(own.kernel, segments) &&
+      mirrorFacts(own.kernel) === null;
     const taken = isTimed ? await this.#tuned(own, inputs, segments, control) : own;
     await this.#launch(taken, inputs, outputs, segments, control);
   }
@@ -310,7 +349,11 @@ export class CudaEngine implements Engine {
   }
 
   mirrorPays(kernel: Kernel): boolean {
-    return cudaMirrorPays(kernel);
+    this.#notes?.of(kernel);
+    const pays = cudaMirrorPays(kernel);
+    // it will not be compiled: a later process need not lower it to find that out
+    if (!pays) this.#notes?.keepFacts(kernel);
+    return pays;
   }
 
   /**

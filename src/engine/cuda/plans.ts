@@ -211,6 +211,11 @@ function areEqual(some: readonly Segment[], others: readonly Segment[]): boolean
 
 const readers = new WeakMap<Kernel, boolean>();
 
+/** Says whether packed columns of a kernel do that has not been lowered yet. */
+export function recallPacksUniforms(kernel: Kernel, reads: boolean): void {
+  readers.set(kernel, reads);
+}
+
 /** Whether packed columns depend on the uniform record. */
 export function packsUniforms(kernel: Kernel): boolean {
   let reads = readers.get(kernel);

@@ -1,13 +1,14 @@
-// A kernel emitted for CUDA, the plans of its launches, and its modules on one card: compiled when
-// first needed, on a thread of their own.
+// A kernel for CUDA, emitted or known from a note, the plans of its launches, and its modules on one
+// card: compiled when first needed, on a thread of their own.
 
-import { type CudaModule, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
+import { type CudaModule, emitCuda, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
 import { type ErrorCode, PairfoldError } from "../../error.ts";
-import { type Kernel, uniformRecord } from "../../loop/mod.ts";
+import { type Kernel, runSteps, uniformRecord, type UniformStep } from "../../loop/mod.ts";
 import { type CudaSchedule, describeCudaSchedule, tensorProductsOf } from "../../tiling/mod.ts";
 import type { Held, Program, Segment } from "../engine.ts";
 import { isDeviceArray } from "../host.ts";
 import type { CudaDevice } from "./device.ts";
+import type { CudaShape, CudaSource, Notes, ProgramNote } from "./notes.ts";
 import { LaunchPlans } from "./plans.ts";
 import type { KernelFunction } from "./shim.ts";
 
@@ -106,6 +107,19 @@ const ONE_KERNELS: readonly ErrorCode[] = ["compile", "device", "memory"];
 
 let programs = 0;
 
+/** What a program is made of. */
+export interface CudaProgramOptions {
+  readonly kernel: Kernel;
+  readonly schedule: CudaSchedule;
+  /** The card, and why the schedule was chosen, for people. */
+  readonly target: string;
+  readonly why: string;
+  /** Where it may be known from, and is noted; null for a program that nobody will want again. */
+  readonly notes: Notes | null;
+  /** How many rows the cost model chose the schedule for; null where it was not asked. */
+  readonly rows: number | null;
+}
+
 export class CudaProgram implements Program {
   /** Tells it from every other one. */
   readonly id: number = programs++;
@@ -113,45 +127,74 @@ export class CudaProgram implements Program {
   readonly plans: LaunchPlans = new LaunchPlans();
   readonly kernel: Kernel;
   readonly schedule: CudaSchedule;
-  readonly emitted: CudaModule;
-  readonly #target: string;
-  readonly #why: string;
-  #combine: string | null = null;
-  #mirror: string | null = null;
+  readonly #options: CudaProgramOptions;
+  /** What an earlier process has kept of it, and of its uniform section. */
+  readonly #note: ProgramNote | null;
+  readonly #steps: readonly UniformStep[] | null;
+  #emitted: CudaModule | null = null;
+  readonly #sources = new Map<CudaSource, string>();
+  /** Sources that a note has, or that were to be noted. */
+  readonly #noted: Set<CudaSource> = new Set();
   /** What came instead of the kernel that folds points with themselves, when it was asked for. */
   #mirrorFailure: string | null = null;
   /** Kernels as they were found last, and in which modules. */
   #loaded: { module: bigint; joining: bigint; code: LaunchCode } | null = null;
 
-  constructor(
-    kernel: Kernel,
-    schedule: CudaSchedule,
-    emitted: CudaModule,
-    target: string,
-    why: string,
-  ) {
+  /** Throws `PairfoldError` (compile) for a schedule that the kernel cannot have. */
+  constructor(options: CudaProgramOptions) {
+    const { kernel, schedule, notes } = options;
     this.kernel = kernel;
     this.schedule = schedule;
-    this.emitted = emitted;
-    this.#target = target;
-    this.#why = why;
+    this.#options = options;
+    this.#note = notes?.program(kernel, schedule) ?? null;
+    this.#steps = notes?.of(kernel)?.steps ?? null;
+    if (this.#note === null) void this.#module;
+    else if (this.#note.rows !== null || options.rows === null) {
+      this.#noted = new Set(Object.keys(this.#note.sources) as CudaSource[]);
+    }
   }
 
-  /** The source of the kernel that joins states. */
-  get #combineSource(): string {
-    return this.#combine ??= this.emitted.combine();
+  get #module(): CudaModule {
+    return this.#emitted ??= emitCuda(this.kernel, this.schedule);
   }
 
-  /**
-   * The source of the kernel that folds points with themselves; null where all pairs are folded.
-   */
-  get #mirrorSource(): string | null {
-    return this.#mirror ??= this.emitted.mirror?.source() ?? null;
+  /** What there is beside the sources. */
+  get emitted(): CudaShape {
+    return this.#note ?? this.#module;
+  }
+
+  /** The source that folds all pairs, joins states, or folds points with themselves. */
+  #source(kind: CudaSource): string {
+    let source = this.#sources.get(kind) ?? this.#note?.sources[kind];
+    if (source === undefined) {
+      source = this.#emit(kind);
+      this.#sources.set(kind, source);
+    }
+    return source;
+  }
+
+  #emit(kind: CudaSource): string {
+    const { source, combine, mirror } = this.#module;
+    if (kind === "fold") return source;
+    if (kind === "combine") return combine();
+    if (mirror === null) throw new PairfoldError("internal", "cuda: the kernel has no mirror");
+    return mirror.source();
+  }
+
+  /** The module of a source, which is noted once it is there. */
+  async #moduleOf(kind: CudaSource, modules: ModuleCache): Promise<bigint> {
+    const module = await modules.moduleOf(this.#source(kind));
+    const { notes, rows } = this.#options;
+    if (notes !== null && !this.#noted.has(kind)) {
+      this.#noted.add(kind);
+      notes.keep(this.kernel, this.schedule, rows, this.emitted, kind, this.#source(kind));
+    }
+    return module;
   }
 
   /** The kernels that pack and fold. */
   async foldCode(device: CudaDevice, modules: ModuleCache): Promise<FoldCode> {
-    return this.#foldCode(device, await modules.moduleOf(this.emitted.source));
+    return this.#foldCode(device, await this.#moduleOf("fold", modules));
   }
 
   #foldCode(device: CudaDevice, module: bigint): FoldCode {
@@ -163,12 +206,12 @@ export class CudaProgram implements Program {
 
   /** The kernel that joins states. */
   async combineCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction> {
-    return device.kernel(await modules.moduleOf(this.#combineSource), ENTRIES.combine);
+    return device.kernel(await this.#moduleOf("combine", modules), ENTRIES.combine);
   }
 
   /** Has the kernel that joins states compiled; what goes wrong is told to who asks for it. */
   expectCombine(modules: ModuleCache): void {
-    modules.moduleOf(this.#combineSource).catch(() => {});
+    this.#moduleOf("combine", modules).catch(() => {});
   }
 
   /** Whether there is a kernel that folds points with themselves, as far as is known. */
@@ -182,10 +225,9 @@ export class CudaProgram implements Program {
    * refuse one source. What all of them suffer from, such as a card that is lost, the others tell.
    */
   async mirrorCode(device: CudaDevice, modules: ModuleCache): Promise<KernelFunction | null> {
-    const source = this.#mirrorSource;
-    if (source === null || !this.hasMirror) return null;
+    if (!this.hasMirror) return null;
     try {
-      return device.kernel(await modules.moduleOf(source), ENTRIES.mirror);
+      return device.kernel(await this.#moduleOf("mirror", modules), ENTRIES.mirror);
     } catch (error) {
       if (!(error instanceof PairfoldError) || !ONE_KERNELS.includes(error.code)) throw error;
       // where memory was full it may not be next time
@@ -196,8 +238,8 @@ export class CudaProgram implements Program {
 
   /** All kernels of a launch, where they are loaded. */
   loadedCode(device: CudaDevice, modules: ModuleCache, joins: boolean): LaunchCode | null {
-    const module = modules.loaded(this.emitted.source);
-    const joining = joins ? modules.loaded(this.#combineSource) : 0n;
+    const module = modules.loaded(this.#source("fold"));
+    const joining = joins ? modules.loaded(this.#source("combine")) : 0n;
     if (module === null || joining === null) return null;
     const known = this.#loaded;
     if (known?.module === module && known.joining === joining) return known.code;
@@ -217,21 +259,24 @@ export class CudaProgram implements Program {
         const first = (offsets[slot] ?? 0) * dim;
         return held.subarray(first, first + dim);
       });
-      return uniformRecord(kernel.uniform, rows, layout.uniforms);
+      return this.#steps === null
+        ? uniformRecord(kernel.uniform, rows, layout.uniforms)
+        : runSteps(this.#steps, rows, layout.uniforms);
     });
   }
 
   explain(): ReturnType<Program["explain"]> {
-    const { recordStride, size } = this.emitted.layout;
+    const { layout: { recordStride, size }, mirror } = this.emitted;
+    const { target, why } = this.#options;
     const products = tensorProductsOf(this.kernel);
     return {
       products: products === null
         ? "float32: no single dot product of long vectors, in float32, that the fold waits for"
         : `${products} on tensor cores, from sm_80 on`,
-      target: this.#target,
+      target,
       schedule: `${describeCudaSchedule(this.schedule)}, ` +
-        `${recordStride * size} bytes per packed column (${this.#why})`,
-      source: [this.emitted.source, this.#mirrorSource ?? ""].join("\n"),
+        `${recordStride * size} bytes per packed column (${why})`,
+      source: [this.#source("fold"), mirror === null ? "" : this.#source("mirror")].join("\n"),
       ...(this.#mirrorFailure === null ? {} : {
         pairs: `all, for the kernel that meets each once cannot be had: ${this.#mirrorFailure}`,
       }),

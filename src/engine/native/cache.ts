@@ -3,7 +3,7 @@
 // loaded: a file beside it holds its hash. The folder is the user's own.
 
 import { PairfoldError, shown } from "../../error.ts";
-import { cacheFolder, granted, pathOf } from "../system.ts";
+import { cacheFolder, granted, pathOf, privateFolder } from "../system.ts";
 import { sha256 } from "./compiler.ts";
 
 /** Part of every key: another way of making libraries makes others. */
@@ -61,17 +61,8 @@ export class LibraryCache {
 
   #prepare(): string | null {
     const base = cacheFolder(this.#asked);
-    if (base === null) return null;
-    const folder = pathOf(base, "native");
-    if (!granted({ name: "read", path: folder }) || !granted({ name: "write", path: folder })) {
-      return null;
-    }
-    try {
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      return isPrivate(folder) ? folder : null;
-    } catch {
-      return null;
-    }
+    const folder = base === null ? null : privateFolder(base, "native");
+    return folder !== null && granted({ name: "write", path: folder }) ? folder : null;
   }
 
   /** A text that was kept; null where there is none. */
@@ -150,14 +141,6 @@ export class LibraryCache {
 function keptAs(path: string, name: string, isOld: boolean): CachedLibrary {
   const forget = (): Promise<void> => Deno.remove(path).catch(() => {});
   return { path, name, isOld, forget, release: () => Promise.resolve() };
-}
-
-/** Whether others may not write to a folder. */
-function isPrivate(folder: string): boolean {
-  const { isDirectory, mode, uid } = Deno.statSync(folder);
-  if (Deno.build.os === "windows") return isDirectory;
-  const mine = granted({ name: "sys", kind: "uid" }) ? Deno.uid() : null;
-  return isDirectory && ((mode ?? 0) & 0o022) === 0 && (mine === null || uid === mine);
 }
 
 /** Whether a library is there and as it was written. */

@@ -44,10 +44,9 @@ import {
   type Target,
 } from "./compiler.ts";
 import { Libraries } from "./library.ts";
-import { Notes } from "./notes.ts";
+import { Notes, ownStamp } from "./notes.ts";
 import { NativeProgram, type Prepared, prepared, scheduleKey } from "./program.ts";
 import { Runner } from "./runner.ts";
-import { ownStamp } from "./sources.ts";
 import { footprintOf, SPLIT } from "./stage.ts";
 import { targetOf } from "./target.ts";
 

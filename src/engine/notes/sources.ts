@@ -1,29 +1,37 @@
-// Which version of Pairfold this is, as what it keeps on disk has to know. Leaves: a text that is
-// another one as soon as any file is that says what kernels are made of a formula; null where files
-// cannot be told apart, so that nothing is kept.
+// Which version of Pairfold this is, as what it keeps on disk has to know. Enters: the folders that
+// count. Leaves: a text that is another one as soon as any file is that says what kernels are made
+// of a formula; null where files cannot be told apart, so that nothing is kept.
 //
 // On disk, files are told apart by their times and lengths, so that who works on Pairfold meets
 // nothing that an older version left. A registry's versions never change.
 
 import { granted } from "../system.ts";
 
-/** Folders of src/ that say what a formula's kernel, its schedule and its library are. */
-export const FOLDERS = [
-  ...["formula", "loop", "reduction", "lower", "lower/math", "tiling"],
-  ...["emit/c", "engine/native"],
-] as const;
+/** Folders of src/ that say what a formula's kernel and its schedule are, and these notes. */
+export const SHARED_FOLDERS: readonly string[] = [
+  ...["formula", "loop", "reduction", "lower", "lower/math", "tiling", "engine/notes"],
+];
 
-const OWN = "/src/engine/native/sources.ts";
+/** Where engines stand: before it is the root of a source on disk. */
+const ENGINES = "/src/engine/";
 /** Addresses whose files never change. */
 const REGISTRIES = [/^https:\/\/jsr\.io\/@[^/]+\/[^/]+\/\d[^/]*\//];
 
-/** The stamp of some source, by the address of this file in it; `since`: when it was read. */
-export function stampOf(address: string, since: number): string | null {
+/**
+ * The stamp of some folders of a source, by the address of an engine's file in it; `since`: when it
+ * was read.
+ */
+export function stampOf(
+  address: string,
+  since: number,
+  folders: readonly string[],
+): string | null {
   const [registry] = REGISTRIES.flatMap((versions) => versions.exec(address) ?? []);
   if (registry !== undefined) return registry;
   if (!address.startsWith("file:")) return null;
   const path = decodeURIComponent(new URL(address).pathname);
-  const root = path.endsWith(OWN) ? path.slice(0, -OWN.length) : null; // null: one file, a bundle
+  const engines = path.lastIndexOf(ENGINES);
+  const root = engines < 0 ? null : path.slice(0, engines); // null: one file, a bundle
   if (!granted({ name: "read", path: root ?? path })) return null;
   const entries: string[] = [];
   /** Whether a file is as it was when it was read: what was written later is not what runs. */
@@ -35,7 +43,7 @@ export function stampOf(address: string, since: number): string | null {
   };
   try {
     if (root === null) return add(path) ? `${path} ${entries}` : null;
-    for (const folder of FOLDERS) {
+    for (const folder of folders) {
       const place = `${root}/src/${folder}/`;
       for (const { name, isFile } of Deno.readDirSync(place)) {
         if (isFile && !add(place + name)) return null;
@@ -70,8 +78,9 @@ function beginning(): number | null {
   }
 }
 
-/** The stamp of the source that runs. */
-export function ownStamp(): string | null {
+/** The stamp of the source that runs, of these folders and the shared ones. */
+export function ownStamp(folders: readonly string[]): string | null {
   const since = import.meta.url.startsWith("file:") ? beginning() : 0;
-  return since === null ? null : stampOf(import.meta.url, since - MARGIN);
+  if (since === null) return null;
+  return stampOf(import.meta.url, since - MARGIN, [...SHARED_FOLDERS, ...folders]);
 }
