@@ -114,6 +114,11 @@ export interface Engine {
    */
   readonly onHost?: boolean;
   /**
+   * Whether it multiplies integers of 16 bits faster than floats: points may be rounded to these
+   * where that tells enough.
+   */
+  readonly multipliesShorts?: boolean;
+  /**
    * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that
    * is several chooses by the whole fold, where there is one: all of its launches run on the same.
    */

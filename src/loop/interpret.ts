@@ -56,6 +56,7 @@ export const MEANING: Readonly<Record<Operation, Meaning>> = {
   shr: refuse,
   and: refuse,
   or: refuse,
+  dot16: refuse,
   bits: refuse,
   float: refuse,
 };

@@ -53,6 +53,11 @@ export interface Survey {
   readonly smallest: Cell;
   /** The smallest value of the span at hand. */
   readonly smallestOfSpan: Cell;
+  /**
+   * Where smallest values are keys, integers that bound values: from which key on a row leaves a
+   * group out, as `bound` found it. Else null.
+   */
+  readonly limit: Cell | null;
   /** Whether a row may leave a group out: what `test` sets. */
   readonly skips: Cell;
   /** Before a span. */

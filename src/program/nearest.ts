@@ -96,18 +96,29 @@ function ofDistance(node: Node): Points | null {
   return isNorm ? ofDifference(node.args[0]) : null;
 }
 
+/** Why boxes would not tell near points from others; null where they may. */
+function whyNear({ dim, k }: NearestFold, columns: number): string | null {
+  if (dim > MOST_DIM) return `points of more than ${MOST_DIM} components`;
+  return LEAST_COLUMNS * k > columns ? "most points would be near" : null;
+}
+
+/** What a fold for the smallest values of a table looks for; null of others. */
+export function nearestOf(request: FoldRequest, fold: Fold, M: number, N: number): NearestFold | null {
+  if (!SMALLEST.has(fold.reduction) || whyPart(request) !== null) return null;
+  const what = nearestFold(fold, M, N);
+  return typeof what === "string" ? null : what;
+}
+
 /** What a fold looks for, or why it folds all pairs. */
-export function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
+function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
   const squared = ofSquaredDistance(fold.formula);
   const points = squared ?? ofDistance(fold.formula);
   if (points === null || fold.formula.dim !== 1 || fold.weight) {
     return "the formula is no distance between points of i and j";
   }
   const [{ slot: row, dim }, { slot: column }] = points;
-  if (dim > MOST_DIM) return `points of more than ${MOST_DIM} components`;
   const { reduction, options } = fold;
   const k = reduction.startsWith("k") || reduction === "argKMin" ? options.k : 1;
-  if (LEAST_COLUMNS * k > columns) return "most points would be near";
   return {
     rows: row,
     columns: column,
@@ -137,7 +148,8 @@ export class Culling {
     this.#fold = fold;
     this.#rows = M;
     this.#costs = request.cullingCosts ?? COSTS;
-    const what = whyNot(engine, request) ?? nearestFold(fold, M, N);
+    const found = whyNot(engine, request) ?? nearestFold(fold, M, N);
+    const what = typeof found === "string" ? found : whyNear(found, N) ?? found;
     const isSmall = typeof what !== "string" && !this.#isTried(what);
     this.#what = typeof what === "string" || isSmall ? null : what;
     this.#leavesOut = this.#what !== null;
@@ -230,9 +242,13 @@ export class Culling {
 }
 
 /** Why a request is no candidate, whatever its formula. */
-function whyNot(engine: Engine, { choices, batch, segments, pairs }: FoldRequest): string | null {
-  if (choices.culling === false) return "not wanted";
-  if (!engine.onHost) return `${engine.name} folds all pairs`;
+function whyNot(engine: Engine, request: FoldRequest): string | null {
+  if (request.choices.culling === false) return "not wanted";
+  return engine.onHost ? whyPart(request) : `${engine.name} folds all pairs`;
+}
+
+/** Why a request is no fold of one table's rows over another's; null where it is one. */
+function whyPart({ batch, segments, pairs }: FoldRequest): string | null {
   if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
   return segments !== undefined || pairs !== undefined ? "ranges fold all pairs" : null;
 }

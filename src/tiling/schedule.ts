@@ -272,6 +272,7 @@ const CUTS = {
    * so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
   appends: { rowVectors: 2, columns: 4, operands: "locals" },
+  keyed: { rowVectors: 2, columns: 1, operands: "locals" },
   /**
    * Points with themselves (2026-11-23, one thread, once against twice): Gaussian 1.75 times (four
    * vectors and one column 1.55), in float64 1.65 (1.4), its gradient 1.2, Laplacian 1.65 (1.35).
@@ -308,6 +309,7 @@ function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean, columns: number): C
     if (!isLarge) return CUTS.deferredSoon;
     return isProduct && columns >= HALF_BLOCK ? CUTS.product : CUTS.deferred;
   }
+  if (kernel.survey !== null && kernel.survey.limit !== null) return CUTS.keyed;
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
@@ -345,7 +347,9 @@ export const SURVEYED_OPERATIONS = 2e9;
 
 /** Whether a kernel's survey is worth its code, after so many operations of folds. */
 function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
-  if (kernel.survey === null || operations >= LIGHT) return false;
+  if (kernel.survey === null) return false;
+  if (kernel.survey.limit !== null) return true; // it is what such a kernel is for
+  if (operations >= LIGHT) return false;
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }
 

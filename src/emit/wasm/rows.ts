@@ -40,7 +40,9 @@ export class Rows {
     const { surveys = false, searches = false } = schedule;
     // what is best of a group, or of all, is remembered between its columns
     const { survey, search } = kernel;
-    const ofSurvey = survey === null ? [] : [survey.smallest, survey.smallestOfSpan];
+    const ofSurvey = survey === null
+      ? []
+      : [survey.smallest, survey.smallestOfSpan, ...(survey.limit === null ? [] : [survey.limit])];
     const best = [...ofSurvey, ...(search === null ? [] : [search.ofGroup])]
       .map((cell): StateItem => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...best];

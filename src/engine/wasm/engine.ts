@@ -78,6 +78,7 @@ const COMBINE_GROUPS = 256;
 export class WasmEngine implements Engine {
   readonly name = "wasm";
   readonly onHost = true;
+  readonly multipliesShorts = true;
   readonly math = expandedMath;
   readonly #features: WasmFeatures;
   readonly #threads: number;
