@@ -36,6 +36,12 @@ const SUMS = 256;
 /** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = 1e-36;
 
+/** By how much H may be off. */
+const offOf = (dim: number): number => SUMS + (dim % 2 === 0 ? 1 : HEIGHT / 2 + 1);
+
+/** Points nearer than this, in units of u and v, are not told from one another. */
+export const resolutionOf = (dim: number): number => Math.sqrt(8 * offOf(dim)) + 4 * Math.sqrt(dim);
+
 /** The words of a point of so many components. */
 export const wordsOf = (dim: number): number => (dim + 1) >> 1;
 /** The numbers of a column: its words, and its height where there is no room in them. */
@@ -48,15 +54,14 @@ export const columnNumbers = (dim: number): number => wordsOf(dim) + (dim % 2 ==
 export class RoundedKeys implements Keys {
   readonly #lowering: FormulaLowering;
   readonly #points: RoundedPoints;
-  /** By how much H may be off. */
   readonly #off: number;
-  /** By how much distances may be. */
+  /** By how much distances may be off. */
   readonly #apart: number;
 
   constructor(lowering: FormulaLowering, points: RoundedPoints) {
     this.#lowering = lowering;
     this.#points = points;
-    this.#off = SUMS + (points.dim % 2 === 0 ? 1 : HEIGHT / 2 + 1);
+    this.#off = offOf(points.dim);
     this.#apart = Math.sqrt(points.dim) * 1.001;
   }
 

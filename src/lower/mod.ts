@@ -6,6 +6,7 @@ export {
   HEIGHT,
   MOST_NORM,
   OFFSET,
+  resolutionOf,
   type RoundedPoints,
   wordsOf,
 } from "./keys.ts";

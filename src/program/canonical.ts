@@ -109,7 +109,8 @@ export function kernelOf(fold: Fold, math: MathFunctions): Kernel {
   const rounded = fold.rounded === undefined ? "" : "rounded";
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
-  const numbers = `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}:${products}:${rounded}`;
+  const numbers =
+    `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}:${products}:${rounded}`;
   const twins = fold.twins ? [...fold.twins].map(([one, other]) => `${one.id}=${other.id}`) : "";
   const key = `${formulas}:${numbers}:${twins}`;
   const known = plans.get(key);

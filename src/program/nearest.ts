@@ -103,7 +103,12 @@ function whyNear({ dim, k }: NearestFold, columns: number): string | null {
 }
 
 /** What a fold for the smallest values of a table looks for; null of others. */
-export function nearestOf(request: FoldRequest, fold: Fold, M: number, N: number): NearestFold | null {
+export function nearestOf(
+  request: FoldRequest,
+  fold: Fold,
+  M: number,
+  N: number,
+): NearestFold | null {
   if (!SMALLEST.has(fold.reduction) || whyPart(request) !== null) return null;
   const what = nearestFold(fold, M, N);
   return typeof what === "string" ? null : what;

@@ -12,6 +12,7 @@ import {
   HEIGHT,
   MOST_NORM,
   OFFSET,
+  resolutionOf,
   type RoundedPoints,
   wordsOf,
 } from "../lower/mod.ts";
@@ -27,12 +28,24 @@ const LISTS: Partial<Record<ReductionName, ReductionName>> = {
   minArgMin: "kMinArgKMin",
 };
 
-/** Beyond, integers take as many words as there are registers. */
-const MOST_DIM = 32;
-/** Columns of one survey, four times over: fewer are folded as fast as they are rounded. */
+/**
+ * Below, distances cost no more than keys; beyond, vectors are loops.
+ */
+const DIMS = [3, 32] as const;
+/** Beyond, sorting takes the time. */
+const MOST_K = 512;
+/** Fewer columns are folded as fast as they are surveyed. */
 const LEAST_COLUMNS = 2 ** 13;
 /** Pairs times components from which on making points and code takes a small part of the time. */
 const LEAST_WORK = 1e9;
+/**
+ * Points that are compared to see whether rounding leaves them apart, and which part of the pairs may
+ * be alike: of a group's 32 pairs one in sixteen groups, and folding what is left open takes about
+ * as long as was saved at twice that.
+ */
+const SAMPLED_ROWS = 32;
+const SAMPLED_COLUMNS = 2048;
+const MOST_ALIKE = 1 / 512;
 /** How far points may reach from their middle: their scale and its inverse are float32 numbers. */
 const REACHES = [1e-12, 1e15] as const;
 
@@ -71,7 +84,8 @@ export class RoundedFold {
   /** Null where it does not pay, or points have too many components. */
   static of(engine: Engine, fold: Fold, what: NearestFold, columns: number): RoundedFold | null {
     const pays = columns >= LEAST_COLUMNS && what.pairs * what.dim >= LEAST_WORK;
-    const fits = fold.float === "f32" && what.dim <= MOST_DIM;
+    const { dim, k } = what;
+    const fits = fold.float === "f32" && dim >= DIMS[0] && dim <= DIMS[1] && k <= MOST_K;
     return engine.multipliesShorts === true && pays && fits
       ? new RoundedFold(engine, fold, what)
       : null;
@@ -103,10 +117,11 @@ export class RoundedFold {
     const reach = Math.sqrt(Math.max(...points.map((one) => farthest(one, centre))));
     if (!(reach >= REACHES[0] && reach <= REACHES[1])) return null; // NaN is no reach
     const scale = MOST_NORM / reach;
+    if (isTooCoarse(x, y, centre, scale)) return null;
     try {
       return [
-        roundedRows(x, centre, scale),
-        roundedColumns(y, centre, scale),
+        rounded(x, centre, scale, "row"),
+        rounded(y, centre, scale, "column"),
         Float64Array.of((1 + rounding) / scale, scale * (1 + rounding)),
       ];
     } catch (error) {
@@ -143,63 +158,71 @@ function farthest(table: Coordinates, centre: Float64Array): number {
       square += off * off;
     }
     if (!(square <= most)) most = square;
-    if (square !== square) return NaN;
+    if (Number.isNaN(square)) return NaN;
   }
   return most;
 }
 
-/** Two integers of 16 bits in one of 32. */
-const word = (low: number, high: number): number => (low & 0xffff) | (high << 16);
+/** What is added to a number and taken away again to round it to an integer. */
+const MAGIC = 1.5 * 2 ** 52;
 
-/**
- * Runs a body with each point as integers s (x − c), rounded, half a square of its norm beside it.
- */
-function eachRounded(
+/** The numbers of each point: words of its integers, with a sign, what follows them, and half |u|². */
+function rounded(
   table: Coordinates,
   centre: Float64Array,
   scale: number,
-  body: (point: Float64Array, half: number, n: number) => void,
-): void {
+  side: "row" | "column",
+): Int32Array {
   const dim = centre.length;
-  const point = new Float64Array(dim);
-  for (let k = 0, n = 0; k < table.length; k += dim, n++) {
+  const isOdd = dim % 2 === 1;
+  const length = side === "row" ? wordsOf(dim) + 1 : columnNumbers(dim);
+  const signed = side === "row" ? -scale : scale;
+  const numbers = new Int32Array(table.length / dim * length);
+  const last = isOdd ? dim - 1 : dim;
+  for (let from = 0, at = 0; from < table.length; from += dim, at += length) {
     let square = 0;
-    for (let d = 0; d < dim; d++) {
-      const value = Math.round((table[k + d] - centre[d]) * scale);
-      point[d] = value;
-      square += value * value;
+    let to = at;
+    for (let d = 0; d < last; d += 2) {
+      const low = (table[from + d] - centre[d]) * signed + MAGIC - MAGIC;
+      const high = (table[from + d + 1] - centre[d + 1]) * signed + MAGIC - MAGIC;
+      square += low * low + high * high;
+      numbers[to++] = (low & 0xffff) | (high << 16);
     }
-    body(point, Math.floor(square / 2), n);
+    if (!isOdd) {
+      numbers[to] = Math.floor(square / 2);
+      continue;
+    }
+    const low = (table[from + last] - centre[last]) * signed + MAGIC - MAGIC;
+    const half = Math.floor((square + low * low) / 2);
+    const high = side === "row" ? HEIGHT : (half - OFFSET) / HEIGHT + MAGIC - MAGIC;
+    numbers[to++] = (low & 0xffff) | (high << 16);
+    if (side === "row") numbers[to] = half + OFFSET;
   }
+  return numbers;
 }
 
-function roundedRows(table: Coordinates, centre: Float64Array, scale: number): NumberArray {
+/** Whether so many points are alike once rounded that looking at them first would be lost time. */
+function isTooCoarse(
+  x: Coordinates,
+  y: Coordinates,
+  centre: Float64Array,
+  scale: number,
+): boolean {
   const dim = centre.length;
-  const words = wordsOf(dim);
-  const isOdd = dim % 2 === 1;
-  const rows = new Int32Array(table.length / dim * (words + 1));
-  eachRounded(table, centre, scale, (point, half, n) => {
-    let at = n * (words + 1);
-    for (let d = 0; d < dim; d += 2) {
-      rows[at++] = word(-point[d], d + 1 < dim ? -point[d + 1] : HEIGHT);
+  const [rows, columns] = [x, y].map((table) => table.length / dim);
+  const apart = (resolutionOf(dim) / scale) ** 2;
+  const [rowStep, columnStep] = [rows / SAMPLED_ROWS, columns / SAMPLED_COLUMNS]
+    .map((step) => Math.max(1, Math.floor(step)));
+  let [alike, all] = [0, 0];
+  for (let i = 0; i < rows; i += rowStep) {
+    for (let j = 0; j < columns; j += columnStep, all++) {
+      let square = 0;
+      for (let d = 0; d < dim; d++) {
+        const off = x[i * dim + d] - y[j * dim + d];
+        square += off * off;
+      }
+      if (square <= apart) alike++;
     }
-    rows[at] = half + (isOdd ? OFFSET : 0);
-  });
-  return rows;
-}
-
-function roundedColumns(table: Coordinates, centre: Float64Array, scale: number): NumberArray {
-  const dim = centre.length;
-  const numbers = columnNumbers(dim);
-  const isOdd = dim % 2 === 1;
-  const columns = new Int32Array(table.length / dim * numbers);
-  eachRounded(table, centre, scale, (point, half, n) => {
-    let at = n * numbers;
-    const height = Math.round((half - OFFSET) / HEIGHT);
-    for (let d = 0; d < dim; d += 2) {
-      columns[at++] = word(point[d], d + 1 < dim ? point[d + 1] : height);
-    }
-    if (!isOdd) columns[at] = half;
-  });
-  return columns;
+  }
+  return alike > MOST_ALIKE * all;
 }
