@@ -210,6 +210,9 @@ export function typeOf(item: StateItem): Type {
   return item.kind === "cell" ? item.cell.type : item.array.type;
 }
 
+/** Whether its survey looks at keys. */
+export const hasKeys = ({ survey }: Kernel): boolean => survey !== null && survey.limit !== null;
+
 /** Whether columns are appended to lists. */
 export const hasAppends = ({ statements }: Region): boolean =>
   statements.some(({ kind }) => kind === "append");

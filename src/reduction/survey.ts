@@ -23,6 +23,8 @@ const SPAN = 4;
  * insert (K = 4: 3200 columns are as fast either way, 10: 1300; Zen 4, Deno 2.9.6, 2026-11-23).
  */
 const SAVING = 400;
+/** The same where keys are looked at, whatever K: they cost less. */
+const KEYED_SPANS = 32;
 /** How many times K minima are enough to know the K-th closely: few of the K share a span. */
 const OVERSAMPLING = 4;
 
@@ -60,7 +62,8 @@ export class SmallestSurvey implements Surveying {
     const most = 2 ** Math.floor(Math.log2(SURVEYED / (OVERSAMPLING * k)));
     this.span = Math.max(1, Math.min(SPAN, most));
     this.spans = SURVEYED / this.span;
-    this.least = Math.ceil(Math.max(1.25 * k, SAVING / k));
+    const saving = keys === null ? SAVING / k : KEYED_SPANS;
+    this.least = Math.ceil(Math.max(1.25 * k, saving));
     const type = keys === null ? b.float : b.integer;
     this.ofGroups = b.array("ofGroups", SURVEYED, type);
     this.ofSpans = b.array("ofSpans", this.spans, type);

@@ -2,7 +2,7 @@
 // Plain values; a schedule changes speed, never a bit of the result.
 
 import { PairfoldError } from "../error.ts";
-import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
+import { bytesOf, hasKeys, type Kernel, type Region, visit } from "../loop/mod.ts";
 import { type Cost, costOf, recallCost } from "./schedule.ts";
 import { type MirrorFacts, mirrorFacts, recallMirror } from "./symmetric.ts";
 
@@ -263,7 +263,7 @@ export function chooseNativeSchedule(
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
   // a span that any row of a tile wants is looked into for all of them: few rows then
-  const surveys = hasSurvey && operations >= SURVEYED_FOLD;
+  const surveys = hasKeys(kernel) || (hasSurvey && operations >= SURVEYED_FOLD);
   if (surveys) return { columns: 1, rowVectors: 1, interleave: 1, surveys };
   const { components } = cut;
   const tiles = components === undefined ? {} : { components };

@@ -5,6 +5,7 @@ import { PairfoldError } from "../error.ts";
 import {
   type Deferred,
   deferredOf,
+  hasKeys,
   type Kernel,
   type Region,
   type Statement,
@@ -309,7 +310,7 @@ function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean, columns: number): C
     if (!isLarge) return CUTS.deferredSoon;
     return isProduct && columns >= HALF_BLOCK ? CUTS.product : CUTS.deferred;
   }
-  if (kernel.survey !== null && kernel.survey.limit !== null) return CUTS.keyed;
+  if (hasKeys(kernel)) return CUTS.keyed;
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
@@ -348,7 +349,7 @@ export const SURVEYED_OPERATIONS = 2e9;
 /** Whether a kernel's survey is worth its code, after so many operations of folds. */
 function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
   if (kernel.survey === null) return false;
-  if (kernel.survey.limit !== null) return true; // it is what such a kernel is for
+  if (hasKeys(kernel)) return true; // it is what such a kernel is for
   if (operations >= LIGHT) return false;
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }

@@ -87,6 +87,7 @@ interface Opened {
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
+  readonly multipliesShorts = true;
   readonly math = expandedMath;
   readonly #options: NativeOptions;
   readonly #threads: number;
