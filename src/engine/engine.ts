@@ -114,10 +114,11 @@ export interface Engine {
    */
   readonly onHost?: boolean;
   /**
-   * Whether it multiplies integers of 16 bits faster than floats: points may be rounded to these
-   * where that tells enough.
+   * Pairs times components from which on nearest points are found sooner where points, rounded to
+   * integers of 16 bits, are looked at first; absent where the processor has no instruction for
+   * products of these.
    */
-  readonly multipliesShorts?: boolean;
+  readonly roundsFrom?: number;
   /**
    * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that
    * is several chooses by the whole fold, where there is one: all of its launches run on the same.

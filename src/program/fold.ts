@@ -105,7 +105,7 @@ export class FoldRun implements Origin {
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
     this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const what = nearestOf(request, this.#fold, this.#rows, this.#columns);
-    this.#rounded = what && RoundedFold.of(this.#engine, this.#fold, what, this.#columns);
+    this.#rounded = what && RoundedFold.of(this.#engine, request, this.#fold, what, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;

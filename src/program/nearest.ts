@@ -115,7 +115,7 @@ export function nearestOf(
 }
 
 /** What a fold looks for, or why it folds all pairs. */
-function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
+export function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
   const squared = ofSquaredDistance(fold.formula);
   const points = squared ?? ofDistance(fold.formula);
   if (points === null || fold.formula.dim !== 1 || fold.weight) {

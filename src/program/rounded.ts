@@ -20,6 +20,7 @@ import type { ReductionName } from "../reduction/mod.ts";
 import type { Coordinates } from "../sparse/mod.ts";
 import { kernelOf } from "./canonical.ts";
 import type { NearestFold } from "./nearest_launch.ts";
+import type { FoldRequest } from "./request.ts";
 
 /** Reductions that keep one value, and the list of one that is the same where all are finite. */
 const LISTS: Partial<Record<ReductionName, ReductionName>> = {
@@ -34,10 +35,9 @@ const LISTS: Partial<Record<ReductionName, ReductionName>> = {
 const DIMS = [3, 32] as const;
 /** Beyond, sorting takes the time. */
 const MOST_K = 512;
-/** Fewer columns are folded as fast as they are surveyed. */
-const LEAST_COLUMNS = 2 ** 13;
-/** Pairs times components from which on making points and code takes a small part of the time. */
-const LEAST_WORK = 1e9;
+/** Columns for each neighbour, and their components: fewer are folded as fast as surveyed. */
+const LEAST_COLUMNS = 32;
+const LEAST_NUMBERS = 2 ** 14;
 /**
  * Points that are compared to see whether rounding leaves them apart, and which part of the pairs may
  * be alike: of a group's 32 pairs one in sixteen groups, and folding what is left open takes about
@@ -60,8 +60,9 @@ export interface RoundedLaunch {
 export class RoundedFold {
   readonly kernel: Kernel;
   readonly #what: NearestFold;
+  readonly #isAsked: boolean;
 
-  private constructor(engine: Engine, fold: Fold, what: NearestFold) {
+  private constructor(engine: Engine, fold: Fold, what: NearestFold, isAsked: boolean) {
     const { dim, isRoot } = what;
     const slot = fold.inputs.length;
     const points: RoundedPoints = {
@@ -72,6 +73,7 @@ export class RoundedFold {
       isRoot,
     };
     this.#what = what;
+    this.#isAsked = isAsked;
     this.kernel = kernelOf({
       ...fold,
       reduction: LISTS[fold.reduction] ?? fold.reduction,
@@ -81,14 +83,19 @@ export class RoundedFold {
     }, engine.math);
   }
 
-  /** Null where it does not pay, or points have too many components. */
-  static of(engine: Engine, fold: Fold, what: NearestFold, columns: number): RoundedFold | null {
-    const pays = columns >= LEAST_COLUMNS && what.pairs * what.dim >= LEAST_WORK;
-    const { dim, k } = what;
+  /** Null where it does not pay, or points have too few or too many components. */
+  static of(
+    engine: Engine,
+    { rounds }: FoldRequest,
+    fold: Fold,
+    what: NearestFold,
+    columns: number,
+  ): RoundedFold | null {
+    const { dim, k, pairs } = what;
     const fits = fold.float === "f32" && dim >= DIMS[0] && dim <= DIMS[1] && k <= MOST_K;
-    return engine.multipliesShorts === true && pays && fits
-      ? new RoundedFold(engine, fold, what)
-      : null;
+    const pays = pairs * dim >= (engine.roundsFrom ?? Infinity) && columns >= LEAST_COLUMNS * k &&
+      columns * dim >= LEAST_NUMBERS;
+    return fits && (rounds ?? pays) ? new RoundedFold(engine, fold, what, rounds === true) : null;
   }
 
   explain(): string[] {
@@ -117,7 +124,7 @@ export class RoundedFold {
     const reach = Math.sqrt(Math.max(...points.map((one) => farthest(one, centre))));
     if (!(reach >= REACHES[0] && reach <= REACHES[1])) return null; // NaN is no reach
     const scale = MOST_NORM / reach;
-    if (isTooCoarse(x, y, centre, scale)) return null;
+    if (!this.#isAsked && isTooCoarse(x, y, centre, scale)) return null;
     try {
       return [
         rounded(x, centre, scale, "row"),
