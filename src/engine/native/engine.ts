@@ -93,7 +93,7 @@ interface Opened {
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
-  readonly roundsFrom = multipliesShorts() ? ROUNDS_FROM : undefined;
+  readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #options: NativeOptions;
   readonly #threads: number;

@@ -84,7 +84,7 @@ const COMBINE_GROUPS = 256;
 export class WasmEngine implements Engine {
   readonly name = "wasm";
   readonly onHost = true;
-  readonly roundsFrom = multipliesShorts() ? ROUNDS_FROM : undefined;
+  readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #features: WasmFeatures;
   readonly #threads: number;
