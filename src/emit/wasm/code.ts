@@ -51,7 +51,7 @@ export class CodeWriter {
    * Keeps a cell in memory of the thread's own, from an address on; returns the address behind. V8
    * would spill what waits for a whole turn to its frame, which stands at any multiple of 8 bytes:
    * where a vector crosses a page, as at one place of a hundred, a Laplacian takes 1.5 to 1.7
-   * times as long (Sapphire Rapids, Deno 2.9.6, 2026-11-23).
+   * times as long (Intel Xeon, AVX-512, Deno 2.9.6, 2026-11-23).
    */
   keepAside(cell: Cell, address: number): number {
     return this.#values.keepAside(cell, address);
