@@ -5,6 +5,8 @@ import { PairfoldError } from "../error.ts";
 import {
   type Deferred,
   deferredOf,
+  hasAppends,
+  hasLoops,
   type Kernel,
   type Region,
   type Statement,
@@ -290,13 +292,13 @@ const CUTS = {
 const LIGHT = 16;
 
 /** What the inner loop does rarely, where it does nothing else to the state. */
-function rareOf({ statements }: Region): Cost["rare"] {
-  const isLoop = (s: Statement): boolean => s.kind === "for";
-  if (statements.some((s) => s.kind === "set" || s.kind === "store" || isLoop(s))) return null;
-  if (statements.some((s) => s.kind === "append")) return "appends";
+function rareOf(pair: Region): Cost["rare"] {
+  const { statements } = pair;
+  if (hasLoops(pair) || statements.some((s) => s.kind === "set" || s.kind === "store")) return null;
+  if (hasAppends(pair)) return "appends";
   const branches = statements.filter((s) => s.kind === "when");
   const isContest = branches.length > 0 &&
-    branches.every((s) => s.skipsNaN && !s.body.statements.some(isLoop));
+    branches.every((s) => s.skipsNaN && !hasLoops(s.body));
   return isContest ? "contest" : null;
 }
 

@@ -7,6 +7,7 @@ import {
   type LocalArray,
   type Memory,
   type Place,
+  placesIn,
   type RecordSection,
   type Region,
   type StateItem,
@@ -17,7 +18,7 @@ import {
 } from "../../loop/mod.ts";
 import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
-import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
+import { isFixed, placesOf, StatementWriter } from "../c/statements.ts";
 import { type Function, partsOf, writeRun } from "./repeated.ts";
 import { fromFloat, literal, operation, toFloat, TYPES } from "./spelling.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";
@@ -300,10 +301,7 @@ export class CodeWriter extends StatementWriter {
       // what is left over comes last: the compiler would put it first, and vectors were not aligned
       super.loop({ ...s, count: s.count - rest }, name, body);
       this.lines.add("#pragma unroll 1");
-      this.lines.block(
-        `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
-        body,
-      );
+      this.turns(name, s.count - rest, s.count, body);
       return;
     }
     this.lines.block(`for (int q = 0; q < ${slice.length}; ++q)`, () => {
