@@ -1,6 +1,6 @@
 // Copies a region whose branches are all known before anything is remembered: one test for all rows
-// and columns of a turn. Where branches compare a bound with values of pairs, which is a contest, the
-// best of a turn's values is compared once.
+// and columns of a turn. Where branches compare a bound with values of pairs, which is a contest,
+// the best of a turn's values is compared once.
 
 import {
   type Operation,

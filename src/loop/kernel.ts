@@ -89,8 +89,8 @@ export interface Search {
   /** After the last group: takes what was found into the state, but for the column. */
   readonly settle: Region;
   /**
-   * One column of a group in which a row got better last, the later columns first: takes it into the
-   * state where it is what was found. Null where the state has no column.
+   * One column of a group in which a row got better last, the later columns first: takes it into
+   * the state where it is what was found. Null where the state has no column.
    */
   readonly take: Region | null;
   /** At last: whether a row still has nothing, so that all columns must be folded. */

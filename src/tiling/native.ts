@@ -98,8 +98,8 @@ const CUTS = {
   wide: { rowVectors: 2, columns: 4 },
   /**
    * Wide sums that are products wait: 64 weights 1.08 times as fast as with `wide`, 512 1.4 times
-   * (Intel Xeon, AVX-512, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill the
-   * registers.
+   * (Intel Xeon, AVX-512, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill
+   * the registers.
    */
   product: { rowVectors: 4, columns: 2, components: 6 },
   /**

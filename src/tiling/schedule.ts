@@ -213,10 +213,10 @@ const CUTS = {
    * The columns of whole blocks are written out: two sums of six vectors stay in registers while 64
    * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory,
    * which V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
-   * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16 and
-   * 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of 16-D
-   * 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it still is
-   * 1.27 times as fast, of 7 only 0.77.
+   * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16
+   * and 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of
+   * 16-D 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it
+   * still is 1.27 times as fast, of 7 only 0.77.
    *
    * A tile's block is closed beside the next tile (`emit/wasm/later.ts`). On an Intel Xeon with
    * AVX-512 (2026-11-23, taking turns, medians) that, columns that are not loaded four at a time,
@@ -269,9 +269,9 @@ const CUTS = {
    * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the
    * bare minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of
    * 50-smallest's rows). A survey (2026-11-23) finds the bound first, by a pass without branches at
-   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them made
-   * 50- and 100-smallest take 1.1 times as long (Intel Xeon, AVX-512, medians, turn about). The
-   * minimum itself is bound by its operations: three row vectors are no faster, four are slower
+   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them
+   * made 50- and 100-smallest take 1.1 times as long (Intel Xeon, AVX-512, medians, turn about).
+   * The minimum itself is bound by its operations: three row vectors are no faster, four are slower
    * (0.85), and so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
   appends: { rowVectors: 2, columns: 4, operands: "locals" },
@@ -352,7 +352,9 @@ function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): bool
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }
 
-/** Whether a kernel's search is worth its code: it takes no more than the turns that it replaces. */
+/**
+ * Whether a kernel's search is worth its code: it takes no more than the turns that it replaces.
+ */
 function searches(kernel: Kernel, { operations, rare }: Cost): boolean {
   return rare === "contest" && operations < LIGHT && kernel.search !== null;
 }

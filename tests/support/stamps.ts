@@ -4,7 +4,9 @@ import { assert } from "@std/assert";
 import { ownStamp, SHARED_FOLDERS } from "../../src/engine/notes/sources.ts";
 import { testUnless } from "../cuda/support/tools.ts";
 
-/** Why nothing is kept for the source that runs: files that were just written tell nothing of it. */
+/**
+ * Why nothing is kept for the source that runs: files that were just written tell nothing of it.
+ */
 export function unstamped(folders: readonly string[]): string | null {
   return ownStamp(folders) === null ? "the source was just changed, or cannot be told apart" : null;
 }

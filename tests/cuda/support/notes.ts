@@ -1,5 +1,5 @@
-// Folds on cards that keep notes of kernels: run as a later process would, and watched for what they
-// look at.
+// Folds on cards that keep notes of kernels: run as a later process would, and watched for what
+// they look at.
 
 import { join } from "@std/path";
 import { CudaArray } from "../../../src/engine/cuda/array.ts";
