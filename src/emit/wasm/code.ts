@@ -214,13 +214,16 @@ export class CodeWriter {
     const { addresses, access } = this.#values;
     const { counter, count } = s;
     if (this.#isWrittenOut(s)) {
+      const { turns } = access; // of a loop that this one's branch is in
       addresses.fix(counter);
       access.innermost = counter;
+      access.turns = 1;
       for (let k = 0; k < count; k++) {
         addresses.setTurn(counter, k);
         this.#region(s.body);
       }
       access.innermost = null;
+      access.turns = turns;
       addresses.leave(counter);
       return;
     }
