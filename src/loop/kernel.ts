@@ -1,6 +1,6 @@
 // A lowered fold: what every emitter takes. Regions are in the order in which they run.
 
-import type { Cell, FloatType, LocalArray, Region, Type } from "./ir.ts";
+import type { Cell, FloatType, LocalArray, Region, Statement, Type } from "./ir.ts";
 
 /** One input array of a kernel, (rows, dim), row-major. */
 export interface KernelInput {
@@ -94,8 +94,8 @@ export interface Search {
   /** After the last group: takes what was found into the state, but for the column. */
   readonly settle: Region;
   /**
-   * One column of a group in which a row got better last, the later columns first: takes it into the
-   * state where it is what was found. Null where the state has no column.
+   * One column of a group in which a row got better last, the later columns first: takes it into
+   * the state where it is what was found. Null where the state has no column.
    */
   readonly take: Region | null;
   /** At last: whether a row still has nothing, so that all columns must be folded. */
@@ -216,3 +216,7 @@ export const hasKeys = ({ survey }: Kernel): boolean => survey !== null && surve
 /** Whether columns are appended to lists. */
 export const hasAppends = ({ statements }: Region): boolean =>
   statements.some(({ kind }) => kind === "append");
+
+/** Whether one of some statements is a loop. */
+export const hasLoops = ({ statements }: { readonly statements: readonly Statement[] }): boolean =>
+  statements.some(({ kind }) => kind === "for");

@@ -42,8 +42,8 @@ const COSTS: CullingCosts = {
   neighbour: 80,
   listed: 400,
   pair: 2,
-  // points in a cube (Sapphire Rapids): 50 smallest of 30,000 and 100 of 45,000 do not gain, and
-  // would have been tried for 0.1 and 0.25 of the time; 50 of 45,000 gain 1.45 times
+  // points in a cube (Intel Xeon, AVX-512): 50 smallest of 30,000 and 100 of 45,000 do not gain,
+  // and would have been tried for 0.1 and 0.25 of the time; 50 of 45,000 gain 1.45 times
   trying: 2.1,
 };
 /** K from which results are sorted at the end, which takes as long for few pairs. */

@@ -80,13 +80,14 @@ const CUTS = {
   sums: { rowVectors: 3, columns: 1 },
   /**
    * Long vectors: what is loaded of rows meets four columns. Against four vectors and two columns
-   * (Sapphire Rapids, 2026-11-23, taking turns, bests): sums of dot products of 33 to 128 components
-   * 1.3 to 1.45 times as fast, 1000 components 1.25, distances of 33 to 1000 1.05 to 1.15.
+   * (Intel Xeon, AVX-512, 2026-11-23, taking turns, bests): sums of dot products of 33 components
+   * 1.32 times as fast, 48 and 64 1.45, 128 1.07 to 1.1, 256 1.37, 1000 1.25; distances of 33 to
+   * 1000 0.99 to 1.16.
    */
   long: { rowVectors: 3, columns: 4 },
   /**
-   * Where a state changes behind branches only: argMin in 48-D takes 8.9 ms, by four vectors and two
-   * columns 10.7, by three and four 12.1 (the same machine).
+   * Where a state changes behind branches only: argMin in 64-D takes 17.1 ms, by four vectors and
+   * two columns 21.9, by three and four 25 (the same machine, one run).
    */
   longGuarded: { rowVectors: 8, columns: 1 },
   /** Many operations without loops. */
@@ -97,8 +98,8 @@ const CUTS = {
   wide: { rowVectors: 2, columns: 4 },
   /**
    * Wide sums that are products wait: 64 weights 1.08 times as fast as with `wide`, 512 1.4 times
-   * (Sapphire Rapids, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill the
-   * registers.
+   * (Intel Xeon, AVX-512, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill
+   * the registers.
    */
   product: { rowVectors: 4, columns: 2, components: 6 },
   /**

@@ -124,6 +124,7 @@ Deno.test("no folder is made for a cache that is no path", () => {
   for (const cache of [3, true, [1, 2], new Map(), null]) {
     const error = assertThrows(() => native({ cache: cache as never }), PairfoldError);
     assertEquals(error.code, "device");
+    assertThrows(() => Deno.lstatSync(`${cache}`), Deno.errors.NotFound);
   }
 });
 

@@ -54,8 +54,8 @@ export const expandedMath: MathFunctions = {
   pow,
   hypot,
   expScaled,
-  // loops are short code, so that tiles may be large: distances of 24 components 1.1 to 1.3 times as
-  // fast, dot products 1.1 to 1.25 (Sapphire Rapids, native and WebAssembly, 2026-11-23)
+  // loops are short code, so that tiles may be large: distances of 24 components 1.1 to 1.3 times
+  // as fast, dot products 1.1 to 1.25 (Intel Xeon, AVX-512, native and WebAssembly, 2026-11-23)
   ownTerms: 16,
 };
 
