@@ -103,9 +103,11 @@ export class FoldRun implements Origin {
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
-    this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
-    const what = nearestOf(request, this.#fold, this.#rows, this.#columns);
+    const size = [this.#rows, this.#columns] as const;
+    const what = nearestOf(request, this.#fold, ...size);
     this.#rounded = what && RoundedFold.of(this.#engine, request, this.#fold, what, this.#columns);
+    const rounding = this.#rounded?.saving ?? 1;
+    this.#culling = Culling.of(this.#engine, request, this.#fold, ...size, rounding);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;

@@ -143,13 +143,23 @@ export class Culling {
   readonly #costs: CullingCosts;
   readonly #rows: number;
   readonly #what: NearestFold | null;
+  /** How many times as fast all pairs are folded by rounded points. */
+  readonly #rounding: number;
   /** What is, or was, done about it, for people. */
   #note: string;
   /** Whether it leaves out some, as far as is known. */
   #leavesOut: boolean;
 
-  private constructor(engine: Engine, request: FoldRequest, fold: Fold, M: number, N: number) {
+  private constructor(
+    engine: Engine,
+    request: FoldRequest,
+    fold: Fold,
+    M: number,
+    N: number,
+    rounding: number,
+  ) {
     this.#engine = engine;
+    this.#rounding = rounding;
     this.#fold = fold;
     this.#rows = M;
     this.#costs = request.cullingCosts ?? COSTS;
@@ -165,15 +175,19 @@ export class Culling {
       : "points in boxes, where most pairs are too far; told once computed";
   }
 
-  /** Of folds for the smallest values of M rows and N columns; null of others. */
+  /**
+   * Of folds for the smallest values of M rows and N columns; null of others. Rounding makes the
+   * fold of all pairs so many times as fast.
+   */
   static of(
     engine: Engine,
     request: FoldRequest,
     fold: Fold,
     M: number,
     N: number,
+    rounding: number,
   ): Culling | null {
-    return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N) : null;
+    return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N, rounding) : null;
   }
 
   explain(): string[] {
@@ -223,7 +237,8 @@ export class Culling {
     const launch = await NearestLaunch.of(points, control);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;
-      return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
+      const cost = this.#costOfPoints(what) + listed * ofListed + pairs * pair;
+      return cost * this.#rounding <= what.pairs;
     });
     const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
     if (outputs === null) return this.#foldsAll(`about ${share} of the pairs are near enough`);
@@ -242,7 +257,8 @@ export class Culling {
   /** Whether points are worth a look: the more components, the less likely is a gain. */
   #isTried(what: NearestFold): boolean {
     const unlikely = Math.max(1, what.dim - MANY_COMPONENTS + 2);
-    return this.#costOfPoints(what) * this.#costs.trying * unlikely < what.pairs;
+    const cost = this.#costOfPoints(what) * this.#rounding;
+    return cost * this.#costs.trying * unlikely < what.pairs;
   }
 }
 

@@ -98,6 +98,11 @@ export class RoundedFold {
     return fits && (rounds ?? pays) ? new RoundedFold(engine, fold, what, rounds === true) : null;
   }
 
+  /** About how many times as fast as distances alone; the more components, the more. */
+  get saving(): number {
+    return 1 + this.#what.dim / 8;
+  }
+
   explain(): string[] {
     return [
       "rounding  points as integers of 16 bits, which tell where the nearest may be; where points are",
