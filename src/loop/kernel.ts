@@ -154,6 +154,8 @@ export interface Kernel {
   readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */
   readonly survey: Survey | null;
+  /** Whether the survey looks at keys; default no. */
+  readonly hasKeys?: boolean;
   /** Null where more than one column may matter, or all do. */
   readonly search: Search | null;
   /** After every `block` columns, and at the end of every split. */
@@ -209,9 +211,6 @@ export function lengthOf(item: StateItem): number {
 export function typeOf(item: StateItem): Type {
   return item.kind === "cell" ? item.cell.type : item.array.type;
 }
-
-/** Whether its survey looks at keys. */
-export const hasKeys = ({ survey }: Kernel): boolean => survey !== null && survey.limit !== null;
 
 /** Whether columns are appended to lists. */
 export const hasAppends = ({ statements }: Region): boolean =>

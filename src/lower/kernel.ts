@@ -279,6 +279,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     finish: builders.finish.root,
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
+    ...(rounded === undefined ? {} : { hasKeys: true }),
     ...(fold.products === undefined ? {} : { products: fold.products }),
   };
   const kernel: Kernel = {

@@ -40,6 +40,7 @@ class LaterKernel implements Kernel {
   readonly outputs: Kernel["outputs"];
   readonly block = BLOCK_LENGTH;
   readonly products?: TensorProducts;
+  readonly hasKeys: boolean;
   readonly #fold: Fold;
   readonly #math: MathFunctions;
   readonly #hasTwins: boolean;
@@ -53,6 +54,7 @@ class LaterKernel implements Kernel {
     this.float = float;
     this.inputs = inputsOf(fold);
     this.outputs = reduction.outputs.map((number) => ({ number, dim }));
+    this.hasKeys = fold.rounded !== undefined;
     if (fold.products !== undefined) this.products = fold.products;
     this.#fold = fold;
     this.#math = math;

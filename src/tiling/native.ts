@@ -2,7 +2,7 @@
 // Plain values; a schedule changes speed, never a bit of the result.
 
 import { PairfoldError } from "../error.ts";
-import { bytesOf, hasKeys, type Kernel, type Region, visit } from "../loop/mod.ts";
+import { bytesOf, type Kernel, type Region, visit } from "../loop/mod.ts";
 import { type Cost, costOf, recallCost } from "./schedule.ts";
 import { type MirrorFacts, mirrorFacts, recallMirror } from "./symmetric.ts";
 
@@ -269,9 +269,9 @@ export function chooseNativeSchedule(
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
   // a span that any row of a tile wants is looked into for all of them: few rows then
-  const surveys = hasKeys(kernel) || (hasSurvey && operations >= SURVEYED_FOLD);
+  const surveys = kernel.hasKeys === true || (hasSurvey && operations >= SURVEYED_FOLD);
   if (surveys) {
-    const rows = hasKeys(kernel) ? KEYED_ROWS : 1;
+    const rows = kernel.hasKeys === true ? KEYED_ROWS : 1;
     return { columns: 1, rowVectors: rows, interleave: rows, surveys };
   }
   const { components } = cut;

@@ -6,7 +6,6 @@ import {
   type Deferred,
   deferredOf,
   hasAppends,
-  hasKeys,
   hasLoops,
   type Kernel,
   type Region,
@@ -319,7 +318,7 @@ function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean, columns: number): C
     if (!isLarge) return CUTS.deferredSoon;
     return isProduct && columns >= HALF_BLOCK ? CUTS.product : CUTS.deferred;
   }
-  if (hasKeys(kernel)) return CUTS.keyed;
+  if (kernel.hasKeys === true) return CUTS.keyed;
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
@@ -358,7 +357,7 @@ export const SURVEYED_OPERATIONS = 2e9;
 /** Whether a kernel's survey is worth its code, after so many operations of folds. */
 function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
   if (kernel.survey === null) return false;
-  if (hasKeys(kernel)) return true; // it is what such a kernel is for
+  if (kernel.hasKeys === true) return true; // it is what such a kernel is for
   if (operations >= LIGHT) return false;
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }

@@ -8,7 +8,6 @@
 import { PairfoldError } from "../../error.ts";
 import {
   type Cell,
-  hasKeys,
   type Kernel,
   lengthOf,
   type LocalArray,
@@ -69,7 +68,7 @@ export class FunctionWriter {
       `// ${commentOf(this.#kernel.title)}`,
       `// ${rowVectors} vectors of ${this.layout.lanes} rows, ${columns} columns per turn`,
       ...preludeOf(this.#kernel.float, this.#vectorBytes).split("\n"),
-      ...(hasKeys(this.#kernel) ? shortsText(this.#vectorBytes).split("\n") : []),
+      ...(this.#kernel.hasKeys === true ? shortsText(this.#vectorBytes).split("\n") : []),
     );
   }
 

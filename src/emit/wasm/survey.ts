@@ -5,7 +5,7 @@
 // Enters: the regions of the survey, the function's locals. Leaves: the loops over some columns,
 // which stand before the loop that folds what is left.
 
-import { type Cell, hasAppends, hasKeys, type Kernel, type Region } from "../../loop/mod.ts";
+import { type Cell, hasAppends, type Kernel, type Region } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
 import { VECTOR_BYTES } from "./layout.ts";
 
@@ -15,7 +15,7 @@ import { VECTOR_BYTES } from "./layout.ts";
  * (Intel Xeon, AVX-512, 2026-11-24, taking turns).
  */
 export const groupColumnsOf = (kernel: Kernel): number =>
-  hasKeys(kernel) && !hasAppends(kernel.pair) ? 16 : 8;
+  kernel.hasKeys === true && !hasAppends(kernel.pair) ? 16 : 8;
 
 /** The regions of a survey, copied for the rows of a tile. */
 export interface SurveyRegions {
