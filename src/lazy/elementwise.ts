@@ -83,6 +83,10 @@ export abstract class ElementwiseOps extends Readable {
   rsqrt(): this {
     return this.apply("rsqrt");
   }
+  /** ∛this, negative for negative values; its derivative at 0 counts as 0. */
+  cbrt(): this {
+    return this.apply("cbrt");
+  }
   /** |this|, component by component. */
   abs(): this {
     return this.apply("abs");

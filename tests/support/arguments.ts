@@ -97,6 +97,10 @@ const WORST: Readonly<Record<string, Readonly<Record<Format["name"], readonly nu
   },
 };
 
+/** Where searches found a function's largest errors. */
+export const worstArguments = (name: string, format: Format): readonly number[] =>
+  WORST[name]?.[format.name] ?? [];
+
 /** ln of the largest finite value, and of the value below which exp gives 0. */
 export function expLimits(format: Format): readonly [low: number, high: number] {
   return format === FLOAT32
@@ -122,13 +126,18 @@ export function expArguments(format: Format, random: Random, scale: number): Arg
   };
 }
 
-export function logArguments(format: Format, random: Random, scale: number): Arguments {
+export function logArguments(
+  format: Format,
+  random: Random,
+  scale: number,
+  worst: string,
+): Arguments {
   const powers = Array.from({ length: 40 }, (_, k) => 2 ** (3 * k - 60));
   const nearOne = logUniform(format, random, 1500 * scale, [2 ** -format.fractionBits, 0.5], true);
   return {
     x: [
       ...edges(format),
-      ...WORST.log[format.name],
+      ...worstArguments(worst, format),
       ...around(format, [1, ...powers, ...powers.map((p) => p * Math.SQRT1_2)], 3),
       ...draw(format, nearOne.length, (k) => 1 + nearOne[k]),
       ...dense(format, 1000, 0.5, 2),
@@ -225,7 +234,7 @@ export function pointedArguments(
   return {
     x: [
       ...edges(format),
-      ...WORST[worst]?.[format.name] ?? [],
+      ...worstArguments(worst, format),
       ...around(format, points, 3),
       ...around(format, points.map((x) => -x), 3),
       ...dense(format, 1000, low, high),
