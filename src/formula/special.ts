@@ -236,8 +236,7 @@ export const special = declare<SpecialOp, ScalarEntry>({
   cbrt: {
     ...unary,
     meaning: "∛x, negative for x < 0; its derivative at 0 counts as 0",
-    domain: [[-2, 2]],
-    draw: (_argument, component, u) => (component % 2 === 0 ? 1 : -1) * (0.5 + 1.5 * u),
+    domain: [[-2, -0.5]], // steep at 0
     evaluate: ([x]) => Math.cbrt(x),
     scalar: (s, [x]) => s.cbrt(x),
     // ⅓ y⁻²; what is not chosen at 0 is computed of 1, so that its own derivatives are finite too

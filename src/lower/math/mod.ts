@@ -5,7 +5,7 @@
 //   function   range                         error     beyond it
 //   exp        all                           1.25 ulp  +∞ above overflow; 0 where e^x < 2^−125.5
 //                                                      (float64: 2^−1021.5)
-//   exp2       all                           2 ulp     +∞ above overflow; 0 for x ≤ −125.5 (−1021.5)
+//   exp2       all                           1.5 ulp   +∞ above overflow; 0 for x ≤ −125.5 (−1021.5)
 //   expScaled  c and c·log₂e normal numbers  3 ulp + |c·q|·2^−23 (2^−52), the roundings of c and c·q
 //   expm1      all                           2 ulp     +∞ above overflow
 //   log        all, subnormals included      2 ulp     −∞ at 0, NaN below
@@ -20,9 +20,9 @@
 //   sinh       all                           2.5 ulp   ±∞ above overflow
 //   cosh       all                           2 ulp     +∞ above overflow
 //   tanh       all                           2.75 ulp
-//   asinh      all                           3.5 ulp
+//   asinh      all                           3 ulp
 //   acosh      x ≥ 1                         4 ulp     NaN
-//   atanh      |x| < 1                       3.5 ulp   ±∞ at ±1, NaN beyond
+//   atanh      |x| < 1                       2.75 ulp  ±∞ at ±1, NaN beyond
 //   erf        all                           1.5 ulp
 //   erfc       all                           4 ulp     0 where e^(−x²) < 2^−125.5 (2^−1021.5)
 //   pow        x ≥ 0                         2 ulp + |y ln x|·2^−22 (2^−51)
