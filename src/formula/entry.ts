@@ -1,6 +1,6 @@
 // What one op's table entry holds, and the dim rules that entries share.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import type { OpName } from "./names.ts";
 import { declareDimRule, describe, type DimRule, type Node } from "./node.ts";
 
@@ -171,7 +171,7 @@ export function checkAttribute(
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new PairfoldError(
       "dim",
-      `${op}: got ${name} ${value}; expected an integer from ${low} to ${high}`,
+      `${op}: got ${name} ${shown(value)}; expected an integer from ${low} to ${high}`,
     );
   }
 }
