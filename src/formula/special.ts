@@ -65,7 +65,7 @@ export const special = declare<SpecialOp, ScalarEntry>({
   },
   exp2: {
     ...unary,
-    meaning: "2ˣ; exact for whole x",
+    meaning: "2ˣ; on the CPU exact for whole x",
     evaluate: ([x]) => 2 ** x,
     scalar: (s, [x]) => s.exp2(x),
     grad: (g, _x, y) => [f.mul(g, f.mul(constant(Math.LN2), y))],
@@ -80,7 +80,7 @@ export const special = declare<SpecialOp, ScalarEntry>({
   },
   log2: {
     ...unary,
-    meaning: "logarithm to base 2, exact for powers of 2; −∞ at 0, NaN below",
+    meaning: "logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below",
     domain: [[0.5, 2]],
     evaluate: ([x]) => Math.log2(x),
     scalar: (s, [x]) => s.log2(x),

@@ -123,6 +123,10 @@ export abstract class ElementwiseOps extends Readable {
   floor(): this {
     return this.apply("floor");
   }
+  /** The smallest integer that is not smaller. */
+  ceil(): this {
+    return this.neg().floor().neg();
+  }
   /** Rounded to so many decimals (tens where negative), halves away from zero. */
   round(decimals = 0): this {
     return this.apply("round", [], [decimals]);

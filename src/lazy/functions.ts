@@ -15,7 +15,7 @@ export abstract class Functions extends ElementwiseOps {
   expm1(): this {
     return this.apply("expm1");
   }
-  /** 2^this; exact for whole numbers. */
+  /** 2^this; on the CPU exact for whole numbers. */
   exp2(): this {
     return this.apply("exp2");
   }
@@ -27,7 +27,7 @@ export abstract class Functions extends ElementwiseOps {
   log1p(): this {
     return this.apply("log1p");
   }
-  /** Logarithm to base 2, exact for powers of 2; −∞ at 0, NaN below. */
+  /** Logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below. */
   log2(): this {
     return this.apply("log2");
   }

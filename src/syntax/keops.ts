@@ -235,6 +235,7 @@ const extras: Readonly<Record<string, Signature>> = {
   Log10: op("log10", "x"),
   Cbrt: op("cbrt", "x"),
   Hypot: op("hypot", "a, b"),
+  Ceil: composed("x", (x) => f.neg(f.floor(f.neg(x)))),
   Maximum: op("max", "a, b"),
   Minimum: op("min", "a, b"),
   GreaterThan: op("gt", "a, b"),

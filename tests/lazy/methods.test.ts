@@ -1,7 +1,7 @@
 // Every op of the tables has a method on symbolic matrices, and the method computes that op.
 
-import { assert, assertRejects } from "@std/assert";
-import { ComplexLazyTensor, LazyTensor, type Readable, tensor, Vi, Vj } from "../../mod.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ComplexLazyTensor, lazy, LazyTensor, type Readable, tensor, Vi, Vj } from "../../mod.ts";
 import {
   ALL_OPS,
   apply,
@@ -189,4 +189,11 @@ Deno.test("ops with complex results give complex matrices, others real ones", ()
     return result.isComplex;
   });
   assert(complexResults.includes("complexExp1j") && !complexResults.includes("complexAbs"));
+});
+
+Deno.test("ceil is the smallest integer that is not smaller, as a method and in templates", async () => {
+  const x = Vi(new Float64Array([-1.5, -0.25, 0, 0.25, 2, Infinity]), 1);
+  const want = [-1, -0, 0, 1, 2, Infinity];
+  assertEquals([...await x.ceil().sum("j").data()], want);
+  assertEquals([...await lazy`ceil(${x})`.sum("j").data()], want);
 });

@@ -185,6 +185,7 @@ const CALLS: Readonly<Record<string, readonly [string, () => Node]>> = {
   Log10: ["Log10(x)", () => op("log10", [x])],
   Cbrt: ["Cbrt(x)", () => op("cbrt", [x])],
   Hypot: ["Hypot(x,y)", () => op("hypot", [x, y])],
+  Ceil: ["Ceil(x)", () => f.neg(op("floor", [f.neg(x)]))],
   Maximum: ["Maximum(x,y)", () => f.max(x, y)],
   Minimum: ["Minimum(x,y)", () => f.min(x, y)],
   GreaterThan: ["GreaterThan(x,y)", () => f.gt(x, y)],
