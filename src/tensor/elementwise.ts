@@ -119,7 +119,7 @@ export abstract class TensorElementwise {
   maximum(other: ElementwiseOperand): this {
     return this.apply("max", [other]);
   }
-  /** low where this < low, high where this > high, else this. */
+  /** low where this < low, high where this > high, else this. (NumPy's `clip`.) */
   clamp(low: ElementwiseOperand, high: ElementwiseOperand): this {
     return this.apply("clamp", [low, high]);
   }
@@ -130,6 +130,10 @@ export abstract class TensorElementwise {
   /** The largest integer that is not larger. */
   floor(): this {
     return this.apply("floor");
+  }
+  /** The smallest integer that is not smaller. */
+  ceil(): this {
+    return this.neg().floor().neg();
   }
   /** Rounded to so many decimals (tens where negative), halves away from zero. */
   round(decimals = 0): this {
@@ -166,6 +170,14 @@ export abstract class TensorElementwise {
   ne(other: ElementwiseOperand): this {
     return this.apply("ne", [other]);
   }
+  /** 1 where this is NaN, else 0. */
+  isNaN(): this {
+    return this.ne(this);
+  }
+  /** 1 where this is neither infinite nor NaN, else 0. */
+  isFinite(): this {
+    return this.abs().lt(Infinity);
+  }
   /** a where this ≥ 0, else b. */
   ifElse(a: ElementwiseOperand, b: ElementwiseOperand): this {
     return this.apply("ifElse", [a, b]);
@@ -193,7 +205,7 @@ export abstract class TensorElementwise {
   expm1(): this {
     return this.apply("expm1");
   }
-  /** 2^this; exact for whole numbers. */
+  /** 2^this; on the CPU exact for whole numbers. */
   exp2(): this {
     return this.apply("exp2");
   }
@@ -205,7 +217,7 @@ export abstract class TensorElementwise {
   log1p(): this {
     return this.apply("log1p");
   }
-  /** Logarithm to base 2, exact for powers of 2; −∞ at 0, NaN below. */
+  /** Logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below. */
   log2(): this {
     return this.apply("log2");
   }
