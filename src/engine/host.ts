@@ -1,15 +1,15 @@
 // Arrays on the host: their types, new ones, and telling them from arrays in an engine's memory.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import type { DeviceArray, DType, Held, NumberArray } from "./engine.ts";
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
 
 /** A new array of a dtype. */
 export function allocate(dtype: DType, length: number): NumberArray {
-  if (!Object.hasOwn(ARRAYS, dtype)) {
+  if (typeof dtype !== "string" || !Object.hasOwn(ARRAYS, dtype)) {
     const expected = Object.keys(ARRAYS).join(", ");
-    throw new PairfoldError("dtype", `array: got dtype ${String(dtype)}; expected ${expected}`);
+    throw new PairfoldError("dtype", `array: got dtype ${shown(dtype)}; expected ${expected}`);
   }
   try {
     return new ARRAYS[dtype](length);

@@ -1,7 +1,7 @@
 // The native engine: emits C, has it compiled for this machine, and runs launches one after
 // another, on threads of the host's pool where it pays and on the calling thread where not.
 
-import { PairfoldError } from "../../error.ts";
+import { checkOptions, PairfoldError, shown } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -113,9 +113,13 @@ export class NativeEngine implements Engine {
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
+    checkOptions("native", options);
     const threads = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 4;
     if (!Number.isInteger(threads) || threads < 1) {
-      throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
+      throw new PairfoldError(
+        "device",
+        `threads: got ${shown(threads)}; expected an integer from 1`,
+      );
     }
     this.#options = options;
     this.#threads = Math.min(threads, MAX_THREADS);

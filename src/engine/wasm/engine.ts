@@ -1,7 +1,7 @@
 // The WebAssembly engine: compiles kernels, stages what they read in linear memory, and runs
 // launches one after another, on workers where it pays and on the calling thread where not.
 
-import { PairfoldError } from "../../error.ts";
+import { checkOptions, PairfoldError, shown } from "../../error.ts";
 import { columnBytes, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
@@ -104,6 +104,7 @@ export class WasmEngine implements Engine {
   readonly #done = new WeakMap<Kernel, number>();
 
   constructor(options: WasmOptions = {}) {
+    checkOptions("wasm", options);
     const found = detectFeatures();
     this.#features = {
       relaxed: options.relaxedSimd ?? found.relaxed,
@@ -112,7 +113,10 @@ export class WasmEngine implements Engine {
     };
     const threads = options.threads ?? coreCount();
     if (!Number.isInteger(threads) || threads < 1) {
-      throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
+      throw new PairfoldError(
+        "device",
+        `threads: got ${shown(threads)}; expected an integer from 1`,
+      );
     }
     this.#threads = Math.min(threads, MAX_WORKERS);
     this.#memoryLimit = options.memoryLimit ?? 2 ** 30;
