@@ -38,6 +38,19 @@ export function checkedInteger(op: string, x: number): number {
   throw new PairfoldError("dtype", `${op}: got ${x}; expected a 32-bit integer`);
 }
 
+/**
+ * Whether one instruction makes four sums of two products of integers of 16 bits: x86 has it, ARM
+ * takes three, browsers do not say what they run on.
+ */
+export function multipliesShorts(): boolean {
+  const host = globalThis as {
+    readonly Deno?: { readonly build?: { readonly arch?: string } };
+    readonly process?: { readonly arch?: string };
+  };
+  const arch = host.Deno?.build?.arch ?? host.process?.arch;
+  return arch === "x86_64" || arch === "x64";
+}
+
 /** Whether numbers stand in an engine's memory. */
 export function isDeviceArray(held: Held): held is DeviceArray {
   return !ArrayBuffer.isView(held);

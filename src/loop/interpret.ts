@@ -62,6 +62,7 @@ export const MEANING: Readonly<Record<Operation, Meaning>> = {
   shr: refuse,
   and: refuse,
   or: refuse,
+  dot16: refuse,
   bits: refuse,
   float: refuse,
 };

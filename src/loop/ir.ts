@@ -104,6 +104,7 @@ export const OPERATIONS = {
   shr: 1, // arithmetic
   and: 2,
   or: 2,
+  dot16: 2, // i32 as two integers of 16 bits each: a₀ b₀ + a₁ b₁
   bits: 1, // float to integer of the same width, bit for bit
   float: 1, // the inverse of bits
   convert: 1, // integer to float, by value

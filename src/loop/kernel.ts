@@ -53,6 +53,11 @@ export interface Survey {
   readonly smallest: Cell;
   /** The smallest value of the span at hand. */
   readonly smallestOfSpan: Cell;
+  /**
+   * Where smallest values are keys, integers that bound values: from which key on a row leaves a
+   * group out, as `bound` found it. Else null.
+   */
+  readonly limit: Cell | null;
   /** Whether a row may leave a group out: what `test` sets. */
   readonly skips: Cell;
   /** Before a span. */
@@ -149,6 +154,8 @@ export interface Kernel {
   readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */
   readonly survey: Survey | null;
+  /** Whether the survey looks at keys; default no. */
+  readonly hasKeys?: boolean;
   /** Null where more than one column may matter, or all do. */
   readonly search: Search | null;
   /** After every `block` columns, and at the end of every split. */

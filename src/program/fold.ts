@@ -21,9 +21,10 @@ import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./bat
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
 import { checkChoices, productsOf } from "./choices.ts";
-import { Culling } from "./nearest.ts";
+import { Culling, nearestOf } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
+import { RoundedFold } from "./rounded.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
@@ -53,6 +54,8 @@ export class FoldRun implements Origin {
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
+  /** Looks at rounded points first; null where it does not. */
+  readonly #rounded: RoundedFold | null;
   /** What is said about a Gaussian's scale. */
   readonly #scaling: readonly string[];
   #request: FoldRequest | null;
@@ -100,7 +103,11 @@ export class FoldRun implements Origin {
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
-    this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
+    const size = [this.#rows, this.#columns] as const;
+    const what = nearestOf(request, this.#fold, ...size);
+    this.#rounded = what && RoundedFold.of(this.#engine, request, this.#fold, what, this.#columns);
+    const rounding = this.#rounded?.saving ?? 1;
+    this.#culling = Culling.of(this.#engine, request, this.#fold, ...size, rounding);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;
@@ -163,7 +170,8 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const program = this.#engine.compile(this.kernel, rows, this.#columns);
+    const kernel = this.#rounded?.kernel ?? this.kernel;
+    const program = this.#engine.compile(kernel, rows, this.#columns);
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -175,13 +183,14 @@ export class FoldRun implements Origin {
       `target    ${target}`,
       `schedule  ${schedule}`,
       ...(this.#culling?.explain() ?? []),
+      ...(this.#rounded?.explain() ?? []),
       ...this.#scaling,
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(pairs === undefined ? [] : [`pairs     ${pairs}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",
-      printKernel(this.kernel),
+      printKernel(kernel),
       "",
       "generated source",
       source,
@@ -258,7 +267,9 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const program = engine.compile(this.kernel, rows, this.#columns);
+    const launch = this.#rounded?.launch(inputs, segments) ??
+      { kernel: this.kernel, inputs, segments };
+    const program = engine.compile(launch.kernel, rows, this.#columns);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -267,7 +278,7 @@ export class FoldRun implements Origin {
       }
       const pairs = this.#request?.pairs;
       const own = pairs === undefined ? control : { ...control, pairs };
-      await engine.launch(program, inputs, outputs, segments, own);
+      await engine.launch(program, launch.inputs, outputs, launch.segments, own);
       return outputs;
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();

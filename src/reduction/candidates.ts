@@ -17,6 +17,7 @@ import {
   type Emit,
   Field,
   type Folding,
+  type FoldOptions,
   sameKind,
   type Surveying,
 } from "./reduction.ts";
@@ -233,10 +234,15 @@ export class CandidatesFolding implements Folding {
   readonly #components: readonly Candidates[];
   readonly survey: Surveying | null;
 
-  constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
+  constructor(
+    b: Builder,
+    dim: number,
+    { k, keys }: FoldOptions,
+    results: readonly Result[],
+  ) {
     this.#results = results;
     this.#components = Array.from({ length: dim }, (_, d) => new Candidates(b, k, d));
-    this.survey = dim === 1 ? SmallestSurvey.of(b, k, this.#components[0].threshold) : null;
+    this.survey = dim === 1 ? SmallestSurvey.of(b, k, this.#components[0].threshold, keys) : null;
   }
   get fields(): readonly Field[] {
     return this.#components.flatMap((c) => [...c.fields]);

@@ -168,6 +168,11 @@ const MIRRORED_FOLD_BUDGET = 2 * CODE_BUDGET;
  */
 const PRODUCT_BUDGET = 2 * CODE_BUDGET;
 /**
+ * Vectors of rows that look at the keys of a column together. Two are as fast as one in 3-D, 1.2
+ * times in 10-D (Intel Xeon, AVX-512, 2026-11-24, taking turns).
+ */
+const KEYED_ROWS = 2;
+/**
  * Operations of folds that a survey halves by more than the 0.1 s that its code takes to compile:
  * 50-smallest of 1e4² points 0.10 s without, 0.05 s with it.
  */
@@ -264,8 +269,11 @@ export function chooseNativeSchedule(
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
   // a span that any row of a tile wants is looked into for all of them: few rows then
-  const surveys = hasSurvey && operations >= SURVEYED_FOLD;
-  if (surveys) return { columns: 1, rowVectors: 1, interleave: 1, surveys };
+  const surveys = kernel.hasKeys === true || (hasSurvey && operations >= SURVEYED_FOLD);
+  if (surveys) {
+    const rows = kernel.hasKeys === true ? KEYED_ROWS : 1;
+    return { columns: 1, rowVectors: rows, interleave: rows, surveys };
+  }
   const { components } = cut;
   const tiles = components === undefined ? {} : { components };
   return { columns, rowVectors, interleave: rowVectors, ...tiles };

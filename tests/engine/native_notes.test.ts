@@ -61,7 +61,7 @@ function watched(fold: Fold): { kernel: Kernel; seen: Set<string> } {
   return { kernel, seen };
 }
 
-const HEADER = ["float", "inputs", "outputs", "identity"];
+const HEADER = ["float", "inputs", "outputs", "identity", "hasKeys"];
 
 const notesIn = (cache: string): string[] =>
   [...Deno.readDirSync(join(cache, "native"))]

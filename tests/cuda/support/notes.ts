@@ -48,7 +48,7 @@ export function foldOf(name: string, float: Float): Fold {
 }
 
 /** Parts of a kernel that are known without lowering it. */
-const HEADER = ["float", "inputs", "outputs", "identity", "products", "title"];
+const HEADER = ["float", "inputs", "outputs", "identity", "products", "hasKeys", "title"];
 
 /** A kernel that has not been lowered, and which of its lowered parts were looked at since. */
 export function watched(fold: Fold): { kernel: Kernel; seen: Set<string> } {
