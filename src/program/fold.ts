@@ -1,6 +1,13 @@
 // Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
-import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
+import {
+  type Engine,
+  engineOf,
+  type Held,
+  isDeviceArray,
+  type Program,
+  type RunControl,
+} from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
@@ -26,6 +33,7 @@ import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
+import { lookedUp, pairsText, type RangedFold, rangedFold } from "./ranges.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
@@ -53,6 +61,8 @@ export class FoldRun implements Origin {
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
+  /** What ranges come to; null of a fold of all pairs. */
+  readonly #ranged: RangedFold | null;
   /** What is said about a Gaussian's scale. */
   readonly #scaling: readonly string[];
   #request: FoldRequest | null;
@@ -63,9 +73,11 @@ export class FoldRun implements Origin {
   #running: SharedRun<void> | null = null;
   readonly depth: number;
 
-  constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
-    this.#request = request;
-    this.#scaling = request.scaling === undefined ? [] : [`scale     ${request.scaling}`];
+  constructor(asked: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
+    this.#request = asked;
+    this.#scaling = asked.scaling === undefined ? [] : [`scale     ${asked.scaling}`];
+    this.#ranged = rangedFold(asked);
+    const request = this.#ranged?.request ?? asked;
     const { axis, M, N, choices, reduction, k } = request;
     checkDepth(request.formula); // derivatives are deeper than what they are of
     const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
@@ -98,7 +110,8 @@ export class FoldRun implements Origin {
     };
     this.#engine = engineOf(choices.device);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
-    const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
+    const { outputRows = this.#rows, batch = NO_BATCH } = request;
+    const segments = this.#ranged?.rectangles ?? request.segments;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
     this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
     const tensors = tensorsIn(request.inputs, slots);
@@ -163,7 +176,7 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const program = this.#engine.compile(this.kernel, rows, this.#columns);
+    const program = this.#program(rows);
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -174,6 +187,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#ranged === null ? [] : [pairsText(this.#ranged)]),
       ...(this.#culling?.explain() ?? []),
       ...this.#scaling,
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
@@ -186,6 +200,18 @@ export class FoldRun implements Origin {
       "generated source",
       source,
     ].join("\n");
+  }
+
+  /** Columns that a row meets. */
+  get #meanColumns(): number {
+    return this.#ranged === null
+      ? this.#columns
+      : Math.ceil(this.#ranged.ranges.pairs / Math.max(1, this.#rows));
+  }
+
+  /** The kernel compiled for so many rows. */
+  #program(rows: number): Program {
+    return this.#engine.compile(this.kernel, rows, this.#meanColumns);
   }
 
   #batches(): string {
@@ -249,7 +275,7 @@ export class FoldRun implements Origin {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
     const { segments, rows } = segmentsOf(this.#batched);
-    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#columns);
+    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#meanColumns);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
@@ -258,7 +284,7 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const program = engine.compile(this.kernel, rows, this.#columns);
+    const program = this.#program(rows);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -268,7 +294,9 @@ export class FoldRun implements Origin {
       const pairs = this.#request?.pairs;
       const own = pairs === undefined ? control : { ...control, pairs };
       await engine.launch(program, inputs, outputs, segments, own);
-      return outputs;
+      return this.#ranged === null
+        ? outputs
+        : await lookedUp(this.#ranged, this.kernel, outputs, control);
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();
       throw error;

@@ -230,9 +230,13 @@ export class Culling {
 }
 
 /** Why a request is no candidate, whatever its formula. */
-function whyNot(engine: Engine, { choices, batch, segments, pairs }: FoldRequest): string | null {
+function whyNot(
+  engine: Engine,
+  { choices, batch, segments, ranges, pairs }: FoldRequest,
+): string | null {
   if (choices.culling === false) return "not wanted";
   if (!engine.onHost) return `${engine.name} folds all pairs`;
   if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
-  return segments !== undefined || pairs !== undefined ? "ranges fold all pairs" : null;
+  const isPart = segments !== undefined || pairs !== undefined;
+  return isPart || ranges !== undefined ? "ranges fold all pairs" : null;
 }
