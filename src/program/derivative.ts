@@ -122,12 +122,17 @@ export function rulesOf(
   };
   const [rows, length] = axis === "j" ? [M, N] : [N, M];
   const ranges = keptRanges(request);
-  const lengths = tensor(ranges === null ? [length] : countsOf(ranges, rows), undefined, { dtype });
+  const counts = ranges === null ? [length] : countsOf(ranges, rows);
+  const lengths = dtype === "float32" ? Float32Array.from(counts) : Float64Array.from(counts);
   const context: DerivativeContext = {
     formula,
     weight: weight ?? build.constant(1),
     foldedIndex: index(axis),
-    count: asVariable(lengths, { axis: ranges === null ? "p" : kept, batch: [], dim: 1 }),
+    count: asVariable(tensor(lengths, [lengths.length, 1], { copy: false }), {
+      axis: ranges === null ? "p" : kept,
+      batch: [],
+      dim: 1,
+    }),
     k,
     result,
   };
