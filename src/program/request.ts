@@ -69,9 +69,8 @@ export interface RangedChoices extends FoldChoices {
    * Which rows i meet which columns j; default all (KeOps' `ranges`). Every row is folded with the
    * columns that it meets as one: indices stay those of the whole matrix, ties go to the lower one,
    * `mean` divides by their number, and a row that meets none gets what the reduction gives over
-   * nothing: 0 for sums, ±∞ and −1 for extrema and K-smallest, −∞ for `logSumExp`, NaN for means
-   * (KeOps leaves rows that no range covers unset). Folds over i and derivatives fold the same
-   * pairs. Batches have them in common. Nothing else is left out then (`culling`), and pairs of
+   * nothing: 0 for sums, ±∞ and −1 for extrema and K-smallest, −∞ for `logSumExp`, NaN for means.
+   * Folds over i and derivatives fold the same pairs. Batches have them in common. Nothing else is left out then (`culling`), and pairs of
    * points with themselves are met twice.
    */
   readonly ranges?: BlockRanges;

@@ -82,7 +82,7 @@ for (const reduction of DIFFERENTIABLE) {
 }
 
 /** A matrix of 1 where pairs meet, of one-hot rows and columns. */
-function maskOf(mask: Uint8Array, rows: number, columns: number): LazyTensor {
+function maskOf(mask: Uint8Array, columns: number): LazyTensor {
   const onehot = Float64Array.from(
     { length: columns ** 2 },
     (_, at) => Math.floor(at / columns) === at % columns ? 1 : 0,
@@ -98,7 +98,7 @@ Deno.test("ranges: gradients are those of all pairs behind a mask", async () => 
       tensor(random.float64(n * (k < 2 ? 3 : 1)), [n, k < 2 ? 3 : 1])
     );
     const F = (u: Tensor, v: Tensor): LazyTensor => Vi(u).sqDist(Vj(v)).neg().exp();
-    const meets = maskOf(mask, rows, columns);
+    const meets = maskOf(mask, columns);
     const device = testDevice;
     const cases: Record<
       string,
