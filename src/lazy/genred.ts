@@ -358,6 +358,9 @@ function call(plan: Plan, given: readonly (GenredInput | GenredCallOptions)[]): 
  * takes them too, but inputs with fewer of them than others, and parameters beside points without
  * any, give wrong results there or end the process.)
  *
+ * A call may end with `{ ranges }`, which rows meet which columns (KeOps' keyword argument):
+ * `f(x, y, { ranges: BlockRanges.fromMatrix(…) })`.
+ *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, `dim` where
  * vectors do not fit, `shape` and `dtype` for options and inputs that do not.
  *

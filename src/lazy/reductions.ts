@@ -40,7 +40,9 @@ const WEIGHTED: Partial<Record<ReductionName, ReductionName>> = {
 
 /**
  * Reductions over rows i, columns j, or the vector. Where tensors are said to have shapes [M, D] or
- * [N, D], those of a matrix with batch dims have them in front: [...batch, M, D].
+ * [N, D], those of a matrix with batch dims have them in front: [...batch, M, D]. The option
+ * `ranges` of those over an axis says which rows meet which columns, in place of all
+ * ({@linkcode RangedChoices}).
  */
 export abstract class Reductions extends Derivatives {
   #request(

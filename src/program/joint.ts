@@ -229,8 +229,7 @@ export function shareOnePass(runs: readonly FoldRun[]): boolean {
     requests.push(pending);
   }
   const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
-  const haveSamePairs = requests.every(({ ranges }) => ranges === requests[0].ranges);
-  if (own.length < 2 || !haveSamePairs || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) {
+  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) {
     return false;
   }
   if (needEachOther(own)) return false;

@@ -79,6 +79,8 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
   const { rows: blocks, slices, columns, widths } = arraysOf(ranges);
   const rectangles: Rectangle[] = [];
   let [at, hasLists] = [0, false];
+  // the columns of all blocks are split as those of so many rows
+  const wholeRows = widths.reduce((sum, _, k) => sum + blocks[2 * k + 1] - blocks[2 * k], 0);
   const addEmpty = (end: number): void => {
     if (end > at) rectangles.push({ i0: at, i1: end, j0: 0, j1: 0, output: 0 });
   };
@@ -86,8 +88,7 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
     const [i0, i1] = [blocks[2 * block], blocks[2 * block + 1]];
     addEmpty(i0);
     at = i1;
-    // the columns of all blocks are split as those of so many rows
-    const part = { i0, i1, output: 0, wholeRows: rows };
+    const part = { i0, i1, output: 0, wholeRows };
     const own = columns.subarray(2 * slices[block], 2 * slices[block + 1]);
     if (isList(slices, block)) rectangles.push({ ...part, j0: 0, j1: width, columns: own });
     else rectangles.push({ ...part, j0: own[0], j1: own[1] });
