@@ -1,13 +1,6 @@
 // Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
-import {
-  type Engine,
-  engineOf,
-  type Held,
-  isDeviceArray,
-  type Program,
-  type RunControl,
-} from "../engine/mod.ts";
+import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
@@ -176,7 +169,7 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const program = this.#program(rows);
+    const program = this.#engine.compile(this.kernel, rows, this.#folded);
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -202,16 +195,9 @@ export class FoldRun implements Origin {
     ].join("\n");
   }
 
-  /** Columns that a row meets. */
-  get #meanColumns(): number {
-    return this.#ranged === null
-      ? this.#columns
-      : Math.ceil(this.#ranged.ranges.pairs / Math.max(1, this.#rows));
-  }
-
-  /** The kernel compiled for so many rows. */
-  #program(rows: number): Program {
-    return this.#engine.compile(this.kernel, rows, this.#meanColumns);
+  /** Columns that a row meets, on average. */
+  get #folded(): number {
+    return this.#ranged?.meanColumns ?? this.#columns;
   }
 
   #batches(): string {
@@ -275,7 +261,7 @@ export class FoldRun implements Origin {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
     const { segments, rows } = segmentsOf(this.#batched);
-    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#meanColumns);
+    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#folded);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
@@ -284,7 +270,7 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const program = this.#program(rows);
+    const program = engine.compile(this.kernel, rows, this.#folded);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -294,9 +280,8 @@ export class FoldRun implements Origin {
       const pairs = this.#request?.pairs;
       const own = pairs === undefined ? control : { ...control, pairs };
       await engine.launch(program, inputs, outputs, segments, own);
-      return this.#ranged === null
-        ? outputs
-        : await lookedUp(this.#ranged, this.kernel, outputs, control);
+      if (this.#ranged === null) return outputs;
+      return await lookedUp(this.#ranged, this.kernel, outputs, control);
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();
       throw error;

@@ -238,5 +238,5 @@ function whyNot(
   if (!engine.onHost) return `${engine.name} folds all pairs`;
   if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
   const isPart = segments !== undefined || pairs !== undefined;
-  return isPart || ranges !== undefined ? "ranges fold all pairs" : null;
+  return isPart || ranges !== undefined ? "ranges fold all of their pairs" : null;
 }

@@ -68,6 +68,8 @@ export interface RangedFold {
   readonly ranges: BlockRanges;
   /** All kept rows, those that meet nothing too. */
   readonly rectangles: readonly Rectangle[];
+  /** Columns that a row meets, on average. */
+  readonly meanColumns: number;
 }
 
 /** A fold's rectangles; null of a fold of all pairs. */
@@ -95,7 +97,12 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
     hasLists ||= isList(slices, block);
   }
   addEmpty(rows);
-  return { request: hasLists ? withIndexTable(request) : request, ranges, rectangles };
+  return {
+    request: hasLists ? withIndexTable(request) : request,
+    ranges,
+    rectangles,
+    meanColumns: Math.ceil(ranges.pairs / Math.max(1, rows)),
+  };
 }
 
 /** A fold whose formulas read the index of a column from a table. */

@@ -186,6 +186,41 @@ Deno.test("ranges of all pairs: the bits of a fold without any", async () => {
   }
 });
 
+Deno.test("ranges of nothing: what reductions give over nothing, for as many rows as there are", async () => {
+  const nothing = BlockRanges.fromMatrix([[2, 2]], [[0, 3]], [[1]]);
+  const random = randomFor("nothing");
+  for (const reduction of REDUCTIONS) {
+    for (const [M, N] of [[0, 0], [0, 5], [70, 0], [70, 41]]) {
+      for (const axis of ["i", "j"] as const) {
+        const c = { ...fitting(reduction, vector, gaussian, vector), reduction, k: 3 };
+        await checkFold({ ...c, axis, M, N, dtype: "float32", ranges: nothing }, random);
+      }
+    }
+  }
+});
+
+Deno.test("ranges: lists of neighbours that are longer than there are columns", async () => {
+  const random = randomFor("long lists");
+  const { ranges } = randomRanges(random, 20, 30);
+  for (const k of [40, 1500]) {
+    for (const reduction of ["kMin", "argKMin"] as const) {
+      const c = {
+        formula: gaussian,
+        reduction,
+        axis: "j",
+        M: 20,
+        N: 30,
+        dtype: "float64",
+      } as const;
+      await checkFold({ ...c, k: Math.min(k, 1000), ranges }, random);
+    }
+    const K = Vi(random.float32(20), 1).sub(Vj(random.float32(30), 1));
+    const [list, short] = [k, 30].map((n) => K.argKMin(n, "j", { ranges, device: testDevice }));
+    const [got, want] = [await list.array(), await short.array()] as number[][][];
+    assertEquals(got, want.map((row) => [...row, ...Array<number>(k - 30).fill(-1)]));
+  }
+});
+
 Deno.test("ranges of batches: each has them", async () => {
   const random = randomFor("batched ranges");
   const { ranges } = randomRanges(random, 40, 60);
