@@ -4,7 +4,7 @@
 import { PairfoldError, shown } from "../error.ts";
 import type { NumberArray } from "../engine/mod.ts";
 import { integersOf, type KeepMatrix, refuse } from "./range_lists.ts";
-import { BlockRanges } from "./ranges.ts";
+import { BlockRanges, ofSortedClusters } from "./ranges.ts";
 import type { Coordinates } from "./tree.ts";
 
 /** Points: nested arrays [rows, dim], or a flat array whose dim is told. */
@@ -60,8 +60,27 @@ function tableOf(op: string, points: PointTable, dim: number | undefined): Table
   return { numbers, dim: own };
 }
 
-/** The place of each number among the different ones, in order, and how many there are. */
+/** How many times as many integers as there are numbers a table of them may have. */
+const TABLE = 4;
+
+/** The place of each integer among the different ones, in order, and how many there are. */
 function ranked(values: Float64Array): { ranks: Float64Array; count: number } {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const span = high - low + 1;
+  if (!(span <= TABLE * values.length)) return rankedFar(values);
+  const places = new Int32Array(Math.max(0, span));
+  for (const value of values) places[value - low] = 1;
+  let count = 0;
+  for (let k = 0; k < places.length; k++) if (places[k] === 1) places[k] = count++;
+  return { ranks: values.map((value) => places[value - low]), count };
+}
+
+/** The same of numbers that are far from one another. */
+function rankedFar(values: Float64Array): { ranks: Float64Array; count: number } {
   const places = new Map<number, number>();
   for (const value of values.slice().sort()) {
     if (!places.has(value)) places.set(value, places.size);
@@ -175,8 +194,11 @@ export class Clusters {
     const { dim, points, centroids, ranges } = this;
     const [start, end] = [ranges[2 * k], ranges[2 * k + 1]];
     const centroid = centroids.subarray(k * dim, (k + 1) * dim);
-    for (let at = start * dim; at < end * dim; at++) centroid[at % dim] += points[at];
-    for (let d = 0; d < dim; d++) centroid[d] /= end - start;
+    if (start === end) centroid.fill(NaN);
+    // divided before they are added: no sum overflows
+    for (let at = start * dim; at < end * dim; at++) {
+      centroid[at % dim] += points[at] / (end - start);
+    }
     for (let place = start; place < end; place++) {
       let square = 0;
       for (let d = 0; d < dim; d++) square += (points[place * dim + d] - centroid[d]) ** 2;
@@ -218,7 +240,6 @@ export class Clusters {
   /**
    * The pairs of clusters that may have points at most `reach` from one another: those whose
    * centroids are no farther than that and both radii. No pair of points within reach is left out.
-   * All pairs of clusters are looked at.
    *
    * Throws `PairfoldError` (shape, dim) for a reach that is no number from 0, and points of another
    * dim.
@@ -236,15 +257,37 @@ export class Clusters {
     if (columns.dim !== dim) {
       refuse(op, "dim", `got points of dims ${dim} and ${columns.dim}; expected the same`);
     }
-    return this.meeting(columns, (k, l) => {
-      // distances and radii are rounded by far less than a millionth of their size; from a
-      // cluster without points all are NaN
-      const most = (reach + radii[k] + others[l]) * (1 + 1e-6);
-      let square = 0;
-      for (let d = 0; d < dim; d++) square += (a[k * dim + d] - b[l * dim + d]) ** 2;
-      return square <= most * most;
+    // columns by their first component: those that are too far by it alone are not looked at
+    const order = [...others.keys()].filter((l) => others[l] >= 0)
+      .sort((k, l) => b[k * dim] - b[l * dim]);
+    const firsts = Float64Array.from(order, (l) => b[l * dim]);
+    const widest = others.reduce((most, radius) => Math.max(most, radius), 0);
+    return ofSortedClusters(this.ranges, columns.ranges, (k) => {
+      const met: number[] = [];
+      // distances and radii are rounded by far less than a millionth of their size
+      const own = (reach + radii[k]) * (1 + 1e-6), wide = own + widest * (1 + 1e-6);
+      for (let n = firstFrom(firsts, a[k * dim] - wide); n < order.length; n++) {
+        if (firsts[n] > a[k * dim] + wide) break;
+        const l = order[n];
+        const most = own + others[l] * (1 + 1e-6);
+        let square = 0;
+        for (let d = 0; d < dim; d++) square += (a[k * dim + d] - b[l * dim + d]) ** 2;
+        if (square <= most * most) met.push(l);
+      }
+      return met.sort((l, m) => l - m);
     });
   }
+}
+
+/** The first place in a sorted list that has at least a value. */
+function firstFrom(list: Float64Array, value: number): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Labels that few points may have: beyond, arrays of all clusters would be mostly of empty ones. */

@@ -46,6 +46,13 @@ export interface BlockArrays {
 /** The arrays of ranges, which are nobody else's. */
 export let arraysOf: (ranges: BlockRanges) => BlockArrays;
 
+/** Ranges of clusters that are in order, by those of columns, in order, that each of rows meets. */
+export let ofSortedClusters: (
+  rows: Int32Array,
+  columns: Int32Array,
+  metBy: (k: number) => readonly number[],
+) => BlockRanges;
+
 /** Writes blocks in order, joining those that meet the same columns. */
 class Blocks {
   readonly rows: number[] = [];
@@ -128,6 +135,8 @@ export class BlockRanges {
 
   static {
     arraysOf = (ranges) => ranges.#arrays;
+    ofSortedClusters = (rows, columns, metBy) =>
+      BlockRanges.#ofClusters(rows, inOrder(rows), columns, metBy);
   }
 
   /**
@@ -145,12 +154,25 @@ export class BlockRanges {
     checkApart(op, "rows", rows, rowOrder);
     checkApart(op, "columns", columns, columnOrder);
     const keeps = booleansOf(op, keep, rows.length / 2, columns.length / 2);
+    return BlockRanges.#ofClusters(
+      rows,
+      rowOrder,
+      columns,
+      (k) => columnOrder.filter((l) => keeps(k, l)),
+    );
+  }
+
+  /** Clusters of rows and, in order, those of columns that each meets. */
+  static #ofClusters(
+    rows: Int32Array,
+    order: readonly number[],
+    columns: Int32Array,
+    metBy: (k: number) => readonly number[],
+  ): BlockRanges {
     const blocks = new Blocks();
-    for (const k of rowOrder) {
+    for (const k of order) {
       const met: number[] = [];
-      for (const l of columnOrder) {
-        if (keeps(k, l)) appendRange(met, columns[2 * l], columns[2 * l + 1]);
-      }
+      for (const l of metBy(k)) appendRange(met, columns[2 * l], columns[2 * l + 1]);
       blocks.add(rows[2 * k], rows[2 * k + 1], met);
     }
     return new BlockRanges(blocks);

@@ -105,6 +105,10 @@ Deno.test("near clusters: those without points meet nothing", () => {
   const x = new Clusters([[0], [1]], [0, 2]);
   assertEquals(x.near(x, Infinity).pairs, 4);
   assertEquals(x.near(x, 0).pairs, 2);
+  const huge = new Clusters(Float64Array.of(1.5e308, -1.5e308, 1.4e308, 1.6e308), [0, 0, 0, 1], {
+    dim: 1,
+  });
+  assertEquals(huge.near(huge, 1e307).pairs, 16);
   assertEquals(x.meeting(x, [[1, 1, 1], [1, 1, 1], [0, 0, 1]]).pairs, 3);
 });
 
