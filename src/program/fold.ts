@@ -1,6 +1,13 @@
 // Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
-import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
+import {
+  type Engine,
+  engineOf,
+  type Held,
+  isDeviceArray,
+  type Program,
+  type RunControl,
+} from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
@@ -26,7 +33,7 @@ import { buildOn, isLong, shorten } from "./origins.ts";
 import type { FoldRequest } from "./request.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
-import { lookedUp, pairsText, type RangedFold, rangedFold } from "./ranges.ts";
+import { lookedUp, pairsText, type RangedFold, rangedFold, rowsAtOnce } from "./ranges.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
@@ -169,7 +176,7 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const program = this.#engine.compile(this.kernel, rows, this.#folded);
+    const program = this.#program(rows);
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -195,9 +202,11 @@ export class FoldRun implements Origin {
     ].join("\n");
   }
 
-  /** Columns that a row meets, on average. */
-  get #folded(): number {
-    return this.#ranged?.meanColumns ?? this.#columns;
+  /** The kernel compiled for so many rows. */
+  #program(rows: number): Program {
+    const { meanColumns } = this.#ranged ?? { meanColumns: this.#columns };
+    const own = this.#ranged === null ? rows : rowsAtOnce(this.#ranged, this.#engine, rows);
+    return this.#engine.compile(this.kernel, own, meanColumns);
   }
 
   #batches(): string {
@@ -261,7 +270,7 @@ export class FoldRun implements Origin {
     const engine = this.#engine;
     const { float, outputs: kinds, inputs: descriptions } = this.kernel;
     const { segments, rows } = segmentsOf(this.#batched);
-    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#folded);
+    if (engine.open !== undefined) await engine.open(this.kernel, rows, this.#columns);
     // tensors that are there cost no turn of the event loop
     const inputs: Held[] = [];
     for (const [slot, storage] of storages.entries()) {
@@ -270,7 +279,7 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const program = engine.compile(this.kernel, rows, this.#folded);
+    const program = this.#program(rows);
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {

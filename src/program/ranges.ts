@@ -5,7 +5,13 @@
 // folds them as one: j is a place in that list then. Formulas that speak of the index of a column
 // read it from a table; indices in results are looked up once they are there.
 
-import { type Held, isDeviceArray, type NumberArray, type RunControl } from "../engine/mod.ts";
+import {
+  type Engine,
+  type Held,
+  isDeviceArray,
+  type NumberArray,
+  type RunControl,
+} from "../engine/mod.ts";
 import { PairfoldError, shown } from "../error.ts";
 import { type Node, topological, transform, variable } from "../formula/mod.ts";
 import type { Kernel } from "../loop/mod.ts";
@@ -70,6 +76,16 @@ export interface RangedFold {
   readonly rectangles: readonly Rectangle[];
   /** Columns that a row meets, on average. */
   readonly meanColumns: number;
+  /** Rows of a block, on average over the pairs. */
+  readonly meanRows: number;
+}
+
+/** Rows of a block from which a card's blocks of threads are full, whatever a thread has of them. */
+const FULL_ROWS = 512;
+
+/** How many rows a schedule is chosen for: a card has no thread whose rows are of two blocks. */
+export function rowsAtOnce({ meanRows }: RangedFold, engine: Engine, rows: number): number {
+  return engine.onHost || meanRows >= FULL_ROWS ? rows : Math.min(rows, meanRows);
 }
 
 /** A fold's rectangles; null of a fold of all pairs. */
@@ -80,7 +96,7 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
   const rows = axis === "j" ? M : N;
   const { rows: blocks, slices, columns, widths } = arraysOf(ranges);
   const rectangles: Rectangle[] = [];
-  let [at, hasLists] = [0, false];
+  let [at, hasLists, squares] = [0, false, 0];
   // the columns of all blocks are split as those of so many rows
   const wholeRows = widths.reduce((sum, _, k) => sum + blocks[2 * k + 1] - blocks[2 * k], 0);
   const addEmpty = (end: number): void => {
@@ -95,6 +111,7 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
     if (isList(slices, block)) rectangles.push({ ...part, j0: 0, j1: width, columns: own });
     else rectangles.push({ ...part, j0: own[0], j1: own[1] });
     hasLists ||= isList(slices, block);
+    squares += (i1 - i0) ** 2 * width;
   }
   addEmpty(rows);
   return {
@@ -102,6 +119,7 @@ export function rangedFold(request: FoldRequest): RangedFold | null {
     ranges,
     rectangles,
     meanColumns: Math.ceil(ranges.pairs / Math.max(1, rows)),
+    meanRows: Math.ceil(squares / Math.max(1, ranges.pairs)),
   };
 }
 

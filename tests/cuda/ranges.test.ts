@@ -81,6 +81,18 @@ testOnCard("ranges on a card: a launch that comes again, and others of the same 
   }
 });
 
+testOnCard("ranges on a card: small blocks of rows keep their threads busy", () => {
+  const K = Vi(new Float32Array(600_000), 1).sqDist(Vj(new Float32Array(1000), 1));
+  const rowsOf = (size: number): number => {
+    const rows = Array.from({ length: 600_000 / size }, (_, k) => [k * size, (k + 1) * size]);
+    const columns = [[0, 400], [500, 900], [900, 1000]];
+    const ranges = BlockRanges.fromMatrix(rows, columns, (k, l) => l === k % 2 || l === 2);
+    const text = K.neg().exp().sum("j", { ranges, device: card() }).explain();
+    return Number(/schedule +(\d+) rows per thread/.exec(text)?.[1]);
+  };
+  assertEquals([rowsOf(100), rowsOf(1000)], [1, 4]);
+});
+
 testOnCard("ranges on a card: gradients by rows and by columns", async () => {
   const random = randomFor("card range gradients");
   const { ranges } = randomRanges(random, 131, 257);
