@@ -17,14 +17,16 @@ export type { DType, NestedNumbers, ReadOptions, TensorLike } from "./src/tensor
 export type {
   Axes,
   AxisOptions,
+  Distinct,
   ElementwiseOperand,
   IndicesOf,
   OperandOf,
   Slice,
+  VarianceOptions,
 } from "./src/tensor/mod.ts";
 export { Tensor, tensor } from "./src/tensor/mod.ts";
 // the classes that Tensor's methods come from
-export { TensorElementwise, TensorMethods } from "./src/tensor/mod.ts";
+export { TensorElementwise, TensorMethods, TensorReductions } from "./src/tensor/mod.ts";
 export { randomNormal, randomUniform } from "./src/tensor/mod.ts";
 export type {
   CreateOptions,

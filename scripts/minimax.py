@@ -314,6 +314,19 @@ def scaled_complement(count: int, centre: mp.mpf, high: mp.mpf) -> Form:
     )
 
 
+def cube_root(count: int) -> Form:
+    """cbrt(m) = P(m) on [sqrt(1/2), sqrt(2)], as exactly as one step of Halley's needs it."""
+    return Form(
+        whole=mp.cbrt,
+        fixed=lambda _: mp.mpf(0),
+        factor=lambda _: mp.mpf(1),
+        variable=lambda m: m,
+        low=mp.sqrt(mp.mpf("0.5")),
+        high=mp.sqrt(mp.mpf(2)),
+        count=count,
+    )
+
+
 def split(value: mp.mpf, bits: list[int]) -> list[float]:
     """Successive leading parts of `value`, truncated to these numbers of bits, the last rounded."""
     parts = []
@@ -347,6 +360,7 @@ class Counts:
     erf: int
     erf_tail: int
     erfc: int
+    cbrt: int
     erf_high: mp.mpf
     erfc_centre: mp.mpf
     erfc_high: mp.mpf
@@ -364,6 +378,7 @@ COUNTS = {
         erf=7,
         erf_tail=6,
         erfc=11,
+        cbrt=3,
         erf_high=mp.mpf(4),
         erfc_centre=mp.mpf("2.5"),
         erfc_high=mp.mpf("9.375"),
@@ -379,6 +394,7 @@ COUNTS = {
         erf=12,
         erf_tail=18,
         erfc=23,
+        cbrt=6,
         erf_high=mp.mpf(6),
         erfc_centre=mp.mpf(4),
         erfc_high=mp.mpf("26.75"),
@@ -398,6 +414,7 @@ def forms(counts: Counts) -> dict[str, Form]:
         "erfTail": error_function_tail(counts.erf_tail, counts.erf_high),
         "erf": error_function(counts.erf),
         "erfc": scaled_complement(counts.erfc, counts.erfc_centre, counts.erfc_high),
+        "cbrt": cube_root(counts.cbrt),
     }
 
 
@@ -426,6 +443,16 @@ def main() -> None:
     for precision, hi_bits, lo_bits in [("f32", 16, 24), ("f64", 42, 53)]:
         hi, lo = split(mp.log(2), [hi_bits, lo_bits])
         result[f"ln2_{precision}"] = {"hi": hi, "lo": lo}
+        hi, lo = split(mp.log10(2), [hi_bits, lo_bits])
+        result[f"log10of2_{precision}"] = {"hi": hi, "lo": lo}
+    for precision, bits in [("f32", 24), ("f64", 53)]:
+        for name, value in [("log2e", 1 / mp.log(2)), ("log10e", 1 / mp.log(10))]:
+            with mp.workprec(bits):
+                hi = +(2 * value)
+            lo = 2 * value - hi
+            with mp.workprec(bits):
+                lo = +lo
+            result[f"twice_{name}_{precision}"] = {"hi": float(hi), "lo": float(lo)}
     result["halfPi_f64"] = {"parts": split(mp.pi / 2, [33, 33, 53])}
     result["halfPi_far_f64"] = {"parts": split(mp.pi / 2, [26, 26, 26, 26, 53])}
     result["halfPi_f64_four"] = {"parts": split(mp.pi / 2, [33, 33, 33, 53])}

@@ -2,11 +2,11 @@
 // columns are computed first and held; then tiles of three row vectors and three components stay in
 // registers while the block's columns pass, as in a matrix product. Per vector of pairs and weight
 // one fused operation, of which Zen 4 starts two per cycle: 64 weights take at least 32 cycles, and
-// the exponential with its distance, which needs eleven multiplications, 5.5. Golden Cove starts two
-// as well, and those ports also take the minimum and the shift of an exponential: 38.5 cycles for
-// four pairs. At 3.5 to 3.8 GHz that is 2.5 to 2.75 ns per pair (the fused operations alone, in a
-// bare loop of WebAssembly, 2.1 to 2.3), 0.126 to 0.138 s for 10⁴ × 10⁴ on two threads: vectors of
-// 128 bits come to no more than 5.3 to 5.8 times KeOps' 0.724 s there.
+// the exponential with its distance, which needs eleven multiplications, 5.5. Where the minimum and
+// the shift of an exponential take the same two places, as on many cores, four pairs take 38.5
+// cycles: at 3.5 to 3.8 GHz 2.5 to 2.75 ns per pair (the fused operations alone, in a bare loop of
+// WebAssembly, 2.1 to 2.3: Intel Xeon, AVX-512), 0.126 to 0.138 s for 10⁴ × 10⁴ on two threads, so
+// that vectors of 128 bits come to no more than 5.3 to 5.8 times KeOps' 0.724 s there.
 
 import type { HandwrittenLoop, LoopCode } from "./loop.ts";
 import {

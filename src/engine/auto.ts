@@ -72,6 +72,7 @@ export class AutoEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
   readonly math = expandedMath;
+  readonly roundsFrom: number | undefined;
   readonly #native: NativeEngine;
   readonly #wasm: WasmEngine;
   #failure: string | null = null;
@@ -79,6 +80,7 @@ export class AutoEngine implements Engine {
   constructor(native: NativeEngine, wasm: WasmEngine) {
     this.#native = native;
     this.#wasm = wasm;
+    this.roundsFrom = native.roundsFrom;
   }
 
   /** Why native kernels do not work; null as long as they do. */

@@ -1,6 +1,7 @@
 // Which schedule a fold runs with: what the engine's user asked for, else what was timed on this
 // machine, else the cost model's. Enters: a kernel and its size. Leaves: a program.
 
+import { PairfoldError, shown } from "../error.ts";
 import type { Kernel } from "../loop/mod.ts";
 import { mirrorFacts } from "../tiling/mod.ts";
 import type { NumberArray, Program, Segment } from "./engine.ts";
@@ -39,6 +40,16 @@ export type Trial<P> = (
   segments: readonly Segment[],
 ) => Promise<void>;
 
+/** Throws `PairfoldError` (compile) for an engine's option that is no schedule at all. */
+export function checkAsked(asked: unknown): void {
+  if (asked === undefined || asked === "untiled" || asked === "auto") return;
+  if (typeof asked === "object" && asked !== null) return;
+  throw new PairfoldError(
+    "compile",
+    `schedule: got ${shown(asked)}; expected "auto", "untiled" or a schedule`,
+  );
+}
+
 /** Chooses the programs of one engine. */
 export class Chooser<S, P extends Kept> {
   readonly #options: ChooserOptions<S, P>;
@@ -46,6 +57,7 @@ export class Chooser<S, P extends Kept> {
   #isTuning = false;
 
   constructor(options: ChooserOptions<S, P>) {
+    checkAsked(options.asked);
     this.#options = options;
   }
 

@@ -119,6 +119,12 @@ export interface Engine {
    */
   readonly onHost?: boolean;
   /**
+   * Pairs times components from which on nearest points are found sooner where points, rounded to
+   * integers of 16 bits, are looked at first; absent where the processor has no instruction for
+   * products of these.
+   */
+  readonly roundsFrom?: number;
+  /**
    * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that
    * is several chooses by the whole fold, where there is one: all of its launches run on the same.
    */

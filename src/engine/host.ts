@@ -1,15 +1,15 @@
 // Arrays on the host: their types, new ones, and telling them from arrays in an engine's memory.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import type { DeviceArray, DType, Held, NumberArray } from "./engine.ts";
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
 
 /** A new array of a dtype. */
 export function allocate(dtype: DType, length: number): NumberArray {
-  if (!Object.hasOwn(ARRAYS, dtype)) {
+  if (typeof dtype !== "string" || !Object.hasOwn(ARRAYS, dtype)) {
     const expected = Object.keys(ARRAYS).join(", ");
-    throw new PairfoldError("dtype", `array: got dtype ${String(dtype)}; expected ${expected}`);
+    throw new PairfoldError("dtype", `array: got dtype ${shown(dtype)}; expected ${expected}`);
   }
   try {
     return new ARRAYS[dtype](length);
@@ -36,6 +36,19 @@ export function dtypeOf(data: NumberArray): DType {
 export function checkedInteger(op: string, x: number): number {
   if (x === (x | 0)) return x;
   throw new PairfoldError("dtype", `${op}: got ${x}; expected a 32-bit integer`);
+}
+
+/**
+ * Whether one instruction makes four sums of two products of integers of 16 bits: x86 has it, ARM
+ * takes three, browsers do not say what they run on.
+ */
+export function multipliesShorts(): boolean {
+  const host = globalThis as {
+    readonly Deno?: { readonly build?: { readonly arch?: string } };
+    readonly process?: { readonly arch?: string };
+  };
+  const arch = host.Deno?.build?.arch ?? host.process?.arch;
+  return arch === "x86_64" || arch === "x64";
 }
 
 /** Whether numbers stand in an engine's memory. */

@@ -4,7 +4,7 @@
 // is ignored.
 
 import { type Kernel, printKernel } from "../loop/mod.ts";
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { costOf } from "../tiling/mod.ts";
 import type { NumberArray, Segment } from "./engine.ts";
 import { cacheFolder, granted, hashOf, pathOf, readVariable } from "./system.ts";
@@ -79,7 +79,7 @@ export class Tuner<S> {
     const mode = options.mode ?? modeOfEnvironment() ?? "cached";
     if (!MODES.includes(mode)) {
       const names = MODES.map((name) => `"${name}"`).join(", ");
-      throw new PairfoldError("device", `tune: got "${mode}"; expected one of ${names}`);
+      throw new PairfoldError("device", `tune: got "${shown(mode)}"; expected one of ${names}`);
     }
     this.#mode = mode;
     this.#options = options;

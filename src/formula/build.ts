@@ -115,7 +115,10 @@ export const clamp = (x: Node, low: Node, high: Node): OpNode => apply("clamp", 
 export const clampInt = (x: Node, low: number, high: number): OpNode =>
   apply("clampInt", [x], [low, high]);
 export const expm1 = (x: Node): OpNode => apply("expm1", [x]);
+export const exp2 = (x: Node): OpNode => apply("exp2", [x]);
 export const log1p = (x: Node): OpNode => apply("log1p", [x]);
+export const log2 = (x: Node): OpNode => apply("log2", [x]);
+export const log10 = (x: Node): OpNode => apply("log10", [x]);
 export const xLogX = (x: Node): OpNode => apply("xLogX", [x]);
 export const sinXDivX = (x: Node): OpNode => apply("sinXDivX", [x]);
 export const asin = (x: Node): OpNode => apply("asin", [x]);
@@ -125,8 +128,12 @@ export const atan2 = (y: Node, x: Node): OpNode => apply("atan2", [y, x]);
 export const sinh = (x: Node): OpNode => apply("sinh", [x]);
 export const cosh = (x: Node): OpNode => apply("cosh", [x]);
 export const tanh = (x: Node): OpNode => apply("tanh", [x]);
+export const asinh = (x: Node): OpNode => apply("asinh", [x]);
+export const acosh = (x: Node): OpNode => apply("acosh", [x]);
+export const atanh = (x: Node): OpNode => apply("atanh", [x]);
 export const erf = (x: Node): OpNode => apply("erf", [x]);
 export const erfc = (x: Node): OpNode => apply("erfc", [x]);
 export const sigmoid = (x: Node): OpNode => apply("sigmoid", [x]);
 export const softplus = (x: Node): OpNode => apply("softplus", [x]);
+export const cbrt = (x: Node): OpNode => apply("cbrt", [x]);
 export const hypot = (a: Node, b: Node): OpNode => apply("hypot", [a, b]);

@@ -1,6 +1,6 @@
 // What one op's table entry holds, and the dim rules that entries share.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import type { OpName } from "./names.ts";
 import { declareDimRule, describe, type DimRule, type Node } from "./node.ts";
 
@@ -19,9 +19,12 @@ export interface ScalarAlgebra<T, M> {
   sqrt(x: T): T;
   floor(x: T): T;
   exp(x: T): T;
+  exp2(x: T): T;
   expm1(x: T): T;
   log(x: T): T;
   log1p(x: T): T;
+  log2(x: T): T;
+  log10(x: T): T;
   sin(x: T): T;
   cos(x: T): T;
   asin(x: T): T;
@@ -31,9 +34,13 @@ export interface ScalarAlgebra<T, M> {
   sinh(x: T): T;
   cosh(x: T): T;
   tanh(x: T): T;
+  asinh(x: T): T;
+  acosh(x: T): T;
+  atanh(x: T): T;
   erf(x: T): T;
   erfc(x: T): T;
   pow(x: T, y: T): T;
+  cbrt(x: T): T;
   hypot(x: T, y: T): T;
   lt(a: T, b: T): M;
   le(a: T, b: T): M;
@@ -164,7 +171,7 @@ export function checkAttribute(
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new PairfoldError(
       "dim",
-      `${op}: got ${name} ${value}; expected an integer from ${low} to ${high}`,
+      `${op}: got ${name} ${shown(value)}; expected an integer from ${low} to ${high}`,
     );
   }
 }

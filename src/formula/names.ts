@@ -33,7 +33,10 @@ export const ELEMENTWISE_OPS = [
 /** Elementwise ops that are functions of analysis. */
 export const SPECIAL_OPS = [
   "expm1",
+  "exp2",
   "log1p",
+  "log2",
+  "log10",
   "xLogX",
   "sinXDivX",
   "asin",
@@ -43,10 +46,14 @@ export const SPECIAL_OPS = [
   "sinh",
   "cosh",
   "tanh",
+  "asinh",
+  "acosh",
+  "atanh",
   "erf",
   "erfc",
   "sigmoid",
   "softplus",
+  "cbrt",
   "hypot",
 ] as const;
 

@@ -4,7 +4,7 @@
 // Float policy of the whole folder: constructors never simplify; a rewrite that changes a bit of
 // any result (NaN, -0 and infinities included) is not "exact". Constants 0 and -0 stay apart.
 
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { keyOf, WeakTable } from "./intern.ts";
 import type { OpName } from "./names.ts";
 
@@ -143,13 +143,20 @@ export function declareDimRule(op: OpName, rule: DimRule): void {
   dimRules.set(op, rule);
 }
 
+/** Attributes as text. Throws `PairfoldError` (dim) for what is no number. */
+function numbersIn(op: OpName, attributes: readonly number[]): string {
+  const odd = attributes.findIndex((value) => typeof value !== "number");
+  if (odd < 0) return attributes.join();
+  throw new PairfoldError("dim", `${op}: got ${shown(attributes[odd])}; expected a number`);
+}
+
 /** Applies an op. Throws `PairfoldError` with code `dim` when the arguments do not fit. */
 export function apply(
   op: OpName,
   args: readonly Node[],
   attributes: readonly number[] = [],
 ): OpNode {
-  const group = attributes.length === 0 ? op : `${op},${attributes}`;
+  const group = attributes.length === 0 ? op : `${op},${numbersIn(op, attributes)}`;
   const key = keyOf(args);
   const found = table.find(group, key);
   if (found !== undefined) return found as OpNode;

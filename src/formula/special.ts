@@ -63,6 +63,13 @@ export const special = declare<SpecialOp, ScalarEntry>({
     scalar: (s, [x]) => s.expm1(x),
     grad: (g, [x]) => [f.mul(g, f.exp(x))],
   },
+  exp2: {
+    ...unary,
+    meaning: "2ˣ; on the CPU exact for whole x",
+    evaluate: ([x]) => 2 ** x,
+    scalar: (s, [x]) => s.exp2(x),
+    grad: (g, _x, y) => [f.mul(g, f.mul(constant(Math.LN2), y))],
+  },
   log1p: {
     ...unary,
     meaning: "log(1 + x), without cancellation near 0; −∞ at −1, NaN below",
@@ -70,6 +77,22 @@ export const special = declare<SpecialOp, ScalarEntry>({
     evaluate: ([x]) => Math.log1p(x),
     scalar: (s, [x]) => s.log1p(x),
     grad: (g, [x]) => [f.div(g, f.add(ONE, x))],
+  },
+  log2: {
+    ...unary,
+    meaning: "logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => Math.log2(x),
+    scalar: (s, [x]) => s.log2(x),
+    grad: (g, [x]) => [f.div(f.mul(constant(Math.LOG2E), g), x)],
+  },
+  log10: {
+    ...unary,
+    meaning: "logarithm to base 10; −∞ at 0, NaN below",
+    domain: [[0.5, 2]],
+    evaluate: ([x]) => Math.log10(x),
+    scalar: (s, [x]) => s.log10(x),
+    grad: (g, [x]) => [f.div(f.mul(constant(Math.LOG10E), g), x)],
   },
   xLogX: {
     ...unary,
@@ -151,6 +174,31 @@ export const special = declare<SpecialOp, ScalarEntry>({
     // 1/cosh², which has no cancellation, unlike 1 − tanh²
     grad: (g, [x]) => [f.div(g, f.square(f.cosh(x)))],
   },
+  asinh: {
+    ...unary,
+    meaning: "inverse hyperbolic sine",
+    evaluate: ([x]) => Math.asinh(x),
+    scalar: (s, [x]) => s.asinh(x),
+    // 1/√(1 + x²), where x² may overflow
+    grad: (g, [x]) => [f.div(g, f.hypot(ONE, x))],
+  },
+  acosh: {
+    ...unary,
+    meaning: "inverse hyperbolic cosine, from 0; NaN for x < 1; its derivative at 1 counts as 0",
+    domain: [[1.2, 4]],
+    evaluate: ([x]) => Math.acosh(x),
+    scalar: (s, [x]) => s.acosh(x),
+    // 1/√(x² − 1) by two roots: no overflow, and NaN below 1
+    grad: (g, [x]) => [f.mul(g, f.mul(f.rsqrt(f.sub(x, ONE)), f.rsqrt(f.add(x, ONE))))],
+  },
+  atanh: {
+    ...unary,
+    meaning: "inverse hyperbolic tangent; ±∞ at ±1, NaN for |x| > 1",
+    domain: [[-0.8, 0.8]],
+    evaluate: ([x]) => Math.atanh(x),
+    scalar: (s, [x]) => s.atanh(x),
+    grad: (g, [x]) => [f.div(g, f.mul(f.sub(ONE, x), f.add(ONE, x)))],
+  },
   erf: {
     ...unary,
     meaning: "error function, 2/√π ∫₀ˣ exp(−t²) dt",
@@ -184,6 +232,18 @@ export const special = declare<SpecialOp, ScalarEntry>({
       return s.add(s.select(s.lt(x, zero), zero, x), tail);
     },
     grad: (g, [x]) => [f.mul(g, f.sigmoid(x))],
+  },
+  cbrt: {
+    ...unary,
+    meaning: "∛x, negative for x < 0; its derivative at 0 counts as 0",
+    domain: [[-2, -0.5]], // steep at 0
+    evaluate: ([x]) => Math.cbrt(x),
+    scalar: (s, [x]) => s.cbrt(x),
+    // ⅓ y⁻²; what is not chosen at 0 is computed of 1, so that its own derivatives are finite too
+    grad: (g, [x], y) => {
+      const slope = f.div(g, f.mul(constant(3), f.square(orOne(y))));
+      return [f.where(f.eq(x, ZERO), ZERO, slope)];
+    },
   },
   hypot: {
     ...binary,

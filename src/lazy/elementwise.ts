@@ -83,6 +83,10 @@ export abstract class ElementwiseOps extends Readable {
   rsqrt(): this {
     return this.apply("rsqrt");
   }
+  /** ∛this, negative for negative values; its derivative at 0 counts as 0. */
+  cbrt(): this {
+    return this.apply("cbrt");
+  }
   /** |this|, component by component. */
   abs(): this {
     return this.apply("abs");
@@ -118,6 +122,10 @@ export abstract class ElementwiseOps extends Readable {
   /** The largest integer that is not larger. */
   floor(): this {
     return this.apply("floor");
+  }
+  /** The smallest integer that is not smaller. */
+  ceil(): this {
+    return this.neg().floor().neg();
   }
   /** Rounded to so many decimals (tens where negative), halves away from zero. */
   round(decimals = 0): this {

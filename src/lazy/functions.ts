@@ -15,6 +15,10 @@ export abstract class Functions extends ElementwiseOps {
   expm1(): this {
     return this.apply("expm1");
   }
+  /** 2^this; on the CPU exact for whole numbers. */
+  exp2(): this {
+    return this.apply("exp2");
+  }
   /** Natural logarithm; −∞ at 0, NaN below. */
   log(): this {
     return this.apply("log");
@@ -22,6 +26,14 @@ export abstract class Functions extends ElementwiseOps {
   /** log(1 + this), without cancellation near 0. */
   log1p(): this {
     return this.apply("log1p");
+  }
+  /** Logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below. */
+  log2(): this {
+    return this.apply("log2");
+  }
+  /** Logarithm to base 10; −∞ at 0, NaN below. */
+  log10(): this {
+    return this.apply("log10");
   }
   /** this · log(this); 0 at 0 (KeOps' `XLogX`). */
   xLogX(): this {
@@ -88,6 +100,18 @@ export abstract class Functions extends ElementwiseOps {
   /** Hyperbolic tangent. */
   tanh(): this {
     return this.apply("tanh");
+  }
+  /** Inverse hyperbolic sine. */
+  asinh(): this {
+    return this.apply("asinh");
+  }
+  /** Inverse hyperbolic cosine; NaN below 1. Its derivative at 1 counts as 0. */
+  acosh(): this {
+    return this.apply("acosh");
+  }
+  /** Inverse hyperbolic tangent; ±∞ at ±1, NaN beyond. */
+  atanh(): this {
+    return this.apply("atanh");
   }
   /** Error function, 2/√π ∫₀ˣ exp(−t²) dt. */
   erf(): this {

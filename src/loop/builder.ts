@@ -327,6 +327,11 @@ export class Builder {
   or(a: Value, b: Value): Value {
     return this.#same("or", a, b);
   }
+  /** Integers of 32 bits as pairs of 16: the sum of two products. */
+  dot16(a: Value, b: Value): Value {
+    this.#expect(a.type === "i32", `dot16 of ${a.type}`);
+    return this.#same("dot16", a, b);
+  }
   bits(x: Value): Value {
     return this.#operation("bits", x.type === "f32" ? "i32" : "i64", [x]);
   }

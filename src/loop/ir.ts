@@ -64,6 +64,8 @@ export const MATH_OPERATIONS = {
   expm1: 1,
   log: 1,
   log1p: 1,
+  log2: 1,
+  log10: 1,
   sin: 1,
   cos: 1,
   asin: 1,
@@ -73,9 +75,13 @@ export const MATH_OPERATIONS = {
   sinh: 1,
   cosh: 1,
   tanh: 1,
+  asinh: 1,
+  acosh: 1,
+  atanh: 1,
   erf: 1,
   erfc: 1,
   pow: 2,
+  cbrt: 1,
   hypot: 2,
 } as const;
 export type MathOperation = keyof typeof MATH_OPERATIONS;
@@ -98,6 +104,7 @@ export const OPERATIONS = {
   shr: 1, // arithmetic
   and: 2,
   or: 2,
+  dot16: 2, // i32 as two integers of 16 bits each: a₀ b₀ + a₁ b₁
   bits: 1, // float to integer of the same width, bit for bit
   float: 1, // the inverse of bits
   convert: 1, // integer to float, by value

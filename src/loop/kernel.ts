@@ -1,6 +1,6 @@
 // A lowered fold: what every emitter takes. Regions are in the order in which they run.
 
-import type { Cell, FloatType, LocalArray, Region, Type } from "./ir.ts";
+import type { Cell, FloatType, LocalArray, Region, Statement, Type } from "./ir.ts";
 
 /** One input array of a kernel, (rows, dim), row-major. */
 export interface KernelInput {
@@ -53,6 +53,11 @@ export interface Survey {
   readonly smallest: Cell;
   /** The smallest value of the span at hand. */
   readonly smallestOfSpan: Cell;
+  /**
+   * Where smallest values are keys, integers that bound values: from which key on a row leaves a
+   * group out, as `bound` found it. Else null.
+   */
+  readonly limit: Cell | null;
   /** Whether a row may leave a group out: what `test` sets. */
   readonly skips: Cell;
   /** Before a span. */
@@ -89,8 +94,8 @@ export interface Search {
   /** After the last group: takes what was found into the state, but for the column. */
   readonly settle: Region;
   /**
-   * One column of a group in which a row got better last, the later columns first: takes it into the
-   * state where it is what was found. Null where the state has no column.
+   * One column of a group in which a row got better last, the later columns first: takes it into
+   * the state where it is what was found. Null where the state has no column.
    */
   readonly take: Region | null;
   /** At last: whether a row still has nothing, so that all columns must be folded. */
@@ -149,6 +154,8 @@ export interface Kernel {
   readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */
   readonly survey: Survey | null;
+  /** Whether the survey looks at keys; default no. */
+  readonly hasKeys?: boolean;
   /** Null where more than one column may matter, or all do. */
   readonly search: Search | null;
   /** After every `block` columns, and at the end of every split. */
@@ -208,3 +215,7 @@ export function typeOf(item: StateItem): Type {
 /** Whether columns are appended to lists. */
 export const hasAppends = ({ statements }: Region): boolean =>
   statements.some(({ kind }) => kind === "append");
+
+/** Whether one of some statements is a loop. */
+export const hasLoops = ({ statements }: { readonly statements: readonly Statement[] }): boolean =>
+  statements.some(({ kind }) => kind === "for");

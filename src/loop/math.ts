@@ -18,9 +18,13 @@ export interface MathFunctions {
   exp(b: Builder, x: Value): Value;
   /** 2^x for x up to the exponent of +∞ (128, 1024), or NaN. */
   exp2(b: Builder, x: Value): Value;
+  /** 2^x for all x. */
+  exp2All(b: Builder, x: Value): Value;
   expm1(b: Builder, x: Value): Value;
   log(b: Builder, x: Value): Value;
   log1p(b: Builder, x: Value): Value;
+  log2(b: Builder, x: Value): Value;
+  log10(b: Builder, x: Value): Value;
   sin(b: Builder, x: Value): Value;
   cos(b: Builder, x: Value): Value;
   asin(b: Builder, x: Value): Value;
@@ -31,9 +35,13 @@ export interface MathFunctions {
   sinh(b: Builder, x: Value): Value;
   cosh(b: Builder, x: Value): Value;
   tanh(b: Builder, x: Value): Value;
+  asinh(b: Builder, x: Value): Value;
+  acosh(b: Builder, x: Value): Value;
+  atanh(b: Builder, x: Value): Value;
   erf(b: Builder, x: Value): Value;
   erfc(b: Builder, x: Value): Value;
   pow(b: Builder, x: Value, y: Value): Value;
+  cbrt(b: Builder, x: Value): Value;
   hypot(b: Builder, x: Value, y: Value): Value;
   /**
    * exp(c · q) for a uniform c. `uniform` computes c-only values in the uniform section and hands

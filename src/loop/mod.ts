@@ -11,8 +11,19 @@ export { tilesOf, type UpdateTile } from "./tiles.ts";
 export * from "./ir.ts";
 export * from "./kernel.ts";
 export type { MathFunctions, UniformScale } from "./math.ts";
-export { chainByChain, delayLoads, operands, reads, removeDead, sink, visit } from "./passes.ts";
-export { EITHER_NAN, replicate, type Replication } from "./replicate.ts";
+export {
+  chainByChain,
+  delayLoads,
+  operands,
+  placesIn,
+  reads,
+  removeDead,
+  sink,
+  touches,
+  visit,
+} from "./passes.ts";
+export { EITHER_NAN } from "./guarded.ts";
+export { replicate, type Replication } from "./replicate.ts";
 export { pipeline, type Pipelined } from "./pipeline.ts";
 export * from "./place.ts";
 export { divisorRoots } from "./roots.ts";

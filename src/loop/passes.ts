@@ -1,6 +1,13 @@
 // Passes over regions: pure functions from region to region.
 
-import { type Region, region, type Statement, type Value } from "./ir.ts";
+import {
+  type Cell,
+  type LocalArray,
+  type Region,
+  region,
+  type Statement,
+  type Value,
+} from "./ir.ts";
 
 /** The values that a value or a statement reads directly. */
 export function operands(value: Value): readonly Value[] {
@@ -16,6 +23,37 @@ export function visit(root: Region, see: (statement: Statement) => void): void {
       visit(statement.otherwise, see);
     }
   }
+}
+
+/** The cells and arrays that a statement itself touches. */
+export function placesIn(s: Statement): (Cell | LocalArray)[] {
+  switch (s.kind) {
+    case "set":
+      return [s.cell];
+    case "store":
+      return s.memory.kind === "array" ? [s.memory.array] : [];
+    case "scatter":
+      return s.parts.map(({ array }) => array);
+    case "append":
+      return [...s.parts.map(({ array }) => array), s.size];
+    case "let":
+      if (s.value.kind === "get") return [s.value.cell];
+      return s.value.kind === "load" && s.value.memory.kind === "array"
+        ? [s.value.memory.array]
+        : [];
+    case "for":
+    case "when":
+      return [];
+  }
+  s satisfies never;
+  return [];
+}
+
+/** Whether a region touches one of some cells and arrays. */
+export function touches(root: Region, places: ReadonlySet<Cell | LocalArray>): boolean {
+  let found = false;
+  visit(root, (s) => found ||= placesIn(s).some((place) => places.has(place)));
+  return found;
 }
 
 /** Drops the values that nothing reads. */

@@ -11,22 +11,11 @@ import {
   type Value,
 } from "./ir.ts";
 import type { RowCopies } from "./copies.ts";
+import { copyGuarded } from "./guarded.ts";
+import { hasLoops } from "./kernel.ts";
 import { chainByChain } from "./passes.ts";
 import { shifted } from "./place.ts";
-import {
-  type Branch,
-  type Guarded,
-  guardedParts,
-  isElementwise,
-  type IsState,
-  splitByState,
-} from "./state.ts";
-
-/**
- * The attribute of a pmin or pmax whose result a bound is compared with, and nothing else: it may
- * leave a NaN out or keep it, and give a zero of either sign.
- */
-export const EITHER_NAN = 1;
+import { guardedParts, isElementwise, type IsState, splitByState } from "./state.ts";
 
 type Store = Statement & { readonly kind: "store" };
 
@@ -68,25 +57,6 @@ export interface Replication {
 }
 
 /**
- * A branch of a bound and a value of a pair: the best of several values answers for all of them.
- */
-interface Contest {
-  readonly bound: Value;
-  readonly value: Value;
-  readonly better: "pmin" | "pmax";
-}
-
-/** A branch that a NaN need not enter: pmin and pmax leave it out, or keep it and enter. */
-function contestOf({ mask, skipsNaN }: Branch, isState: IsState): Contest | null {
-  if (!skipsNaN || mask.kind !== "operation") return null;
-  const isBound = (value: Value): boolean => value.kind === "get" && isState(value.cell);
-  const [low, high] = mask.args;
-  if (isBound(low)) return { bound: low, value: high, better: "pmin" };
-  if (isBound(high)) return { bound: high, value: low, better: "pmax" };
-  return null;
-}
-
-/**
  * Copies what differs between rows once per row, and what differs between the columns of a turn
  * once per column; what they share stays single. Copies stand operation by operation side by side,
  * so that independent work does. What touches the row's state sees the columns in order, strand by
@@ -99,7 +69,7 @@ export function replicate(
   replication: Replication = {},
 ): Region {
   const { chains = false } = replication;
-  const isArranged = chains && root.statements.some(({ kind }) => kind === "for");
+  const isArranged = chains && hasLoops(root);
   // a first fold does without the code below
   return copies.isSingle && !isArranged ? root : copied(root, copies, replication);
 }
@@ -334,7 +304,7 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
     for (const s of early) copyStatement(s, rows, turn, to);
     for (const strand of strands) {
       const isLoop = strand.every((s) => s.kind !== "for" || isElementwise(s, isState)) &&
-        strand.some((s) => s.kind === "for") && strand.length === 1;
+        hasLoops({ statements: strand }) && strand.length === 1;
       for (const columns of isLoop ? [turn] : turn.map((column) => [column])) {
         for (const s of strand) copyStatement(s, rows, columns, to);
       }
@@ -342,64 +312,12 @@ function copied(root: Region, copies: RowCopies, replication: Replication): Regi
   };
   const rows = replication.rows ?? Array.from({ length: copies.rows }, (_, row) => row);
   const turn = Array.from({ length: columns }, (_, column) => column);
-  /** One test for all rows and columns of a turn: side by side where it says no, else in order. */
-  const copyGuarded = ({ before, branches, after }: Guarded, to: Region): void => {
-    const [{ test }] = branches;
-    const contests = branches.map((branch) => contestOf(branch, isState));
-    const decided = new Set(branches.filter((_, k) => contests[k] !== null).map((b) => b.mask));
-    const bests = contests.map((): Value[] => []); // by row
-    const meet = ({ value, better }: Contest, best: Value[], columns: readonly number[]): void => {
-      for (const column of columns) {
-        for (const row of rows) {
-          const next = at(value, row, column);
-          best[row] = best[row] === undefined
-            ? next
-            : operation(better, [best[row], next], value.type, to, EITHER_NAN);
-        }
-      }
-    };
-    // where nothing waits for the other columns, one after another takes fewer registers; but loops
-    // load what they share once for all columns
-    const isTogether = after.length > 0 || before.some(({ kind }) => kind === "for");
-    for (const columns of isTogether ? [turn] : turn.map((column) => [column])) {
-      for (const s of before) {
-        if (s.kind !== "let" || !decided.has(s.value)) copyStatement(s, rows, columns, to);
-      }
-      contests.forEach((contest, k) => contest !== null && meet(contest, bests[k], columns));
-    }
-    const masksOf = (row: number, k: number): Value[] => {
-      const contest = contests[k];
-      if (contest === null) return turn.map((column) => at(branches[k].mask, row, column));
-      const sides = [at(contest.bound, row, 0), bests[k][row]];
-      return [operation("le", contest.better === "pmin" ? sides : sides.reverse(), "mask", to)];
-    };
-    const masks = branches.map((_, k) => rows.map((row) => masksOf(row, k)));
-    const mask = joined(test, masks.flat(2), to);
-    const otherwise = region("when");
-    copyAll(after, rows, turn, otherwise);
-    const body = region("when");
-    if (again && after.length === 0 && contests.every((contest) => contest !== null)) {
-      rows.forEach((row, r) => {
-        const ofRow = region("when");
-        copyAll(root.statements, [row], [0], ofRow);
-        const mask = joined(test, masks.flatMap((ofBranch) => ofBranch[r]), body);
-        const { length } = turn;
-        const when = { kind: "when", test, mask, skipsNaN: false } as const;
-        body.statements.push({ ...when, body: ofRow, columns: length });
-      });
-    } else if (oneByOne && contests.every((contest) => contest === null)) {
-      copyAll(root.statements, rows, [0], body);
-      const when = { kind: "when", test, mask, body, otherwise, skipsNaN: false } as const;
-      to.statements.push({ ...when, columns: turn.length });
-      return;
-    } else copyAll(root.statements, rows, turn, body);
-    to.statements.push({ kind: "when", test, mask, body, otherwise, skipsNaN: false });
-  };
   const isWhole = guards && columns > 1 && interleave >= copies.rows;
   const guarded = isWhole ? guardedParts(root, isState) : null;
   const to = region(root.kind);
   if (guarded !== null) {
-    copyGuarded(guarded, to);
+    const copying = { isState, at, statement: copyStatement, all: copyAll, operation, joined };
+    copyGuarded({ ...guarded, root, rows, turn, again, oneByOne }, copying, to);
     return to;
   }
   for (let start = 0; start < rows.length; start += interleave) {

@@ -23,8 +23,16 @@ function fail(section: string, message: string): never {
 
 const COMPARISONS: ReadonlySet<string> = new Set(["lt", "le", "eq"]);
 const MASKS: ReadonlySet<string> = new Set(["maskNot", "maskAnd", "maskOr"]);
-const INTEGERS: ReadonlySet<string> = new Set(["shl", "shr", "and", "or", "convert", "float"]);
-const EITHER: ReadonlySet<string> = new Set(["add", "sub", ...COMPARISONS]);
+const INTEGERS: ReadonlySet<string> = new Set([
+  "shl",
+  "shr",
+  "and",
+  "or",
+  "dot16",
+  "convert",
+  "float",
+]);
+const EITHER: ReadonlySet<string> = new Set(["add", "sub", "pmin", ...COMPARISONS]);
 
 /** The result type of an operation, or a message why it has none. */
 function checkOperation(value: Value & { kind: "operation" }): string | null {

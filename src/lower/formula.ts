@@ -3,7 +3,14 @@
 // long ones stay loops, or are written to an array where no loop meets them at affine places.
 
 import { PairfoldError } from "../error.ts";
-import { isScalarOp, type Node, type OpNode, scalarTable, topological } from "../formula/mod.ts";
+import {
+  isScalarOp,
+  type Node,
+  type OpNode,
+  scalarTable,
+  topological,
+  type VariableNode,
+} from "../formula/mod.ts";
 import {
   Builder,
   type FloatType,
@@ -110,6 +117,11 @@ export class FormulaLowering {
   component(node: Node, at: Place, section: Section): Value {
     this.#countReaders(node);
     return asFloat(this.builders[section], this.#argument(node, at, section));
+  }
+
+  /** One number of an input of integers, in the pair section. */
+  integer(input: VariableNode, at: Place): Value {
+    return this.#component(input, at, "pair");
   }
 
   #countReaders(root: Node): void {

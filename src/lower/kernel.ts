@@ -32,6 +32,7 @@ import {
 } from "../reduction/mod.ts";
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
+import { RoundedKeys, type RoundedPoints } from "./keys.ts";
 import { type Careful, carefulSplit, factor, type Factored, normalise } from "./normalise.ts";
 import { exchanged, scaledBy, spelledAs, type Twins, withSharedQuotients } from "./symmetric.ts";
 
@@ -48,6 +49,8 @@ export interface Fold {
   readonly fastMath: boolean;
   /** How tensor cores may multiply, on targets that have them; default not at all. */
   readonly products?: TensorProducts;
+  /** Of the smallest distances between points: these as integers, which its survey looks at. */
+  readonly rounded?: RoundedPoints;
   /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
   readonly twins?: Twins | null;
 }
@@ -120,11 +123,13 @@ function scaled(b: Builder, value: Value, factor: Value): Value {
 function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Survey | null {
   const { survey } = folding;
   if (!survey) return null;
-  const { span, spans, least, ofGroups, ofSpans, smallest, smallestOfSpan } = survey;
-  const pair = lowering.anotherPair();
-  survey.meet(pair, componentsOf(lowering, core));
-  const skips = pair.cell("skips", "mask");
-  const { float } = lowering;
+  const { span, spans, least, ofGroups, ofSpans, smallest, smallestOfSpan, limit } = survey;
+  const step = (body: (b: Builder) => void): Region => {
+    const b = lowering.anotherPair();
+    body(b);
+    return b.root;
+  };
+  const skips = lowering.builders.pair.cell("skips", "mask");
   return {
     span,
     spans,
@@ -133,13 +138,14 @@ function surveyOf(lowering: FormulaLowering, folding: Folding, core: Node): Surv
     ofSpans,
     smallest,
     smallestOfSpan,
+    limit,
     skips,
-    beginSpan: step(lowering, float, (b) => survey.beginSpan(b)),
-    begin: step(lowering, float, (b) => survey.begin(b)),
-    pair: pair.root,
-    end: step(lowering, float, (b) => survey.end(b)),
-    bound: step(lowering, float, (b) => survey.bound(b)),
-    test: step(lowering, float, (b) => b.set(skips, survey.skips(b))),
+    beginSpan: step((b) => survey.beginSpan(b)),
+    begin: step((b) => survey.begin(b)),
+    pair: step((b) => survey.meet(b, componentsOf(lowering, core))),
+    end: step((b) => survey.end(b)),
+    bound: step((b) => survey.bound(b)),
+    test: step((b) => b.set(skips, survey.skips(b))),
   };
 }
 
@@ -208,7 +214,7 @@ export function titleOf({ reduction, formula, weight, twins }: Fold): string {
 
 /** Lowers a fold for targets whose math functions are given. */
 export function lower(fold: Fold, math: MathFunctions): Kernel {
-  const { float, options } = fold;
+  const { float } = fold;
   const reduction = reductions[fold.reduction];
   checkFormulas(fold.reduction, fold.formula, fold.weight ?? null);
   const { scale = 1 } = reduction;
@@ -224,6 +230,10 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const limits = reduction.linear || weight !== null ? math : {};
   const lowering = new FormulaLowering(float, math, limits);
   const { builders } = lowering;
+  const { rounded } = fold;
+  const options: FoldOptions = rounded === undefined
+    ? fold.options
+    : { ...fold.options, keys: new RoundedKeys(lowering, rounded) };
   const folding = reduction.fold(builders.pair, core.dim, options, math, weightDim);
   const incoming = reduction.fold(builders.pair, core.dim, options, math, weightDim);
 
@@ -269,6 +279,7 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     finish: builders.finish.root,
     state: itemsOf(folding),
     incoming: itemsOf(incoming),
+    ...(rounded === undefined ? {} : { hasKeys: true }),
     ...(fold.products === undefined ? {} : { products: fold.products }),
   };
   const kernel: Kernel = {

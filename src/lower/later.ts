@@ -19,7 +19,7 @@ import { type Fold, inputsOf, lower, titleOf } from "./kernel.ts";
 
 /** What a fold is lowered from, as text. */
 function identityOf(
-  { formula, reduction, weight, float, inputs, options, fastMath, products, twins }: Fold,
+  { formula, reduction, weight, float, inputs, options, fastMath, products, rounded, twins }: Fold,
 ): string {
   const { sumScheme, accumulator, k } = options;
   const tables = inputs.map((one) => {
@@ -27,7 +27,7 @@ function identityOf(
     return `${one.axis}${one.dim}${one.number}${twin < 0 ? "" : `=${twin}`}`;
   });
   const formulas = weight ? [formula, weight] : [formula];
-  const choices = [sumScheme, accumulator, k, fastMath, products ?? ""];
+  const choices = [sumScheme, accumulator, k, fastMath, products ?? "", rounded ? "rounded" : ""];
   return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
 }
 
@@ -40,6 +40,7 @@ class LaterKernel implements Kernel {
   readonly outputs: Kernel["outputs"];
   readonly block = BLOCK_LENGTH;
   readonly products?: TensorProducts;
+  readonly hasKeys: boolean;
   readonly #fold: Fold;
   readonly #math: MathFunctions;
   readonly #hasTwins: boolean;
@@ -53,6 +54,7 @@ class LaterKernel implements Kernel {
     this.float = float;
     this.inputs = inputsOf(fold);
     this.outputs = reduction.outputs.map((number) => ({ number, dim }));
+    this.hasKeys = fold.rounded !== undefined;
     if (fold.products !== undefined) this.products = fold.products;
     this.#fold = fold;
     this.#math = math;

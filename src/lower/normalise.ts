@@ -165,7 +165,9 @@ function isKnownNonNegative(node: Node): boolean {
     case "powr":
     case "sigmoid":
     case "softplus":
+    case "exp2":
     case "acos":
+    case "acosh":
     case "cosh":
     case "erfc":
     case "hypot":
@@ -194,6 +196,9 @@ function isKnownNonNegative(node: Node): boolean {
     case "atan":
     case "sinh":
     case "tanh":
+    case "asinh":
+    case "atanh":
+    case "cbrt":
     case "erf":
       return node.args.every(isNonNegative);
     default:

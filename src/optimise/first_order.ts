@@ -1,6 +1,6 @@
 // Gradient descent with momentum, and Adam.
 
-import { PairfoldError } from "../error.ts";
+import { checkOptions, PairfoldError, shown } from "../error.ts";
 import {
   checkFinite,
   type Evaluation,
@@ -12,7 +12,10 @@ import {
 /** A number in an interval, its ends included where they are named so. */
 export function checkedNumber(what: string, value: number, low: number, high: number): number {
   if (typeof value === "number" && value >= low && value <= high) return value;
-  throw new PairfoldError("shape", `${what} ${value}; expected a number from ${low} to ${high}`);
+  throw new PairfoldError(
+    "shape",
+    `${what} ${shown(value)}; expected a number from ${low} to ${high}`,
+  );
 }
 
 /** A rate, or one by the step, counted from 0. */
@@ -71,6 +74,7 @@ export interface GradientDescentOptions {
  * ```
  */
 export function gradientDescent(options: GradientDescentOptions): Optimiser {
+  checkOptions("gradientDescent", options);
   const { momentum = 0, nesterov = false } = options;
   const rate = rateOf("gradientDescent", options.rate);
   checkedNumber("gradientDescent: got momentum", momentum, 0, 1);
@@ -108,6 +112,7 @@ export interface AdamOptions {
  * Throws `PairfoldError` (shape) for options out of range.
  */
 export function adam(options: AdamOptions = {}): Optimiser {
+  checkOptions("adam", options);
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
   const rate = rateOf("adam", options.rate ?? 1e-3);
   const belowOne = 1 - Number.EPSILON;

@@ -1,5 +1,6 @@
 // L-BFGS: steps along the inverse of a Hessian that the last steps tell.
 
+import { checkOptions } from "../error.ts";
 import { checkedNumber } from "./first_order.ts";
 import { strongWolfe, type WolfeOptions } from "./line_search.ts";
 import {
@@ -71,7 +72,9 @@ function descent(pairs: readonly Pair[], gradient: Float64Array): Float64Array {
  * ```
  */
 export function lbfgs(options: LbfgsOptions = {}): Optimiser {
+  checkOptions("lbfgs", options);
   const { memory = 10, lineSearch = {} } = options;
+  checkOptions("lbfgs: lineSearch", lineSearch);
   const { decrease = 1e-4, curvature = 0.9, maxEvaluations = 30 } = lineSearch;
   checkedNumber("lbfgs: got memory", memory, 0, 1e4);
   checkedNumber("lbfgs: got decrease", decrease, 0, 1);

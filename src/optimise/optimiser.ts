@@ -1,7 +1,7 @@
 // What all optimisers share: an objective over parameters, its evaluation as vectors, a run that
 // steps, and the loop with its stop rule.
 
-import { PairfoldError } from "../error.ts";
+import { checkOptions, PairfoldError, shown } from "../error.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { type Params, type Structure, structureOf } from "./params.ts";
 
@@ -97,8 +97,14 @@ export class OptimiserRun<P extends Params> {
   }
 
   #vectorObjective(objective: Objective<P>): VectorObjective {
+    if (typeof objective !== "function") {
+      throw new PairfoldError(
+        "dtype",
+        `objective: got ${shown(objective)}; expected a function of the parameters`,
+      );
+    }
     return async (x) => {
-      const result = await objective(this.#structure.restore(x));
+      const result = await objective(this.#structure.restore(x)) ?? {};
       const isPair = Array.isArray(result);
       const [value, gradient] = isPair
         ? result as readonly [number | Tensor, P]
@@ -206,7 +212,23 @@ export async function minimise<P extends Params>(
   optimiser: Optimiser,
   options: MinimiseOptions<P> = {},
 ): Promise<MinimiseResult<P>> {
+  checkOptions("minimise", options);
   const { maxSteps = 1000, gradientTolerance = 1e-6, valueTolerance = 0, signal, onStep } = options;
+  if (onStep !== undefined && typeof onStep !== "function") {
+    throw new PairfoldError("dtype", `minimise: got onStep ${shown(onStep)}; expected a function`);
+  }
+  if (typeof optimiser?.init !== "function") {
+    throw new PairfoldError(
+      "dtype",
+      `minimise: got ${shown(optimiser)}; expected an optimiser, as lbfgs()`,
+    );
+  }
+  if (typeof maxSteps !== "number") {
+    throw new PairfoldError(
+      "dtype",
+      `minimise: got maxSteps ${shown(maxSteps)}; expected a number`,
+    );
+  }
   const run = optimiser.init(params);
   let evaluations = 0;
   let last: RunStep<P> | null = null;

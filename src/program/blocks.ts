@@ -151,11 +151,20 @@ export class Blocks implements ScalarAlgebra<Block, Mask> {
   floor(x: Block): Block {
     return this.#map(x, Math.floor);
   }
+  exp2(x: Block): Block {
+    return this.#map(x, (one) => 2 ** one);
+  }
   expm1(x: Block): Block {
     return this.#map(x, Math.expm1);
   }
   log1p(x: Block): Block {
     return this.#map(x, Math.log1p);
+  }
+  log2(x: Block): Block {
+    return this.#map(x, Math.log2);
+  }
+  log10(x: Block): Block {
+    return this.#map(x, Math.log10);
   }
   sin(x: Block): Block {
     return this.#map(x, Math.sin);
@@ -184,6 +193,15 @@ export class Blocks implements ScalarAlgebra<Block, Mask> {
   tanh(x: Block): Block {
     return this.#map(x, Math.tanh);
   }
+  asinh(x: Block): Block {
+    return this.#map(x, Math.asinh);
+  }
+  acosh(x: Block): Block {
+    return this.#map(x, Math.acosh);
+  }
+  atanh(x: Block): Block {
+    return this.#map(x, Math.atanh);
+  }
   erf(x: Block): Block {
     return this.#map(x, erf);
   }
@@ -192,6 +210,9 @@ export class Blocks implements ScalarAlgebra<Block, Mask> {
   }
   pow(x: Block, y: Block): Block {
     return this.#both(x, y, (a, b) => b === 0 ? 1 : a < 0 ? NaN : Math.abs(a) ** b);
+  }
+  cbrt(x: Block): Block {
+    return this.#map(x, Math.cbrt);
   }
   hypot(x: Block, y: Block): Block {
     return this.#both(x, y, Math.hypot);

@@ -1,7 +1,7 @@
 // Tensors as another type, on the host.
 
 import type { DType, NumberArray } from "../engine/mod.ts";
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { allocate, type Tensor } from "../tensor/mod.ts";
 import { hostTensor } from "./steps.ts";
 import { record } from "./trace.ts";
@@ -29,7 +29,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   if (dtype !== "float32" && dtype !== "float64" && dtype !== "int32") {
     throw new PairfoldError(
       "dtype",
-      `astype: got ${String(dtype)}; expected "float32", "float64" or "int32"`,
+      `astype: got ${shown(dtype)}; expected "float32", "float64" or "int32"`,
     );
   }
   const result = hostTensor(

@@ -2,7 +2,7 @@
 // broadcast. Leaves: deferred tensors; derivatives are the tables' own rules, as formulas again.
 
 import { differentials, gradients } from "../autodiff/mod.ts";
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import {
   apply,
   type Node,
@@ -35,7 +35,7 @@ const slot = (k: number): VariableNode => slots[k] ??= variable(k, "i", 1);
 const formulas = new Map<string, Node>();
 
 function formulaOf(op: ScalarOp, count: number, attributes: readonly number[]): Node {
-  const key = attributes.length === 0 ? op : `${op},${attributes}`;
+  const key = attributes.length === 0 ? op : `${op},${attributes.map(shown)}`;
   let formula = formulas.get(key);
   if (formula === undefined) {
     formula = apply(op, Array.from({ length: count }, (_, k) => slot(k)), attributes);

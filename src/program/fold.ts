@@ -1,13 +1,6 @@
 // Deferred folds: formulas over tensors, canonicalised, planned once per structure, run on reading.
 
-import {
-  type Engine,
-  engineOf,
-  type Held,
-  isDeviceArray,
-  type Program,
-  type RunControl,
-} from "../engine/mod.ts";
+import { type Engine, engineOf, type Held, isDeviceArray, type RunControl } from "../engine/mod.ts";
 import { PairfoldError } from "../error.ts";
 import { checkDepth, print, topological, type VariableNode } from "../formula/mod.ts";
 import type { Fold } from "../lower/mod.ts";
@@ -28,12 +21,13 @@ import { type BatchedFold, type BatchedInput, NO_BATCH, segmentsOf } from "./bat
 import { canonicalise, kernelOf, tensorsIn } from "./canonical.ts";
 import { centred } from "./centre.ts";
 import { checkChoices, productsOf } from "./choices.ts";
-import { Culling } from "./nearest.ts";
+import { Culling, nearestOf } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
+import { RangedFold } from "./ranges.ts";
 import type { FoldRequest } from "./request.ts";
+import { RoundedFold } from "./rounded.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
 import { symmetricFold } from "./symmetric.ts";
-import { lookedUp, pairsText, type RangedFold, rangedFold, rowsAtOnce } from "./ranges.ts";
 import { isTraced, record, type Rule } from "./trace.ts";
 
 const FLOATS = { float32: "f32", float64: "f64" } as const;
@@ -63,6 +57,8 @@ export class FoldRun implements Origin {
   readonly #culling: Culling | null;
   /** What ranges come to; null of a fold of all pairs. */
   readonly #ranged: RangedFold | null;
+  /** Looks at rounded points first; null where it does not. */
+  readonly #rounded: RoundedFold | null;
   /** What is said about a Gaussian's scale. */
   readonly #scaling: readonly string[];
   #request: FoldRequest | null;
@@ -76,7 +72,7 @@ export class FoldRun implements Origin {
   constructor(asked: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
     this.#request = asked;
     this.#scaling = asked.scaling === undefined ? [] : [`scale     ${asked.scaling}`];
-    this.#ranged = rangedFold(asked);
+    this.#ranged = RangedFold.of(asked);
     const request = this.#ranged?.request ?? asked;
     const { axis, M, N, choices, reduction, k } = request;
     checkDepth(request.formula); // derivatives are deeper than what they are of
@@ -113,7 +109,11 @@ export class FoldRun implements Origin {
     const { outputRows = this.#rows, batch = NO_BATCH } = request;
     const segments = this.#ranged?.rectangles ?? request.segments;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
-    this.#culling = Culling.of(this.#engine, request, this.#fold, this.#rows, this.#columns);
+    const size = [this.#rows, this.#columns] as const;
+    const what = nearestOf(request, this.#fold, ...size);
+    this.#rounded = what && RoundedFold.of(this.#engine, request, this.#fold, what, this.#columns);
+    const rounding = this.#rounded?.saving ?? 1;
+    this.#culling = Culling.of(this.#engine, request, this.#fold, ...size, rounding);
     const tensors = tensorsIn(request.inputs, slots);
     const symmetric = isSquare ? symmetricFold(this.#fold, slots, tensors, this.#engine, M) : null;
     const mayMirror = isSquare && this.#engine.mirrors?.(M, formula.dim, float) === true;
@@ -176,7 +176,8 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const program = this.#program(rows);
+    const kernel = this.#rounded?.kernel ?? this.kernel;
+    const program = this.#engine.compile(kernel, ...this.#planned(rows));
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -187,26 +188,25 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
-      ...(this.#ranged === null ? [] : [pairsText(this.#ranged)]),
+      ...(this.#ranged?.explain() ?? []),
       ...(this.#culling?.explain() ?? []),
+      ...(this.#rounded?.explain() ?? []),
       ...this.#scaling,
       ...(isMirrored ? ["pairs     each pair of points once, for both"] : []),
       ...(pairs === undefined ? [] : [`pairs     ${pairs}`]),
       ...(this.#fold.products === undefined ? [] : [`products  ${products}`]),
       "",
       "sections (loop IR)",
-      printKernel(this.kernel),
+      printKernel(kernel),
       "",
       "generated source",
       source,
     ].join("\n");
   }
 
-  /** The kernel compiled for so many rows. */
-  #program(rows: number): Program {
-    const { meanColumns } = this.#ranged ?? { meanColumns: this.#columns };
-    const own = this.#ranged === null ? rows : rowsAtOnce(this.#ranged, this.#engine, rows);
-    return this.#engine.compile(this.kernel, own, meanColumns);
+  /** Rows and columns that a schedule is chosen for, of so many rows in all. */
+  #planned(rows: number): readonly [rows: number, columns: number] {
+    return this.#ranged?.sizeOn(this.#engine, rows) ?? [rows, this.#columns];
   }
 
   #batches(): string {
@@ -279,7 +279,9 @@ export class FoldRun implements Origin {
     }
     const nearest = this.#culling === null ? null : await this.#culling.run(inputs, control);
     if (nearest !== null) return nearest;
-    const program = this.#program(rows);
+    const launch = this.#rounded?.launch(inputs, segments) ??
+      { kernel: this.kernel, inputs, segments };
+    const program = engine.compile(launch.kernel, ...this.#planned(rows));
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -288,9 +290,9 @@ export class FoldRun implements Origin {
       }
       const pairs = this.#request?.pairs;
       const own = pairs === undefined ? control : { ...control, pairs };
-      await engine.launch(program, inputs, outputs, segments, own);
+      await engine.launch(program, launch.inputs, outputs, launch.segments, own);
       if (this.#ranged === null) return outputs;
-      return await lookedUp(this.#ranged, this.kernel, outputs, control);
+      return await this.#ranged.lookUp(this.kernel, outputs, control);
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();
       throw error;

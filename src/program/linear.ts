@@ -38,6 +38,7 @@ function recordLinear(
 
 /** The same numbers in another shape; one length may be −1. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  if (!Array.isArray(shape) || !shape.every(Number.isInteger)) checkedShape("reshape", shape);
   const known = sizeOf(shape.filter((n) => n !== -1));
   const full = shape.map((n) => n === -1 ? x.size / known : n);
   const isShape = full.every((n) => Number.isInteger(n) && n >= 0);

@@ -42,8 +42,8 @@ const COSTS: CullingCosts = {
   neighbour: 80,
   listed: 400,
   pair: 2,
-  // points in a cube (Sapphire Rapids): 50 smallest of 30,000 and 100 of 45,000 do not gain, and
-  // would have been tried for 0.1 and 0.25 of the time; 50 of 45,000 gain 1.45 times
+  // points in a cube (Intel Xeon, AVX-512): 50 smallest of 30,000 and 100 of 45,000 do not gain,
+  // and would have been tried for 0.1 and 0.25 of the time; 50 of 45,000 gain 1.45 times
   trying: 2.1,
 };
 /** K from which results are sorted at the end, which takes as long for few pairs. */
@@ -96,6 +96,24 @@ function ofDistance(node: Node): Points | null {
   return isNorm ? ofDifference(node.args[0]) : null;
 }
 
+/** Why boxes would not tell near points from others; null where they may. */
+function whyNear({ dim, k }: NearestFold, columns: number): string | null {
+  if (dim > MOST_DIM) return `points of more than ${MOST_DIM} components`;
+  return LEAST_COLUMNS * k > columns ? "most points would be near" : null;
+}
+
+/** What a fold for the smallest values of a table looks for; null of others. */
+export function nearestOf(
+  request: FoldRequest,
+  fold: Fold,
+  M: number,
+  N: number,
+): NearestFold | null {
+  if (!SMALLEST.has(fold.reduction) || whyPart(request) !== null) return null;
+  const what = nearestFold(fold, M, N);
+  return typeof what === "string" ? null : what;
+}
+
 /** What a fold looks for, or why it folds all pairs. */
 export function nearestFold(fold: Fold, rows: number, columns: number): NearestFold | string {
   const squared = ofSquaredDistance(fold.formula);
@@ -104,10 +122,8 @@ export function nearestFold(fold: Fold, rows: number, columns: number): NearestF
     return "the formula is no distance between points of i and j";
   }
   const [{ slot: row, dim }, { slot: column }] = points;
-  if (dim > MOST_DIM) return `points of more than ${MOST_DIM} components`;
   const { reduction, options } = fold;
   const k = reduction.startsWith("k") || reduction === "argKMin" ? options.k : 1;
-  if (LEAST_COLUMNS * k > columns) return "most points would be near";
   return {
     rows: row,
     columns: column,
@@ -127,17 +143,28 @@ export class Culling {
   readonly #costs: CullingCosts;
   readonly #rows: number;
   readonly #what: NearestFold | null;
+  /** How many times as fast all pairs are folded by rounded points. */
+  readonly #rounding: number;
   /** What is, or was, done about it, for people. */
   #note: string;
   /** Whether it leaves out some, as far as is known. */
   #leavesOut: boolean;
 
-  private constructor(engine: Engine, request: FoldRequest, fold: Fold, M: number, N: number) {
+  private constructor(
+    engine: Engine,
+    request: FoldRequest,
+    fold: Fold,
+    M: number,
+    N: number,
+    rounding: number,
+  ) {
     this.#engine = engine;
+    this.#rounding = rounding;
     this.#fold = fold;
     this.#rows = M;
     this.#costs = request.cullingCosts ?? COSTS;
-    const what = whyNot(engine, request) ?? nearestFold(fold, M, N);
+    const found = whyNot(engine, request) ?? nearestFold(fold, M, N);
+    const what = typeof found === "string" ? found : whyNear(found, N) ?? found;
     const isSmall = typeof what !== "string" && !this.#isTried(what);
     this.#what = typeof what === "string" || isSmall ? null : what;
     this.#leavesOut = this.#what !== null;
@@ -148,15 +175,19 @@ export class Culling {
       : "points in boxes, where most pairs are too far; told once computed";
   }
 
-  /** Of folds for the smallest values of M rows and N columns; null of others. */
+  /**
+   * Of folds for the smallest values of M rows and N columns; null of others. Rounding makes the
+   * fold of all pairs so many times as fast.
+   */
   static of(
     engine: Engine,
     request: FoldRequest,
     fold: Fold,
     M: number,
     N: number,
+    rounding: number,
   ): Culling | null {
-    return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N) : null;
+    return SMALLEST.has(fold.reduction) ? new Culling(engine, request, fold, M, N, rounding) : null;
   }
 
   explain(): string[] {
@@ -206,7 +237,8 @@ export class Culling {
     const launch = await NearestLaunch.of(points, control);
     const { outputs, pairs } = await launch.run(control, (pairs, listed) => {
       const { listed: ofListed, pair } = this.#costs;
-      return this.#costOfPoints(what) + listed * ofListed + pairs * pair <= what.pairs;
+      const cost = this.#costOfPoints(what) + listed * ofListed + pairs * pair;
+      return cost * this.#rounding <= what.pairs;
     });
     const share = `${(100 * pairs / what.pairs).toPrecision(3)} %`;
     if (outputs === null) return this.#foldsAll(`about ${share} of the pairs are near enough`);
@@ -225,17 +257,19 @@ export class Culling {
   /** Whether points are worth a look: the more components, the less likely is a gain. */
   #isTried(what: NearestFold): boolean {
     const unlikely = Math.max(1, what.dim - MANY_COMPONENTS + 2);
-    return this.#costOfPoints(what) * this.#costs.trying * unlikely < what.pairs;
+    const cost = this.#costOfPoints(what) * this.#rounding;
+    return cost * this.#costs.trying * unlikely < what.pairs;
   }
 }
 
 /** Why a request is no candidate, whatever its formula. */
-function whyNot(
-  engine: Engine,
-  { choices, batch, segments, ranges, pairs }: FoldRequest,
-): string | null {
-  if (choices.culling === false) return "not wanted";
-  if (!engine.onHost) return `${engine.name} folds all pairs`;
+function whyNot(engine: Engine, request: FoldRequest): string | null {
+  if (request.choices.culling === false) return "not wanted";
+  return engine.onHost ? whyPart(request) : `${engine.name} folds all pairs`;
+}
+
+/** Why a request is no fold of one table's rows over another's; null where it is one. */
+function whyPart({ batch, segments, ranges, pairs }: FoldRequest): string | null {
   if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
   const isPart = segments !== undefined || pairs !== undefined;
   return isPart || ranges !== undefined ? "ranges fold all of their pairs" : null;

@@ -3,11 +3,13 @@
 import { provideOperations, type Tensor } from "../tensor/mod.ts";
 import { cumSum, reduce } from "./axes.ts";
 import { cast } from "./cast.ts";
+import { nonZero, unique } from "./distinct.ts";
 import { elementwise, type TensorOperand } from "./elementwise.ts";
 import { argSort, scatterAdd, take, takeAlongAxis } from "./gather.ts";
 import { broadcastTo, permute, reshape } from "./linear.ts";
 import { matmul as product } from "./matmul.ts";
 import { slice } from "./movement.ts";
+import { cross } from "./vectors.ts";
 
 provideOperations<Tensor>({
   elementwise,
@@ -23,6 +25,9 @@ provideOperations<Tensor>({
   takeAlongAxis,
   scatterAdd,
   argSort,
+  cross,
+  nonZero,
+  unique,
 });
 
 /**

@@ -68,59 +68,95 @@ export function countsOf(ranges: BlockRanges, rows: number): Float64Array<ArrayB
 const isList = (slices: Int32Array, block: number): boolean =>
   slices[block + 1] > slices[block] + 1;
 
-/** What a fold with ranges comes to. */
-export interface RangedFold {
-  readonly request: FoldRequest;
-  readonly ranges: BlockRanges;
-  /** All kept rows, those that meet nothing too. */
-  readonly rectangles: readonly Rectangle[];
-  /** Columns that a row meets, on average. */
-  readonly meanColumns: number;
-  /** Rows of a block, on average over the pairs. */
-  readonly meanRows: number;
-}
-
-/** Rows of a block from which a card's blocks of threads are full, whatever a thread has of them. */
+/**
+ * Rows of a block from which a card's blocks of threads are full, whatever a thread has of them.
+ */
 const FULL_ROWS = 512;
 
-/** How many rows a schedule is chosen for: a card has no thread whose rows are of two blocks. */
-export function rowsAtOnce({ meanRows }: RangedFold, engine: Engine, rows: number): number {
-  return engine.onHost || meanRows >= FULL_ROWS ? rows : Math.min(rows, meanRows);
-}
+/** What a fold with ranges comes to. */
+export class RangedFold {
+  /** The fold whose formulas read indices of columns where these are places in lists. */
+  readonly request: FoldRequest;
+  /** All kept rows, those that meet nothing too. */
+  readonly rectangles: readonly Rectangle[];
+  readonly #ranges: BlockRanges;
+  /** Kept rows. */
+  readonly #rows: number;
+  readonly #hasLists: boolean;
+  /** Rows of a block, on average over the pairs. */
+  readonly #blockRows: number;
 
-/** A fold's rectangles; null of a fold of all pairs. */
-export function rangedFold(request: FoldRequest): RangedFold | null {
-  const ranges = keptRanges(request);
-  if (ranges === null) return null;
-  const { axis, M, N } = request;
-  const rows = axis === "j" ? M : N;
-  const { rows: blocks, slices, columns, widths } = arraysOf(ranges);
-  const rectangles: Rectangle[] = [];
-  let [at, hasLists, squares] = [0, false, 0];
-  // the columns of all blocks are split as those of so many rows
-  const wholeRows = widths.reduce((sum, _, k) => sum + blocks[2 * k + 1] - blocks[2 * k], 0);
-  const addEmpty = (end: number): void => {
-    if (end > at) rectangles.push({ i0: at, i1: end, j0: 0, j1: 0, output: 0 });
-  };
-  for (const [block, width] of widths.entries()) {
-    const [i0, i1] = [blocks[2 * block], blocks[2 * block + 1]];
-    addEmpty(i0);
-    at = i1;
-    const part = { i0, i1, output: 0, wholeRows };
-    const own = columns.subarray(2 * slices[block], 2 * slices[block + 1]);
-    if (isList(slices, block)) rectangles.push({ ...part, j0: 0, j1: width, columns: own });
-    else rectangles.push({ ...part, j0: own[0], j1: own[1] });
-    hasLists ||= isList(slices, block);
-    squares += (i1 - i0) ** 2 * width;
+  private constructor(request: FoldRequest, ranges: BlockRanges) {
+    const { axis, M, N } = request;
+    const rows = axis === "j" ? M : N;
+    const { rows: blocks, slices, columns, widths } = arraysOf(ranges);
+    const rectangles: Rectangle[] = [];
+    let [at, hasLists, squares] = [0, false, 0];
+    // the columns of all blocks are split as those of so many rows
+    const wholeRows = widths.reduce((sum, _, k) => sum + blocks[2 * k + 1] - blocks[2 * k], 0);
+    const addEmpty = (end: number): void => {
+      if (end > at) rectangles.push({ i0: at, i1: end, j0: 0, j1: 0, output: 0 });
+    };
+    for (const [block, width] of widths.entries()) {
+      const [i0, i1] = [blocks[2 * block], blocks[2 * block + 1]];
+      addEmpty(i0);
+      at = i1;
+      const part = { i0, i1, output: 0, wholeRows };
+      const own = columns.subarray(2 * slices[block], 2 * slices[block + 1]);
+      if (isList(slices, block)) rectangles.push({ ...part, j0: 0, j1: width, columns: own });
+      else rectangles.push({ ...part, j0: own[0], j1: own[1] });
+      hasLists ||= isList(slices, block);
+      squares += (i1 - i0) ** 2 * width;
+    }
+    addEmpty(rows);
+    this.request = hasLists ? withIndexTable(request) : request;
+    this.rectangles = rectangles;
+    this.#ranges = ranges;
+    this.#rows = rows;
+    this.#hasLists = hasLists;
+    this.#blockRows = Math.ceil(squares / Math.max(1, ranges.pairs));
   }
-  addEmpty(rows);
-  return {
-    request: hasLists ? withIndexTable(request) : request,
-    ranges,
-    rectangles,
-    meanColumns: Math.ceil(ranges.pairs / Math.max(1, rows)),
-    meanRows: Math.ceil(squares / Math.max(1, ranges.pairs)),
-  };
+
+  /** Null of a fold of all pairs. */
+  static of(request: FoldRequest): RangedFold | null {
+    const ranges = keptRanges(request);
+    return ranges && new RangedFold(request, ranges);
+  }
+
+  /**
+   * How many rows of so many in all, and columns of each, a schedule is chosen for: a card has no
+   * thread whose rows are of two blocks.
+   */
+  sizeOn({ onHost }: Engine, rows: number): readonly [rows: number, columns: number] {
+    const isFull = onHost === true || this.#blockRows >= FULL_ROWS;
+    const columns = Math.ceil(this.#ranges.pairs / Math.max(1, this.#rows));
+    return [isFull ? rows : Math.min(rows, this.#blockRows), columns];
+  }
+
+  /** Results whose indices are those of columns, on the host where these were places in lists. */
+  async lookUp(
+    { outputs: kinds }: Kernel,
+    outputs: readonly Held[],
+    control: RunControl,
+  ): Promise<Held[]> {
+    if (!this.#hasLists || !INDICES.has(this.request.reduction)) return [...outputs];
+    return await Promise.all(outputs.map(async (held, slot) => {
+      const { number, dim } = kinds[slot];
+      if (number !== "index") return held;
+      const places = isDeviceArray(held) ? await held.download(control) : held;
+      if (isDeviceArray(held)) held.dispose();
+      lookUp(this.#ranges, this.#rows, dim, places);
+      return places;
+    }));
+  }
+
+  /** A line about the pairs that are folded. */
+  explain(): string[] {
+    const { M, N } = this.request;
+    const { pairs } = this.#ranges;
+    const share = M * N === 0 ? 0 : 100 * pairs / (M * N);
+    return [`ranges    ${pairs} of ${M * N} pairs, ${share.toPrecision(3)} %, in blocks of rows`];
+  }
 }
 
 /** A fold whose formulas read the index of a column from a table. */
@@ -176,33 +212,4 @@ function lookUp(ranges: BlockRanges, rows: number, dim: number, places: NumberAr
       }
     }
   }
-}
-
-/** Results of a fold whose indices are those of columns, on the host where these were places. */
-export async function lookedUp(
-  { request, ranges }: RangedFold,
-  kernel: Kernel,
-  outputs: readonly Held[],
-  control: RunControl,
-): Promise<Held[]> {
-  const { reduction, axis, M, N } = request;
-  const { slices, widths } = arraysOf(ranges);
-  const hasPlaces = INDICES.has(reduction) && widths.some((_, block) => isList(slices, block));
-  if (!hasPlaces) return [...outputs];
-  return await Promise.all(outputs.map(async (held, slot) => {
-    const { number, dim } = kernel.outputs[slot];
-    if (number !== "index") return held;
-    const places = isDeviceArray(held) ? await held.download(control) : held;
-    if (isDeviceArray(held)) held.dispose();
-    lookUp(ranges, axis === "j" ? M : N, dim, places);
-    return places;
-  }));
-}
-
-/** A line about the pairs that are folded, for people. */
-export function pairsText({ ranges, request: { M, N } }: RangedFold): string {
-  const share = M * N === 0 ? 0 : 100 * ranges.pairs / (M * N);
-  return `ranges    ${ranges.pairs} of ${M * N} pairs, ${
-    share.toPrecision(3)
-  } %, in blocks of rows`;
 }

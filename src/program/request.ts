@@ -119,6 +119,8 @@ export interface FoldRequest {
   readonly pairs?: number;
   /** What `explain()` says about a Gaussian's scale. */
   readonly scaling?: string;
+  /** Whether rounded points are looked at first, where they may be; default where that pays. */
+  readonly rounds?: boolean;
   /** What leaving out points costs; default what was measured. */
   readonly cullingCosts?: CullingCosts;
 }

@@ -237,6 +237,7 @@ export function likeTensor(
 
 /** Tangents for the tensors of arguments. */
 function tangentsOf(op: string, leaves: readonly Tensor[], tangents: readonly unknown[]): Tensor[] {
+  if (!Array.isArray(tangents)) refuse(op, "dtype", shown(tangents), "an array of tangents");
   const given = tangents.flatMap((tree) => leavesOf(op, tree));
   if (given.length !== leaves.length) {
     refuse(op, "shape", `${given.length} tangents`, `${leaves.length}, one per tensor`);
@@ -276,6 +277,7 @@ function forward<Args extends readonly unknown[], Output>(
   walk: typeof withValues,
 ): [output: Output, tangent: Output] {
   if (typeof f !== "function") refuse("jvp", "dtype", typeof f, "a function of tensors");
+  if (!Array.isArray(primals)) refuse("jvp", "dtype", shown(primals), "an array of arguments");
   const tensors = leavesOf("jvp", primals);
   checkFloats("jvp", tensors);
   const along = tangentsOf("jvp", tensors, tangents);
@@ -299,6 +301,7 @@ function forward<Args extends readonly unknown[], Output>(
  * ```
  */
 export function stopGradient(x: Tensor): Tensor {
+  if (!(x instanceof Tensor)) refuse("stopGradient", "dtype", shown(x), "a tensor");
   return new Tensor(x.shape, x.dtype, storageOf(x));
 }
 
@@ -321,6 +324,7 @@ export function hvp<Args extends readonly unknown[]>(
   primals: readonly [...Args],
   tangents: readonly [...Args],
 ): Args {
+  if (!Array.isArray(primals)) refuse("hvp", "dtype", shown(primals), "an array of arguments");
   const argnums = primals.map((_, position) => position);
   const gradient = (...args: Args): Args =>
     valueAndGradients("hvp", f, args, argnums)[1] as unknown as Args;

@@ -17,6 +17,7 @@ import {
   type Emit,
   Field,
   type Folding,
+  type FoldOptions,
   sameKind,
   type Surveying,
 } from "./reduction.ts";
@@ -32,9 +33,9 @@ const RANKED = 6;
 const RANKED_PART = 1.6;
 
 /**
- * Largest K whose candidates are ranked, in less code than a network. Beyond, lists are sorted in 0.35
- * of the time at K = 128, 0.2 at 256, 0.08 at 800; ties, of which ranking makes insertions, took no
- * longer (Sapphire Rapids, Deno 2.9.6, 2026-11-23).
+ * Largest K whose candidates are ranked, in less code than a network. Beyond, lists are sorted in
+ * 0.35 of the time at K = 128, 0.2 at 256, 0.08 at 800; ties, of which ranking makes insertions,
+ * took no longer (Intel Xeon, AVX-512, Deno 2.9.6, 2026-11-23).
  */
 const RANKED_K = 128;
 
@@ -233,10 +234,15 @@ export class CandidatesFolding implements Folding {
   readonly #components: readonly Candidates[];
   readonly survey: Surveying | null;
 
-  constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
+  constructor(
+    b: Builder,
+    dim: number,
+    { k, keys }: FoldOptions,
+    results: readonly Result[],
+  ) {
     this.#results = results;
     this.#components = Array.from({ length: dim }, (_, d) => new Candidates(b, k, d));
-    this.survey = dim === 1 ? SmallestSurvey.of(b, k, this.#components[0].threshold) : null;
+    this.survey = dim === 1 ? SmallestSurvey.of(b, k, this.#components[0].threshold, keys) : null;
   }
   get fields(): readonly Field[] {
     return this.#components.flatMap((c) => [...c.fields]);

@@ -25,6 +25,7 @@ export {
   type Folding,
   type FoldOptions,
   type JvpContext,
+  type Keys,
   type Reduction,
   type ReductionName,
   REDUCTIONS,

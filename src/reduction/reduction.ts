@@ -29,6 +29,8 @@ export interface FoldOptions {
   readonly accumulator: FloatType;
   /** K of the K-smallest reductions. */
   readonly k: number;
+  /** Of K-smallest reductions of scalars: what their survey may look at instead of values. */
+  readonly keys?: Keys;
 }
 
 /** Columns that are added up plainly before their total is added with compensation. */
@@ -94,12 +96,32 @@ export type EachComponent = (body: (at: Place, value: Value) => void) => void;
 export type Emit = (output: number, at: Place, value: Value) => void;
 
 /**
+ * Integers of a row's columns that bound the formula's values there from both sides, the larger the
+ * farther, and cost less than these. None is the largest integer.
+ */
+export interface Keys {
+  /** Runs a body with the key of the pair at hand. */
+  readonly each: EachComponent;
+  /** What values are at most whose key, as a float, is given. */
+  most(b: Builder, key: Value): Value;
+  /** The key, as a float, from which on values are no less than a given one; NaN of NaN. */
+  from(b: Builder, value: Value): Value;
+}
+
+/**
  * How a fold of scalars tells which groups of columns it may leave out; see the kernel's `Survey`.
  */
 export interface Surveying extends
   Pick<
     Survey,
-    "span" | "spans" | "least" | "ofGroups" | "ofSpans" | "smallest" | "smallestOfSpan"
+    | "span"
+    | "spans"
+    | "least"
+    | "ofGroups"
+    | "ofSpans"
+    | "smallest"
+    | "smallestOfSpan"
+    | "limit"
   > {
   beginSpan(b: Builder): void;
   /** Takes in a pair of the group at hand, after `begin`. */

@@ -13,6 +13,7 @@ import {
   type Emit,
   Field,
   type Folding,
+  type FoldOptions,
   type JvpContext,
   perComponent,
   type Reduction,
@@ -43,12 +44,18 @@ class SmallestFolding implements Folding {
   readonly close = null;
   readonly survey: Surveying | null;
 
-  constructor(b: Builder, dim: number, k: number, results: readonly Result[]) {
+  constructor(
+    b: Builder,
+    dim: number,
+    { k, keys }: FoldOptions,
+    results: readonly Result[],
+  ) {
     this.#k = k;
     this.#results = results;
     this.#lists = Array.from({ length: dim }, (_, d) => new SortedList(b, k, d));
     this.#worst = new Field(b, "worst", dim, b.float);
-    this.survey = dim === 1 && k >= SURVEYED_K ? SmallestSurvey.of(b, k, this.#worst) : null;
+    const isSurveyed = dim === 1 && (k >= SURVEYED_K || keys !== undefined);
+    this.survey = isSurveyed ? SmallestSurvey.of(b, k, this.#worst, keys) : null;
   }
   get fields(): readonly Field[] {
     return [...this.#lists.flatMap((list) => [list.values, list.indices]), this.#worst];
@@ -91,12 +98,18 @@ class SmallestFolding implements Folding {
   }
 }
 
-function foldingOf(b: Builder, dim: number, k: number, results: readonly Result[]): Folding {
-  if (k === 1) return new ExtremumFolding(b, dim, "min", results);
+function foldingOf(
+  b: Builder,
+  dim: number,
+  options: FoldOptions,
+  results: readonly Result[],
+): Folding {
+  const { k, keys } = options;
+  if (k === 1 && keys === undefined) return new ExtremumFolding(b, dim, "min", results);
   if (dim > UNROLL_LIMIT) return new LongVectorsFolding(b, dim, k, results);
   return k <= SORTED_K
-    ? new SmallestFolding(b, dim, k, results)
-    : new CandidatesFolding(b, dim, k, results);
+    ? new SmallestFolding(b, dim, options, results)
+    : new CandidatesFolding(b, dim, options, results);
 }
 
 /** Σ_k of the cotangent's k-th part where the pair is the k-th smallest. */
@@ -133,7 +146,7 @@ function smallest(results: readonly Result[]): Reduction {
     outputs: results.map((result) => result === "value" ? "float" : "index"),
     isList: true,
     outputDim: (dim, _weightDim, k) => dim * k,
-    fold: (b, dim, options) => foldingOf(b, dim, options.k, results),
+    fold: (b, dim, options) => foldingOf(b, dim, options, results),
     derivatives: results[0] === "index" ? null : {
       vjp: (context) => ({ formula: toWinners(context), weight: null }),
       jvp: fromWinners,

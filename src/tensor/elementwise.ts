@@ -88,6 +88,10 @@ export abstract class TensorElementwise {
   rsqrt(): this {
     return this.apply("rsqrt");
   }
+  /** ∛this, negative for negative values; its derivative at 0 counts as 0. */
+  cbrt(): this {
+    return this.apply("cbrt");
+  }
 
   // ---- pieces -----------------------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ export abstract class TensorElementwise {
   maximum(other: ElementwiseOperand): this {
     return this.apply("max", [other]);
   }
-  /** low where this < low, high where this > high, else this. */
+  /** low where this < low, high where this > high, else this. (NumPy's `clip`.) */
   clamp(low: ElementwiseOperand, high: ElementwiseOperand): this {
     return this.apply("clamp", [low, high]);
   }
@@ -126,6 +130,10 @@ export abstract class TensorElementwise {
   /** The largest integer that is not larger. */
   floor(): this {
     return this.apply("floor");
+  }
+  /** The smallest integer that is not smaller. */
+  ceil(): this {
+    return this.neg().floor().neg();
   }
   /** Rounded to so many decimals (tens where negative), halves away from zero. */
   round(decimals = 0): this {
@@ -162,6 +170,14 @@ export abstract class TensorElementwise {
   ne(other: ElementwiseOperand): this {
     return this.apply("ne", [other]);
   }
+  /** 1 where this is NaN, else 0. */
+  isNaN(): this {
+    return this.ne(this);
+  }
+  /** 1 where this is neither infinite nor NaN, else 0. */
+  isFinite(): this {
+    return this.abs().lt(Infinity);
+  }
   /** a where this ≥ 0, else b. */
   ifElse(a: ElementwiseOperand, b: ElementwiseOperand): this {
     return this.apply("ifElse", [a, b]);
@@ -189,6 +205,10 @@ export abstract class TensorElementwise {
   expm1(): this {
     return this.apply("expm1");
   }
+  /** 2^this; on the CPU exact for whole numbers. */
+  exp2(): this {
+    return this.apply("exp2");
+  }
   /** Natural logarithm; −∞ at 0, NaN below. */
   log(): this {
     return this.apply("log");
@@ -196,6 +216,14 @@ export abstract class TensorElementwise {
   /** log(1 + this), without cancellation near 0. */
   log1p(): this {
     return this.apply("log1p");
+  }
+  /** Logarithm to base 2, on the CPU exact for powers of 2; −∞ at 0, NaN below. */
+  log2(): this {
+    return this.apply("log2");
+  }
+  /** Logarithm to base 10; −∞ at 0, NaN below. */
+  log10(): this {
+    return this.apply("log10");
   }
   /** this · log(this); 0 at 0. */
   xLogX(): this {
@@ -259,6 +287,18 @@ export abstract class TensorElementwise {
   /** Hyperbolic tangent. */
   tanh(): this {
     return this.apply("tanh");
+  }
+  /** Inverse hyperbolic sine. */
+  asinh(): this {
+    return this.apply("asinh");
+  }
+  /** Inverse hyperbolic cosine; NaN below 1. Its derivative at 1 counts as 0. */
+  acosh(): this {
+    return this.apply("acosh");
+  }
+  /** Inverse hyperbolic tangent; ±∞ at ±1, NaN beyond. */
+  atanh(): this {
+    return this.apply("atanh");
   }
   /** Error function, 2/√π ∫₀ˣ exp(−t²) dt. */
   erf(): this {

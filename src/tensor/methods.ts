@@ -1,23 +1,23 @@
-// The methods of tensors that reduce axes or move elements, and matrix products. All are deferred.
+// The methods of tensors that move elements, and products. All but those that ask for the numbers
+// are deferred.
 
 import type { DType } from "../engine/engine.ts";
-import { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
-import { type AxisReduction, type IndicesOf, operations, type Slice } from "./operations.ts";
-import { axesFrom, axisFrom, sameShape } from "./shapes.ts";
-
-/** An axis or several; negative ones count from the end. */
-export type Axes = number | readonly number[];
-
-/** Choices of reductions over axes. */
-export interface AxisOptions {
-  /** Whether axes that were reduced stay, with length 1; default false. */
-  readonly keepDims?: boolean;
-}
+import { PairfoldError, shown } from "../error.ts";
+import type { ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
+import {
+  type Distinct,
+  type IndicesOf,
+  operations,
+  type ReadOptions,
+  type Slice,
+} from "./operations.ts";
+import { type Axes, TensorReductions } from "./reductions.ts";
+import { axesFrom, axisFrom, checkedShape, sameShape } from "./shapes.ts";
 
 const ops = (): ReturnType<typeof operations<TensorMethods>> => operations<TensorMethods>();
 
-/** Reductions over axes, products, and moves of elements. */
-export abstract class TensorMethods extends TensorElementwise {
+/** Products, and moves of elements. */
+export abstract class TensorMethods extends TensorReductions {
   /** float32, float64 or int32. */
   abstract readonly dtype: DType;
 
@@ -27,73 +27,6 @@ export abstract class TensorMethods extends TensorElementwise {
    */
   astype(dtype: DType): this {
     return ops().cast(this, dtype) as this;
-  }
-
-  // ---- reductions over axes ---------------------------------------------------------------------
-
-  #reduce(
-    name: AxisReduction,
-    axis: Axes | undefined,
-    { keepDims = false }: AxisOptions,
-  ): this {
-    return ops().reduce(name, this, axesFrom(name, axis, this.shape.length), keepDims) as this;
-  }
-  /**
-   * Sum over axes (all of them by default), added up in float64; 0 over nothing.
-   *
-   * ```ts
-   * import { tensor } from "pairfold";
-   * const x = tensor([[1, 2], [3, 4]]);
-   * console.log(await x.sum().item(), await x.sum(0).array()); // 10 [ 4, 6 ]
-   * ```
-   */
-  sum(axis?: Axes, options: AxisOptions = {}): this {
-    return this.#reduce("sum", axis, options);
-  }
-  /** Mean over axes; NaN over nothing. */
-  mean(axis?: Axes, options: AxisOptions = {}): this {
-    return this.#reduce("mean", axis, options);
-  }
-  /** Smallest value over axes; NaN never wins; +∞ over nothing. */
-  min(axis?: Axes, options: AxisOptions = {}): this {
-    return this.#reduce("min", axis, options);
-  }
-  /** Largest value over axes; NaN never wins; −∞ over nothing. */
-  max(axis?: Axes, options: AxisOptions = {}): this {
-    return this.#reduce("max", axis, options);
-  }
-  /**
-   * Index of the smallest value along an axis, int32; without an axis, along the flattened tensor.
-   * NaN never wins, ties go to the lower index, −1 where nothing wins.
-   */
-  argMin(axis?: number, options: AxisOptions = {}): this {
-    return this.#reduce("argMin", axis, options);
-  }
-  /** Index of the largest value along an axis, int32; as {@linkcode argMin}. */
-  argMax(axis?: number, options: AxisOptions = {}): this {
-    return this.#reduce("argMax", axis, options);
-  }
-  /** log Σ exp over axes, safe for large values; −∞ over nothing. */
-  logSumExp(axis?: Axes, options: AxisOptions = {}): this {
-    return this.#reduce("logSumExp", axis, options);
-  }
-  /** exp(this) / Σ exp(this) along an axis (the last by default), safe for large values. */
-  softmax(axis: Axes = -1): this {
-    axesFrom("softmax", axis, this.shape.length);
-    return this.sub(this.logSumExp(axis, { keepDims: true })).exp();
-  }
-  /** log of {@linkcode softmax}. */
-  logSoftmax(axis: Axes = -1): this {
-    axesFrom("logSoftmax", axis, this.shape.length);
-    return this.sub(this.logSumExp(axis, { keepDims: true }));
-  }
-  /** Euclidean norm √Σ x² over axes; its derivative at 0 counts as 0. */
-  norm(axis?: Axes, options: AxisOptions = {}): this {
-    return this.square().sum(axis, options).sqrt();
-  }
-  /** Sums of all elements up to each, along an axis, added up in float64, on the host. */
-  cumSum(axis: number): this {
-    return ops().cumSum(this, axisFrom("cumSum", axis, this.shape.length)) as this;
   }
 
   // ---- products ---------------------------------------------------------------------------------
@@ -116,6 +49,22 @@ export abstract class TensorMethods extends TensorElementwise {
     return ops().matmul(this, other as TensorMethods) as this;
   }
 
+  /**
+   * Cross products with other vectors of length 3 along the last axis; leading axes broadcast.
+   *
+   * Throws `PairfoldError`: `shape` for other lengths and for shapes that do not broadcast, `dtype`
+   * for int32.
+   *
+   * ```ts
+   * import { tensor } from "pairfold";
+   * const edges = tensor([[1, 0, 0], [0, 2, 0]]);
+   * console.log(await edges.cross([0, 0, 1]).array()); // [ [ 0, -1, 0 ], [ 2, 0, 0 ] ]
+   * ```
+   */
+  cross(other: ElementwiseOperand): this {
+    return ops().cross(this, other as TensorMethods) as this;
+  }
+
   // ---- shapes -----------------------------------------------------------------------------------
 
   /**
@@ -130,6 +79,9 @@ export abstract class TensorMethods extends TensorElementwise {
   transpose(axes?: readonly number[]): this {
     const rank = this.shape.length;
     const order = axes ?? Array.from({ length: rank }, (_, k) => rank - 1 - k);
+    if (!Array.isArray(order)) {
+      throw new PairfoldError("shape", `transpose: got ${shown(order)}; expected an array of axes`);
+    }
     return ops().permute(this, order.map((axis) => axisFrom("transpose", axis, rank))) as this;
   }
   /** The transpose. */
@@ -138,12 +90,32 @@ export abstract class TensorMethods extends TensorElementwise {
   }
   /** Repeated along axes of length 1 and new leading ones, as in NumPy. */
   broadcastTo(shape: readonly number[]): this {
-    return sameShape(shape, this.shape) ? this : ops().broadcastTo(this, shape) as this;
+    const wanted = checkedShape("broadcastTo", shape);
+    return sameShape(wanted, this.shape) ? this : ops().broadcastTo(this, wanted) as this;
   }
   /** The same numbers with an axis of length 1 inserted. */
   expandDims(axis: number): this {
     const at = axisFrom("expandDims", axis, this.shape.length + 1);
     return ops().reshape(this, this.shape.toSpliced(at, 0, 1)) as this;
+  }
+
+  /**
+   * The same numbers without axes of length 1: without all of them, or without those that are named.
+   * Throws `PairfoldError` (shape) where one that is named has another length.
+   */
+  squeeze(axis?: Axes): this {
+    const { shape } = this;
+    const axes = axis === undefined
+      ? [...shape.keys()].filter((one) => shape[one] === 1)
+      : axesFrom("squeeze", axis, shape.length);
+    const wrong = axes.find((one) => shape[one] !== 1);
+    if (wrong !== undefined) {
+      throw new PairfoldError(
+        "shape",
+        `squeeze: got axis ${wrong} of a tensor [${shape}]; expected axes of length 1`,
+      );
+    }
+    return ops().reshape(this, shape.filter((_, one) => !axes.includes(one))) as this;
   }
 
   // ---- parts ------------------------------------------------------------------------------------
@@ -161,6 +133,30 @@ export abstract class TensorMethods extends TensorElementwise {
    */
   slice(...ranges: readonly (number | Slice | null)[]): this {
     return ops().slice(this, ranges) as this;
+  }
+  /** Backwards along axes, all of them by default; copied on the host. */
+  flip(axis?: Axes): this {
+    const axes = axesFrom("flip", axis, this.shape.length);
+    return ops().slice(
+      this,
+      this.shape.map((_, one) => axes.includes(one) ? { step: -1 } : null),
+    ) as this;
+  }
+  /**
+   * What each entry of an axis (the last by default) is more than the one before it: one less of
+   * them; none where there was none.
+   *
+   * ```ts
+   * import { tensor } from "pairfold";
+   * const path = tensor([[0, 0], [3, 4], [3, 5]]);
+   * console.log(await path.diff(0).norm(1).sum().item()); // its length, 6
+   * ```
+   */
+  diff(axis = -1): this {
+    const at = axisFrom("diff", axis, this.shape.length);
+    const part = (range: Slice): this =>
+      ops().slice(this, this.shape.map((_, one) => one === at ? range : null)) as this;
+    return part({ start: 1 }).sub(part({ stop: -1 }));
   }
   /**
    * Entries of an axis, in the order of an array or int32 tensor of indices: shape
@@ -220,5 +216,45 @@ export abstract class TensorMethods extends TensorElementwise {
   sort(axis = -1): this {
     const at = axisFrom("sort", axis, this.shape.length);
     return this.takeAlongAxis(this.argSort(at), at);
+  }
+
+  // ---- what depends on the numbers --------------------------------------------------------------
+
+  /**
+   * Where elements are not 0, counted row-major: an int32 tensor [K]. It reads the numbers, for its
+   * shape depends on them; NaN is not 0. (NumPy's `flatnonzero`.)
+   *
+   * Rejects as reading does.
+   *
+   * ```ts
+   * import { tensor } from "pairfold";
+   * const points = tensor([[0, 1], [NaN, 2], [3, 4]]);
+   * const valid = await points.isFinite().min(1).nonZero();
+   * console.log(await points.take(valid).array()); // [ [ 0, 1 ], [ 3, 4 ] ]
+   * ```
+   */
+  nonZero(options: ReadOptions = {}): Promise<this> {
+    return ops().nonZero(this, options) as Promise<this>;
+  }
+  /**
+   * The numbers that differ, in ascending order, or the entries of an axis that do: each once, with
+   * where it stands first, how often, and which of them each entry is. It reads the numbers, for
+   * shapes depend on them. Entries are in the order of their first numbers that differ; NaN equals
+   * NaN and stands last, −0 is 0. Derivatives pass through `values`. (NumPy's `unique`.)
+   *
+   * Rejects as reading does, and with `PairfoldError` (shape) for an axis that is not there.
+   *
+   * ```ts
+   * import { tensor, zeros } from "pairfold";
+   * const points = tensor([[0.1, 0.2], [1.5, 0.3], [0.4, 0.3]]);
+   * const { values, inverse, counts } = await points.floor().unique(0); // cells of a grid
+   * const sums = zeros(values.shape).scatterAdd(inverse, points);
+   * const means = sums.div(counts.astype("float32").expandDims(1));
+   * console.log(await values.array(), await means.array()); // (0.25, 0.25), (1.5, 0.3)
+   * ```
+   */
+  async unique(axis?: number, options: ReadOptions = {}): Promise<Distinct<this>> {
+    const at = axis === undefined ? null : axisFrom("unique", axis, this.shape.length);
+    return await ops().unique(this, at, options) as Distinct<this>;
   }
 }

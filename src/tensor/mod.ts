@@ -14,25 +14,25 @@ export {
 } from "./random.ts";
 export { SharedRun } from "./shared_run.ts";
 export { freeLostCopies, freeSpareCopies, type Origin, TensorStorage } from "./storage.ts";
-export {
-  type Deferred,
-  type ReadOptions,
-  reshaped,
-  storageOf,
-  Tensor,
-  tensor,
-  type TensorLike,
-} from "./tensor.ts";
+export { type Deferred, reshaped, storageOf, Tensor, tensor, type TensorLike } from "./tensor.ts";
 export { arange, type CreateOptions, eye, full, linspace, ones, zeros } from "./create.ts";
 export { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
-export { type Axes, type AxisOptions, TensorMethods } from "./methods.ts";
+export { TensorMethods } from "./methods.ts";
+export {
+  type Axes,
+  type AxisOptions,
+  TensorReductions,
+  type VarianceOptions,
+} from "./reductions.ts";
 export {
   type AxisReduction,
+  type Distinct,
   type IndicesOf,
   type NestedNumbers,
   type OperandOf,
   type Operations,
   provideOperations,
+  type ReadOptions,
   type Slice,
 } from "./operations.ts";
 export {

@@ -1,7 +1,7 @@
 // What tensors' methods call. Tensors come before the programs that compute them in the order of
 // the folders, so that the program folder hands its operations over here, when it is loaded.
 
-import type { DType, NumberArray } from "../engine/engine.ts";
+import type { DType, NumberArray, Progress } from "../engine/engine.ts";
 import { PairfoldError } from "../error.ts";
 import type { ScalarOp } from "../formula/mod.ts";
 
@@ -32,6 +32,26 @@ export interface Slice {
 /** Some entries of an axis: integers in an array, or an int32 tensor. */
 export type IndicesOf<T> = T | Int32Array | readonly NestedNumbers[];
 
+/** The entries of a tensor that differ, and where they are. */
+export interface Distinct<T> {
+  /** Each entry once, ascending: rows by their first numbers that differ; NaN last. */
+  readonly values: T;
+  /** int32: where each of them stands first. */
+  readonly indices: T;
+  /** int32: for each entry its place among the values. */
+  readonly inverse: T;
+  /** int32: how often each of them occurs. */
+  readonly counts: T;
+}
+
+/** What may watch and stop the computation behind a read. */
+export interface ReadOptions {
+  /** Stops the computation, unless others wait for it too. */
+  readonly signal?: AbortSignal;
+  /** Called with pairs done and in all, about every 25 ms, first with 0, last with all. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
 /** Operations on tensors of type T. */
 export interface Operations<T> {
   elementwise(
@@ -51,6 +71,9 @@ export interface Operations<T> {
   takeAlongAxis(x: T, indices: IndicesOf<T>, axis: number): T;
   scatterAdd(x: T, indices: IndicesOf<T>, values: OperandOf<T>, axis: number): T;
   argSort(x: T, axis: number): T;
+  cross(a: T, b: OperandOf<T>): T;
+  nonZero(x: T, options: ReadOptions): Promise<T>;
+  unique(x: T, axis: number | null, options: ReadOptions): Promise<Distinct<T>>;
 }
 
 let provided: unknown = null;

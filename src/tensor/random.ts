@@ -4,7 +4,7 @@
 
 import type { NumberArray } from "../engine/engine.ts";
 import { allocate } from "../engine/host.ts";
-import { PairfoldError } from "../error.ts";
+import { PairfoldError, shown } from "../error.ts";
 import { checkedShape, sizeOf } from "./shapes.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -75,7 +75,7 @@ export function philox(counter: ArrayLike<number>, key: ArrayLike<number>, out: 
  */
 function checkedOptions<T extends RandomOptions>(op: string, options: T): T {
   if (typeof options === "object" && options !== null && options.seed !== undefined) return options;
-  const got = typeof options === "object" && options !== null ? "no seed" : String(options);
+  const got = typeof options === "object" && options !== null ? "no seed" : shown(options);
   throw new PairfoldError(
     "shape",
     `${op}: got ${got}; expected options with a seed, as { seed: 1 }: the same numbers every time`,
@@ -88,7 +88,7 @@ function checkInteger(op: string, name: string, x: number): void {
   if (Number.isSafeInteger(x) && x >= 0) return;
   throw new PairfoldError(
     "shape",
-    `${op}: got ${name} ${x}; expected an integer from 0 to 2^53 − 1`,
+    `${op}: got ${name} ${shown(x)}; expected an integer from 0 to 2^53 − 1`,
   );
 }
 

@@ -41,11 +41,13 @@ export function checkedShape(op: string, shape: readonly number[]): readonly num
 
 /** An axis from 0, where negative ones count from the end. Throws `PairfoldError` (shape). */
 export function axisFrom(op: string, axis: number, rank: number): number {
-  const from = axis < 0 ? axis + rank : axis;
-  if (Number.isInteger(from) && from >= 0 && from < rank) return from;
+  if (Number.isInteger(axis)) {
+    const from = axis < 0 ? axis + rank : axis;
+    if (from >= 0 && from < rank) return from;
+  }
   throw new PairfoldError(
     "shape",
-    `${op}: got axis ${axis} of a tensor of rank ${rank}; expected ${
+    `${op}: got axis ${shown(axis)} of a tensor of rank ${rank}; expected ${
       rank === 0 ? "none" : `an integer from ${-rank} to ${rank - 1}`
     }`,
   );
@@ -58,7 +60,7 @@ export function axesFrom(
   rank: number,
 ): number[] {
   if (axis === undefined) return Array.from({ length: rank }, (_, k) => k);
-  const list = typeof axis === "number" ? [axis] : axis;
+  const list: readonly number[] = Array.isArray(axis) ? axis : [axis];
   const axes = list.map((one) => axisFrom(op, one, rank)).sort((a, b) => a - b);
   if (new Set(axes).size === axes.length) return axes;
   throw new PairfoldError("shape", `${op}: got axes [${list}]; expected each once`);

@@ -1,24 +1,16 @@
 // Tensors: immutable dense arrays, computed when they are read, kept where they were computed.
 
-import type { DType, Engine, Held, NumberArray, Progress, RunControl } from "../engine/engine.ts";
+import type { DType, Engine, Held, NumberArray, RunControl } from "../engine/engine.ts";
 import { allocate, checkedInteger, dtypeOf } from "../engine/host.ts";
-import { PairfoldError, shown } from "../error.ts";
+import { checkOptions, PairfoldError, shown } from "../error.ts";
 import { escapeHtml, previewOf } from "./display.ts";
 import { TensorMethods } from "./methods.ts";
-import type { NestedNumbers } from "./operations.ts";
+import type { NestedNumbers, ReadOptions } from "./operations.ts";
 import { isShape, sizeOf } from "./shapes.ts";
 import { TensorStorage } from "./storage.ts";
 
 /** What may stand where a tensor is wanted. */
 export type TensorLike = Tensor | NumberArray | readonly NestedNumbers[];
-
-/** What may watch and stop the computation behind a read. */
-export interface ReadOptions {
-  /** Stops the computation, unless others wait for it too. */
-  readonly signal?: AbortSignal;
-  /** Called with pairs done and in all, about every 25 ms, first with 0, last with all. */
-  readonly onProgress?: (progress: Progress) => void;
-}
 
 /** A computation that gives a tensor's numbers. */
 export interface Deferred {
@@ -87,6 +79,7 @@ export class Tensor extends TensorMethods {
    * A computed tensor forgets how it was computed, so that loops do not grow.
    */
   async resolve(control: RunControl = {}): Promise<NumberArray> {
+    checkOptions("reading", control);
     const { host } = this.#storage;
     if (host !== null) return host;
     const storage = storageOf(this);
@@ -103,6 +96,7 @@ export class Tensor extends TensorMethods {
    * They are the tensor's, and stay as long as it is neither disposed of nor forgotten.
    */
   async resolveOn(engine: Engine, control: RunControl = {}): Promise<Held> {
+    checkOptions("reading", control);
     const storage = storageOf(this);
     storage.enter();
     try {
@@ -311,6 +305,7 @@ export function tensor(
   shape?: readonly number[],
   options: { readonly dtype?: DType; readonly copy?: boolean } = {},
 ): Tensor {
+  checkOptions("tensor", options);
   if (data instanceof Tensor) return data;
   if (ArrayBuffer.isView(data)) {
     const dtype = dtypeOf(data);

@@ -1,7 +1,14 @@
 // The choice of a CUDA kernel's schedule, and which schedules are legal.
 
 import { PairfoldError } from "../error.ts";
-import { bytesOf, type Counter, type FloatType, type Kernel, lengthOf } from "../loop/mod.ts";
+import {
+  bytesOf,
+  type Counter,
+  type FloatType,
+  hasAppends,
+  type Kernel,
+  lengthOf,
+} from "../loop/mod.ts";
 import {
   arraysOfPair,
   hasLongRows,
@@ -227,7 +234,7 @@ export function chooseRows(kernel: Kernel, rows: number): CudaSchedule {
   const slice = cut?.slice ?? (length > SHORT_STATE ? inDoubles : 0);
   const slices = slice === 0 ? 1 : Math.ceil(length / slice);
   const components = (slice === 0 ? null : sliceableOf(kernel)?.counters) ?? new Set<Counter>();
-  const hasLists = pair.statements.some((s) => s.kind === "append");
+  const hasLists = hasAppends(pair);
   const longest = registersOfFold(kernel, slice);
   const sliced = arraysOfPair(kernel, components);
   const isScaled = sliced > 1;

@@ -11,11 +11,11 @@ export interface InnerLoops {
 /** What the careful loop may take more, as a share, if it is to be the only one. */
 const LITTLE = 0.05;
 
-/** Operations of a region, loops counted in full. */
-function operationsIn({ statements }: Region): number {
+/** Operations of a region, loops counted in full, branches as if they were taken. */
+function allOperations({ statements }: Region): number {
   return statements.reduce((sum, s) => {
-    if (s.kind === "for") return sum + s.count * operationsIn(s.body);
-    if (s.kind === "when") return sum + operationsIn(s.body);
+    if (s.kind === "for") return sum + s.count * allOperations(s.body);
+    if (s.kind === "when") return sum + allOperations(s.body);
     return sum + (s.kind === "let" && s.value.kind === "operation" ? 1 : 0);
   }, 0);
 }
@@ -26,6 +26,6 @@ function operationsIn({ statements }: Region): number {
  */
 export function innerLoops({ pair, careful }: InnerLoops): InnerLoops {
   if (careful === null) return { pair, careful };
-  const isLittle = operationsIn(careful) <= (1 + LITTLE) * operationsIn(pair);
+  const isLittle = allOperations(careful) <= (1 + LITTLE) * allOperations(pair);
   return isLittle ? { pair: careful, careful: null } : { pair, careful };
 }

@@ -3,6 +3,7 @@
 import {
   type Counter,
   type FloatType,
+  hasAppends,
   type Kernel,
   lengthOf,
   type LocalArray,
@@ -111,7 +112,7 @@ export function hasLongRows({ pair }: Kernel, longest: number, cut: ReadonlySet<
  * which no slices cut, are long.
  */
 export function registersOfFold(kernel: Kernel, slice: number): number {
-  const isCrowded = slice === 0 && !kernel.pair.statements.some((s) => s.kind === "append") &&
+  const isCrowded = slice === 0 && !hasAppends(kernel.pair) &&
     kernel.state.some((item) => lengthOf(item) > CROWDED) &&
     hasLongRows(kernel, CROWDED, new Set());
   return isCrowded ? CROWDED : registerArray(kernel.float);

@@ -18,6 +18,7 @@ import {
   type Region,
   region,
   type Statement,
+  touches,
   type Value,
   visit,
 } from "../loop/mod.ts";
@@ -160,9 +161,9 @@ function lookAt(kernel: Kernel): Panel | null {
   if (found === null || init === null || close === null) return null;
   const { product, scaling } = found;
   const others = new Set([...arrays].filter((array) => array !== product.sums));
-  const begun = init.arrays.statements.filter((s) => meetsAny(alone(s), others));
+  const begun = init.arrays.statements.filter((s) => touches(alone(s), others));
   // their places in registers are known to the compiler alone
-  if (meetsAny(kernel.finish, new Set([product.sums]))) return null;
+  if (touches(kernel.finish, new Set([product.sums]))) return null;
   const initial = constantIn(init.arrays, product.sums);
   if (initial === null || !Object.is(initial, constantIn(close.arrays, product.sums))) return null;
   const cell = (name: string): LocalArray => ({ id: -1, name, type: kernel.float, length: 1 });
@@ -174,20 +175,6 @@ function lookAt(kernel: Kernel): Panel | null {
     init: { cells: init.cells, arrays: alone(...begun) },
     scaled: scaling?.scaled ?? [],
   };
-}
-
-/** Whether statements touch one of some arrays. */
-function meetsAny(of: Region, arrays: ReadonlySet<LocalArray>): boolean {
-  let meets = false;
-  visit(of, (s) => {
-    const memory = s.kind === "store"
-      ? s.memory
-      : s.kind === "let" && s.value.kind === "load"
-      ? s.value.memory
-      : null;
-    if (memory?.kind === "array" && arrays.has(memory.array)) meets = true;
-  });
-  return meets;
 }
 
 /** The constant that loops leave in every element of an array; null where it is none. */
@@ -212,7 +199,7 @@ function partsOf(
   pair: Region,
   arrays: ReadonlySet<LocalArray>,
 ): { readonly product: Product; readonly scaling: Scaling | null } | null {
-  const meeting = pair.statements.filter((s) => meetsAny(alone(s), arrays));
+  const meeting = pair.statements.filter((s) => touches(alone(s), arrays));
   const last = meeting.pop();
   const product = last?.kind === "for" ? productIn(last) : null;
   if (product === null || meeting.length > 1) return null;
@@ -254,7 +241,7 @@ function productIn(loop: Loop): Product | null {
 /** The loop of a branch that scales all sums by one factor. */
 function scalingIn(when: When, arrays: ReadonlySet<LocalArray>): Scaling | null {
   if (when.test !== "any" || when.otherwise !== undefined) return null;
-  const meeting = when.body.statements.filter((s) => meetsAny(alone(s), arrays));
+  const meeting = when.body.statements.filter((s) => touches(alone(s), arrays));
   const [loop, ...others] = meeting;
   if (loop?.kind !== "for" || others.length > 0) return null;
   const inside = definedIn(loop.body);
@@ -280,7 +267,7 @@ function scalingIn(when: When, arrays: ReadonlySet<LocalArray>): Scaling | null 
 
 /** A region's loops over arrays apart, where they need nothing from around them. */
 function parted(whole: Region, arrays: ReadonlySet<LocalArray>): Parted | null {
-  const meets = (s: Statement): boolean => meetsAny(alone(s), arrays);
+  const meets = (s: Statement): boolean => touches(alone(s), arrays);
   const loops = whole.statements.filter(meets);
   const isAlone = loops.every((loop) => {
     if (loop.kind !== "for") return false;

@@ -80,13 +80,14 @@ const CUTS = {
   sums: { rowVectors: 3, columns: 1 },
   /**
    * Long vectors: what is loaded of rows meets four columns. Against four vectors and two columns
-   * (Sapphire Rapids, 2026-11-23, taking turns, bests): sums of dot products of 33 to 128 components
-   * 1.3 to 1.45 times as fast, 1000 components 1.25, distances of 33 to 1000 1.05 to 1.15.
+   * (Intel Xeon, AVX-512, 2026-11-23, taking turns, bests): sums of dot products of 33 components
+   * 1.32 times as fast, 48 and 64 1.45, 128 1.07 to 1.1, 256 1.37, 1000 1.25; distances of 33 to
+   * 1000 0.99 to 1.16.
    */
   long: { rowVectors: 3, columns: 4 },
   /**
-   * Where a state changes behind branches only: argMin in 48-D takes 8.9 ms, by four vectors and two
-   * columns 10.7, by three and four 12.1 (the same machine).
+   * Where a state changes behind branches only: argMin in 64-D takes 17.1 ms, by four vectors and
+   * two columns 21.9, by three and four 25 (the same machine, one run).
    */
   longGuarded: { rowVectors: 8, columns: 1 },
   /** Many operations without loops. */
@@ -97,8 +98,8 @@ const CUTS = {
   wide: { rowVectors: 2, columns: 4 },
   /**
    * Wide sums that are products wait: 64 weights 1.08 times as fast as with `wide`, 512 1.4 times
-   * (Sapphire Rapids, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill the
-   * registers.
+   * (Intel Xeon, AVX-512, 2026-11-23); 24 sums, what four vectors of rows hold, and a weight fill
+   * the registers.
    */
   product: { rowVectors: 4, columns: 2, components: 6 },
   /**
@@ -166,6 +167,11 @@ const MIRRORED_FOLD_BUDGET = 2 * CODE_BUDGET;
  * columns have as many pairs as two and four.
  */
 const PRODUCT_BUDGET = 2 * CODE_BUDGET;
+/**
+ * Vectors of rows that look at the keys of a column together. Two are as fast as one in 3-D, 1.2
+ * times in 10-D (Intel Xeon, AVX-512, 2026-11-24, taking turns).
+ */
+const KEYED_ROWS = 2;
 /**
  * Operations of folds that a survey halves by more than the 0.1 s that its code takes to compile:
  * 50-smallest of 1e4² points 0.10 s without, 0.05 s with it.
@@ -263,8 +269,11 @@ export function chooseNativeSchedule(
   const wanted = registers < 32 ? Math.ceil(cut.rowVectors / 2) : cut.rowVectors;
   const rowVectors = Math.max(1, Math.min(wanted, fitting, there, copies(columns)));
   // a span that any row of a tile wants is looked into for all of them: few rows then
-  const surveys = hasSurvey && operations >= SURVEYED_FOLD;
-  if (surveys) return { columns: 1, rowVectors: 1, interleave: 1, surveys };
+  const surveys = kernel.hasKeys === true || (hasSurvey && operations >= SURVEYED_FOLD);
+  if (surveys) {
+    const rows = kernel.hasKeys === true ? KEYED_ROWS : 1;
+    return { columns: 1, rowVectors: rows, interleave: rows, surveys };
+  }
   const { components } = cut;
   const tiles = components === undefined ? {} : { components };
   return { columns, rowVectors, interleave: rowVectors, ...tiles };

@@ -5,6 +5,8 @@ import { PairfoldError } from "../error.ts";
 import {
   type Deferred,
   deferredOf,
+  hasAppends,
+  hasLoops,
   type Kernel,
   type Region,
   type Statement,
@@ -211,17 +213,17 @@ const CUTS = {
    * The columns of whole blocks are written out: two sums of six vectors stay in registers while 64
    * columns pass, what the pairs hold is loaded from fixed addresses of the worker's own memory,
    * which V8 does not check, and columns are packed in blocks, whose numbers come in order. Against
-   * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16 and
-   * 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of 16-D
-   * 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it still is
-   * 1.27 times as fast, of 7 only 0.77.
+   * `deferred` (2026-11-23, taking turns, medians on a machine that others use): 64 weights 1.16
+   * and 1.25 times as fast with 10⁴ columns, 1.18 and 1.2 with 6000 (by bests 1.05 to 1.1), 128 of
+   * 16-D 1.24, 256 1.2, 65 1.1, 64 of 64-D 1.1. Batches of few columns fill no block: of 40 it
+   * still is 1.27 times as fast, of 7 only 0.77.
    *
-   * A tile's block is closed beside the next tile (`emit/wasm/later.ts`). On Golden Cove
-   * (2026-11-23, taking turns, medians) that, columns that are not loaded four at a time, and no
-   * blends are 1.14 to 1.15 times as fast as without with 64 weights, 1.11 with 48, 1.12 with 65
-   * and 256. What is left: two multiplications per clock, 64 of sums and 13 of a distance and its
-   * exponential for four pairs, take 2.65 ns per pair (a bare loop of the 64 takes 2.2); this takes
-   * 2.9.
+   * A tile's block is closed beside the next tile (`emit/wasm/later.ts`). On an Intel Xeon with
+   * AVX-512 (2026-11-23, taking turns, medians) that, columns that are not loaded four at a time,
+   * and no blends are 1.14 to 1.15 times as fast as without with 64 weights, 1.11 with 48, 1.12 with
+   * 65 and 256. What is left: 64 multiplications of sums and 13 of a distance and its exponential
+   * for four pairs take 2.65 ns per pair, at two of 128 bits per clock (a bare loop of the 64 takes
+   * 2.2); this takes 2.9.
    */
   product: {
     rowVectors: 6,
@@ -257,21 +259,29 @@ const CUTS = {
    * distances are kept for it, in float64 1.13 (medians, taking turns); three vectors of rows no
    * more (1.10) and less in four dimensions (0.99 against 1.05).
    *
-   * Extrema of scalars search groups of as many columns, without a branch. Golden Cove (2026-11-23,
-   * medians, turn about): 3e4 columns 1.06, 10⁴ 1.13 (1-D 1.22, each nearer than those before 2.1),
-   * 1000 1.7. A bare minimum is 1.04 times as fast; more rows, or no checks of addresses, no more.
+   * Extrema of scalars search groups of as many columns, without a branch. Intel Xeon, AVX-512
+   * (2026-11-23, medians, turn about): 3e4 columns 1.06, 10⁴ 1.13 (1-D 1.22, each nearer than those
+   * before 2.1), 1000 1.7. A bare minimum is 1.04 times as fast; more rows, or no checks of
+   * addresses, no more.
    */
   contest: { rowVectors: 2, columns: 16, operands: "locals", again: true },
   /**
    * 32 pairs for every branch where nothing is surveyed: 50-smallest 1.3, 100-smallest 0.9 (the
    * bare minimum 5.1), because entering is dear (by estimate 70 cycles, 600 times for each of
    * 50-smallest's rows). A survey (2026-11-23) finds the bound first, by a pass without branches at
-   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them made
-   * 50- and 100-smallest take 1.1 times as long (Golden Cove, medians, turn about). The minimum
-   * itself is bound by its operations: three row vectors are no faster, four are slower (0.85), and
-   * so are columns loaded four numbers at a time and spread by shuffles (0.86).
+   * the minimum's speed, and few groups are entered then, from lists: a branch for each of them
+   * made 50- and 100-smallest take 1.1 times as long (Intel Xeon, AVX-512, medians, turn about).
+   * The minimum itself is bound by its operations: three row vectors are no faster, four are slower
+   * (0.85), and so are columns loaded four numbers at a time and spread by shuffles (0.86).
    */
   appends: { rowVectors: 2, columns: 4, operands: "locals" },
+  /**
+   * Surveys that look at keys; few columns are folded otherwise. Against surveys and searches of
+   * distances (Intel Xeon, AVX-512, 2026-11-24, taking turns, bests, 2·10⁴ points): 1 smallest 1.3
+   * in 3-D, 1.45 in 4-D, 1.6 in 6-D, 2.2 in 10-D, 1.4 beyond 16-D; 10 smallest alike, 50 smallest
+   * 1.2, 1.3, 1.4 and 2.3. One vector of rows takes 1.3 to 1.4 times as long, three or four no less.
+   */
+  keyed: { rowVectors: 2, columns: 1, operands: "locals" },
   /**
    * Points with themselves (2026-11-23, one thread, once against twice): Gaussian 1.75 times (four
    * vectors and one column 1.55), in float64 1.65 (1.4), its gradient 1.2, Laplacian 1.65 (1.35).
@@ -289,13 +299,13 @@ const CUTS = {
 const LIGHT = 16;
 
 /** What the inner loop does rarely, where it does nothing else to the state. */
-function rareOf({ statements }: Region): Cost["rare"] {
-  const isLoop = (s: Statement): boolean => s.kind === "for";
-  if (statements.some((s) => s.kind === "set" || s.kind === "store" || isLoop(s))) return null;
-  if (statements.some((s) => s.kind === "append")) return "appends";
+function rareOf(pair: Region): Cost["rare"] {
+  const { statements } = pair;
+  if (hasLoops(pair) || statements.some((s) => s.kind === "set" || s.kind === "store")) return null;
+  if (hasAppends(pair)) return "appends";
   const branches = statements.filter((s) => s.kind === "when");
   const isContest = branches.length > 0 &&
-    branches.every((s) => s.skipsNaN && !s.body.statements.some(isLoop));
+    branches.every((s) => s.skipsNaN && !hasLoops(s.body));
   return isContest ? "contest" : null;
 }
 
@@ -308,6 +318,7 @@ function cutOf(kernel: Kernel, cost: Cost, isLarge: boolean, columns: number): C
     if (!isLarge) return CUTS.deferredSoon;
     return isProduct && columns >= HALF_BLOCK ? CUTS.product : CUTS.deferred;
   }
+  if (kernel.hasKeys === true) return CUTS.keyed;
   if (isWide) return CUTS.wide;
   if (isLong) return CUTS.long;
   if (operations < LIGHT) return CUTS[rare ?? "light"];
@@ -345,11 +356,15 @@ export const SURVEYED_OPERATIONS = 2e9;
 
 /** Whether a kernel's survey is worth its code, after so many operations of folds. */
 function surveys(kernel: Kernel, { operations, rare }: Cost, done: number): boolean {
-  if (kernel.survey === null || operations >= LIGHT) return false;
+  if (kernel.survey === null) return false;
+  if (kernel.hasKeys === true) return true; // it is what such a kernel is for
+  if (operations >= LIGHT) return false;
   return rare === "appends" || done >= SURVEYED_OPERATIONS;
 }
 
-/** Whether a kernel's search is worth its code: it takes no more than the turns that it replaces. */
+/**
+ * Whether a kernel's search is worth its code: it takes no more than the turns that it replaces.
+ */
 function searches(kernel: Kernel, { operations, rare }: Cost): boolean {
   return rare === "contest" && operations < LIGHT && kernel.search !== null;
 }

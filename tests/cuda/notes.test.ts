@@ -4,12 +4,12 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
 import { FOLDERS, MOST_ROWS, Notes, rangeOf } from "../../src/engine/cuda/notes.ts";
-import { SHARED_FOLDERS } from "../../src/engine/notes/sources.ts";
 import { build, variable } from "../../src/formula/mod.ts";
 import type { Kernel } from "../../src/loop/mod.ts";
 import { cudaMath, type Fold, lowerLater } from "../../src/lower/mod.ts";
 import { chooseCudaSchedule, describeCudaSchedule } from "../../src/tiling/mod.ts";
 import { randomFor } from "../support/random.ts";
+import { checkStamped } from "../support/stamps.ts";
 import { card } from "./support/card.ts";
 import { HEADLINES } from "./support/headlines.ts";
 import { type Float, foldOf, FOLDS, notesIn, run, test, watched, x, y } from "./support/notes.ts";
@@ -191,24 +191,8 @@ test("a version takes no note of another one", async () => {
   });
 });
 
-Deno.test("cuda notes: the stamp knows all files that sources are made by", async () => {
-  const root = new URL("../../", import.meta.url);
-  const stamped = new Set([...SHARED_FOLDERS, ...FOLDERS]);
-  const seen = new Set<string>();
-  const look = async (file: URL): Promise<void> => {
-    const path = file.href.slice(`${root}src/`.length);
-    if (seen.has(path)) return;
-    seen.add(path);
-    if (path !== "error.ts") assert(stamped.has(path.replace(/\/[^/]*$/, "")), path);
-    for (const [, from] of (await Deno.readTextFile(file)).matchAll(/ from "(\.[^"]*)"/g)) {
-      await look(new URL(from, file));
-    }
-  };
-  for (const entry of ["lower", "tiling", "emit/cuda"]) {
-    await look(new URL(`src/${entry}/mod.ts`, root));
-  }
-  assert(seen.size > 50);
-});
+Deno.test("cuda notes: the stamp knows all files that sources are made by", () =>
+  checkStamped(["lower", "tiling", "emit/cuda"], FOLDERS));
 
 Deno.test("cuda notes: a schedule is chosen for all rows between two numbers", () => {
   const sizes = [

@@ -147,7 +147,7 @@ testUnless(
       "address,undefined",
       4,
       (file, text) =>
-        file === "graph.c" ? text.replace("driver_get()->cuGraphExecDestroy", "(void)") : text,
+        file === "graphs.c" ? text.replace("driver_get()->cuGraphExecDestroy", "(void)") : text,
     );
     assert(code !== 0);
     assertStringIncludes(stderr, "detected memory leaks");

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
 import { native, type NativeOptions } from "../../src/engine/mod.ts";
 import { LibraryCache } from "../../src/engine/native/cache.ts";
-import { FOLDERS, Notes, ownStamp } from "../../src/engine/native/notes.ts";
+import { FOLDERS, Notes } from "../../src/engine/native/notes.ts";
 import { SHARED_FOLDERS, stampOf } from "../../src/engine/notes/sources.ts";
 import {
   build,
@@ -18,9 +18,10 @@ import {
 } from "../../src/formula/mod.ts";
 import { type Kernel, printKernel } from "../../src/loop/mod.ts";
 import { expandedMath, type Fold, lowerLater } from "../../src/lower/mod.ts";
-import { testUnless } from "../cuda/support/tools.ts";
+import { inFolder, testUnless } from "../cuda/support/tools.ts";
 import { withoutCompiler } from "../support/native.ts";
 import { randomFor } from "../support/random.ts";
+import { checkStamped, stampedTest, unstamped } from "../support/stamps.ts";
 
 const x = variable(0, "i", 3);
 const y = variable(1, "j", 3);
@@ -60,16 +61,7 @@ function watched(fold: Fold): { kernel: Kernel; seen: Set<string> } {
   return { kernel, seen };
 }
 
-const HEADER = ["float", "inputs", "outputs", "identity"];
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "pairfold-test" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+const HEADER = ["float", "inputs", "outputs", "identity", "hasKeys"];
 
 const notesIn = (cache: string): string[] =>
   [...Deno.readDirSync(join(cache, "native"))]
@@ -104,18 +96,9 @@ async function run(
   return { bits: outputs, compiled: engine.compiledLibraries, seen: parts, text };
 }
 
-/** Files that were just written say nothing about what runs: such source keeps no notes. */
-const withoutNotes = withoutCompiler ??
-  (ownStamp() === null ? "the source was changed this second, or cannot be told apart" : null);
+const withoutNotes = withoutCompiler ?? unstamped(FOLDERS);
 const test = (name: string, body: () => Promise<void>): void =>
-  testUnless(withoutNotes, `native notes: ${name}`, async () => {
-    try {
-      await body();
-    } catch (error) {
-      if (ownStamp() !== null) throw error;
-      console.warn("left out: the source was changed while this ran, and keeps no notes since");
-    }
-  });
+  stampedTest(withoutNotes, FOLDERS, `native notes: ${name}`, body);
 
 for (const name of Object.keys(FOLDS)) {
   test(`the same bits without lowering: ${name}`, async () => {
@@ -291,24 +274,8 @@ testUnless(
   },
 );
 
-Deno.test("native notes: the stamp knows all files that kernels are made by", async () => {
-  const root = new URL("../../", import.meta.url);
-  const stamped = new Set([...SHARED_FOLDERS, ...FOLDERS]);
-  const seen = new Set<string>();
-  const look = async (file: URL): Promise<void> => {
-    const path = file.href.slice(`${root}src/`.length);
-    if (seen.has(path)) return;
-    seen.add(path);
-    if (path !== "error.ts") assert(stamped.has(path.replace(/\/[^/]*$/, "")), path);
-    for (const [, from] of (await Deno.readTextFile(file)).matchAll(/ from "(\.[^"]*)"/g)) {
-      await look(new URL(from, file));
-    }
-  };
-  for (const entry of ["lower", "tiling", "emit/c"]) {
-    await look(new URL(`src/${entry}/mod.ts`, root));
-  }
-  assert(seen.size > 50);
-});
+Deno.test("native notes: the stamp knows all files that kernels are made by", () =>
+  checkStamped(["lower", "tiling", "emit/c"], FOLDERS));
 
 Deno.test("identities: another one for every choice of a fold", () => {
   const fold = foldOf("lists", "f32");

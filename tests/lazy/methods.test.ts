@@ -1,7 +1,7 @@
 // Every op of the tables has a method on symbolic matrices, and the method computes that op.
 
-import { assert, assertRejects } from "@std/assert";
-import { ComplexLazyTensor, LazyTensor, type Readable, tensor, Vi, Vj } from "../../mod.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ComplexLazyTensor, lazy, LazyTensor, type Readable, tensor, Vi, Vj } from "../../mod.ts";
 import {
   ALL_OPS,
   apply,
@@ -52,7 +52,10 @@ const METHODS: Readonly<Record<Exclude<OpName, InternalOp>, Method>> = {
   clamp: ([x, low, high]) => x.clamp(low, high),
   clampInt: ([x], [low, high]) => x.clampInt(low, high),
   expm1: ([x]) => x.expm1(),
+  exp2: ([x]) => x.exp2(),
   log1p: ([x]) => x.log1p(),
+  log2: ([x]) => x.log2(),
+  log10: ([x]) => x.log10(),
   xLogX: ([x]) => x.xLogX(),
   sinXDivX: ([x]) => x.sinXDivX(),
   asin: ([x]) => x.asin(),
@@ -62,10 +65,14 @@ const METHODS: Readonly<Record<Exclude<OpName, InternalOp>, Method>> = {
   sinh: ([x]) => x.sinh(),
   cosh: ([x]) => x.cosh(),
   tanh: ([x]) => x.tanh(),
+  asinh: ([x]) => x.asinh(),
+  acosh: ([x]) => x.acosh(),
+  atanh: ([x]) => x.atanh(),
   erf: ([x]) => x.erf(),
   erfc: ([x]) => x.erfc(),
   sigmoid: ([x]) => x.sigmoid(),
   softplus: ([x]) => x.softplus(),
+  cbrt: ([x]) => x.cbrt(),
   hypot: ([a, b]) => a.hypot(b),
   lt: ([a, b]) => a.lt(b),
   le: ([a, b]) => a.le(b),
@@ -182,4 +189,11 @@ Deno.test("ops with complex results give complex matrices, others real ones", ()
     return result.isComplex;
   });
   assert(complexResults.includes("complexExp1j") && !complexResults.includes("complexAbs"));
+});
+
+Deno.test("ceil is the smallest integer that is not smaller, as a method and in templates", async () => {
+  const x = Vi(new Float64Array([-1.5, -0.25, 0, 0.25, 2, Infinity]), 1);
+  const want = [-1, -0, 0, 1, 2, Infinity];
+  assertEquals([...await x.ceil().sum("j").data()], want);
+  assertEquals([...await lazy`ceil(${x})`.sum("j").data()], want);
 });

@@ -216,6 +216,46 @@ Deno.test("sin and cos in float64, nearest to multiples of π/2: 2.5 ulp + 2^−
 });
 
 // ------------------------------------------------------------------------------------------------
+// Exact results
+// ------------------------------------------------------------------------------------------------
+
+const integers = (low: number, high: number): number[] =>
+  Array.from({ length: high - low + 1 }, (_, k) => low + k);
+
+/** Arguments whose functions are numbers of the format. */
+const EXACT: Readonly<
+  Record<"exp2" | "log2" | "log10" | "cbrt", (format: Format) => [x: number, want: number][]>
+> = {
+  exp2: (format) =>
+    integers(format === FLOAT32 ? -125 : -1021, format === FLOAT32 ? 127 : 1023)
+      .map((n) => [n, 2 ** n]),
+  log2: (format) =>
+    integers(format === FLOAT32 ? -149 : -1074, format === FLOAT32 ? 127 : 1023)
+      .map((n) => [2 ** n, n]),
+  log10: (format) => integers(0, format === FLOAT32 ? 10 : 22).map((n) => [Number(`1e${n}`), n]),
+  cbrt: (format) =>
+    integers(1, format === FLOAT32 ? 255 : 20000).flatMap((n) =>
+      [-30, -1, 0, 1, 13].map((k): [number, number] => [n ** 3 * 8 ** k, n * 2 ** k])
+    ).map(([x, want], k) => k % 2 === 0 ? [x, want] : [-x, -want]),
+};
+
+for (const [name, pairs] of Object.entries(EXACT)) {
+  for (const format of FORMATS) {
+    Deno.test(`${name} in ${format.name}: exact where its value is a number`, async () => {
+      const list = pairs(format);
+      const x = list.map(([argument]) => argument);
+      for (const { name: path, device } of PATHS.filter(({ there }) => there)) {
+        const formula = build[name as keyof typeof EXACT](row[0]);
+        const got = await foldScalars(formula, [x], format, [x.length, 1], { device }).data();
+        list.forEach(([argument, want], k) =>
+          assert(got[k] === want, `${path}: ${name} ${argument} = ${got[k]}, expected ${want}`)
+        );
+      }
+    });
+  }
+}
+
+// ------------------------------------------------------------------------------------------------
 // The checker
 // ------------------------------------------------------------------------------------------------
 

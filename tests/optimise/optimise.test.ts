@@ -286,3 +286,25 @@ Deno.test("optimisers: options out of range are errors", () => {
   ];
   for (const make of bad) assertEquals(assertThrows(make, PairfoldError).code, "shape");
 });
+
+Deno.test("optimisers: what is no options, objective or optimiser is an error of ours", async () => {
+  const bowl = ([x]: readonly number[]) => ({ value: x * x, gradient: [2 * x] });
+  for (const odd of [null, 3, "abc", Symbol("odd"), true] as readonly unknown[]) {
+    const any = odd as never;
+    const makers: readonly (() => unknown)[] = [
+      () => adam(any),
+      () => lbfgs(any),
+      () => lbfgs({ lineSearch: any }),
+      () => gradientDescent(any),
+    ];
+    for (const make of makers) assertEquals(assertThrows(make, PairfoldError).code, "dtype");
+    await rejectsWith("dtype", () => minimise(bowl, [1], lbfgs(), any));
+    await rejectsWith("dtype", () => minimise(bowl, [1], any));
+    await rejectsWith("dtype", () => minimise(any, [1], lbfgs()));
+    await rejectsWith("dtype", () => minimise(bowl, [1], lbfgs(), { onStep: any }));
+    await rejectsWith("dtype", () => minimise((() => odd) as never, [1], lbfgs()));
+    await rejectsWith("dtype", () => adam().init([1]).step(any));
+  }
+  assertThrows(() => gradientDescent(undefined as never), PairfoldError);
+  await rejectsWith("dtype", () => minimise(bowl, [1], lbfgs(), { maxSteps: "3" as never }));
+});

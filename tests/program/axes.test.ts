@@ -2,17 +2,25 @@
 // derivatives of first and second order.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type ErrorCode, matmul, PairfoldError, type Tensor, tensor } from "../../mod.ts";
+import { type ErrorCode, grad, matmul, PairfoldError, type Tensor, tensor } from "../../mod.ts";
 import { checkDerivatives, drawnTensor, worstError } from "../support/differences.ts";
 import { randomFor } from "../support/random.ts";
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-type Name = "sum" | "mean" | "min" | "max" | "logSumExp" | "argMin" | "argMax";
+type Name = "sum" | "mean" | "var" | "std" | "min" | "max" | "logSumExp" | "argMin" | "argMax";
+
+/** Σ (x − mean)² / (n − correction). */
+function variance(list: readonly number[], correction = 0): number {
+  const mean = list.reduce((a, b) => a + b, 0) / list.length;
+  return list.reduce((a, b) => a + (b - mean) ** 2, 0) / (list.length - correction);
+}
 
 const REFERENCE: Readonly<Record<Name, (list: readonly number[]) => number>> = {
   sum: (list) => list.reduce((a, b) => a + b, 0),
   mean: (list) => list.reduce((a, b) => a + b, 0) / list.length,
+  var: (list) => variance(list),
+  std: (list) => Math.sqrt(variance(list)),
   min: (list) => Math.min(...list),
   max: (list) => Math.max(...list),
   logSumExp: (list) => Math.log(list.reduce((a, b) => a + Math.exp(b), 0)),
@@ -92,7 +100,9 @@ for (const name of NAMES) {
   });
 }
 
-for (const name of ["sum", "mean", "min", "max", "logSumExp", "norm", "softmax"] as const) {
+for (
+  const name of ["sum", "mean", "min", "max", "logSumExp", "norm", "softmax", "var", "std"] as const
+) {
   Deno.test(`${name} over axes: derivatives match central differences`, async () => {
     for (const [shape, axes] of CASES.slice(0, 5)) {
       const x = drawnTensor(`derivatives ${name} ${shape}`, shape, 0.5, 2);
@@ -100,6 +110,101 @@ for (const name of ["sum", "mean", "min", "max", "logSumExp", "norm", "softmax"]
     }
   });
 }
+
+Deno.test("variances keep their digits far from the origin, in values and derivatives", async () => {
+  const random = randomFor("variances far away");
+  const bound = 1e-6;
+  for (const [far, spread] of [[1e3, 1], [1e3, 1e-3], [1e6, 100]]) {
+    const data = random.array("float32", 3 * 1031, -spread, spread).map((v) => v + far);
+    const x = tensor(data, [1031, 3]);
+    for (const correction of [0, 1, 2.5]) {
+      const want = series(data, [1031, 3], [0]).map((list) => variance(list, correction));
+      const ratios = (await x.var(0, { correction }).data()).map((v, k) => v / want[k]);
+      assert(worstError(ratios, [1, 1, 1]) < bound, `around ${far}: ${ratios}`);
+      const std = x.std(0, { correction, keepDims: true });
+      assertEquals(std.shape, [1, 3]);
+      const roots = (await std.data()).map((v, k) => v / Math.sqrt(want[k]));
+      assert(worstError(roots, [1, 1, 1]) < bound, `around ${far}: ${roots}`);
+    }
+    // ∂ var / ∂x = 2 (x − mean) / n
+    const slopes = await grad((t: Tensor) => t.var(0).sum())(x).data();
+    const means = series(data, [1031, 3], [0]).map((list) => list.reduce((a, b) => a + b) / 1031);
+    const want = Float64Array.from(data, (v, k) => 2 * (v - means[k % 3]) / 1031);
+    const largest = Math.max(...want.map(Math.abs));
+    slopes.forEach((v, k) => assert(Math.abs(v - want[k]) < 1e-5 * largest));
+  }
+  // one pass loses them
+  const data = random.array("float32", 1031, -1e-3, 1e-3).map((v) => v + 1e3);
+  const x = tensor(data);
+  const [want] = series(data, [1031], [0]).map((list) => variance(list));
+  const off = async (t: Tensor): Promise<number> => Math.abs(await t.item() - want) / want;
+  assert(await off(x.var()) < bound);
+  assert(await off(x.square().mean().sub(x.mean().square())) > 1e-2);
+});
+
+Deno.test("variances of what is constant, single or nothing", async () => {
+  const x = tensor([[0.1, 0.1, 0.1], [NaN, 1, 2]]);
+  assertEquals(await x.var(1).array(), [0, NaN]);
+  const std = grad((t: Tensor) => t.std(1).sum())(tensor([[0.1, 0.1, 0.1]]));
+  assertEquals(await std.array(), [[0, 0, 0]]);
+  assertEquals(await tensor([5]).var().item(), 0);
+  assertEquals(await tensor([5]).var(0, { correction: 1 }).item(), NaN);
+  assertEquals(await tensor([1, 2]).var(0, { correction: 2 }).item(), Infinity);
+  assertEquals(await tensor([1, 2]).var([]).array(), [0, 0]);
+  assertEquals(await tensor(new Float32Array(0), [0, 2]).std(0).array(), [NaN, NaN]);
+  for (const correction of [-1, NaN, Infinity, "1", null]) {
+    const error = assertThrows(() => x.var(0, { correction: correction as number }), PairfoldError);
+    assertEquals(error.code, "dtype");
+  }
+  assertThrows(() => tensor([1, 2], undefined, { dtype: "int32" }).var(), PairfoldError, "int32");
+  assertThrows(() => x.std(2), PairfoldError, "std: got axis 2");
+});
+
+for (const dtype of ["float32", "float64"] as const) {
+  Deno.test(`median and quantile of ${dtype}: the sorted numbers at a place, or between`, async () => {
+    const bound = dtype === "float32" ? 1e-6 : 1e-15;
+    for (
+      const [shape, axis] of [[[7], 0], [[8], undefined], [[517, 3], 0], [[4, 6], -1]] as const
+    ) {
+      const data = randomFor(`quantile ${shape}`).array(dtype, sizeOf(shape), -1, 1);
+      const x = tensor(data, shape);
+      const axes = axis === undefined ? [0] : [(axis + shape.length) % shape.length];
+      const lists = series(data, shape, axes).map((list) => list.sort((a, b) => a - b));
+      for (const q of [0, 0.1, 0.25, 0.5, 2 / 3, 1]) {
+        const want = lists.map((list) => {
+          const [low, share] = [Math.floor(q * (list.length - 1)), q * (list.length - 1) % 1];
+          return share === 0 ? list[low] : list[low] * (1 - share) + list[low + 1] * share;
+        });
+        assert(worstError(await x.quantile(q, axis).data(), want) < bound);
+        if (q === 0.5) {
+          assertEquals(await x.median(axis).array(), await x.quantile(q, axis).array());
+        }
+      }
+      const kept = shape.map((n, k) => axis === undefined || axes.includes(k) ? 1 : n);
+      assertEquals(x.median(axis, { keepDims: true }).shape, kept);
+    }
+  });
+}
+
+Deno.test("median and quantile: NaN, infinities, nothing, derivatives, what is refused", async () => {
+  const x = tensor([[1, NaN, 3], [-Infinity, Infinity, 2], [5, 4, 6]]);
+  assertEquals(await x.median(1).array(), [NaN, 2, 5]);
+  assertEquals(await tensor([-Infinity, 1]).quantile(0.25).item(), -Infinity);
+  assertEquals(await tensor([Infinity, Infinity]).median().item(), Infinity);
+  assertEquals(await tensor(new Float32Array(0), [0, 2]).median(0).array(), [NaN, NaN]);
+  assertEquals(await tensor(7).median().item(), 7);
+  const slopes = grad((t: Tensor) => t.quantile(0.25).sum())(tensor([9, 1, 5]));
+  assertEquals(await slopes.array(), [0, 0.5, 0.5]);
+  const drawn = drawnTensor("quantile", [6, 3]);
+  await checkDerivatives("quantile", (t) => t.quantile(0.3, 0).square(), [drawn]);
+  for (const q of [-0.1, 1.1, NaN, "0.5", null]) {
+    const error = assertThrows(() => x.quantile(q as number), PairfoldError, "from 0 to 1");
+    assertEquals(error.code, "dtype");
+  }
+  assertThrows(() => x.median(2), PairfoldError, "median: got axis 2");
+  assertThrows(() => x.median(0, null as never), PairfoldError, "options");
+  assertThrows(() => x.astype("int32").median(), PairfoldError, "int32");
+});
 
 Deno.test("reductions over nothing, NaN and ties", async () => {
   const x = tensor([[NaN, 2, 2], [NaN, NaN, NaN]]);

@@ -63,6 +63,34 @@ const WORST: Readonly<Record<string, Readonly<Record<Format["name"], readonly nu
     float32: [0.4200102388858795, 0.42052873969078064],
     float64: [0.0017256304843311719],
   },
+  exp2: {
+    float32: [7.542986869812012, -63.563209533691406],
+    float64: [-889.478401184082, 1010.4496221542358],
+  },
+  log2: {
+    float32: [1.0429352521896362, 1.0212825536727905],
+    float64: [1.0000020788735122, 1.0000006462379993],
+  },
+  log10: {
+    float32: [1.0723034143447876, 1.0181416273117065],
+    float64: [1.0043172827406737, 1.00000000001673],
+  },
+  asinh: {
+    float32: [0.2394910752773285, 0.12144900858402252],
+    float64: [0.22621207893826067],
+  },
+  acosh: {
+    float32: [1.0073543787002563, 1.0018917322158813],
+    float64: [1.0289776954283536],
+  },
+  atanh: {
+    float32: [0.11492467671632767, 0.12286392599344254],
+    float64: [-0.05902560950164945],
+  },
+  cbrt: {
+    float32: [0.505050778388977, 0.8561973571777344],
+    float64: [5.230617687235945e-57, 0.7483778632595204],
+  },
   sinh: {
     float32: [0.12263283133506775, -0.12419524043798447],
     float64: [0.42500779847614467, -0.44300348893739283],
@@ -97,6 +125,10 @@ const WORST: Readonly<Record<string, Readonly<Record<Format["name"], readonly nu
   },
 };
 
+/** Where searches found a function's largest errors. */
+export const worstArguments = (name: string, format: Format): readonly number[] =>
+  WORST[name]?.[format.name] ?? [];
+
 /** ln of the largest finite value, and of the value below which exp gives 0. */
 export function expLimits(format: Format): readonly [low: number, high: number] {
   return format === FLOAT32
@@ -122,13 +154,18 @@ export function expArguments(format: Format, random: Random, scale: number): Arg
   };
 }
 
-export function logArguments(format: Format, random: Random, scale: number): Arguments {
+export function logArguments(
+  format: Format,
+  random: Random,
+  scale: number,
+  worst: string,
+): Arguments {
   const powers = Array.from({ length: 40 }, (_, k) => 2 ** (3 * k - 60));
   const nearOne = logUniform(format, random, 1500 * scale, [2 ** -format.fractionBits, 0.5], true);
   return {
     x: [
       ...edges(format),
-      ...WORST.log[format.name],
+      ...worstArguments(worst, format),
       ...around(format, [1, ...powers, ...powers.map((p) => p * Math.SQRT1_2)], 3),
       ...draw(format, nearOne.length, (k) => 1 + nearOne[k]),
       ...dense(format, 1000, 0.5, 2),
@@ -225,7 +262,7 @@ export function pointedArguments(
   return {
     x: [
       ...edges(format),
-      ...WORST[worst]?.[format.name] ?? [],
+      ...worstArguments(worst, format),
       ...around(format, points, 3),
       ...around(format, points.map((x) => -x), 3),
       ...dense(format, 1000, low, high),

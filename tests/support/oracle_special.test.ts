@@ -31,14 +31,21 @@ function relative(difference: bigint, size: bigint): number {
 const value = {
   exp: (x: number): bigint => scaled(exact.exp(x)),
   expm1: (x: number): bigint => scaled(exact.expm1(x)),
+  exp2: (x: number): bigint => scaled(exact.exp2(x)),
+  log2: (x: number): bigint => scaled(exact.log2(x)),
+  log10: (x: number): bigint => scaled(exact.log10(x)),
   sinh: (x: number): bigint => scaled(exact.sinh(x)),
   cosh: (x: number): bigint => scaled(exact.cosh(x)),
   tanh: (x: number): bigint => scaled(exact.tanh(x)),
+  asinh: (x: number): bigint => scaled(exact.asinh(x)),
+  acosh: (x: number): bigint => scaled(exact.acosh(x)),
+  atanh: (x: number): bigint => scaled(exact.atanh(x)),
   asin: (x: number): bigint => scaled(exact.asin(x)),
   acos: (x: number): bigint => scaled(exact.acos(x)),
   atan: (x: number): bigint => scaled(exact.atan(x)),
   erf: (x: number): bigint => scaled(exact.erf(x)),
   erfc: (x: number): bigint => scaled(exact.erfc(x)),
+  cbrt: (x: number): bigint => scaled(exact.cbrt(x)),
   hypot: (x: number, y: number): bigint => scaled(exact.hypot(x, y)),
 };
 type Values = typeof value;
@@ -116,6 +123,44 @@ const IDENTITIES: readonly {
     sides: (v, x) => [v.erfc(x) + v.erfc(-x), 2n * ONE, ONE],
   },
   {
+    name: "2^x of half an x, squared",
+    range: [-20, 20],
+    of: "exp2",
+    sides: (v, x) => {
+      const short = Math.round(x * 2 ** 20) / 2 ** 20;
+      const half = v.exp2(short / 2);
+      // the planted error counts twice on the left, once on the right
+      return [product(half, half), v.exp2(short), v.exp2(short)];
+    },
+  },
+  {
+    name: "log₂ x · log 2 = log x",
+    range: [0.1, 20],
+    of: "log2",
+    sides: (v, x) => {
+      const [left, right] = [product(v.log2(x), scaled(exact.log(2))), scaled(exact.log(x))];
+      return [left, right, right];
+    },
+  },
+  {
+    name: "log₁₀ x · log 10 = log x",
+    range: [0.1, 20],
+    of: "log10",
+    sides: (v, x) => {
+      const [left, right] = [product(v.log10(x), scaled(exact.log(10))), scaled(exact.log(x))];
+      return [left, right, right];
+    },
+  },
+  {
+    name: "∛x³ = x",
+    range: [-50, 50],
+    of: "cbrt",
+    sides: (v, x) => {
+      const root = v.cbrt(x);
+      return [product(root, product(root, root)), scaled({ hi: x, lo: 0 }), scaled(exact.cbrt(x))];
+    },
+  },
+  {
     name: "hypot² = x² + 1",
     range: [-50, 50],
     of: "hypot",
@@ -150,7 +195,7 @@ for (const { name, range, of, sides } of IDENTITIES) {
   });
 }
 
-Deno.test("oracle: log1p undoes expm1, asin undoes sin, near 0 too", () => {
+Deno.test("oracle: log1p undoes expm1, asin undoes sin and so on, near 0 too", () => {
   const random = new Random(7);
   for (let n = 0; n < 200; n++) {
     const x = (n % 2 === 0 ? 1 : -1) * 2 ** random.uniform(-300, 0);
@@ -158,7 +203,8 @@ Deno.test("oracle: log1p undoes expm1, asin undoes sin, near 0 too", () => {
       const [inner, outer, slope] of [
         [exact.expm1(x), exact.log1p, (y: number) => 1 / (1 + y)],
         [exact.sin(x), exact.asin, (y: number) => 1 / Math.sqrt((1 - y) * (1 + y))],
-        [exact.tanh(x), (y: number) => artanh(y), (y: number) => 1 / ((1 - y) * (1 + y))],
+        [exact.tanh(x), exact.atanh, (y: number) => 1 / ((1 - y) * (1 + y))],
+        [exact.sinh(x), exact.asinh, (y: number) => 1 / Math.sqrt(1 + y * y)],
       ] as const
     ) {
       const image = outer(inner.hi);
@@ -169,16 +215,17 @@ Deno.test("oracle: log1p undoes expm1, asin undoes sin, near 0 too", () => {
   }
 });
 
-/** artanh y = ½ log1p(2y/(1 − y)), whose argument is rounded: its error is put back. */
-function artanh(y: number): DoubleDouble {
-  const argument = 2 * y / (1 - y);
-  const { hi, lo } = exact.log1p(argument);
-  // argument (1 − y) − 2y, exactly
-  const bits = (v: number): bigint => scaled({ hi: v, lo: 0 });
-  const rest = product(bits(argument), ONE - bits(y)) - 2n * bits(y);
-  const correction = Number(rest >> 400n) / 2 ** 1000 / (1 - y) / (1 + argument);
-  return { hi: hi / 2, lo: (lo - correction) / 2 };
-}
+Deno.test("oracle: acosh undoes cosh", () => {
+  const random = new Random(8);
+  for (let n = 0; n < 200; n++) {
+    const x = random.uniform(0.5, n % 2 === 0 ? 2 : 700);
+    const { hi, lo } = exact.cosh(x);
+    const image = exact.acosh(hi);
+    const slope = 1 / (Math.sqrt(hi - 1) * Math.sqrt(hi + 1));
+    const error = (image.hi - x + image.lo + slope * lo) / x;
+    assert(Math.abs(error) < 2 ** -98, `x = ${x}: ${error}`);
+  }
+});
 
 Deno.test("oracle: the quadrants of atan2 are those of the signs", () => {
   const random = new Random(11);

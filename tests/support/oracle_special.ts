@@ -1,4 +1,5 @@
-// The oracle's inverse, hyperbolic and error functions, expm1, log1p and hypot; see oracle.ts.
+// The oracle's inverse, hyperbolic and error functions, exponentials and logarithms of other bases,
+// cube roots and hypot; see oracle.ts.
 
 import {
   type Binary,
@@ -105,6 +106,93 @@ function exactLog1p(x: number): DoubleDouble {
   const z = (s * s) >> places;
   const sum = series(s, (term) => (term * z) >> places, (n) => 2n * n + 1n);
   return toDoubleDouble(fromFixed(2n * sum, bits));
+}
+
+/** log(1 + a) of a number > −1, to full relative accuracy. */
+function logOnePlus(a: Binary): Binary {
+  if (leadingOf(a) >= 0) return fromFixed(logToFixed(add(ONE, a)), WORK_BITS);
+  // 2 artanh(s), s = a/(2 + a)
+  return twice(artanhSeries(divide(a, add(twice(ONE), a))), 1);
+}
+
+/** artanh s for |s| well below 1, by its series. */
+function artanhSeries(a: Binary): Binary {
+  const bits = bitsFor(a);
+  const places = BigInt(bits);
+  const s = toFixed(a, bits);
+  const z = (s * s) >> places;
+  return fromFixed(series(s, (term) => (term * z) >> places, (n) => 2n * n + 1n), bits);
+}
+
+/** 2^x: the whole part moves the exponent, so that whole powers are exact. */
+function exactExp2(x: number): DoubleDouble {
+  if (Number.isNaN(x) || x === Infinity) return just(x);
+  if (x < -1200) return just(0);
+  if (x > 1200) return just(Infinity);
+  const whole = Math.trunc(x);
+  const fraction = multiply(toBinary(x - whole), fromFixed(logToFixed(twice(ONE)), WORK_BITS));
+  return toDoubleDouble(twice(expOf(fraction), whole));
+}
+
+/** The quotient of two logarithms, that of x to full relative accuracy near 1. */
+function exactLogOf(base: bigint): (x: number) => DoubleDouble {
+  const below = logToFixed({ mantissa: base, exponent: 0 });
+  return (x) => {
+    if (Number.isNaN(x) || x < 0) return just(NaN);
+    if (x === 0) return just(-Infinity);
+    if (x === Infinity) return just(x);
+    if (x === 1) return just(0);
+    const above = Math.abs(x - 1) < 0.25
+      ? logOnePlus(subtract(toBinary(x), ONE))
+      : fromFixed(logToFixed(toBinary(x)), WORK_BITS);
+    return toDoubleDouble(divide(above, fromFixed(below, WORK_BITS)));
+  };
+}
+
+/** ∛x: the root of a whole number by Newton's method. */
+function exactCbrt(x: number): DoubleDouble {
+  if (!Number.isFinite(x) || x === 0) return just(x);
+  const { mantissa, exponent } = toBinary(Math.abs(x));
+  const moved = 3 * Math.floor(exponent / 3);
+  const radicand = shift(mantissa, 3 * WORK_BITS + exponent - moved);
+  let root = 1n << BigInt(Math.ceil(bitLength(radicand) / 3) + 1);
+  for (;;) {
+    const next = (2n * root + radicand / (root * root)) / 3n;
+    if (next >= root) break;
+    root = next;
+  }
+  const value = toDoubleDouble({ mantissa: root, exponent: moved / 3 - WORK_BITS });
+  return x < 0 ? negate(value) : value;
+}
+
+/** With a = |x|: log(1 + a + a²/(1 + √(1 + a²))). */
+function exactAsinh(x: number): DoubleDouble {
+  if (!Number.isFinite(x) || x === 0) return just(x);
+  const a = toBinary(Math.abs(x));
+  const square = multiply(a, a);
+  const rest = divide(square, add(ONE, root(add(ONE, square))));
+  const value = toDoubleDouble(logOnePlus(add(a, rest)));
+  return x < 0 ? negate(value) : value;
+}
+
+/** With t = x − 1: log(1 + t + √(t (t + 2))). */
+function exactAcosh(x: number): DoubleDouble {
+  if (!(x >= 1)) return just(NaN);
+  if (x === 1) return just(0);
+  if (x === Infinity) return just(x);
+  const t = subtract(toBinary(x), ONE);
+  return toDoubleDouble(logOnePlus(add(t, root(multiply(t, add(t, twice(ONE)))))));
+}
+
+/** ½ log((1 + x)/(1 − x)). */
+function exactAtanh(x: number): DoubleDouble {
+  if (!(Math.abs(x) <= 1)) return just(NaN);
+  if (Math.abs(x) === 1) return just(x * Infinity);
+  if (x === 0) return just(x);
+  const a = toBinary(x);
+  if (Math.abs(x) < 0.25) return toDoubleDouble(artanhSeries(a));
+  const value = logToFixed(divide(add(ONE, a), subtract(ONE, a)));
+  return toDoubleDouble(twice(fromFixed(value, WORK_BITS), -1));
 }
 
 /** sinh and cosh of a finite x. */
@@ -272,14 +360,21 @@ export function complementDifference(x: number): bigint {
 /** The functions' values as double-doubles. */
 export const special = {
   expm1: exactExpm1,
+  exp2: exactExp2,
   log1p: exactLog1p,
+  log2: exactLogOf(2n),
+  log10: exactLogOf(10n),
   sinh: exactSinh,
   cosh: exactCosh,
   tanh: exactTanh,
+  asinh: exactAsinh,
+  acosh: exactAcosh,
+  atanh: exactAtanh,
   asin: exactAsin,
   acos: exactAcos,
   atan: (x: number): DoubleDouble => exactAtan2(x, 1),
   atan2: exactAtan2,
+  cbrt: exactCbrt,
   hypot: exactHypot,
   erf: exactErf,
   erfc: exactErfc,

@@ -14,8 +14,9 @@ import {
   rootArguments,
   SINE_RANGE,
   sineArguments,
+  worstArguments,
 } from "./arguments.ts";
-import { FLOAT32, type Format } from "./floats.ts";
+import { FLOAT32, type Format, logUniform } from "./floats.ts";
 import { type DoubleDouble, exact } from "./oracle.ts";
 import type { Random } from "./random.ts";
 
@@ -32,7 +33,7 @@ export interface Routine {
   /** What the stated relative error is multiplied by. */
   readonly magnitude?: (x: number, y: number) => number;
   /** Where small values are 0 and large ones infinite. */
-  readonly ends: "none" | "exp" | "erfc";
+  readonly ends: "none" | "exp" | "exp2" | "erfc";
   /** What stands in the loop IR where it is computed and nowhere else. */
   readonly mark: string;
   /** Range of a row from which a column in [-1, 1] may be subtracted. */
@@ -45,6 +46,8 @@ export interface Routine {
 export function endsOf({ ends }: Pick<Routine, "ends">, format: Format): Ends {
   if (ends === "none") return NO_ENDS;
   const least = format === FLOAT32 ? -125.5 : -1021.5;
+  // 2^least itself is 0, as is what rounds to its exponent
+  if (ends === "exp2") return { zeroBelow: 2 ** least * (1 + 2 ** -40), slack: 2 ** -45 };
   const zeroBelow = ends === "exp" ? 2 ** least : exact.erfc(Math.sqrt(-least * Math.LN2)).hi;
   // x · log₂e is rounded before it is compared with the threshold
   return { zeroBelow, slack: format === FLOAT32 ? 2 ** -16 : 2 ** -42 };
@@ -123,7 +126,7 @@ export const ROUTINES: readonly Routine[] = [
     apply: build.log,
     exact: exact.log,
     mixed: [1, 4],
-    draw: logArguments,
+    draw: (format, random, scale) => logArguments(format, random, scale, "log"),
   },
   {
     ...plain,
@@ -228,6 +231,101 @@ export const ROUTINES: readonly Routine[] = [
         points: [...halves(Math.LN2 / 2), 9.01, 19.06],
         range: [-20, 20],
       }),
+  },
+  {
+    ...plain,
+    name: "exp2",
+    bound: "exp2",
+    apply: build.exp2,
+    exact: exact.exp2,
+    ends: "exp2",
+    mixed: [-80, 80],
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "exp2",
+        points: [0.5, 1.5, 2, 22.5, ...exponentEnds(format).map((x) => x / Math.LN2)],
+        range: [-maxExponent(format), maxExponent(format)],
+      }),
+  },
+  {
+    ...plain,
+    name: "log2",
+    bound: "log2",
+    apply: build.log2,
+    exact: exact.log2,
+    mixed: [1, 4],
+    draw: (format, random, scale) => logArguments(format, random, scale, "log2"),
+  },
+  {
+    ...plain,
+    name: "log10",
+    bound: "log10",
+    apply: build.log10,
+    exact: exact.log10,
+    mixed: [1, 4],
+    draw: (format, random, scale) => logArguments(format, random, scale, "log10"),
+  },
+  {
+    ...plain,
+    name: "asinh",
+    bound: "asinh",
+    apply: build.asinh,
+    exact: exact.asinh,
+    draw: (format, random, scale) =>
+      pointedArguments(format, random, scale, {
+        worst: "asinh",
+        points: [Math.SQRT1_2 - 1, 0.3535, 1, 2 ** 14, 2 ** 28, ...powersOfTwo(format)],
+        range: [-20, 20],
+      }),
+  },
+  {
+    ...plain,
+    name: "acosh",
+    bound: "acosh",
+    apply: build.acosh,
+    exact: exact.acosh,
+    mixed: [2, 8],
+    draw: (format, random, scale) => {
+      const { x } = pointedArguments(format, random, scale, {
+        worst: "acosh",
+        points: [1, 1.0625, 1.25, 2, 2 ** 14, 2 ** 28, ...powersOfTwo(format)],
+        range: [0.9, 20],
+      });
+      const near = logUniform(format, random, 1000 * scale, [2 ** -format.fractionBits, 1]);
+      const far = logUniform(format, random, 500 * scale, [1, format.largest]);
+      return { x: [...x, ...near.map((t) => format.round(1 + t)), ...far] };
+    },
+  },
+  {
+    ...plain,
+    name: "atanh",
+    bound: "atanh",
+    apply: build.atanh,
+    exact: exact.atanh,
+    mixed: [0, 0],
+    draw: (format, random, scale) => {
+      const { x } = arcArguments(format, random, scale, "atanh");
+      const near = logUniform(format, random, 1000 * scale, [2 ** -format.fractionBits, 0.5], true);
+      return { x: [...x, ...near.map((t) => format.round(Math.sign(t) - t))] };
+    },
+  },
+  {
+    ...plain,
+    name: "cbrt",
+    bound: "cbrt",
+    apply: build.cbrt,
+    exact: exact.cbrt,
+    draw: (format, random, scale) => {
+      const { x } = rootArguments(format, random, scale);
+      const any = logUniform(
+        format,
+        random,
+        1500 * scale,
+        [format.leastSubnormal, format.largest],
+        true,
+      );
+      return { x: [...x, ...x.map((one) => -one), ...any, ...worstArguments("cbrt", format)] };
+    },
   },
   {
     ...plain,

@@ -10,15 +10,20 @@ import {
 } from "@std/assert";
 import {
   arange,
+  cuda,
   type ErrorCode,
   full,
+  hvp,
+  jvp,
   linspace,
   native,
   ones,
   PairfoldError,
+  stopGradient,
   tensor,
   Vi,
   Vj,
+  wasm,
 } from "pairfold";
 
 /** Values that strings are not made of, and that TypeScript would refuse where they stand here. */
@@ -111,6 +116,52 @@ for (const [name, odd] of Object.entries(ODD)) {
   });
 }
 
+/** Methods of tensors that take axes, shapes or options, and functions that take options. */
+const CALLS: Readonly<Record<string, (odd: never) => unknown>> = {
+  sum: (odd) => tensor([1]).sum(odd),
+  "sum's options": (odd) => tensor([1]).sum(0, odd),
+  "var's options": (odd) => tensor([1]).var(0, odd),
+  "norm's options": (odd) => tensor([1]).norm(0, odd),
+  "argMin's options": (odd) => tensor([1]).argMin(0, odd),
+  softmax: (odd) => tensor([1]).softmax(odd),
+  cumSum: (odd) => tensor([1]).cumSum(odd),
+  squeeze: (odd) => tensor([1]).squeeze(odd),
+  flip: (odd) => tensor([1]).flip(odd),
+  reshape: (odd) => tensor([1]).reshape(odd),
+  broadcastTo: (odd) => tensor([1]).broadcastTo(odd),
+  astype: (odd) => tensor([1]).astype(odd),
+  round: (odd) => tensor([1]).round(odd),
+  "data's options": (odd) => tensor([1]).data(odd),
+  "array's options": (odd) => tensor([1]).array(odd),
+  "item's options": (odd) => tensor([1]).item(odd),
+  "tensor's options": (odd) => tensor([1], [1], odd),
+  "the tangents of jvp": (odd) => jvp((x) => x, [tensor([1])], odd),
+  "the arguments of hvp": (odd) => hvp((x) => x.sum(), odd, [tensor([1])]),
+  stopGradient: (odd) => stopGradient(odd),
+};
+
+for (const [name, call] of Object.entries(CALLS)) {
+  Deno.test(`${name}: what does not belong there is an error of ours`, async () => {
+    for (const [what, odd] of Object.entries({ ...ODD, "a string": "abc", "true": true })) {
+      // an object is an object of options
+      if (/options/.test(name) && typeof odd === "object" && odd !== null) continue;
+      await assertRejects(async () => await call(odd as never), PairfoldError, undefined, what);
+    }
+  });
+}
+
+Deno.test("an engine's options and schedule are refused where they are none", () => {
+  const makers = { wasm, native, cuda } as const;
+  for (const make of Object.values(makers)) {
+    checkRefusal(() => make(null as never), "dtype", "got null as options");
+  }
+  for (const schedule of [null, 3, "fast", Symbol("odd")]) {
+    for (const make of [wasm, native, cuda]) {
+      checkRefusal(() => make({ schedule: schedule as never }), "compile", "schedule: got");
+    }
+  }
+});
+
 Deno.test("messages show what has no text, and not all of what is long", () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -124,6 +175,7 @@ Deno.test("no folder is made for a cache that is no path", () => {
   for (const cache of [3, true, [1, 2], new Map(), null]) {
     const error = assertThrows(() => native({ cache: cache as never }), PairfoldError);
     assertEquals(error.code, "device");
+    assertThrows(() => Deno.lstatSync(`${cache}`), Deno.errors.NotFound);
   }
 });
 

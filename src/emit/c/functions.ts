@@ -22,7 +22,7 @@ import { CodeWriter, type Lanes } from "./code.ts";
 import { type CLayout, FOLD_FLAGS, layoutOf, TASK } from "./layout.ts";
 import { commentOf, Lines } from "./lines.ts";
 import { phasesOf, TileMirror } from "./mirror.ts";
-import { preludeOf } from "./prelude.ts";
+import { preludeOf, shortsText } from "./prelude.ts";
 import { isCopy, rolledState } from "./rolled.ts";
 import { placesOf } from "./statements.ts";
 import { TileSurvey } from "./survey.ts";
@@ -48,7 +48,8 @@ export class FunctionWriter {
     const { survey } = kernel;
     const smallest: StateItem[] = survey === null
       ? []
-      : [survey.smallest, survey.smallestOfSpan].map((cell) => ({ kind: "cell", cell }));
+      : [survey.smallest, survey.smallestOfSpan, ...(survey.limit === null ? [] : [survey.limit])]
+        .map((cell) => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
     const { lanes } = this.layout;
     const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, phasesOf(kernel, lanes)]));
@@ -67,6 +68,7 @@ export class FunctionWriter {
       `// ${commentOf(this.#kernel.title)}`,
       `// ${rowVectors} vectors of ${this.layout.lanes} rows, ${columns} columns per turn`,
       ...preludeOf(this.#kernel.float, this.#vectorBytes).split("\n"),
+      ...(this.#kernel.hasKeys === true ? shortsText(this.#vectorBytes).split("\n") : []),
     );
   }
 

@@ -22,7 +22,7 @@ export const PRELUDE_NAMES: readonly string[] = [
   ],
   ...["pmin", "pmax", "magnitude", "magnitude_i", "magnitude_w", "choose", "choose_i", "to_float"],
   ...["promote", "demote", "any", "all", "failing", "gather", "gather_i", "scatter", "scatter_i"],
-  ...["pmin_w", "pmax_w", "down_w", "iota", "aligned"],
+  ...["pmin_w", "pmax_w", "down_w", "iota", "aligned", "vs", "pmin_i", "dot16"],
 ];
 
 /** Instructions per type: the letter that x86 has for it. */
@@ -279,5 +279,33 @@ INLINE wf root_w(wf x) {
   for (int k = 0; k < LANES; ++k) x[k] = __builtin_sqrt(x[k]);
   return x;
 }
+`;
+}
+
+/** Integers of 16 bits in pairs, and the least of integers of 32: for kernels that have keys. */
+export function shortsText(vectorBytes: number): string {
+  const wide = vectorBytes === 64 ? "512" : vectorBytes === 32 ? "256" : "128";
+  const isa = vectorBytes === 64 ? "__AVX512BW__" : vectorBytes === 32 ? "__AVX2__" : "__SSE4_1__";
+  const [dot, least] = [`__builtin_ia32_pmaddwd${wide}`, `__builtin_ia32_pminsd${wide}`];
+  return `typedef short vs __attribute__((vector_size(${vectorBytes})));
+#if !defined(PLAIN) && __has_builtin(__builtin_elementwise_min)
+INLINE vi pmin_i(vi a, vi b) { return __builtin_elementwise_min(a, b); }
+#elif !defined(PLAIN) && defined(${isa}) && __has_builtin(${least}_mask)
+INLINE vi pmin_i(vi a, vi b) { return ${least}_mask(a, b, a, -1); }
+#elif !defined(PLAIN) && defined(${isa}) && __has_builtin(${least})
+INLINE vi pmin_i(vi a, vi b) { return ${least}(a, b); }
+#else
+INLINE vi pmin_i(vi a, vi b) { return choose_i(b < a, b, a); }
+#endif
+#if !defined(PLAIN) && defined(${isa}) && __has_builtin(${dot}_mask)
+INLINE vi dot16(vi a, vi b) { return ${dot}_mask((vs)a, (vs)b, a, -1); }
+#elif !defined(PLAIN) && defined(${isa}) && __has_builtin(${dot})
+INLINE vi dot16(vi a, vi b) { return ${dot}((vs)a, (vs)b); }
+#else
+INLINE vi dot16(vi a, vi b) {
+  const vi x = (vi)((vu)a << 16) >> 16, y = (vi)((vu)b << 16) >> 16;
+  return x * y + (a >> 16) * (b >> 16);
+}
+#endif
 `;
 }

@@ -68,6 +68,7 @@ const FUNCTIONS: Partial<Record<Operation, string>> = {
   floor: "down",
   pmin: "pmin",
   pmax: "pmax",
+  dot16: "dot16",
 };
 
 /** An operation on vectors. */
@@ -86,7 +87,10 @@ export function operation(
   const comparison = COMPARISONS[name];
   if (comparison !== undefined && !isWide) return `(vi)(${a} ${comparison} ${b})`;
   const called = FUNCTIONS[name];
-  if (called !== undefined) return `${called}${isWide ? "_w" : ""}(${args.join(", ")})`;
+  if (called !== undefined) {
+    const variant = isWide ? "_w" : name === "pmin" && !isFloat(argument) ? "_i" : "";
+    return `${called}${variant}(${args.join(", ")})`;
+  }
   switch (name) {
     case "neg":
       return `-${a}`;

@@ -9,6 +9,7 @@ import {
   type LocalArray,
   type Memory,
   type Place,
+  placesIn,
   type Region,
   type StateItem,
   type Statement,
@@ -107,24 +108,32 @@ export abstract class StatementWriter {
 
   /** What is written by `body`, in a loop. */
   counted(counter: Counter, body: () => void): void {
-    const name = `k${this.#counters.size}`;
-    this.#counters.set(counter, name);
-    this.lines.block(`for (int ${name} = 0; ${name} < ${counter.count}; ++${name})`, body);
-    this.#counters.delete(counter);
+    this.#named(counter, (name) => this.turns(name, 0, counter.count, body));
   }
 
   #for(s: Of<"for">): void {
-    const { counter, body } = s;
+    this.#named(s.counter, (name) => {
+      this.lines.add(...this.loopHead(s));
+      this.loop(s, name, () => this.region(s.body));
+    });
+  }
+
+  /** What is written while a counter has a name. */
+  #named(counter: Counter, write: (name: string) => void): void {
     const name = `k${this.#counters.size}`;
     this.#counters.set(counter, name);
-    this.lines.add(...this.loopHead(s));
-    this.loop(s, name, () => this.region(body));
+    write(name);
     this.#counters.delete(counter);
   }
 
   /** The loop itself, whose counter has a name. */
   protected loop({ count }: Of<"for">, name: string, body: () => void): void {
-    this.lines.block(`for (int ${name} = 0; ${name} < ${count}; ++${name})`, body);
+    this.turns(name, 0, count, body);
+  }
+
+  /** The turns of a loop from one on, up to another one. */
+  protected turns(name: string, from: number, to: number, body: () => void): void {
+    this.lines.block(`for (int ${name} = ${from}; ${name} < ${to}; ++${name})`, body);
   }
 
   #define(value: Value): void {
@@ -198,30 +207,6 @@ export function placesOf(
     });
   }
   return found;
-}
-
-/** The cells and arrays that a statement itself touches. */
-export function placesIn(s: Statement): (Cell | LocalArray)[] {
-  switch (s.kind) {
-    case "set":
-      return [s.cell];
-    case "store":
-      return s.memory.kind === "array" ? [s.memory.array] : [];
-    case "scatter":
-      return s.parts.map(({ array }) => array);
-    case "append":
-      return [...s.parts.map(({ array }) => array), s.size];
-    case "let":
-      if (s.value.kind === "get") return [s.value.cell];
-      return s.value.kind === "load" && s.value.memory.kind === "array"
-        ? [s.value.memory.array]
-        : [];
-    case "for":
-    case "when":
-      return [];
-  }
-  s satisfies never;
-  return [];
 }
 
 /** Whether a place does not move with any counter. */

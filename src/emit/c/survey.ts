@@ -8,6 +8,7 @@
 import {
   type Cell,
   hasAppends,
+  hasLoops,
   type Kernel,
   type LocalArray,
   type Region,
@@ -38,7 +39,7 @@ export class TileSurvey {
   private constructor(kernel: Kernel, survey: Survey, copies: RowCopies, close: Region | null) {
     const columnSlots = kernel.records.column.length;
     // loops load what they share once for all columns of a group
-    const inOrder = !survey.pair.statements.some(({ kind }) => kind === "for");
+    const inOrder = !hasLoops(survey.pair);
     const group = { columns: GROUP_COLUMNS, columnSlots, guards: false, inOrder };
     this.#survey = survey;
     this.#copies = copies;

@@ -7,6 +7,7 @@ import {
   type LocalArray,
   type Memory,
   type Place,
+  placesIn,
   type RecordSection,
   type Region,
   type StateItem,
@@ -17,17 +18,16 @@ import {
 } from "../../loop/mod.ts";
 import { PARTLY_UNROLLED, registerArray } from "../../tiling/mod.ts";
 import type { Lines } from "../c/lines.ts";
-import { isFixed, placesIn, placesOf, StatementWriter } from "../c/statements.ts";
+import { placesOf, StatementWriter } from "../c/statements.ts";
+import { ColumnReads } from "./column_reads.ts";
 import { type Function, partsOf, writeRun } from "./repeated.ts";
 import { fromFloat, literal, operation, toFloat, TYPES } from "./spelling.ts";
-import { type Surroundings, vectorOf } from "./surroundings.ts";
-import { isColumn, meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { meetsOthers, type Slice, Unrolling } from "./unrolling.ts";
 import { isTaken } from "./words.ts";
 
 /** What the names of arrays in registers begin with. */
 const HOT = "hot_";
-
-const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /** A branch whose body meets the columns of a turn one after another. */
 export type Rare = Statement & { readonly kind: "when" };
@@ -35,9 +35,7 @@ export type Rare = Statement & { readonly kind: "when" };
 /** Writes the regions of one kernel function. */
 export class CodeWriter extends StatementWriter {
   readonly #around: Surroundings;
-  /** Vectors of the column's record that stand in variables, and numbers of one. */
-  readonly #loaded = new Map<number, string>();
-  #loadWidth = 1;
+  readonly #columns: ColumnReads;
   readonly #slice: Slice | null;
   readonly #unrolling: Unrolling;
   /** Whether a region over pairs is written: slices of arrays are in registers there. */
@@ -58,6 +56,7 @@ export class CodeWriter extends StatementWriter {
   ) {
     super(lines, kernel);
     this.#around = around;
+    this.#columns = new ColumnReads(kernel, around);
     this.#slice = slice;
     this.#unrolling = new Unrolling(slice, longest, around.vector !== undefined);
   }
@@ -102,8 +101,8 @@ export class CodeWriter extends StatementWriter {
   }
 
   /**
-   * Writes a region over the columns of a turn, which begins anew where a branch is to be taken: the
-   * threads of a warp leave the loop together then, so that they stay together.
+   * Writes a region over the columns of a turn, which begins anew where a branch is to be taken:
+   * the threads of a warp leave the loop together then, so that they stay together.
    */
   turnRegion(turn: Region, rare: Rare): void {
     this.pairRegion({ ...turn, statements: turn.statements.filter((s) => s !== rare) });
@@ -193,40 +192,17 @@ export class CodeWriter extends StatementWriter {
     return `[${this.#padded(place.length)}]`;
   }
 
-  /** The place of a slot of a column's record; slots of a turn's later columns follow. */
-  #columnPlace(place: Place): Place {
-    const slots = this.kernel.records.column.length;
-    const column = Math.floor(place.offset / slots);
-    const offset = this.#around.columnPlace(place.offset - column * slots);
-    return { ...place, offset: offset + column * this.#around.staged };
-  }
-
   /**
    * Loads what every turn of the inner loop reads of its column, or of so many columns, which stand
    * side by side and begin where a vector may.
    */
   loadColumn(pair: Region, columns = 1): void {
-    const { type, width } = vectorOf(this.kernel, this.#around.staged * columns);
-    this.#loadWidth = width;
-    this.#loaded.clear();
-    const wanted = new Set<number>();
-    for (const s of pair.statements) {
-      if (s.kind !== "let" || s.value.kind !== "load" || !isColumn(s.value.memory)) continue;
-      if (!isFixed(s.value.place)) continue;
-      wanted.add(Math.floor(this.#columnPlace(s.value.place).offset / width));
-    }
-    for (const vector of [...wanted].sort((a, b) => a - b)) {
-      const name = `y${vector}`;
-      this.lines.add(
-        `const ${type} ${name} = ((const ${type}*)${this.#around.column})[${vector}];`,
-      );
-      this.#loaded.set(vector, name);
-    }
+    this.#columns.load(this.lines, pair, columns);
   }
 
   /** Forgets the column's variables, at the end of their scope. */
   leaveColumn(): void {
-    this.#loaded.clear();
+    this.#columns.leave();
   }
 
   protected get count(): string {
@@ -300,10 +276,7 @@ export class CodeWriter extends StatementWriter {
       // what is left over comes last: the compiler would put it first, and vectors were not aligned
       super.loop({ ...s, count: s.count - rest }, name, body);
       this.lines.add("#pragma unroll 1");
-      this.lines.block(
-        `for (int ${name} = ${s.count - rest}; ${name} < ${s.count}; ++${name})`,
-        body,
-      );
+      this.turns(name, s.count - rest, s.count, body);
       return;
     }
     this.lines.block(`for (int q = 0; q < ${slice.length}; ++q)`, () => {
@@ -346,14 +319,9 @@ export class CodeWriter extends StatementWriter {
       case "row":
         return this.#rowElement(place, row);
       case "column": {
-        const width = this.#loadWidth;
-        const stood = this.#columnPlace(place);
-        const vector = this.#loaded.get(Math.floor(stood.offset / width));
-        if (vector === undefined || !isFixed(place)) {
-          const element = this.#isWindow(place) ? `q + ${stood.offset}` : this.element(stood);
-          return `${this.#around.column}[${element}]`;
-        }
-        return width === 1 ? vector : `${vector}.${COMPONENTS[stood.offset % width]}`;
+        const stood = this.#columns.placeOf(place);
+        const element = this.#isWindow(place) ? `q + ${stood.offset}` : this.element(stood);
+        return this.#columns.variable(place) ?? `${this.#around.column}[${element}]`;
       }
     }
     section satisfies never;
@@ -395,7 +363,7 @@ export class CodeWriter extends StatementWriter {
         };`,
       );
     } else if (memory.kind === "record" && memory.section === "column") {
-      const stood = this.element(this.#columnPlace(place));
+      const stood = this.element(this.#columns.placeOf(place));
       lines.add(
         `${this.#around.column}[${stood}] = ${
           toFloat(this.use(value), value.type, this.kernel.float)

@@ -6,6 +6,7 @@ import {
   type Contraction,
   lengthOf,
   type LocalArray,
+  placesIn,
   type Region,
   replicate,
   RowCopies,
@@ -22,7 +23,6 @@ import {
   registersOfFold,
   sliceableOf,
 } from "../../tiling/mod.ts";
-import { placesIn } from "../c/statements.ts";
 import { CodeWriter } from "./code.ts";
 import { columnLoop, eitherTurns, overColumns, rareLoop, rareOf, turnLoops } from "./columns.ts";
 import { type Surroundings, vectorOf } from "./surroundings.ts";

@@ -9,8 +9,8 @@ import {
   type Place,
   type Region,
   type Statement,
+  touches,
   type Type,
-  visit,
 } from "../../loop/mod.ts";
 import { type Panel, panelShape } from "../../tiling/mod.ts";
 import { CodeWriter } from "./code.ts";
@@ -130,16 +130,7 @@ export class PanelWriter extends CodeWriter {
 
   /** Whether a loop works on what is in registers. */
   #meetsSums(body: Region): boolean {
-    let meets = false;
-    visit(body, (s) => {
-      const memory = s.kind === "store"
-        ? s.memory
-        : s.kind === "let" && s.value.kind === "load"
-        ? s.value.memory
-        : null;
-      if (memory?.kind === "array" && memory.array === this.#panel.sums) meets = true;
-    });
-    return meets;
+    return touches(body, new Set([this.#panel.sums]));
   }
 
   #elementOf(memory: Memory): string | null {

@@ -104,6 +104,8 @@ export function operation(
       return `${a} & ${b}`;
     case "or":
       return `${a} | ${b}`;
+    case "dot16":
+      return `(short)${a} * (short)${b} + (${a} >> 16) * (${b} >> 16)`;
     case "bits":
       return `${single ? "__float_as_int" : "__double_as_longlong"}(${a})`;
     case "float":

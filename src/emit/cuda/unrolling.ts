@@ -3,10 +3,16 @@
 //
 // Enters: the regions of a function. Leaves: the compiler's directives before their loops.
 
-import type { Cell, Counter, LocalArray, Memory, Region } from "../../loop/mod.ts";
-import { visit } from "../../loop/mod.ts";
+import {
+  type Cell,
+  type Counter,
+  type LocalArray,
+  type Memory,
+  placesIn,
+  type Region,
+  visit,
+} from "../../loop/mod.ts";
 import { PARTLY_UNROLLED, REGISTER_ARRAY, unrolledStatements } from "../../tiling/mod.ts";
-import { placesIn } from "../c/statements.ts";
 
 /** What a block of threads keeps of arrays that are too wide for one. */
 export interface Slice {

@@ -65,7 +65,7 @@ export class MemoryAccess {
   #loadColumn(place: Place): void {
     const f = this.#f;
     const [term, ...others] = place.terms;
-    // written-out products have loads to spare, but shuffles take a multiplier's port on Golden Cove
+    // written-out products have loads to spare, but shuffles may take a port that multiplies
     if (this.sharedColumns > 1 && this.#isBlocked) return this.#loadSome(place, this.sharedColumns);
     const isRun = this.turns === this.#lanes && term?.counter === this.innermost &&
       term?.step === 1 && others.length === 0 && !this.#isBlocked;

@@ -51,7 +51,7 @@ export class CodeWriter {
    * Keeps a cell in memory of the thread's own, from an address on; returns the address behind. V8
    * would spill what waits for a whole turn to its frame, which stands at any multiple of 8 bytes:
    * where a vector crosses a page, as at one place of a hundred, a Laplacian takes 1.5 to 1.7
-   * times as long (Sapphire Rapids, Deno 2.9.6, 2026-11-23).
+   * times as long (Intel Xeon, AVX-512, Deno 2.9.6, 2026-11-23).
    */
   keepAside(cell: Cell, address: number): number {
     return this.#values.keepAside(cell, address);
@@ -214,13 +214,16 @@ export class CodeWriter {
     const { addresses, access } = this.#values;
     const { counter, count } = s;
     if (this.#isWrittenOut(s)) {
+      const { turns } = access; // of a loop that this one's branch is in
       addresses.fix(counter);
       access.innermost = counter;
+      access.turns = 1;
       for (let k = 0; k < count; k++) {
         addresses.setTurn(counter, k);
         this.#region(s.body);
       }
       access.innermost = null;
+      access.turns = turns;
       addresses.leave(counter);
       return;
     }

@@ -88,7 +88,8 @@ export class ModuleContext {
 
   /** Keeps cells in memory of the thread's own, where there is one and nothing else stands there. */
   keepAside(w: CodeWriter, cells: readonly Cell[]): void {
-    const hasRoom = cells.length * VECTOR_BYTES <= OWN_BYTES;
+    const registers = cells.reduce((sum, { type }) => sum + registersOf(type, this.kernel), 0);
+    const hasRoom = registers * VECTOR_BYTES <= OWN_BYTES;
     if (!this.#features.memories || this.holdsInOwn || !hasRoom) return;
     let address = 0;
     for (const cell of cells) address = w.keepAside(cell, address);

@@ -13,7 +13,7 @@ import {
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { SearchRegions } from "./search.ts";
-import { GROUP_COLUMNS, type SurveyRegions } from "./survey.ts";
+import { groupColumnsOf, type SurveyRegions } from "./survey.ts";
 
 /** The regions of a kernel for a group of row vectors, each copied when first asked for. */
 export class Rows {
@@ -40,7 +40,9 @@ export class Rows {
     const { surveys = false, searches = false } = schedule;
     // what is best of a group, or of all, is remembered between its columns
     const { survey, search } = kernel;
-    const ofSurvey = survey === null ? [] : [survey.smallest, survey.smallestOfSpan];
+    const ofSurvey = survey === null
+      ? []
+      : [survey.smallest, survey.smallestOfSpan, ...(survey.limit === null ? [] : [survey.limit])];
     const best = [...ofSurvey, ...(search === null ? [] : [search.ofGroup])]
       .map((cell): StateItem => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...best];
@@ -123,10 +125,11 @@ export class Rows {
     const { survey, pair, records } = this.#kernel;
     if (survey === null) return null;
     const columnSlots = Math.max(1, records.column.length);
-    const group = { columns: GROUP_COLUMNS, columnSlots };
+    const groupColumns = groupColumnsOf(this.#kernel);
+    const group = { columns: groupColumns, columnSlots };
     // appends of a group share a word; what else a column does is long, and need not be there eight
     // times
-    const columns = hasAppends(pair) ? GROUP_COLUMNS : 1;
+    const columns = hasAppends(pair) ? groupColumns : 1;
     return {
       beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),

@@ -32,6 +32,11 @@ const PLAIN: Partial<Record<Operation, string>> = {
   le: "le",
   eq: "eq",
 };
+/** Of integers of 32 bits. */
+const INTEGERS: Partial<Record<Operation, Instruction>> = {
+  pmin: "i32x4.min_s",
+  dot16: "i32x4.dot_i16x8_s",
+};
 const BITWISE: Partial<Record<Operation, Instruction>> = {
   and: "v128.and",
   or: "v128.or",
@@ -75,6 +80,12 @@ export class Spelling {
     const [first] = args;
     const prefix = PREFIX[first.type];
     const pushAll = (): void => args.forEach((a) => this.#push(a, half));
+    const ofIntegers = prefix === "i32x4" ? INTEGERS[operation] : undefined;
+    if (ofIntegers !== undefined) {
+      pushAll();
+      f.op(ofIntegers);
+      return;
+    }
     const plain = PLAIN[operation];
     if (plain !== undefined) {
       pushAll();

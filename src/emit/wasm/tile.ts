@@ -14,7 +14,7 @@ import type { CodeWriter } from "./code.ts";
 import type { ModuleContext } from "./context.ts";
 import { FLAGS, jumpOf, PARAMETERS, VECTOR_BYTES } from "./layout.ts";
 import { emitSearch, type SearchFrame } from "./search.ts";
-import { emitSurvey, ENTRY_BYTES, GROUP_COLUMNS, type SurveyFrame } from "./survey.ts";
+import { emitSurvey, ENTRY_BYTES, groupColumnsOf, type SurveyFrame } from "./survey.ts";
 import { emitUpdates } from "./updates.ts";
 
 /** The locals that move with the column at hand. */
@@ -177,6 +177,7 @@ class TileEmitter {
     if (survey === null || regions === null) return;
     const { records: { step }, lanes } = this.#module.sizes;
     const { copies } = this.#module.rows;
+    const groupColumns = groupColumnsOf(this.#module.kernel);
     w.hoist(regions.group);
     const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
@@ -192,7 +193,8 @@ class TileEmitter {
       scratch,
       record,
       index,
-      groupBytes: GROUP_COLUMNS * step,
+      groupColumns,
+      groupBytes: groupColumns * step,
       lanes: lanes === 4 ? 4 : 2,
       ofGroups: { cells: ofRows(survey.smallest), starts: startsOf(survey.ofGroups) },
       ofSpans: { cells: ofRows(survey.smallestOfSpan), starts: startsOf(survey.ofSpans) },

@@ -2,7 +2,7 @@
 // queues launches in order; only reading waits.
 
 import { OPTIONS } from "../../emit/cuda/mod.ts";
-import { PairfoldError } from "../../error.ts";
+import { checkOptions, PairfoldError, shown } from "../../error.ts";
 import type { FloatType, Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
 import {
@@ -17,6 +17,7 @@ import {
   parseCudaSchedule,
   untiledCuda,
 } from "../../tiling/mod.ts";
+import { checkAsked } from "../chooser.ts";
 import type {
   DType,
   Engine,
@@ -131,9 +132,14 @@ export class CudaEngine implements Engine {
   #opening: Promise<void> | null = null;
 
   constructor(options: CudaOptions = {}) {
+    checkOptions("cuda", options);
+    checkAsked(options.schedule);
     const { ordinal = 0 } = options;
     if (!Number.isInteger(ordinal) || ordinal < 0) {
-      throw new PairfoldError("device", `cuda: got device ${ordinal}; expected an integer from 0`);
+      throw new PairfoldError(
+        "device",
+        `cuda: got device ${shown(ordinal)}; expected an integer from 0`,
+      );
     }
     this.#options = options;
     this.name = `cuda:${ordinal}`;

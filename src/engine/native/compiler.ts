@@ -3,7 +3,7 @@
 //
 // Permissions are asked about, never asked for: what would prompt counts as denied.
 
-import { PairfoldError } from "../../error.ts";
+import { PairfoldError, shown } from "../../error.ts";
 import { type CSource, EFFORTS, OPTIONS } from "../../emit/c/mod.ts";
 import { granted, isFile, pathOf, processorOf, readVariable } from "../system.ts";
 
@@ -50,6 +50,7 @@ export function findCompiler(options: CompilerOptions = {}): FoundCompiler {
   if (typeof Deno === "undefined") throw deviceError("the device needs Deno, for Deno.dlopen");
   const asked = options.compiler ?? readVariable("CC");
   if (asked) {
+    if (typeof asked !== "string") throw deviceError(`got compiler ${shown(asked)}`);
     const [command, ...args] = asked.trim().split(/\s+/);
     const path = located(command);
     if (path !== null) return { path: requireRun(path), args };

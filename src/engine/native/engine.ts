@@ -1,7 +1,7 @@
 // The native engine: emits C, has it compiled for this machine, and runs launches one after
 // another, on threads of the host's pool where it pays and on the calling thread where not.
 
-import { PairfoldError } from "../../error.ts";
+import { checkOptions, PairfoldError, shown } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -28,7 +28,7 @@ import type {
   RunControl,
   Segment,
 } from "../engine.ts";
-import { allocate, hostArrays } from "../host.ts";
+import { allocate, hostArrays, multipliesShorts } from "../host.ts";
 import { LaunchQueue, ownProgram } from "../launches.ts";
 import { mirroredTask, pairsOf, planWaves, type Task, taskBytes } from "../plan.ts";
 import { processorOf } from "../system.ts";
@@ -72,6 +72,12 @@ export interface NativeOptions extends CompilerOptions {
   readonly threadedOperations?: number;
 }
 
+/**
+ * Pairs times components from which on nearest points are looked for among rounded ones first: 0.15
+ * s of work, of which that saves a quarter in 3-D and a third in 10-D, while its code takes 0.1 s
+ * more to compile.
+ */
+const ROUNDS_FROM = 1e10;
 /** Threads that the control block has room for. */
 const MAX_THREADS = 512;
 /** Bytes of waves of many small segments. */
@@ -87,6 +93,7 @@ interface Opened {
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
+  readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #options: NativeOptions;
   readonly #threads: number;
@@ -106,9 +113,13 @@ export class NativeEngine implements Engine {
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
+    checkOptions("native", options);
     const threads = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 4;
     if (!Number.isInteger(threads) || threads < 1) {
-      throw new PairfoldError("device", `threads: got ${threads}; expected an integer from 1`);
+      throw new PairfoldError(
+        "device",
+        `threads: got ${shown(threads)}; expected an integer from 1`,
+      );
     }
     this.#options = options;
     this.#threads = Math.min(threads, MAX_THREADS);

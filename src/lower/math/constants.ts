@@ -3,6 +3,12 @@
 
 import type { FloatType } from "../../loop/mod.ts";
 
+/** What logarithms to a base add up: k · perBinade + s · slope + …, each in two parts. */
+export interface LogarithmBase {
+  readonly perBinade: readonly [high: number, low: number];
+  readonly slope: readonly [high: number, low: number];
+}
+
 export interface MathConstants {
   /** e^g on |g| ≤ ½ ln 2. */
   readonly exp: readonly number[];
@@ -29,6 +35,8 @@ export interface MathConstants {
   /** e^(x²) erfc(x) (1 + 2x) − 1 in (x − c)/(x + c) for c = erfcCentre and x ≥ 0 that matter. */
   readonly erfc: readonly number[];
   readonly erfcCentre: number;
+  /** ∛m on √½ ≤ m ≤ √2, which a step of Halley's makes exact. */
+  readonly cbrt: readonly number[];
   /** π/2 in two parts. */
   readonly halfPi: readonly [high: number, low: number];
   /** Above and below which magnitudes hypot scales, by powers of two that keep squares normal. */
@@ -40,6 +48,9 @@ export interface MathConstants {
   };
   /** ln 2 in two parts; the first has zero bits at its end, so that k · high is exact. */
   readonly ln2: readonly [high: number, low: number];
+  /** Of log₂ and log₁₀: what a power of two counts, as ln2; and twice log₂e or log₁₀e. */
+  readonly log2: LogarithmBase;
+  readonly log10: LogarithmBase;
   /** 1.5 · 2^(mantissa bits): adding it rounds to an integer that stands in the low bits. */
   readonly magic: number;
   readonly mantissaBits: number;
@@ -129,9 +140,19 @@ export const CONSTANTS: Readonly<Record<FloatType, MathConstants>> = {
       8.903280104277655e-05,
     ], // 4.6e-09
     erfcCentre: 2.5,
+    cbrt: [
+      0.553705632686615,
+      0.5536620020866394,
+      -0.10747689753770828,
+    ], // 6.4e-04
     halfPi: [1.5707963705062866, -4.371138828673793e-08],
     hypot: { above: 2 ** 62, below: 2 ** -50, down: 2 ** -80, up: 2 ** 100 },
     ln2: [0.693145751953125, 1.428606765330187e-06],
+    log2: { perBinade: [1, 0], slope: [2.885390043258667, 3.851926067000022e-08] },
+    log10: {
+      perBinade: [0.301025390625, 4.605039066518657e-06],
+      slope: [0.8685889840126038, -2.0206099904385155e-08],
+    },
     magic: 12582912,
     mantissaBits: 23,
     exponentBias: 127,
@@ -303,9 +324,22 @@ export const CONSTANTS: Readonly<Record<FloatType, MathConstants>> = {
       -1.8683179211250507e-09,
     ], // 1.1e-17
     erfcCentre: 4,
+    cbrt: [
+      0.42169014275801453,
+      1.0560131710393923,
+      -0.8360658932052376,
+      0.5109620053684991,
+      -0.17955497417711952,
+      0.026954561534040463,
+    ], // 1.2e-06
     halfPi: [1.5707963267948966, 6.123233995736766e-17],
     hypot: { above: 2 ** 500, below: 2 ** -450, down: 2 ** -600, up: 2 ** 700 },
     ln2: [0.6931471805598903, 5.497923018708371e-14],
+    log2: { perBinade: [1, 0], slope: [2.8853900817779268, 4.0710547481862066e-17] },
+    log10: {
+      perBinade: [0.30102999566395283, 2.8363394551044964e-14],
+      slope: [0.8685889638065036, 2.19663930043353e-17],
+    },
     magic: 6755399441055744,
     mantissaBits: 52,
     exponentBias: 1023,

@@ -66,7 +66,7 @@ export function exp(b: Builder, x: Value): Value {
   return expWithin(b, clamp(b, x, lowest(c) * Math.LN2, highest(c) * Math.LN2));
 }
 
-/** 2^x; above its overflow point it is not asked for. */
+/** 2^x; above its overflow point it is not asked for, nor need its last digits be right. */
 export function exp2(b: Builder, x: Value): Value {
   const c = CONSTANTS[b.float];
   const magic = b.constant(c.magic + c.exponentBias - 1);
@@ -74,6 +74,17 @@ export function exp2(b: Builder, x: Value): Value {
   const t = b.addExactly(clamped, magic);
   const f = b.subExactly(clamped, b.subExactly(t, magic));
   return b.mul(polynomial(b, f, doubled(c.exp2)), powerOf(b, t));
+}
+
+/** 2^x for all x, as exactly as e^x: whole powers are exact. */
+export function exp2All(b: Builder, x: Value): Value {
+  const c = CONSTANTS[b.float];
+  const clamped = clamp(b, x, lowest(c), highest(c));
+  const magic = b.constant(c.magic + c.exponentBias - 1);
+  const t = b.addExactly(clamped, magic);
+  const f = b.subExactly(clamped, b.subExactly(t, magic));
+  const g = b.mul(f, b.constant(Math.LN2));
+  return b.mul(polynomial(b, g, doubled(c.exp)), powerOf(b, t));
 }
 
 /** Keeps a number of the uniform section finite in the kernel's float type; NaN stays. */

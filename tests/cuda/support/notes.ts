@@ -1,17 +1,16 @@
-// Folds on cards that keep notes of kernels: run as a later process would, and watched for what they
-// look at.
+// Folds on cards that keep notes of kernels: run as a later process would, and watched for what
+// they look at.
 
 import { join } from "@std/path";
 import { CudaArray } from "../../../src/engine/cuda/array.ts";
 import type { CudaOptions } from "../../../src/engine/cuda/mod.ts";
 import { FOLDERS } from "../../../src/engine/cuda/notes.ts";
-import { ownStamp } from "../../../src/engine/notes/sources.ts";
 import { build, constant, index, variable, type VariableNode } from "../../../src/formula/mod.ts";
 import type { Kernel } from "../../../src/loop/mod.ts";
 import { cudaMath, type Fold, lowerLater } from "../../../src/lower/mod.ts";
 import { randomFor } from "../../support/random.ts";
+import { stampedTest, unstamped } from "../../support/stamps.ts";
 import { card, withoutCard } from "./card.ts";
-import { testUnless } from "./tools.ts";
 
 export const x: VariableNode = variable(0, "i", 3);
 export const y: VariableNode = variable(1, "j", 3);
@@ -49,7 +48,7 @@ export function foldOf(name: string, float: Float): Fold {
 }
 
 /** Parts of a kernel that are known without lowering it. */
-const HEADER = ["float", "inputs", "outputs", "identity", "products", "title"];
+const HEADER = ["float", "inputs", "outputs", "identity", "products", "hasKeys", "title"];
 
 /** A kernel that has not been lowered, and which of its lowered parts were looked at since. */
 export function watched(fold: Fold): { kernel: Kernel; seen: Set<string> } {
@@ -118,15 +117,6 @@ export const notesIn = (cache: string): string[] =>
   [...Deno.readDirSync(join(cache, "cuda"))]
     .map(({ name }) => join(cache, "cuda", name)).filter((name) => name.endsWith(".note"));
 
-/** Files that were just written say nothing about what runs: such source keeps no notes. */
-export const withoutNotes: string | null = withoutCard ??
-  (ownStamp(FOLDERS) === null ? "the source was just changed, or cannot be told apart" : null);
+export const withoutNotes: string | null = withoutCard ?? unstamped(FOLDERS);
 export const test = (name: string, body: () => Promise<void>): void =>
-  testUnless(withoutNotes, `cuda notes: ${name}`, async () => {
-    try {
-      await body();
-    } catch (error) {
-      if (ownStamp(FOLDERS) !== null) throw error;
-      console.warn("left out: the source was changed while this ran, and keeps no notes since");
-    }
-  });
+  stampedTest(withoutNotes, FOLDERS, `cuda notes: ${name}`, body);

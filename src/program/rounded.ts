@@ -1,0 +1,240 @@
+// Points as integers of 16 bits, for folds of their smallest distances on engines that multiply
+// these faster. Enters: such a fold and its points. Leaves: the same fold, whose kernel looks at
+// rounded points first (lower/keys.ts), and what it takes as inputs. Every bit of the result is that
+// of all distances: what rounding leaves open is computed from the points themselves.
+
+import type { Engine, Held, NumberArray, Segment } from "../engine/mod.ts";
+import { variable } from "../formula/mod.ts";
+import type { Kernel } from "../loop/mod.ts";
+import {
+  columnNumbers,
+  type Fold,
+  HEIGHT,
+  MOST_NORM,
+  OFFSET,
+  resolutionOf,
+  type RoundedPoints,
+  wordsOf,
+} from "../lower/mod.ts";
+import type { ReductionName } from "../reduction/mod.ts";
+import type { Coordinates } from "../sparse/mod.ts";
+import { kernelOf } from "./canonical.ts";
+import type { NearestFold } from "./nearest_launch.ts";
+import type { FoldRequest } from "./request.ts";
+
+/** Reductions that keep one value, and the list of one that is the same where all are finite. */
+const LISTS: Partial<Record<ReductionName, ReductionName>> = {
+  min: "kMin",
+  argMin: "argKMin",
+  minArgMin: "kMinArgKMin",
+};
+
+/**
+ * Below, distances cost no more than keys; beyond, vectors are loops.
+ */
+const DIMS = [3, 32] as const;
+/** Beyond, sorting takes the time. */
+const MOST_K = 512;
+/** Columns for each neighbour, and their components: fewer are folded as fast as surveyed. */
+const LEAST_COLUMNS = 32;
+const LEAST_NUMBERS = 2 ** 14;
+/**
+ * Points that are compared to see whether rounding leaves them apart, and which part of the pairs may
+ * be alike: of a group's 32 pairs one in sixteen groups, and folding what is left open takes about
+ * as long as was saved at twice that.
+ */
+const SAMPLED_ROWS = 32;
+const SAMPLED_COLUMNS = 2048;
+const MOST_ALIKE = 1 / 512;
+/** How far points may reach from their middle: their scale and its inverse are float32 numbers. */
+const REACHES = [1e-12, 1e15] as const;
+
+/** A launch of another kernel than the fold's own. */
+export interface RoundedLaunch {
+  readonly kernel: Kernel;
+  readonly inputs: readonly Held[];
+  readonly segments: readonly Segment[];
+}
+
+/** A fold by rounded points. */
+export class RoundedFold {
+  readonly kernel: Kernel;
+  readonly #what: NearestFold;
+  readonly #isAsked: boolean;
+
+  private constructor(engine: Engine, fold: Fold, what: NearestFold, isAsked: boolean) {
+    const { dim, isRoot } = what;
+    const slot = fold.inputs.length;
+    const points: RoundedPoints = {
+      rows: variable(slot, "i", wordsOf(dim) + 1, "index"),
+      columns: variable(slot + 1, "j", columnNumbers(dim), "index"),
+      scales: variable(slot + 2, "p", 2),
+      dim,
+      isRoot,
+    };
+    this.#what = what;
+    this.#isAsked = isAsked;
+    this.kernel = kernelOf({
+      ...fold,
+      reduction: LISTS[fold.reduction] ?? fold.reduction,
+      options: { ...fold.options, k: what.k },
+      inputs: [...fold.inputs, points.rows, points.columns, points.scales],
+      rounded: points,
+    }, engine.math);
+  }
+
+  /** Null where it does not pay, or points have too few or too many components. */
+  static of(
+    engine: Engine,
+    { rounds }: FoldRequest,
+    fold: Fold,
+    what: NearestFold,
+    columns: number,
+  ): RoundedFold | null {
+    const { dim, k, pairs } = what;
+    const fits = fold.float === "f32" && dim >= DIMS[0] && dim <= DIMS[1] && k <= MOST_K;
+    const pays = pairs * dim >= (engine.roundsFrom ?? Infinity) && columns >= LEAST_COLUMNS * k &&
+      columns * dim >= LEAST_NUMBERS;
+    return fits && (rounds ?? pays) ? new RoundedFold(engine, fold, what, rounds === true) : null;
+  }
+
+  /** About how many times as fast as distances alone; the more components, the more. */
+  get saving(): number {
+    return 1 + this.#what.dim / 8;
+  }
+
+  explain(): string[] {
+    return [
+      "rounding  points as integers of 16 bits, which tell where the nearest may be; where points are",
+      "          not finite, distances alone",
+    ];
+  }
+
+  /** What a launch takes; null where points are not as they must be. */
+  launch(inputs: readonly Held[], segments: readonly Segment[]): RoundedLaunch | null {
+    const rounded = this.#rounded(inputs);
+    return rounded && {
+      kernel: this.kernel,
+      inputs: [...inputs, ...rounded],
+      segments: segments.map((s) => ({ ...s, offsets: [...s.offsets, ...rounded.map(() => 0)] })),
+    };
+  }
+
+  #rounded(inputs: readonly Held[]): NumberArray[] | null {
+    const { rows, columns, dim, rounding } = this.#what;
+    const [x, y] = [inputs[rows], inputs[columns]];
+    if (!(x instanceof Float32Array && y instanceof Float32Array)) return null;
+    const points = x === y ? [x] : [x, y];
+    const centre = middleOf(points, dim);
+    const reach = Math.sqrt(Math.max(...points.map((one) => farthest(one, centre))));
+    if (!(reach >= REACHES[0] && reach <= REACHES[1])) return null; // NaN is no reach
+    const scale = MOST_NORM / reach;
+    if (!this.#isAsked && isTooCoarse(x, y, centre, scale)) return null;
+    try {
+      return [
+        rounded(x, centre, scale, "row"),
+        rounded(y, centre, scale, "column"),
+        Float64Array.of((1 + rounding) / scale, scale * (1 + rounding)),
+      ];
+    } catch (error) {
+      if (error instanceof RangeError) return null; // too little memory
+      throw error;
+    }
+  }
+}
+
+/** The middle of the box of some points; NaN where one is. */
+function middleOf(tables: readonly Coordinates[], dim: number): Float64Array {
+  const lowest = new Float64Array(dim).fill(Infinity);
+  const highest = new Float64Array(dim).fill(-Infinity);
+  for (const table of tables) {
+    for (let k = 0; k < table.length; k += dim) {
+      for (let d = 0; d < dim; d++) {
+        const value = table[k + d];
+        if (value < lowest[d]) lowest[d] = value;
+        if (value > highest[d]) highest[d] = value;
+      }
+    }
+  }
+  return lowest.map((low, d) => low + (highest[d] - low) / 2);
+}
+
+/** The square of the distance of the farthest point from a centre; NaN where one is NaN. */
+function farthest(table: Coordinates, centre: Float64Array): number {
+  const dim = centre.length;
+  let most = 0;
+  for (let k = 0; k < table.length; k += dim) {
+    let square = 0;
+    for (let d = 0; d < dim; d++) {
+      const off = table[k + d] - centre[d];
+      square += off * off;
+    }
+    if (!(square <= most)) most = square;
+    if (Number.isNaN(square)) return NaN;
+  }
+  return most;
+}
+
+/** What is added to a number and taken away again to round it to an integer. */
+const MAGIC = 1.5 * 2 ** 52;
+
+/** The numbers of each point: words of its integers, with a sign, what follows them, and half |u|². */
+function rounded(
+  table: Coordinates,
+  centre: Float64Array,
+  scale: number,
+  side: "row" | "column",
+): Int32Array {
+  const dim = centre.length;
+  const isOdd = dim % 2 === 1;
+  const length = side === "row" ? wordsOf(dim) + 1 : columnNumbers(dim);
+  const signed = side === "row" ? -scale : scale;
+  const numbers = new Int32Array(table.length / dim * length);
+  const last = isOdd ? dim - 1 : dim;
+  for (let from = 0, at = 0; from < table.length; from += dim, at += length) {
+    let square = 0;
+    let to = at;
+    for (let d = 0; d < last; d += 2) {
+      const low = (table[from + d] - centre[d]) * signed + MAGIC - MAGIC;
+      const high = (table[from + d + 1] - centre[d + 1]) * signed + MAGIC - MAGIC;
+      square += low * low + high * high;
+      numbers[to++] = (low & 0xffff) | (high << 16);
+    }
+    if (!isOdd) {
+      numbers[to] = Math.floor(square / 2);
+      continue;
+    }
+    const low = (table[from + last] - centre[last]) * signed + MAGIC - MAGIC;
+    const half = Math.floor((square + low * low) / 2);
+    const high = side === "row" ? HEIGHT : (half - OFFSET) / HEIGHT + MAGIC - MAGIC;
+    numbers[to++] = (low & 0xffff) | (high << 16);
+    if (side === "row") numbers[to] = half + OFFSET;
+  }
+  return numbers;
+}
+
+/** Whether so many points are alike once rounded that looking at them first would be lost time. */
+function isTooCoarse(
+  x: Coordinates,
+  y: Coordinates,
+  centre: Float64Array,
+  scale: number,
+): boolean {
+  const dim = centre.length;
+  const [rows, columns] = [x, y].map((table) => table.length / dim);
+  const apart = (resolutionOf(dim) / scale) ** 2;
+  const [rowStep, columnStep] = [rows / SAMPLED_ROWS, columns / SAMPLED_COLUMNS]
+    .map((step) => Math.max(1, Math.floor(step)));
+  let [alike, all] = [0, 0];
+  for (let i = 0; i < rows; i += rowStep) {
+    for (let j = 0; j < columns; j += columnStep, all++) {
+      let square = 0;
+      for (let d = 0; d < dim; d++) {
+        const off = x[i * dim + d] - y[j * dim + d];
+        square += off * off;
+      }
+      if (square <= apart) alike++;
+    }
+  }
+  return alike > MOST_ALIKE * all;
+}
