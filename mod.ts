@@ -40,7 +40,15 @@ export { grad, hvp, jvp, stopGradient, valueAndGrad } from "./src/program/mod.ts
 export { concatenate, matmul, stack, where } from "./src/program/mod.ts";
 export type { FoldAxis, Operand } from "./src/lazy/mod.ts";
 export { indexOf, LazyTensor, Pm, Vi, Vj } from "./src/lazy/mod.ts";
-export type { FoldChoices } from "./src/program/mod.ts";
+export type { FoldChoices, RangedChoices } from "./src/program/mod.ts";
+export type {
+  ClustersOptions,
+  KeepMatrix,
+  KeopsRanges,
+  PointTable,
+  RangeList,
+} from "./src/sparse/mod.ts";
+export { BlockRanges, Clusters, gridCluster } from "./src/sparse/mod.ts";
 export type { ReductionName, SumScheme } from "./src/reduction/mod.ts";
 export type {
   Device,
@@ -67,6 +75,7 @@ export {
   WasmEngine,
 } from "./src/engine/mod.ts";
 export type {
+  GenredCallOptions,
   GenredFunction,
   GenredInput,
   GenredOptions,

@@ -45,6 +45,9 @@ export interface MemoryUse {
  * A rectangle of pairs: rows i0 … i1 − 1, columns j0 … j1 − 1. Input slot s is read at row
  * (i or j) + offsets[s] (uniform inputs at offsets[s]), outputs are written at row i + output.
  * Plain folds are one segment; batches, sparse ranges and chunks are several.
+ *
+ * Where it has `columns`, j is a place in a list of columns, and column inputs are read at
+ * columns[j] + offsets[s]: what does not stand together is folded as one.
  */
 export interface Segment {
   readonly i0: number;
@@ -53,6 +56,8 @@ export interface Segment {
   readonly j1: number;
   readonly offsets: readonly number[];
   readonly output: number;
+  /** The list of columns as ranges: the first column of each and one beyond its last. */
+  readonly columns?: Int32Array;
   /**
    * Of a part of a segment: the whole's rows. How columns are split depends on those, so that the
    * parts give the bits of the whole.

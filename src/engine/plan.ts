@@ -225,6 +225,33 @@ export function* piecesOf({ segment, splits, j0, j1 }: Task): Generator<Piece> {
   }
 }
 
+/** Columns that stand together. */
+export interface ColumnRun {
+  readonly column: number;
+  readonly count: number;
+}
+
+/** The columns at places from … to − 1 of a segment. */
+export function* columnRuns({ columns }: Segment, from: number, to: number): Generator<ColumnRun> {
+  if (columns === undefined) {
+    if (to > from) yield { column: from, count: to - from };
+    return;
+  }
+  for (let k = 0, place = 0; k < columns.length && place < to; k += 2) {
+    const length = columns[k + 1] - columns[k];
+    const [begin, end] = [Math.max(from, place), Math.min(to, place + length)];
+    if (end > begin) yield { column: columns[k] + begin - place, count: end - begin };
+    place += length;
+  }
+}
+
+/** Whether two segments have one list of columns. */
+export function haveSameColumns({ columns: a }: Segment, { columns: b }: Segment): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined || a.length !== b.length) return false;
+  return (a.buffer === b.buffer && a.byteOffset === b.byteOffset) || a.every((x, k) => x === b[k]);
+}
+
 /** Pairs of a task or a segment. */
 export function pairsOf({ i0, i1, j0, j1 }: Pick<Segment, "i0" | "i1" | "j0" | "j1">): number {
   return Math.max(0, i1 - i0) * Math.max(0, j1 - j0);

@@ -221,27 +221,47 @@ export interface ReferenceFold {
   readonly M: number;
   readonly N: number;
   readonly k?: number;
+  /** The columns that a kept row is folded with, ascending; default all. */
+  readonly columnsOf?: (row: number) => readonly number[];
 }
+
+/** The output of each reduction that holds indices of columns. */
+const INDICES: Partial<Record<ReductionName, number>> = {
+  argMin: 0,
+  argMax: 0,
+  argKMin: 0,
+  minArgMin: 1,
+  maxArgMax: 1,
+  kMinArgKMin: 1,
+};
 
 /** Folds densely in float64: outputs row-major, one row per row of the kept axis. */
 export function referenceFold(fold: ReferenceFold): Float64Array[] {
   const { formula, weight = null, reduction, axis, inputs, M, N, k = 1 } = fold;
   const [rows, columns] = axis === "j" ? [M, N] : [N, M];
+  const all = Array.from({ length: columns }, (_, column) => column);
+  const { columnsOf = () => all } = fold;
   const parts = (weight === null ? [formula] : [formula, weight]).map((node) => ({
     evaluator: new ReferenceEvaluator(node, inputs),
     values: Array.from({ length: node.dim }, () => new Float64Array(columns)),
   }));
   const outputs: number[][] = [];
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
+    const met = columnsOf(row);
+    met.forEach((column, place) => {
       const [i, j] = axis === "j" ? [row, column] : [column, row];
       for (const { evaluator, values } of parts) {
-        evaluator.at(i, j).forEach((x, d) => values[d][column] = x);
+        evaluator.at(i, j).forEach((x, d) => values[d][place] = x);
       }
-    }
-    const [f, w] = parts;
-    const results = REDUCE[reduction]({ formula: f.values, weight: w?.values ?? [], k });
-    results.forEach((list, output) => (outputs[output] ??= []).push(...list));
+    });
+    const [own, weights = []] = parts.map(({ values }) =>
+      values.map((list) => list.subarray(0, met.length))
+    );
+    REDUCE[reduction]({ formula: own, weight: weights, k }).forEach((list, output) => {
+      const isIndex = INDICES[reduction] === output;
+      const found = isIndex ? list.map((place) => place < 0 ? place : met[place]) : list;
+      (outputs[output] ??= []).push(...found);
+    });
   }
   return outputs.map((list) => Float64Array.from(list));
 }

@@ -261,9 +261,9 @@ function sliceOf(
   const rows = Math.min(i1 - i0, trials.rows);
   const wanted = trials.operations / costOf(kernel).operations / rows;
   const columns = Math.min(j1 - j0, Math.round(Math.min(most, Math.max(least, wanted))));
-  const { offsets } = longest;
+  const { offsets, columns: list } = longest;
   return {
-    segments: [{ i0, i1: i0 + rows, j0, j1: j0 + columns, offsets, output: -i0 }],
+    segments: [{ i0, i1: i0 + rows, j0, j1: j0 + columns, columns: list, offsets, output: -i0 }],
     outputs: kernel.outputs.map(({ dim, number }) =>
       number === "index"
         ? new Int32Array(rows * dim)

@@ -4,7 +4,17 @@
 import { PairfoldError } from "../error.ts";
 import type { Axis } from "../formula/mod.ts";
 import { variable } from "../formula/mod.ts";
-import { type Batch, fold, type FoldChoices, type FoldRequest, NO_BATCH } from "../program/mod.ts";
+import {
+  type Batch,
+  checkRanges,
+  countsOf,
+  fold,
+  type FoldChoices,
+  type FoldRequest,
+  keptRanges,
+  NO_BATCH,
+  type RangedChoices,
+} from "../program/mod.ts";
 import { type ReductionName, reductions } from "../reduction/mod.ts";
 import { type InputDeclaration, type KeopsFormula, readKeops, suggestion } from "../syntax/mod.ts";
 import { broadcastShapes, type Deferred, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
@@ -96,9 +106,14 @@ export type GenredResult<R extends KeopsReduction> = R extends KeopsPairs
   ? [values: Tensor, indices: Tensor]
   : Tensor;
 
-/** A formula's function: inputs in position order to deferred tensors. */
+/** What a call of a formula's function may be told, behind the inputs. */
+export type GenredCallOptions = Pick<RangedChoices, "ranges">;
+
+/** A formula's function: inputs in position order, and options, to deferred tensors. */
 export type GenredFunction<R extends KeopsReduction = KeopsReduction> = (
-  ...inputs: readonly GenredInput[]
+  ...inputs:
+    | readonly GenredInput[]
+    | readonly [...inputs: GenredInput[], options: GenredCallOptions]
 ) => GenredResult<R>;
 
 const OPTIONS: readonly string[] = [
@@ -112,6 +127,7 @@ const OPTIONS: readonly string[] = [
   "accumulator",
   "fastMath",
   "distances",
+  "culling",
   "products",
 ];
 
@@ -251,16 +267,21 @@ function batchOfAll(plan: Plan, tensors: readonly Tensor[]): Batch {
 }
 
 /** KeOps gives index 0 to neighbours that are not there; ours is −1. */
-function padWithZero(indices: Tensor, k: number, columns: number, batchRank: number): Tensor {
+function padWithZero(indices: Tensor, request: FoldRequest): Tensor {
   const { shape, dtype } = indices;
-  if (k <= columns) return indices;
-  const width = sizeOf(shape.slice(batchRank + 2));
+  const { k, axis, M, N, batch = NO_BATCH } = request;
+  const [rows, columns] = axis === "j" ? [M, N] : [N, M];
+  const ranges = keptRanges(request);
+  const counts = ranges === null ? null : countsOf(ranges, rows);
+  if (k <= columns && (counts === null || counts.every((count) => k <= count))) return indices;
+  const width = sizeOf(shape.slice(batch.shape.length + 2));
   const deferred: Deferred = {
     resolve: async (control) => {
       const padded = (await indices.resolve(control)).slice();
       padded.forEach((value, at) => {
-        const isMissing = Math.floor(at / width) % k >= columns;
-        if (isMissing && value === -1) padded[at] = 0;
+        const place = Math.floor(at / width);
+        const there = counts === null ? columns : counts[Math.floor(place / k) % rows];
+        if (place % k >= there && value === -1) padded[at] = 0;
       });
       return padded;
     },
@@ -269,8 +290,25 @@ function padWithZero(indices: Tensor, k: number, columns: number, batchRank: num
   return new Tensor(shape, dtype, deferred);
 }
 
-function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
+/** The inputs of a call, and what it was told behind them. */
+function argumentsOf(
+  values: readonly (GenredInput | GenredCallOptions)[],
+): { inputs: readonly GenredInput[]; options: GenredCallOptions } {
+  const last = values.at(-1);
+  const isObject = typeof last === "object" && last !== null;
+  const isInput = !isObject || last instanceof Tensor || ArrayBuffer.isView(last) ||
+    Array.isArray(last);
+  if (isInput) return { inputs: values as readonly GenredInput[], options: {} };
+  const options = last as GenredCallOptions;
+  for (const key of Object.keys(options)) {
+    if (key !== "ranges") refuse("syntax", `got the option ${key} of a call; expected ranges`);
+  }
+  return { inputs: values.slice(0, -1) as readonly GenredInput[], options };
+}
+
+function call(plan: Plan, given: readonly (GenredInput | GenredCallOptions)[]): Tensor[] {
   const { inputs, axis, reduction, k, dtype, numbers } = plan;
+  const { inputs: values, options: { ranges } } = argumentsOf(given);
   if (values.length !== inputs.length) {
     const names = inputs.map(({ name }, position) => name ?? `position ${position}`).join(", ");
     refuse("shape", `got ${values.length} inputs; expected ${inputs.length} (${names})`);
@@ -279,6 +317,7 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
     inputTensor(input, position, values[position], dtype)
   );
   const [M, N] = [rowsAlong("i", plan, tensors), rowsAlong("j", plan, tensors)];
+  checkRanges("genred", ranges, M, N);
   const slots = new Map(numbers);
   inputs.forEach(({ variable: { slot } }, position) => slots.set(slot, tensors[position]));
   const { formula, weight, choices } = plan;
@@ -295,13 +334,11 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
     k,
     choices,
     batch,
+    ...(ranges === undefined ? {} : { ranges }),
   };
   const outputs = fold(request);
   const { outputs: kinds, isList } = reductions[reduction];
-  const columns = axis === "j" ? N : M;
-  return outputs.map((t, slot) =>
-    isList && kinds[slot] === "index" ? padWithZero(t, k, columns, batch.shape.length) : t
-  );
+  return outputs.map((t, slot) => isList && kinds[slot] === "index" ? padWithZero(t, request) : t);
 }
 
 /**
@@ -321,6 +358,9 @@ function call(plan: Plan, values: readonly GenredInput[]): Tensor[] {
  * takes them too, but inputs with fewer of them than others, and parameters beside points without
  * any, give wrong results there or end the process.)
  *
+ * A call may end with `{ ranges }`, which rows meet which columns (KeOps' keyword argument):
+ * `f(x, y, { ranges: BlockRanges.fromMatrix(…) })`.
+ *
  * Throws `PairfoldError`: `syntax` with the line and a caret under the character, `dim` where
  * vectors do not fit, `shape` and `dtype` for options and inputs that do not.
  *
@@ -339,7 +379,7 @@ export function genred<R extends KeopsReduction = "Sum">(
   options: GenredOptions<R> = {},
 ): GenredFunction<R> {
   const plan = planOf(formula, aliases, options);
-  const f = (...values: readonly GenredInput[]): GenredResult<R> => {
+  const f = (...values: readonly (GenredInput | GenredCallOptions)[]): GenredResult<R> => {
     const outputs = call(plan, values);
     return (outputs.length === 1 ? outputs[0] : outputs) as GenredResult<R>;
   };

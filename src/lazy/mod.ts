@@ -2,6 +2,7 @@
 
 export {
   genred,
+  type GenredCallOptions,
   type GenredFunction,
   type GenredOptions,
   type GenredResult,

@@ -4,11 +4,12 @@
 import { checkOptions, PairfoldError, shown } from "../error.ts";
 import { topological } from "../formula/mod.ts";
 import {
+  checkRanges,
   fold,
-  type FoldChoices,
   foldDifferential,
   foldGradient,
   type FoldRequest,
+  type RangedChoices,
   shapeOf,
 } from "../program/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
@@ -21,7 +22,7 @@ import { apart } from "./slots.ts";
 import { type FoldAxis, type Symbolic, variableOf, type VectorAxis } from "./symbolic.ts";
 
 /** What a fold may be told, beside its reduction and axis. */
-export interface ReduceOptions extends FoldChoices {
+export interface ReduceOptions extends RangedChoices {
   /** K of the K-smallest reductions. */
   readonly k?: number;
   /** The weight of weighted reductions: a scalar or a vector for every pair. */
@@ -39,7 +40,9 @@ const WEIGHTED: Partial<Record<ReductionName, ReductionName>> = {
 
 /**
  * Reductions over rows i, columns j, or the vector. Where tensors are said to have shapes [M, D] or
- * [N, D], those of a matrix with batch dims have them in front: [...batch, M, D].
+ * [N, D], those of a matrix with batch dims have them in front: [...batch, M, D]. The option
+ * `ranges` of those over an axis says which rows meet which columns, in place of all
+ * ({@linkcode RangedChoices}).
  */
 export abstract class Reductions extends Derivatives {
   #request(
@@ -49,20 +52,23 @@ export abstract class Reductions extends Derivatives {
     op: string = reduction,
   ): FoldRequest {
     checkOptions(op, options);
-    const { k = 1, weight, ...choices } = options;
+    const { k = 1, weight, ranges, ...choices } = options;
     if (!Number.isInteger(k) || k < 1) {
       throw new PairfoldError("shape", `${op}: got k ${shown(k)}; expected an integer from 1`);
     }
     const second = weight === undefined ? null : apart(this.beside(op, weight), [this.inputs]);
     const all = second === null ? this.inputs : mergeInputs(op, [this.inputs, second.inputs]);
+    const over = foldInputs(this.formula, all);
+    checkRanges(op, ranges, over.M, over.N);
     return {
-      ...foldInputs(this.formula, all),
+      ...over,
       weight: second?.formula ?? null,
       reduction: second === null ? reduction : WEIGHTED[reduction] ?? reduction,
       axis: this.foldAxis(op, axis),
       dtype: floatTypeOf(op, all),
       k,
       choices,
+      ...(ranges === undefined ? {} : { ranges }),
     };
   }
 
@@ -74,7 +80,7 @@ export abstract class Reductions extends Derivatives {
   #count(
     reduction: "count" | "any" | "all",
     axis: FoldAxis | VectorAxis,
-    choices: FoldChoices,
+    choices: RangedChoices,
   ): this | Tensor {
     if (!this.isVectorAxis(reduction, axis)) return this.#reduce(reduction, axis, choices)[0];
     const isTrue = this.ne(0);
@@ -87,16 +93,16 @@ export abstract class Reductions extends Derivatives {
   /** Sum along the vector; stays symbolic. */
   sum(axis: VectorAxis): this;
   /** Sum over an axis: a tensor [M, D] for "j", [N, D] for "i". */
-  sum(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  sum(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  sum(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  sum(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("sum", axis)) return this.apply("sum");
     return this.#reduce("sum", axis, choices)[0];
   }
   /** Mean along the vector; stays symbolic. */
   mean(axis: VectorAxis): this;
   /** Mean over an axis; NaN over nothing. */
-  mean(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  mean(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  mean(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  mean(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("mean", axis)) return this.sum("d").mul(1 / this.dim);
     return this.#reduce("mean", axis, choices)[0];
   }
@@ -104,7 +110,7 @@ export abstract class Reductions extends Derivatives {
    * Σ_j this_ij · b_j for a tensor b [...batch, N, E]: a tensor [...batch, M, max(D, E)]. A vector
    * b [N] of numbers counts as [N, 1]. (KeOps' `@`.)
    */
-  matmul(b: TensorLike, choices: FoldChoices = {}): Tensor {
+  matmul(b: TensorLike, choices: RangedChoices = {}): Tensor {
     const t = given(b, this.dtype);
     const points = pointsTerm("matmul", "j", t, t.shape.length === 1 ? 1 : undefined);
     return this.mul(this.derive(points)).sum("j", choices);
@@ -139,7 +145,7 @@ export abstract class Reductions extends Derivatives {
    * console.log(await query.dot(key).sumSoftmaxWeight(value, "j").array()); // [2, 3]
    * ```
    */
-  sumSoftmaxWeight(weight: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  sumSoftmaxWeight(weight: Operand, axis: FoldAxis, choices: RangedChoices = {}): Tensor {
     return this.#reduce("sumSoftMaxWeight", axis, { ...choices, weight })[0];
   }
   /**
@@ -163,26 +169,26 @@ export abstract class Reductions extends Derivatives {
    * console.log(await Vi(x).sqDist(Vj(x)).lt(4).count("j").array()); // [ [ 2 ], [ 2 ], [ 1 ] ]
    * ```
    */
-  count(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  count(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  count(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  count(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     return this.#count("count", axis, choices);
   }
   /** 1 where any component is not 0; stays symbolic. */
   any(axis: VectorAxis): this;
   /** 1 where any pair is not 0, else 0; int32. 0 over nothing. */
-  any(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  any(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  any(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  any(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     return this.#count("any", axis, choices);
   }
   /** 1 where no component is 0; stays symbolic. */
   all(axis: VectorAxis): this;
   /** 1 where no pair is 0, else 0; int32. 1 over nothing. */
-  all(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  all(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  all(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  all(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     return this.#count("all", axis, choices);
   }
   /** How many pairs are at most a radius, which may differ from row to row; int32. */
-  radiusCount(radius: Operand, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  radiusCount(radius: Operand, axis: FoldAxis, choices: RangedChoices = {}): Tensor {
     return this.le(radius).count(axis, choices);
   }
 
@@ -191,51 +197,51 @@ export abstract class Reductions extends Derivatives {
   /** Smallest component of the vector; NaN never wins; stays symbolic. (KeOps' `Min`.) */
   min(axis: VectorAxis): this;
   /** Smallest value over an axis; NaN never wins. */
-  min(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  min(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  min(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  min(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("min", axis)) return this.apply("minOf");
     return this.#reduce("min", axis, choices)[0];
   }
   /** Largest component of the vector; NaN never wins; stays symbolic. (KeOps' `Max`.) */
   max(axis: VectorAxis): this;
   /** Largest value over an axis; NaN never wins. */
-  max(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  max(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  max(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  max(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("max", axis)) return this.apply("maxOf");
     return this.#reduce("max", axis, choices)[0];
   }
   /** Index of the smallest component of the vector, as a scalar; stays symbolic. */
   argMin(axis: VectorAxis): this;
   /** Index of the smallest value, int32; ties go to the lower index, −1 where all are NaN. */
-  argMin(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  argMin(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  argMin(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  argMin(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("argMin", axis)) return this.apply("argMinOf");
     return this.#reduce("argMin", axis, choices)[0];
   }
   /** Index of the largest component of the vector, as a scalar; stays symbolic. */
   argMax(axis: VectorAxis): this;
   /** Index of the largest value, int32; ties go to the lower index, −1 where all are NaN. */
-  argMax(axis: FoldAxis, choices?: FoldChoices): Tensor;
-  argMax(axis: FoldAxis | VectorAxis, choices: FoldChoices = {}): this | Tensor {
+  argMax(axis: FoldAxis, choices?: RangedChoices): Tensor;
+  argMax(axis: FoldAxis | VectorAxis, choices: RangedChoices = {}): this | Tensor {
     if (this.isVectorAxis("argMax", axis)) return this.apply("argMaxOf");
     return this.#reduce("argMax", axis, choices)[0];
   }
   /** Smallest value and its index, from one pass. */
-  minArgMin(axis: FoldAxis, choices: FoldChoices = {}): [values: Tensor, indices: Tensor] {
+  minArgMin(axis: FoldAxis, choices: RangedChoices = {}): [values: Tensor, indices: Tensor] {
     const [values, indices] = this.#reduce("minArgMin", axis, choices);
     return [values, indices];
   }
   /** Largest value and its index, from one pass. */
-  maxArgMax(axis: FoldAxis, choices: FoldChoices = {}): [values: Tensor, indices: Tensor] {
+  maxArgMax(axis: FoldAxis, choices: RangedChoices = {}): [values: Tensor, indices: Tensor] {
     const [values, indices] = this.#reduce("maxArgMax", axis, choices);
     return [values, indices];
   }
   /** The k smallest values, sorted: [rows, k], or [rows, k, D] for D > 1; +∞ where missing. */
-  kMin(k: number, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  kMin(k: number, axis: FoldAxis, choices: RangedChoices = {}): Tensor {
     return this.#reduce("kMin", axis, { ...choices, k })[0];
   }
   /** Indices of the k smallest values, int32, as {@linkcode kMin}; −1 where missing. */
-  argKMin(k: number, axis: FoldAxis, choices: FoldChoices = {}): Tensor {
+  argKMin(k: number, axis: FoldAxis, choices: RangedChoices = {}): Tensor {
     return this.#reduce("argKMin", axis, { ...choices, k })[0];
   }
   /**
@@ -253,7 +259,7 @@ export abstract class Reductions extends Derivatives {
   kMinArgKMin(
     k: number,
     axis: FoldAxis,
-    choices: FoldChoices = {},
+    choices: RangedChoices = {},
   ): [values: Tensor, indices: Tensor] {
     const [values, indices] = this.#reduce("kMinArgKMin", axis, { ...choices, k });
     return [values, indices];

@@ -13,6 +13,7 @@ import {
 import { sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
 import { type Batch, NO_BATCH } from "./batch.ts";
 import { fold } from "./lists.ts";
+import { countsOf, keptRanges } from "./ranges.ts";
 import type { FoldRequest } from "./request.ts";
 
 /** A reduction's rules, and what they may use. */
@@ -119,13 +120,19 @@ export function rulesOf(
     }
     return node;
   };
-  const length = axis === "j" ? N : M;
-  const lengths = dtype === "float32" ? Float32Array.of(length) : Float64Array.of(length);
+  const [rows, length] = axis === "j" ? [M, N] : [N, M];
+  const ranges = keptRanges(request);
+  const counts = ranges === null ? [length] : countsOf(ranges, rows);
+  const lengths = dtype === "float32" ? Float32Array.from(counts) : Float64Array.from(counts);
   const context: DerivativeContext = {
     formula,
     weight: weight ?? build.constant(1),
     foldedIndex: index(axis),
-    count: asVariable(tensor(lengths, [1], { copy: false }), { axis: "p", batch: [], dim: 1 }),
+    count: asVariable(tensor(lengths, [lengths.length, 1], { copy: false }), {
+      axis: ranges === null ? "p" : kept,
+      batch: [],
+      dim: 1,
+    }),
     k,
     result,
   };

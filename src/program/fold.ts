@@ -23,6 +23,7 @@ import { centred } from "./centre.ts";
 import { checkChoices, productsOf } from "./choices.ts";
 import { Culling, nearestOf } from "./nearest.ts";
 import { buildOn, isLong, shorten } from "./origins.ts";
+import { RangedFold } from "./ranges.ts";
 import type { FoldRequest } from "./request.ts";
 import { RoundedFold } from "./rounded.ts";
 import { withScaleInPoints } from "./scale_rule.ts";
@@ -54,6 +55,8 @@ export class FoldRun implements Origin {
   readonly #lengths: readonly number[];
   /** Leaves out points that are too far; null where it looks for no nearest ones. */
   readonly #culling: Culling | null;
+  /** What ranges come to; null of a fold of all pairs. */
+  readonly #ranged: RangedFold | null;
   /** Looks at rounded points first; null where it does not. */
   readonly #rounded: RoundedFold | null;
   /** What is said about a Gaussian's scale. */
@@ -66,9 +69,11 @@ export class FoldRun implements Origin {
   #running: SharedRun<void> | null = null;
   readonly depth: number;
 
-  constructor(request: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
-    this.#request = request;
-    this.#scaling = request.scaling === undefined ? [] : [`scale     ${request.scaling}`];
+  constructor(asked: FoldRequest, outputs: readonly TensorStorage[] | null = null) {
+    this.#request = asked;
+    this.#scaling = asked.scaling === undefined ? [] : [`scale     ${asked.scaling}`];
+    this.#ranged = RangedFold.of(asked);
+    const request = this.#ranged?.request ?? asked;
     const { axis, M, N, choices, reduction, k } = request;
     checkDepth(request.formula); // derivatives are deeper than what they are of
     const { formula, weight, variables, slots, usesRowIndex } = canonicalise(
@@ -101,7 +106,8 @@ export class FoldRun implements Origin {
     };
     this.#engine = engineOf(choices.device);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
-    const { segments, outputRows = this.#rows, batch = NO_BATCH } = request;
+    const { outputRows = this.#rows, batch = NO_BATCH } = request;
+    const segments = this.#ranged?.rectangles ?? request.segments;
     const isSquare = M === N && segments === undefined && batch.shape.length === 0;
     const size = [this.#rows, this.#columns] as const;
     const what = nearestOf(request, this.#fold, ...size);
@@ -171,7 +177,7 @@ export class FoldRun implements Origin {
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
     const kernel = this.#rounded?.kernel ?? this.kernel;
-    const program = this.#engine.compile(kernel, rows, this.#columns);
+    const program = this.#engine.compile(kernel, ...this.#planned(rows));
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
       .explain();
@@ -182,6 +188,7 @@ export class FoldRun implements Origin {
       `size      ${this.#batches()}${this.#rows} rows, ${this.#columns} columns, ${float}`,
       `target    ${target}`,
       `schedule  ${schedule}`,
+      ...(this.#ranged?.explain() ?? []),
       ...(this.#culling?.explain() ?? []),
       ...(this.#rounded?.explain() ?? []),
       ...this.#scaling,
@@ -195,6 +202,11 @@ export class FoldRun implements Origin {
       "generated source",
       source,
     ].join("\n");
+  }
+
+  /** Rows and columns that a schedule is chosen for, of so many rows in all. */
+  #planned(rows: number): readonly [rows: number, columns: number] {
+    return this.#ranged?.sizeOn(this.#engine, rows) ?? [rows, this.#columns];
   }
 
   #batches(): string {
@@ -269,7 +281,7 @@ export class FoldRun implements Origin {
     if (nearest !== null) return nearest;
     const launch = this.#rounded?.launch(inputs, segments) ??
       { kernel: this.kernel, inputs, segments };
-    const program = engine.compile(launch.kernel, rows, this.#columns);
+    const program = engine.compile(launch.kernel, ...this.#planned(rows));
     const outputs: Held[] = [];
     try {
       for (const [slot, { number }] of kinds.entries()) {
@@ -279,7 +291,8 @@ export class FoldRun implements Origin {
       const pairs = this.#request?.pairs;
       const own = pairs === undefined ? control : { ...control, pairs };
       await engine.launch(program, launch.inputs, outputs, launch.segments, own);
-      return outputs;
+      if (this.#ranged === null) return outputs;
+      return await this.#ranged.lookUp(this.kernel, outputs, control);
     } catch (error) {
       for (const output of outputs) if (isDeviceArray(output)) output.dispose();
       throw error;

@@ -51,7 +51,9 @@ export function foldGradients(
   variables: readonly VariableNode[],
 ): (Tensor | null)[] {
   const request = withoutRule(asked);
-  const { formula, weight = null, axis, M, N, dtype, choices } = request;
+  const { formula, weight = null, axis, M, N, dtype, choices, ranges } = request;
+  // ranges that differ from the other axis fold other pairs there
+  const isSymmetric = ranges === undefined || ranges.isSymmetric;
   const { derivatives, context, inputs, batch, asVariable } = rulesOf("grad", request, outputs);
   checkPart("cotangent", request, cotangent, shapeOf(request), batch.shape.length + 1);
   const cotangents = derivatives.vjp({ ...context, cotangent: asVariable(cotangent) });
@@ -71,7 +73,7 @@ export function foldGradients(
     if (joined.has(v)) return [];
     const g = gradientBy(v);
     const sumOver = v.axis === "i" ? "j" : v.axis === "j" ? "i" : axis;
-    const twin = v.axis === "p" || M !== N
+    const twin = v.axis === "p" || M !== N || !isSymmetric
       ? undefined
       : variables.find((w) => w.slot === v.slot && w.axis === sumOver);
     if (twin === undefined) return [{ v, g, sumOver }];

@@ -152,7 +152,7 @@ class JointPass implements SharedPass {
         dtype,
         k: 1,
         choices: { device: choices.device },
-        pairs: sizeOf((request.batch ?? NO_BATCH).shape) * request.M * request.N,
+        pairs: sizeOf((request.batch ?? NO_BATCH).shape) * pairsOf(request),
       },
       run.outputs,
       control,
@@ -170,6 +170,9 @@ class JointPass implements SharedPass {
     ].join("\n");
   }
 }
+
+/** The pairs that one batch folds. */
+const pairsOf = ({ ranges, M, N }: FoldRequest): number => ranges?.pairs ?? M * N;
 
 /** Some components of each row of dim `width`. */
 function componentsOf(all: NumberArray, width: number, { start, dim }: Part): NumberArray {
@@ -226,7 +229,9 @@ export function shareOnePass(runs: readonly FoldRun[]): boolean {
     requests.push(pending);
   }
   const dim = requests.reduce((sum, { formula }) => sum + formula.dim, 0);
-  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) return false;
+  if (own.length < 2 || dim > UNROLL_LIMIT || !haveOneMeaning(requests)) {
+    return false;
+  }
   if (needEachOther(own)) return false;
   new JointPass(own, requests);
   return true;

@@ -14,7 +14,8 @@ export { take, type TensorIndices } from "./gather.ts";
 export { alias, broadcastTo, reshape } from "./linear.ts";
 export { concatenate, stack } from "./movement.ts";
 export { matmul, where } from "./operations.ts";
-export type { FoldChoices, FoldRequest } from "./request.ts";
+export { checkRanges, countsOf, keptRanges } from "./ranges.ts";
+export type { FoldChoices, FoldRequest, RangedChoices } from "./request.ts";
 export { isTraced, record, type Rule, withValues } from "./trace.ts";
 export {
   grad,

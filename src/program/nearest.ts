@@ -269,7 +269,8 @@ function whyNot(engine: Engine, request: FoldRequest): string | null {
 }
 
 /** Why a request is no fold of one table's rows over another's; null where it is one. */
-function whyPart({ batch, segments, pairs }: FoldRequest): string | null {
+function whyPart({ batch, segments, ranges, pairs }: FoldRequest): string | null {
   if ((batch?.shape.length ?? 0) > 0) return "batches fold all pairs";
-  return segments !== undefined || pairs !== undefined ? "ranges fold all pairs" : null;
+  const isPart = segments !== undefined || pairs !== undefined;
+  return isPart || ranges !== undefined ? "ranges fold all of their pairs" : null;
 }

@@ -3,6 +3,7 @@
 import type { Device } from "../engine/mod.ts";
 import type { Axis, Node } from "../formula/mod.ts";
 import type { ReductionName, SumScheme } from "../reduction/mod.ts";
+import type { BlockRanges } from "../sparse/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { Batch, Rectangle } from "./batch.ts";
 
@@ -62,6 +63,19 @@ export interface FoldChoices {
   readonly products?: "float32" | "tf32x3" | "tf32";
 }
 
+/** What a user may choose about a reduction over some of the pairs. */
+export interface RangedChoices extends FoldChoices {
+  /**
+   * Which rows i meet which columns j; default all (KeOps' `ranges`). Every row is folded with the
+   * columns that it meets as one: indices stay those of the whole matrix, ties go to the lower one,
+   * `mean` divides by their number, and a row that meets none gets what the reduction gives over
+   * nothing: 0 for sums, ±∞ and −1 for extrema and K-smallest, −∞ for `logSumExp`, NaN for means.
+   * Folds over i and derivatives fold the same pairs. Batches have them in common. Nothing else is left out then (`culling`), and pairs of
+   * points with themselves are met twice.
+   */
+  readonly ranges?: BlockRanges;
+}
+
 /** What leaving out points that are too far costs, in pairs of a fold of all. */
 export interface CullingCosts {
   /** For each column. */
@@ -95,6 +109,8 @@ export interface FoldRequest {
   readonly choices: FoldChoices;
   /** Leading dims; default none. M and N are those of one batch. */
   readonly batch?: Batch;
+  /** Which i meet which j in each batch; default all. */
+  readonly ranges?: BlockRanges;
   /** Rectangles of pairs to fold in each batch, not all, rows being those of the kept axis. */
   readonly segments?: readonly Rectangle[];
   /** Rows of the outputs of each batch; default those of the kept axis. */

@@ -116,10 +116,10 @@ function findCandidate(formula: Node): Candidate | string | null {
 
 /** Whether a fold and its choices leave room for the rule; else why not. */
 function obstacleOf(request: FoldRequest): string | null {
-  const { reduction, weight, dtype, choices, inputs, segments } = request;
+  const { reduction, weight, dtype, choices, inputs, segments, ranges } = request;
   if (weight || (reduction !== "sum" && reduction !== "mean")) return "the fold is no sum";
   if (dtype === "float64" || choices.accumulator === "float64") return "float64 wants every digit";
-  if (segments !== undefined) return "a part of the pairs is folded";
+  if (segments !== undefined || ranges !== undefined) return "a part of the pairs is folded";
   return isTraced(inputs.values()) ? "the fold is differentiated" : null;
 }
 

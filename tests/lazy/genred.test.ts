@@ -318,3 +318,9 @@ Deno.test("a function may be called often, with other sizes", async () => {
   const results = [1, 5, 2].map((n) => f([[2]], new Float32Array(n).fill(1)));
   assertEquals(await Promise.all(results.map((t) => t.item())), [2, 10, 4]);
 });
+
+Deno.test("genred: culling is a choice as any other", () => {
+  const points = new Float32Array(60_000);
+  const f = genred("SqDist(X,Y)", ["X=Vi(3)", "Y=Vj(3)"], { reduction: "ArgMin", culling: false });
+  assert(f(points, points).explain().includes("culling   none: not wanted"));
+});

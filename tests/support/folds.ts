@@ -11,6 +11,7 @@ import {
   type VariableNode,
 } from "../../src/formula/mod.ts";
 import { fold, type FoldChoices } from "../../src/program/mod.ts";
+import type { BlockRanges } from "../../src/sparse/mod.ts";
 import { type ReductionName, reductions } from "../../src/reduction/mod.ts";
 import { type Tensor, tensor } from "../../src/tensor/mod.ts";
 import { deviceTolerance, testDevice } from "./device.ts";
@@ -39,6 +40,8 @@ export interface FoldCase {
   readonly low?: number;
   readonly high?: number;
   readonly k?: number;
+  /** Which i meet which j; default all. */
+  readonly ranges?: BlockRanges;
   readonly choices?: FoldChoices;
   readonly device?: Device;
   readonly tolerance?: number;
@@ -105,9 +108,10 @@ export async function runFold(
   c: FoldCase,
   inputs: ReadonlyMap<number, Tensor>,
 ): Promise<ArrayLike<number>[]> {
-  const { formula, weight, reduction, axis, M, N, dtype, k = 1 } = c;
+  const { formula, weight, reduction, axis, M, N, dtype, k = 1, ranges } = c;
   const choices = { device: c.device ?? testDevice, ...c.choices };
-  const outputs = fold({ formula, weight, inputs, reduction, axis, M, N, dtype, k, choices });
+  const size = { axis, M, N, ...(ranges === undefined ? {} : { ranges }) };
+  const outputs = fold({ formula, weight, inputs, reduction, ...size, dtype, k, choices });
   return await Promise.all(outputs.map((t) => t.data()));
 }
 
@@ -132,8 +136,33 @@ export async function referenceRows(
       : all;
     dense[v.slot] = { data, dim: v.dim };
   }
-  const { formula, weight, reduction, axis, k } = c;
-  return referenceFold({ formula, weight, reduction, axis, inputs: dense, ...size, k });
+  const { formula, weight, reduction, axis, k, ranges } = c;
+  const met = ranges === undefined ? null : columnsMet(ranges, axis);
+  const columnsOf = met === null ? {} : { columnsOf: (row: number) => met(rows[row]) };
+  return referenceFold({
+    formula,
+    weight,
+    reduction,
+    axis,
+    inputs: dense,
+    ...size,
+    k,
+    ...columnsOf,
+  });
+}
+
+/** The columns that a kept row meets, from KeOps' arrays. */
+export function columnsMet(ranges: BlockRanges, axis: Axis): (row: number) => number[] {
+  const arrays = ranges.toKeops();
+  const [rows, slices, columns] = axis === "j" ? arrays.slice(0, 3) : arrays.slice(3);
+  return (row) => {
+    const block = (rows as number[][]).findIndex(([start, end]) => start <= row && row < end);
+    if (block < 0) return [];
+    const [from, to] = [block === 0 ? 0 : slices[block - 1] as number, slices[block] as number];
+    return (columns as number[][]).slice(from, to).flatMap(([start, end]) =>
+      Array.from({ length: end - start }, (_, n) => start + n)
+    );
+  };
 }
 
 /** Rows to look at: the first, the last, some in between. */

@@ -137,10 +137,11 @@ export class FunctionWriter {
     const kernel = this.#kernel;
     const lines = this.lines;
     const size = kernel.records.column.length;
-    lines.block("APART void pack(const double* task, word from, word to, char* scratch)", () => {
+    const parameters = "const double* task, word from, word to, word place, char* scratch";
+    lines.block(`APART void pack(${parameters})`, () => {
       this.#pointers("column");
       lines.add(`scalar* const records = (scalar*)(word)task[${TASK.records}];`);
-      const record = `records + (j - (word)task[${TASK.j0}]) * ${size}`;
+      const record = `records + (place + j - from) * ${size}`;
       if (isCopy(kernel.column, kernel)) {
         lines.block("for (word j = from; j < to; ++j)", () => {
           lines.add(`scalar* const restrict column = ${record};`);

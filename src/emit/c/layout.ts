@@ -29,8 +29,11 @@ export const TASK = {
 export const taskWords = (kernel: Kernel): number =>
   TASK.addresses + kernel.inputs.length + kernel.outputs.length;
 
-/** Words of an item that packs columns: its task, first column and one beyond the last. */
-export const PACK_WORDS = 3;
+/**
+ * Words of an item that packs columns: its task, first column, one beyond the last, and the record
+ * of the first one.
+ */
+export const PACK_WORDS = 4;
 /**
  * Words of an item that folds: its task, first row and one beyond the last (counted from i0), first
  * column, number of columns, split, flags, the split of what rows add to columns.

@@ -6,7 +6,7 @@
 import { type CudaLayout, LINE_THREADS } from "../../emit/cuda/mod.ts";
 import { type Kernel, visit } from "../../loop/mod.ts";
 import type { NumberArray, Segment } from "../engine.ts";
-import { type Footprint, planWaves, type SplitRule, type Wave } from "../plan.ts";
+import { type Footprint, haveSameColumns, planWaves, type SplitRule, type Wave } from "../plan.ts";
 import { MAX_BLOCKS } from "./device.ts";
 import type { KeptPiece } from "./kept.ts";
 import { concatenated } from "./staging.ts";
@@ -199,7 +199,7 @@ function areEqual(some: readonly Segment[], others: readonly Segment[]): boolean
   for (let k = 0; k < some.length; k++) {
     const a = some[k], b = others[k];
     const same = a.i0 === b.i0 && a.i1 === b.i1 && a.j0 === b.j0 && a.j1 === b.j1 &&
-      a.output === b.output && a.wholeRows === b.wholeRows &&
+      a.output === b.output && a.wholeRows === b.wholeRows && haveSameColumns(a, b) &&
       a.offsets.length === b.offsets.length;
     if (!same) return false;
     for (let slot = 0; slot < a.offsets.length; slot++) {

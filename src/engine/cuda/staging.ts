@@ -3,7 +3,7 @@
 
 import type { Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
-import { rowBytes, type Wave } from "../plan.ts";
+import { columnRuns, rowBytes, type Wave } from "../plan.ts";
 import type { Place } from "./array.ts";
 import type { CudaDevice } from "./device.ts";
 
@@ -31,9 +31,8 @@ export function stageInputs(
     if (place.kind === "device") return place.address;
     const { first, last } = rangeOf(wave, (task) => {
       const offset = task.segment.offsets[slot] ?? 0;
-      return input.axis === "row"
-        ? [task.i0 + offset, task.i1 + offset]
-        : [task.j0 + offset, task.j1 + offset];
+      const [from, to] = input.axis === "row" ? [task.i0, task.i1] : columnsOf(task);
+      return [from + offset, to + offset];
     });
     const bytes = rowBytes(kernel, input);
     const address = alloc((last - first) * bytes);
@@ -81,6 +80,13 @@ export async function collect(
       await device.download(part, source);
     }
   }
+}
+
+/** The first column of a task, and one beyond the last. */
+function columnsOf({ segment, j0, j1 }: Wave[number]): readonly [number, number] {
+  const runs = [...columnRuns(segment, j0, j1)];
+  const last = runs.at(-1);
+  return last === undefined ? [j0, j0] : [runs[0].column, last.column + last.count];
 }
 
 /** The rows of an array that a wave meets. */

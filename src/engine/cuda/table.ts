@@ -4,7 +4,7 @@
 import { type CudaLayout, SEGMENT, SEGMENT_FLAGS, STATE_ROWS } from "../../emit/cuda/mod.ts";
 import type { Kernel, KernelInput } from "../../loop/mod.ts";
 import type { Segment } from "../engine.ts";
-import { piecesOf, type Task, type Wave } from "../plan.ts";
+import { columnRuns, piecesOf, type Task, type Wave } from "../plan.ts";
 
 /** A list of entries for one kernel. */
 export interface Table {
@@ -176,7 +176,8 @@ const stateRowsOf = (task: Task): number =>
     : 0;
 
 /**
- * Tables of a wave. `uniforms` tells where a segment's uniform record stands; states of tasks stand
+ * Tables of a wave. Lists of columns are packed for each task, all others once for all that meet
+ * them. `uniforms` tells where a segment's uniform record stands; states of tasks stand
  * one after another. A task's slice may be only some of its rows: the states stay where they are.
  */
 export function tablesOf(
@@ -188,14 +189,25 @@ export function tablesOf(
   // segments whose columns have the same records
   const numbers = new OffsetGroups(slotsOn(kernel, "column", "uniform"));
   const groups: { tasks: Task[]; packed: Packed[] }[] = [];
-  const groupsOfTasks = wave.map((task) => {
-    const group = groups[numbers.of(task.segment)] ??= { tasks: [], packed: [] };
-    group.tasks.push(task);
-    return group;
-  });
   const { segmentWords } = layout;
   const pack = new TableBuilder(segmentWords);
   let records = 0;
+  const groupsOfTasks = wave.map((task) => {
+    const { segment, j0, j1 } = task;
+    if (segment.columns !== undefined) {
+      const packed = [{ j0, j1, record: records }];
+      for (const { column, count } of columnRuns(segment, j0, j1)) {
+        const run = { j0: column, j1: column + count };
+        const entry = { ...run, columns: records, uniforms: uniforms(segment) };
+        pack.add(entry, segment.offsets, Math.ceil(count / lineThreads));
+        records += count;
+      }
+      return { packed };
+    }
+    const group = groups[numbers.of(segment)] ??= { tasks: [], packed: [] };
+    group.tasks.push(task);
+    return group;
+  });
   for (const group of groups) {
     group.packed = placeRanges(group.tasks.map(({ j0, j1 }) => [j0, j1]), records);
     const [{ segment }] = group.tasks;

@@ -13,6 +13,7 @@ import { PairfoldError } from "../../error.ts";
 import { bytesOf, type Kernel } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import {
+  columnRuns,
   type Footprint,
   piecesOf,
   rowBytes,
@@ -141,8 +142,13 @@ export class Stage {
     const weights: number[] = [];
     wave.forEach((task, t) => {
       if (layout.recordBytes > 0) {
-        for (let j = task.j0; j < task.j1; j += PACK_COLUMNS) {
-          lists.packs.push(t, j, Math.min(task.j1, j + PACK_COLUMNS));
+        let record = 0;
+        for (const { column, count } of columnRuns(task.segment, task.j0, task.j1)) {
+          for (let n = 0; n < count; n += PACK_COLUMNS) {
+            const end = Math.min(count, n + PACK_COLUMNS);
+            lists.packs.push(t, column + n, column + end, record + n);
+          }
+          record += count;
         }
       }
       this.#items(task, t, itemPairs, lists, weights);

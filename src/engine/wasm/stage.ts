@@ -13,7 +13,14 @@ import {
 import { uniformRecord } from "../../loop/mod.ts";
 import type { NumberArray } from "../engine.ts";
 import type { LinearMemory } from "./memory.ts";
-import { rowBytes, type Task, type Wave } from "../plan.ts";
+import {
+  type ColumnRun,
+  columnRuns,
+  haveSameColumns,
+  rowBytes,
+  type Task,
+  type Wave,
+} from "../plan.ts";
 import { PACK_COLUMNS } from "./footprint.ts";
 import type { WasmProgram } from "./program.ts";
 import type { KernelExports } from "./protocol.ts";
@@ -243,11 +250,12 @@ export class Stage {
     const { column } = this.#slots;
     const columns: ColumnBlock[] = [];
     const shares = (a: Task, b: Task): boolean => !packsUniforms || this.#sameUniforms(a, b);
+    const isGathered = ({ segment }: Task): boolean => segment.columns !== undefined;
     const isSame = (a: Task, b: Task): boolean =>
-      a.j0 === b.j0 && a.j1 === b.j1 && shares(a, b) &&
+      a.j0 === b.j0 && a.j1 === b.j1 && haveSameColumns(a.segment, b.segment) && shares(a, b) &&
       column.every((slot) => a.segment.offsets[slot] === b.segment.offsets[slot]);
     const follows = (a: Task, b: Task): boolean =>
-      !usesColumnIndex && isLinear(records) && shares(a, b) &&
+      !usesColumnIndex && isLinear(records) && shares(a, b) && !isGathered(a) && !isGathered(b) &&
       column.every((slot) => {
         const [from, to] = [a.segment.offsets[slot] ?? 0, b.segment.offsets[slot] ?? 0];
         return a.j1 + from === b.j0 + to;
@@ -286,10 +294,11 @@ export class Stage {
     column.forEach((slot, k) => words[(job + JOB.inputs) / 4 + slot] = addresses[k]);
     for (let start = 0; start < count; start += chunk) {
       const length = Math.min(chunk, count - start);
+      const first = task.j0 + start;
+      const runs = [...columnRuns(task.segment, first, first + length)];
       column.forEach((slot, k) => {
-        const first = task.j0 + start + (task.segment.offsets[slot] ?? 0);
-        const { dim } = kernel.inputs[slot];
-        this.#copyIn(this.#inputs[slot], first * dim, (first + length) * dim, addresses[k]);
+        const offset = task.segment.offsets[slot] ?? 0;
+        this.#copyColumns(runs, slot, offset, addresses[k]);
       });
       exports.pack(
         job,
@@ -301,6 +310,18 @@ export class Stage {
     }
     memory.reset(mark);
     return record;
+  }
+
+  /** Copies columns of an input, one run after another. */
+  #copyColumns(runs: readonly ColumnRun[], slot: number, offset: number, address: number): void {
+    const source = this.#inputs[slot];
+    const { dim } = this.#program.kernel.inputs[slot];
+    let at = address;
+    for (const { column, count } of runs) {
+      const first = (column + offset) * dim;
+      this.#copyIn(source, first, first + count * dim, at);
+      at += count * dim * source.BYTES_PER_ELEMENT;
+    }
   }
 
   /** Copies the outputs of a wave's finished tasks to the host's arrays. */
