@@ -38,8 +38,8 @@ typedef struct Ring {
 } Ring;
 
 // Takes a chunk that no copy uses; makes more of them where all are in use. Where there are as many
-// as may be: one that is pending still, or null where others have them all. Waits for all work where
-// a chunk was lost and no other is free. The caller holds the device's lock.
+// as may be: one that is pending still, or null where others have them all. Waits for all work
+// where a chunk was lost and no other is free. The caller holds the device's lock.
 CUresult ring_take(Ring* ring, const Driver* driver, Chunk** chunk);
 void ring_give(Ring* ring, Chunk* chunk);
 // Puts the chunk's event behind the work of a stream that uses it. Where the driver does not take

@@ -114,7 +114,7 @@ static CUresult download(Device* device, const Driver* driver, CUstream stream,
     flying--;
     for (int k = 0; k < flying; k++) flights[k] = flights[k + 1];
   }
-  // after an error the driver may still write to the chunks on their way, whose events tell when not
+  // after an error the driver may still write to the chunks on their way: their events tell
   for (int k = 0; k < flying; k++) give_chunk(device, ring, flights[k].chunk);
   return code;
 }

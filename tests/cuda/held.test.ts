@@ -150,10 +150,11 @@ deviceTest("nothing of a module is launched while its last kernels end", async (
 deviceTest("a module stays where the driver cannot wait for its kernels", async (session) => {
   const { shim, device } = session;
   const { module, address, count } = queueSlowKernel(session);
-  const numbers = new Float32Array(count);
+  const numbers = new Float32Array(count), unloaded = callsOf("cuModuleUnload");
   withFailures("cuCtxSynchronize:1=999", () => {
     assertEquals(statusOf(() => shim.moduleFree(device, module)), "driver");
   });
+  assertEquals(callsOf("cuModuleUnload"), unloaded, "unloaded with kernels on their way");
   assertEquals(statusOf(() => shim.moduleFree(device, module)), "invalid");
   await shim.download(device, 0n, numbers, address);
   assertEquals([numbers[0], numbers[count - 1]], [4, 4]);
