@@ -73,9 +73,9 @@ const ITEM_PAIRS = 1_000_000;
  */
 const QUICK_OPERATIONS = 3e6;
 /**
- * Pairs times components from which on nearest points are looked for among rounded ones first: 20 ms
- * of work, of which that saves a quarter in 3-D and half in 10-D, while its code takes 10 ms more to
- * make.
+ * Pairs times components from which on nearest points are looked for among rounded ones first:
+ * 20 ms of work, of which that saves a quarter in 3-D and half in 10-D, while its code takes 10 ms
+ * more to make.
  */
 const ROUNDS_FROM = 1e9;
 /** Groups of rows that are joined between two looks at the clock. */
