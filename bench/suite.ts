@@ -2,7 +2,8 @@
 // PyTorch, NumPy, scikit-learn, scipy and jax-js is installed, on the same inputs in the same run
 // and on as many threads. Writes a Markdown page of tables and one SVG picture per sweep.
 //
-//     deno task bench:peers [--parts rows,points,dims,widths,neighbours,neighbour-dims,threads,latency]
+//     deno task bench:peers
+//         [--parts rows,points,dims,widths,neighbours,neighbour-dims,threads,latency]
 //         [--engines wasm,native] [--peers keops,torch,numpy,scikit-learn,scipy,jax-js]
 //         [--threads 2] [--tiny] [--out folder]
 //

@@ -1,8 +1,9 @@
 // Sums of a table with itself, each pair of points once, beside the same sums over all pairs:
 // writes a Markdown table.
 //
-//     deno run -A bench/symmetric.ts [--engines native,wasm] [--rows Gaussian] [--sizes 10000,30000]
-//                                    [--threads 2] [--repeats 7] [--out file.md]
+//     deno run -A bench/symmetric.ts [--engines native,wasm] [--rows Gaussian]
+//                                    [--sizes 10000,30000] [--threads 2] [--repeats 7]
+//                                    [--out file.md]
 //
 // Both take turns on each engine; `--rows` takes those whose names begin so. Times are of whole
 // calls, first calls excluded.

@@ -1,5 +1,5 @@
-# zig cc as a cross compiler: one program for all platforms, and for the oldest glibc that is wanted.
-# The environment's ZIG names it; the presets set PF_TARGET.
+# zig cc as a cross compiler: one program for all platforms, and for the oldest glibc that is
+# wanted. The environment's ZIG names it; the presets set PF_TARGET.
 
 set(CMAKE_C_COMPILER "$ENV{ZIG}" cc)
 set(CMAKE_C_COMPILER_TARGET ${PF_TARGET})

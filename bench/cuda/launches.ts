@@ -3,7 +3,7 @@
 // driver whose device does nothing. Lists that come again are queued as lists, and as graphs of the
 // driver: on such a driver the difference in time is that of the host's own work alone.
 //
-//     deno run -A bench/cuda/launches.ts [--calls 2000] [--against path/to/another/mod.ts] [--out folder]
+//     deno run -A bench/cuda/launches.ts [--calls 2000] [--against another/mod.ts] [--out folder]
 //     deno run -A bench/cuda/launches.ts --card [--calls 2000]
 //
 // With --against, another checkout is counted too, and timed in the same run, taking turns. With

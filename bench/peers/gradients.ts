@@ -1,7 +1,8 @@
 // Values and gradients of whole energies, Pairfold's and PyTorch's (dense, on the CPU), on the same
 // inputs: writes a Markdown table.
 //
-//     deno run -A bench/peers/gradients.ts [--energies sinkhorn,lddmm] [--repeats 3] [--out file.md]
+//     deno run -A bench/peers/gradients.ts [--energies sinkhorn,lddmm] [--repeats 3]
+//                                          [--out file.md]
 //
 // PyTorch runs in the Python that $PAIRFOLD_PYTHON names (default python3); where it is missing the
 // script says so and ends well. float32 inputs are compared with PyTorch in float64 on the same

@@ -87,7 +87,7 @@ PF_API pf_status pf_device_attributes(pf_report* report, uint64_t device, const 
 
 // ---- memory ---------------------------------------------------------------------------------
 
-// Bytes that callers hold, bytes that the pool keeps for reuse, bytes free on the device and in all.
+// Bytes that callers hold, that the pool keeps for reuse, that are free on the device, and in all.
 PF_API pf_status pf_memory(pf_report* report, uint64_t device, uint64_t* live, uint64_t* pooled,
                            uint64_t* available, uint64_t* total);
 
@@ -164,8 +164,8 @@ PF_API pf_status pf_function(pf_report* report, uint64_t device, uint64_t module
 PF_API pf_status pf_occupancy(pf_report* report, uint64_t device, uint64_t function,
                               uint32_t threads, uint32_t dynamic_shared, int32_t* blocks);
 
-// Queues a launch. dims: grid x y z, block x y z, bytes of dynamic shared memory. Argument k is read
-// at arguments + offsets[k].
+// Queues a launch. dims: grid x y z, block x y z, bytes of dynamic shared memory. Argument k is
+// read at arguments + offsets[k].
 PF_API pf_status pf_launch(pf_report* report, uint64_t device, uint64_t stream, uint64_t function,
                            const uint32_t* dims, const void* arguments, const uint32_t* offsets,
                            uint32_t count);

@@ -1,5 +1,5 @@
 // See cache.h. An entry: magic, the key, the binary's SHA-256, its length (8 bytes, low first), the
-// binary. It is written under a name of its own and then renamed, so that readers see whole entries.
+// binary. It is written under a name of its own and then renamed: readers see whole entries.
 
 #include "cache.h"
 

@@ -118,7 +118,7 @@ void event_release(Device* device, const Driver* driver, Event* event) {
   free(event);
 }
 
-void module_release(Device* device, const Driver* driver, Module* module) {
+void module_forget(Device* device, Module* module) {
   while (module->functions) {
     Function* function = module->functions;
     graphs_forget(device, function->handle, function->handle);
@@ -126,8 +126,18 @@ void module_release(Device* device, const Driver* driver, Module* module) {
     handles_take(&device->handles, HANDLE_FUNCTION, function->handle);
     free(function);
   }
-  if (!device->lost) driver->cuModuleUnload(module->module);
-  free(module);
+}
+
+// Destroys streams that were freed while calls were waiting, which are over.
+static void destroy_old_streams(Device* device) {
+  HandleEntry* entries = device->handles.entries;
+  for (uint32_t k = 0; device->old_streams > 0; k++) {
+    if (entries[k].kind != HANDLE_OLD_STREAM) continue;
+    uint64_t handle = (uint64_t)entries[k].serial << 32 | (k + 1);
+    CUstream stream = handles_take(&device->handles, HANDLE_OLD_STREAM, handle);
+    if (!device->lost) driver_get()->cuStreamDestroy_v2(stream);
+    device->old_streams--;
+  }
 }
 
 // Gives everything back. The context of a lost device takes its memory along.
@@ -139,11 +149,18 @@ static void take_down(Device* device) {
   graphs_clear(device);
   for (uint32_t k = 0; k < device->handles.count; k++) {
     HandleEntry* entry = &device->handles.entries[k];
-    if (entry->kind == HANDLE_STREAM && works) driver->cuStreamDestroy_v2(entry->object);
+    bool is_stream = entry->kind == HANDLE_STREAM || entry->kind == HANDLE_OLD_STREAM;
+    if (is_stream && works) driver->cuStreamDestroy_v2(entry->object);
     if (entry->kind == HANDLE_EVENT) event_release(device, driver, entry->object);
-    if (entry->kind == HANDLE_MODULE) module_release(device, driver, entry->object);
+    if (entry->kind == HANDLE_MODULE) {
+      Module* module = entry->object;
+      module_forget(device, module);
+      if (works) driver->cuModuleUnload(module->module);
+      free(module);
+    }
   }
   handles_clear(&device->handles);
+  device->old_streams = 0;
   ring_clear(&device->small, works ? driver : NULL);
   ring_clear(&device->large, works ? driver : NULL);
   pool_clear(&device->pool, works ? driver : NULL);
@@ -158,6 +175,7 @@ static void take_down(Device* device) {
 
 pf_status device_leave(Device* device, pf_status status) {
   if (device->handle == 0 && device->guests == 0 && device->used) take_down(device);
+  if (device->old_streams > 0 && device->guests == 0) destroy_old_streams(device);
   mutex_unlock(&device->mutex);
   return status;
 }

@@ -47,6 +47,7 @@ typedef struct Device {
   Graphs graphs;
   uint64_t work;  // how often something was queued that may write to the device's memory
   bool has_streams;  // whether it ever had streams beside its own, whose work ends at any time
+  uint32_t old_streams;  // freed while calls were waiting, which may queue on them yet
   CUevent idle_events[IDLE_EVENTS];  // freed ones, for the next to use
   uint32_t idle_event_count;
 } Device;
@@ -107,6 +108,7 @@ void device_launched(Device* device, const Function* function);
 // Waits for an event: looks again and again for a moment, then sleeps. Outside of the lock.
 CUresult event_wait(const Driver* driver, CUevent event);
 void event_release(Device* device, const Driver* driver, Event* event);
-void module_release(Device* device, const Driver* driver, Module* module);
+// Forgets the kernels of a module: nobody finds them any more, and no graph has them.
+void module_forget(Device* device, Module* module);
 
 #endif

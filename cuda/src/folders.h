@@ -8,8 +8,8 @@
 // File names of NVRTC, newest first; ends with null.
 extern const char* const NVRTC_NAMES[];
 
-// Calls `visit` with every folder worth looking into, best first, until it returns true. The folders
-// need not exist.
+// Calls `visit` with every folder worth looking into, best first, until it returns true. The
+// folders need not exist.
 bool folders_visit(bool (*visit)(void* context, const char* folder), void* context);
 
 #endif

@@ -167,7 +167,6 @@ Graph* graph_record(Device* device, const Driver* driver, const GraphKey* key, G
     // what was made of it needs it no longer
     if (making.graph) driver->cuGraphDestroy(making.graph);
     if (*code == 0) return graph;
-    graph->exec = NULL;
   }
   graph_release(device, graph);
   return NULL;
@@ -202,16 +201,12 @@ bool graph_launch(Device* device, const Driver* driver, Graph* graph, const List
   device->work++;
   if (graph->last) device_launched(device, graph->last);
   if (!chunk) return true;
-  *code = driver->cuEventRecord(chunk->event, stream);
-  chunk->pending = *code == 0;
-  // nobody may have a chunk that nothing says to be free: it goes with its ring
-  if (*code != 0) graph->chunk = NULL;
+  *code = chunk_follow(chunk, driver, stream);
   return true;
 }
 
 void graph_release(Device* device, Graph* graph) {
-  // a launch that is under way ends; the chunk's event says when
-  if (graph->exec && !device->lost) driver_get()->cuGraphExecDestroy(graph->exec);
+  // a launch that is under way may use the chunk, which knows
   if (graph->chunk) {
     ring_give(&device->small, graph->chunk);
     condition_wake_all(&device->chunk_free);

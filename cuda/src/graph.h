@@ -64,7 +64,8 @@ Graph* graph_record(struct Device* device, const Driver* driver, const GraphKey*
 // the chunk still. Where it was launched and nothing will say when it is over, true with *code.
 bool graph_launch(struct Device* device, const Driver* driver, Graph* graph, const List* list,
                   CUstream stream, CUresult* code);
-// Gives back what it has.
+// Gives back its chunk and the host's memory. What the driver made of it is gone by then, or was
+// never made.
 void graph_release(struct Device* device, Graph* graph);
 
 #endif

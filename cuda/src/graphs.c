@@ -58,9 +58,9 @@ static void drop(Device* device, Graph* graph) {
   *link = graph->next;
   graphs->count--;
   if (graphs->last.graph == graph) graphs->last.number = 0;
-  // now, for its kernels' module may go next; readers need the chunk alone
-  if (graph->exec && !device->lost) driver_get()->cuGraphExecDestroy(graph->exec);
-  graph->exec = NULL;
+  // now, for its kernels' module may go next; readers need the chunk alone, and a launch that is
+  // under way ends
+  if (!device->lost) driver_get()->cuGraphExecDestroy(graph->exec);
   if (graph->readers > 0) {
     graph->dropped = true;
   } else {

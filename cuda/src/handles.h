@@ -8,6 +8,7 @@
 typedef enum HandleKind {
   HANDLE_FREE,
   HANDLE_STREAM,
+  HANDLE_OLD_STREAM,  // nobody has its handle
   HANDLE_EVENT,
   HANDLE_MODULE,
   HANDLE_FUNCTION

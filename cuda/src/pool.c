@@ -113,11 +113,14 @@ bool pool_give(Pool* pool, const Driver* driver, uint64_t address, CUresult* cod
   pool->live_bytes -= block->asked;
   if (pool->exact) {
     *code = driver->cuCtxSynchronize();
-    if (*code == 0) *code = driver->cuMemFree_v2(block->address);
-    free(block);
-  } else {
-    keep(pool, block);
+    if (*code == 0) {
+      *code = driver->cuMemFree_v2(block->address);
+      free(block);
+      return true;
+    }
   }
+  // what queued work may use still goes back to the driver later
+  keep(pool, block);
   return true;
 }
 

@@ -140,12 +140,15 @@ pf_status pf_module_free(pf_report* report, uint64_t handle, uint64_t module) {
   const Driver* driver = driver_get();
   Module* found = handles_take(&device->handles, HANDLE_MODULE, module);
   if (found) {
-    // its kernels may still be queued, though no new ones: nobody has its handle now
+    // its kernels may still be queued, though no new ones from here on
+    module_forget(device, found);
     device_step_out(device);
     CUresult code = driver->cuCtxSynchronize();
     device_step_in(device);
+    // else it stays loaded as long as the context, for what is queued may run yet
+    if (code == 0) code = driver->cuModuleUnload(found->module);
+    free(found);
     status = device_check(report, device, code, "pf_module_free");
-    module_release(device, driver, found);
   } else {
     status = report_invalid(report, "pf_module_free: got %llu, which is no module of the device",
                             (unsigned long long)module);

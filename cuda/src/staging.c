@@ -19,7 +19,19 @@ static Chunk* take_first(Ring* ring) {
   return chunk;
 }
 
+CUresult chunk_follow(Chunk* chunk, const Driver* driver, CUstream stream) {
+  CUresult code = driver->cuEventRecord(chunk->event, stream);
+  chunk->pending = code == 0;
+  chunk->untold = code != 0;
+  return code;
+}
+
 void ring_give(Ring* ring, Chunk* chunk) {
+  if (chunk->untold) {
+    chunk->next = ring->lost;
+    ring->lost = chunk;
+    return;
+  }
   chunk->next = NULL;
   if (ring->last) {
     ring->last->next = chunk;
@@ -57,6 +69,18 @@ static CUresult grow(Ring* ring, const Driver* driver) {
   return 0;
 }
 
+// Waits for all work: nothing uses the lost chunks then.
+static CUresult find_lost(Ring* ring, const Driver* driver) {
+  CUresult code = driver->cuCtxSynchronize();
+  while (code == 0 && ring->lost) {
+    Chunk* chunk = ring->lost;
+    ring->lost = chunk->next;
+    chunk->untold = false;
+    put_first(ring, chunk);
+  }
+  return code;
+}
+
 CUresult ring_take(Ring* ring, const Driver* driver, Chunk** chunk) {
   *chunk = NULL;
   CUresult code = 0;
@@ -65,7 +89,11 @@ CUresult ring_take(Ring* ring, const Driver* driver, Chunk** chunk) {
     if (code == 0) ring->first->pending = false;
     if (code != 0 && code != CUDA_NOT_READY) return code;
   }
-  if (!ring->first || ring->first->pending) {
+  bool is_free = ring->first && !ring->first->pending;
+  if (!is_free && ring->lost) {
+    code = find_lost(ring, driver);
+    if (code != 0) return code;
+  } else if (!is_free) {
     code = ring->count < ring->most ? grow(ring, driver) : 0;
     // no memory for more is no error while there is one to wait for
     if (code == CUDA_OUT_OF_MEMORY && ring->count > 0) code = 0;
@@ -81,6 +109,6 @@ void ring_clear(Ring* ring, const Driver* driver) {
     ring->segments = segment->next;
     destroy(ring, segment, driver);
   }
-  ring->first = ring->last = NULL;
+  ring->first = ring->last = ring->lost = NULL;
   ring->count = 0;
 }

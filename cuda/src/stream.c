@@ -42,7 +42,11 @@ pf_status pf_stream_free(pf_report* report, uint64_t handle, uint64_t stream) {
   pf_status status = device_enter(report, handle, "pf_stream_free", &device);
   if (status != PF_OK) return status;
   CUstream found = handles_take(&device->handles, HANDLE_STREAM, stream);
-  if (found) {
+  if (found && device->guests > 0) {
+    // one of those who wait may queue on it yet; there is room for the handle just taken
+    handles_add(&device->handles, HANDLE_OLD_STREAM, found);
+    device->old_streams++;
+  } else if (found) {
     // the driver ends the work that is queued before it frees the stream
     CUresult code = driver_get()->cuStreamDestroy_v2(found);
     status = device_check(report, device, code, "pf_stream_free");

@@ -16,6 +16,11 @@ static Ring* ring_for(Device* device, uint64_t bytes) {
   return bytes <= device->small.bytes ? &device->small : &device->large;
 }
 
+static void give_chunk(Device* device, Ring* ring, Chunk* chunk) {
+  ring_give(ring, chunk);
+  condition_wake_all(&device->chunk_free);
+}
+
 // Takes a chunk and waits until the copy that used it last is over. Null with *code 0: others have
 // all, which is waited for only where `wait` says so.
 static Chunk* take_chunk(Device* device, const Driver* driver, Ring* ring, bool wait,
@@ -31,21 +36,11 @@ static Chunk* take_chunk(Device* device, const Driver* driver, Ring* ring, bool 
   device_step_out(device);
   *code = event_wait(driver, chunk->event);
   device_step_in(device);
-  chunk->pending = false;
+  // where the driver does not say, the copy may use it still
+  chunk->pending = *code != 0;
   if (*code == 0) return chunk;
-  ring_give(ring, chunk);
-  condition_wake_all(&device->chunk_free);
+  give_chunk(device, ring, chunk);
   return NULL;
-}
-
-// Gives a chunk back; `queued`: a copy of the stream uses it still.
-static CUresult give_chunk(Device* device, const Driver* driver, Ring* ring, Chunk* chunk,
-                           CUstream stream, bool queued) {
-  CUresult code = queued ? driver->cuEventRecord(chunk->event, stream) : 0;
-  chunk->pending = queued && code == 0;
-  ring_give(ring, chunk);
-  condition_wake_all(&device->chunk_free);
-  return code;
 }
 
 static size_t piece(const Ring* ring, uint64_t left) {
@@ -65,8 +60,8 @@ CUresult device_upload(Device* device, const Driver* driver, CUstream stream, ui
     memcpy(chunk->memory, source + done, size);
     device_step_in(device);
     code = driver->cuMemcpyHtoDAsync_v2(target + done, chunk->memory, size, stream);
-    CUresult given = give_chunk(device, driver, ring, chunk, stream, code == 0);
-    if (code == 0) code = given;
+    if (code == 0) code = chunk_follow(chunk, driver, stream);
+    give_chunk(device, ring, chunk);
     if (code != 0) return code;
     done += size;
   }
@@ -85,9 +80,9 @@ static bool queue_piece(Device* device, const Driver* driver, CUstream stream, R
   if (!chunk) return false;
   size_t size = piece(ring, left);
   *code = driver->cuMemcpyDtoHAsync_v2(chunk->memory, source, size, stream);
-  if (*code == 0) *code = driver->cuEventRecord(chunk->event, stream);
+  if (*code == 0) *code = chunk_follow(chunk, driver, stream);
   if (*code != 0) {
-    give_chunk(device, driver, ring, chunk, stream, false);
+    give_chunk(device, ring, chunk);
     return false;
   }
   *flight = (Flight){.chunk = chunk, .bytes = size};
@@ -113,15 +108,14 @@ static CUresult download(Device* device, const Driver* driver, CUstream stream,
     code = event_wait(driver, first.chunk->event);
     if (code == 0) memcpy(target + done, first.chunk->memory, first.bytes);
     device_step_in(device);
-    give_chunk(device, driver, ring, first.chunk, stream, false);
+    first.chunk->pending = code != 0;
+    give_chunk(device, ring, first.chunk);
     done += first.bytes;
     flying--;
     for (int k = 0; k < flying; k++) flights[k] = flights[k + 1];
   }
-  // after an error the driver may still write to the chunks on their way
-  for (int k = 0; k < flying; k++) {
-    give_chunk(device, driver, ring, flights[k].chunk, stream, true);
-  }
+  // after an error the driver may still write to the chunks on their way: their events tell
+  for (int k = 0; k < flying; k++) give_chunk(device, ring, flights[k].chunk);
   return code;
 }
 
@@ -213,8 +207,7 @@ pf_status pf_download_soon(pf_report* report, uint64_t handle, uint64_t stream, 
     // what is on its way still has its event behind it
     flight.chunk->pending = !*done;
     if (code == CUDA_NOT_READY) code = 0;
-    ring_give(ring, flight.chunk);
-    condition_wake_all(&device->chunk_free);
+    give_chunk(device, ring, flight.chunk);
   }
   if (*done && bytes > 0) graphs_arrived(device, list, source, bytes);
   return device_leave(device, device_check(report, device, code, "pf_download_soon"));

@@ -43,11 +43,19 @@ export type Trial<P> = (
 /** Throws `PairfoldError` (compile) for an engine's option that is no schedule at all. */
 export function checkAsked(asked: unknown): void {
   if (asked === undefined || asked === "untiled" || asked === "auto") return;
-  if (typeof asked === "object" && asked !== null) return;
-  throw new PairfoldError(
-    "compile",
-    `schedule: got ${shown(asked)}; expected "auto", "untiled" or a schedule`,
-  );
+  if (typeof asked !== "object" || asked === null || Array.isArray(asked)) {
+    throw new PairfoldError(
+      "compile",
+      `schedule: got ${shown(asked)}; expected "auto", "untiled" or a schedule`,
+    );
+  }
+  for (const [name, value] of Object.entries(asked)) {
+    if (["number", "string", "boolean", "undefined"].includes(typeof value)) continue;
+    throw new PairfoldError(
+      "compile",
+      `schedule: got ${shown(value)} as its ${name}; expected a number or a word`,
+    );
+  }
 }
 
 /** Chooses the programs of one engine. */

@@ -76,7 +76,7 @@ export class Tuner<S> {
 
   /** Throws `PairfoldError` (device) for a mode that there is not. */
   constructor(options: TunerOptions<S>) {
-    const mode = options.mode ?? modeOfEnvironment() ?? "cached";
+    const { mode = modeOfEnvironment() ?? "cached" } = options;
     if (!MODES.includes(mode)) {
       const names = MODES.map((name) => `"${name}"`).join(", ");
       throw new PairfoldError("device", `tune: got "${shown(mode)}"; expected one of ${names}`);

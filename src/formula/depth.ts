@@ -4,8 +4,8 @@ import { PairfoldError } from "../error.ts";
 import type { Node } from "./node.ts";
 
 /**
- * How deep nodes of a formula that methods build may stand inside one another. Stacks of 1 MB end at
- * some 900 to 1,300 while code is new to V8, and later once it is optimised, which `withinStack`
+ * How deep nodes of a formula that methods build may stand inside one another. Stacks of 1 MB end
+ * at some 900 to 1,300 while code is new to V8, and later once it is optimised, which `withinStack`
  * tells of; this bounds what that takes.
  */
 const MAX_BUILT_DEPTH = 3000;

@@ -1,4 +1,4 @@
-// Kernels that are lowered when somebody looks into them, and known by the text of their fold before.
+// Kernels that are lowered when somebody looks into them, and known by their fold's text before.
 
 import { fingerprint, withinStack } from "../formula/mod.ts";
 import type {

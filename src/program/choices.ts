@@ -1,5 +1,5 @@
-// Whether the choices of a fold are ones that there are. Enters: what its user chose. Leaves: what the
-// kernel is told of it.
+// Whether the choices of a fold are ones that there are. Enters: what its user chose. Leaves: what
+// the kernel is told of it.
 
 import { PairfoldError } from "../error.ts";
 import type { Fold } from "../lower/mod.ts";

@@ -162,7 +162,7 @@ export function scatterAdd(
   return elementwise("add", [x, terms]);
 }
 
-// ---- along an axis -------------------------------------------------------------------------------
+// ---- along an axis ------------------------------------------------------------------------------
 
 /**
  * Runs `body` for each index: where it is, and where its entry of the longer axis is; −1 for none.

@@ -34,7 +34,7 @@ function recordLinear(
   return result;
 }
 
-// ---- shapes --------------------------------------------------------------------------------------
+// ---- shapes -------------------------------------------------------------------------------------
 
 /** The same numbers in another shape; one length may be −1. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
@@ -62,7 +62,7 @@ export function alias(x: Tensor): Tensor {
   return recordLinear(x, new Tensor(x.shape, x.dtype, storageOf(x)), (g) => g, (t) => t);
 }
 
-// ---- elements at strides -------------------------------------------------------------------------
+// ---- elements at strides ------------------------------------------------------------------------
 
 /**
  * Elements of a tensor: that at k is number offset + strides · k, row-major; none of them twice.
@@ -132,7 +132,7 @@ function permutation(x: Tensor, order: readonly number[]): View {
   };
 }
 
-// ---- broadcasting and sums -----------------------------------------------------------------------
+// ---- broadcasting and sums ----------------------------------------------------------------------
 
 /** A tensor repeated to a shape. */
 export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {

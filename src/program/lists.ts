@@ -1,5 +1,5 @@
 // Lists of smallest values that are longer than the fold: what there is, and what is missing behind
-// it. A kernel's lists take memory, and a long while to sort, whether anything stands in them or not.
+// it. A kernel's lists take memory, and a long while to sort, whether or not anything is in them.
 
 import { reductions } from "../reduction/mod.ts";
 import { full, type Tensor } from "../tensor/mod.ts";

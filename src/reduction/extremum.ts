@@ -2,8 +2,8 @@
 // index −1, so an all-NaN row says so by NaN and −1 on its own.
 //
 // The inner loop only asks whether any row improves (one comparison, one branch for all rows); the
-// update stands behind that branch. On random data a row improves about ln N times. Where the target
-// searches groups of columns, there is no branch, and no order of the columns is worse than another.
+// update stands behind that branch. On random data a row improves about ln N times. Where the
+// target searches groups of columns, there is no branch, and no order of columns is worse.
 
 import { build, type Node } from "../formula/mod.ts";
 import type { Builder, Value } from "../loop/mod.ts";

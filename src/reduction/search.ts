@@ -1,5 +1,6 @@
-// The search for an extremum: a pass without a branch keeps the best value of all columns, and counts
-// the groups of columns since it got better. What it costs does not depend on the columns' order.
+// The search for an extremum: a pass without a branch keeps the best value of all columns, and
+// counts the groups of columns since it got better. What it costs does not depend on the columns'
+// order.
 // Enters: the fields with the best so far and its column. Leaves: the search's steps.
 
 import { type Builder, type Cell, place, type Value } from "../loop/mod.ts";

@@ -100,7 +100,7 @@ export abstract class TensorMethods extends TensorReductions {
   }
 
   /**
-   * The same numbers without axes of length 1: without all of them, or without those that are named.
+   * The same numbers without axes of length 1: without all of them, or without those named.
    * Throws `PairfoldError` (shape) where one that is named has another length.
    */
   squeeze(axis?: Axes): this {
@@ -168,7 +168,7 @@ export abstract class TensorMethods extends TensorReductions {
    *
    * ```ts
    * import { tensor } from "pairfold";
-   * console.log(await tensor([[1, 2], [3, 4], [5, 6]]).take([2, 0]).array()); // [ [ 5, 6 ], [ 1, 2 ] ]
+   * console.log(await tensor([[1, 2], [3, 4], [5, 6]]).take([2, 0]).array()); // [[5, 6], [1, 2]]
    * ```
    */
   take(indices: IndicesOf<TensorElementwise>, axis = 0): this {

@@ -23,8 +23,8 @@ export interface VarianceOptions extends AxisOptions {
 const ops = (): ReturnType<typeof operations<TensorReductions>> => operations<TensorReductions>();
 
 /**
- * Reductions over axes. They throw `PairfoldError`: `shape` for axes that are not there, `dtype` for
- * what is no object of options.
+ * Reductions over axes. They throw `PairfoldError`: `shape` for axes that are not there, `dtype`
+ * for what is no object of options.
  */
 export abstract class TensorReductions extends TensorElementwise {
   // ---- reductions over axes ---------------------------------------------------------------------
@@ -97,8 +97,8 @@ export abstract class TensorReductions extends TensorElementwise {
    * drawn from, as PyTorch's is. Means are taken off first, twice, so that coordinates far from the
    * origin keep their digits.
    *
-   * Throws `PairfoldError`: `shape` for axes that are not there, `dtype` for a correction that is no
-   * number from 0 and for int32.
+   * Throws `PairfoldError`: `shape` for axes that are not there, `dtype` for a correction that is
+   * no number from 0 and for int32.
    *
    * ```ts
    * import { tensor } from "pairfold";
@@ -115,7 +115,8 @@ export abstract class TensorReductions extends TensorElementwise {
    * ```ts
    * import { tensor } from "pairfold";
    * const x = tensor([[1, 5], [3, 5]]);
-   * console.log(await x.std(0).array(), await x.std(0, { correction: 1 }).array()); // [1, 0] [1.41, 0]
+   * console.log(await x.std(0).array()); // [1, 0]
+   * console.log(await x.std(0, { correction: 1 }).array()); // [1.41, 0]
    * ```
    */
   std(axis?: Axes, options: VarianceOptions = {}): this {

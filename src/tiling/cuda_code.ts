@@ -29,11 +29,11 @@ export interface TurnCode {
 
 /**
  * Kernels by name: exp(−p |x − y|²) b in 3 dimensions or D, with one weight or so many, and other
- * folds of |x − y|² in 3 dimensions; a million rows. Up to 16 dimensions p is in the points, as it is
- * by default where these were given, but for "direct". "With itself" meets pairs once: each of its
- * pairs is two. Where "centred" or tensor cores' numbers (TF32) are named, |x − y|² is a dot product.
- * Of the gradient in 100 dimensions it is the loop that adds to its sums; the one before adds up
- * |x − y|², also for 8 columns. "f64" is in doubles. Counted with NVRTC 13.5 and nvdisasm
+ * folds of |x − y|² in 3 dimensions; a million rows. Up to 16 dimensions p is in the points, as it
+ * is by default where these were given, but for "direct". "With itself" meets pairs once: each of
+ * its pairs is two. Where "centred" or tensor cores' numbers (TF32) are named, |x − y|² is a dot
+ * product. Of the gradient in 100 dimensions it is the loop that adds to its sums; the one before
+ * adds up |x − y|², also for 8 columns. "f64" is in doubles. Counted with NVRTC 13.5 and nvdisasm
  * (2026-11-23).
  */
 export const MACHINE_CODE = {

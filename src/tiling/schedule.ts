@@ -220,10 +220,10 @@ const CUTS = {
    *
    * A tile's block is closed beside the next tile (`emit/wasm/later.ts`). On an Intel Xeon with
    * AVX-512 (2026-11-23, taking turns, medians) that, columns that are not loaded four at a time,
-   * and no blends are 1.14 to 1.15 times as fast as without with 64 weights, 1.11 with 48, 1.12 with
-   * 65 and 256. What is left: 64 multiplications of sums and 13 of a distance and its exponential
-   * for four pairs take 2.65 ns per pair, at two of 128 bits per clock (a bare loop of the 64 takes
-   * 2.2); this takes 2.9.
+   * and no blends are 1.14 to 1.15 times as fast as without with 64 weights, 1.11 with 48, 1.12
+   * with 65 and 256. What is left: 64 multiplications of sums and 13 of a distance and its
+   * exponential for four pairs take 2.65 ns per pair, at two of 128 bits per clock (a bare loop of
+   * the 64 takes 2.2); this takes 2.9.
    */
   product: {
     rowVectors: 6,
@@ -279,7 +279,8 @@ const CUTS = {
    * Surveys that look at keys; few columns are folded otherwise. Against surveys and searches of
    * distances (Intel Xeon, AVX-512, 2026-11-24, taking turns, bests, 2·10⁴ points): 1 smallest 1.3
    * in 3-D, 1.45 in 4-D, 1.6 in 6-D, 2.2 in 10-D, 1.4 beyond 16-D; 10 smallest alike, 50 smallest
-   * 1.2, 1.3, 1.4 and 2.3. One vector of rows takes 1.3 to 1.4 times as long, three or four no less.
+   * 1.2, 1.3, 1.4 and 2.3. One vector of rows takes 1.3 to 1.4 times as long, three or four take no
+   * less.
    */
   keyed: { rowVectors: 2, columns: 1, operands: "locals" },
   /**

@@ -17,7 +17,7 @@ if (emulator.missing) console.log(`emulator: all tests skipped: ${emulator.missi
 
 const CHECK = { CHECK: "1" };
 
-// ---- right kernels ----------------------------------------------------------------------------------
+// ---- right kernels ------------------------------------------------------------------------------
 
 for (const name of ["none", "noneDynamic", "noneCopied"] as const) {
   for (const settings of [{ ORDER: "forward" }, { ORDER: "reverse" }, { ORDER: "random" }, CHECK]) {
@@ -65,7 +65,7 @@ test("atomics of many blocks add up, also with several host threads", async () =
   }
 });
 
-// ---- planted faults ---------------------------------------------------------------------------------
+// ---- planted faults -----------------------------------------------------------------------------
 
 /** What each mode says of a fault: a code and words, or 0 and wrong rows. */
 interface Caught {
@@ -181,7 +181,7 @@ for (const name of crashNames) {
   });
 }
 
-// ---- streams and copies -----------------------------------------------------------------------------
+// ---- streams and copies -------------------------------------------------------------------------
 
 test("a result that nobody waited for is stale", async () => {
   assertEquals(await trial("staleRead", {}), { before: null, after: 5 });
@@ -217,7 +217,7 @@ test("a thousand modules, streams and launches leave memory where it was", async
   assert(growth < 16 << 20, `${growth} bytes`);
 });
 
-// ---- devices, limits, programs ----------------------------------------------------------------------
+// ---- devices, limits, programs ------------------------------------------------------------------
 
 test("there are two devices with different limits", async () => {
   const { count, unknown, facts } = await trial("devices", {});
@@ -320,7 +320,7 @@ Deno.test({
   },
 });
 
-// ---- injected failures ------------------------------------------------------------------------------
+// ---- injected failures --------------------------------------------------------------------------
 
 test("the n-th call of an entry point fails as asked", async () => {
   const fills = (FAIL: string): Promise<number[]> => trial("threeFills", { FAIL });
@@ -357,7 +357,7 @@ test("each library comes without one entry point, too", () => {
   return Promise.resolve();
 });
 
-// ---- graphs -----------------------------------------------------------------------------------------
+// ---- graphs -------------------------------------------------------------------------------------
 
 for (const CHECK of ["0", "1"]) {
   test(`a graph's nodes run in their order, with what memory has then (CHECK=${CHECK})`, async () => {
@@ -387,7 +387,7 @@ test("a graph that outlives its memory or its kernel loses the context", async (
   assertEquals(await trial("graphOutlives", {}, "kernel"), [700, 700]);
 });
 
-// ---- the compiler's cache ---------------------------------------------------------------------------
+// ---- the compiler's cache -----------------------------------------------------------------------
 
 test("several processes may fill one cache at once", async () => {
   const CACHE = await Deno.makeTempDir();

@@ -176,7 +176,7 @@ adderTest("graphs of two streams stay apart", async (adder) => {
   shim.streamFree(device, stream);
 });
 
-// ---- which lists ---------------------------------------------------------------------------------
+// ---- which lists --------------------------------------------------------------------------------
 
 adderTest(
   "by the clock: a list becomes a graph or stays one, and both give its sums",
@@ -237,7 +237,7 @@ adderTest("long lists and large copies are lists", async ({ shim, device, comman
   shim.free(device, target);
 });
 
-// ---- what they name goes -------------------------------------------------------------------------
+// ---- what they name goes ------------------------------------------------------------------------
 
 adderTest("memory that the driver gets back takes its graphs along", async (adder) => {
   const { shim, device, commands } = adder;
@@ -273,7 +273,7 @@ deviceTest("a device that is opened again has no graphs of the one before", asyn
   }
 });
 
-// ---- what the driver refuses ----------------------------------------------------------------------
+// ---- what the driver refuses --------------------------------------------------------------------
 
 for (
   const rule of [

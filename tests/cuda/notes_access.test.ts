@@ -1,5 +1,5 @@
-// Who may take and make notes of kernels on a card: processes at once, those that may not write, and
-// folders that others may write to.
+// Who may take and make notes of kernels on a card: processes at once, those that may not write,
+// and folders that others may write to.
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
@@ -82,7 +82,7 @@ testUnless(
       const { lowered: _, ...result } = one;
       assertEquals({ ...other, lowered: 0 }, { ...result, lowered: 0 });
       assertEquals(await ask(), { ...result, lowered: 0 });
-      // when a process began is told to those with all permissions: who knows no version has no notes
+      // when a process began is told to those with all permissions: without a version no notes
       const rest = ["--allow-ffi", "--allow-env", "--allow-sys", "--allow-write"];
       for (const permissions of [["--allow-read", ...rest], rest, ["-A", "--deny-write"]]) {
         const { lowered, ...same } = await ask(permissions);

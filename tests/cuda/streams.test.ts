@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { PairfoldError } from "../../src/error.ts";
 import { failureOf, type Status } from "../../src/engine/cuda/report.ts";
-import { deviceTest, launch, OPTIONS, SCALE, type Session } from "./support/session.ts";
+import { deviceTest, queueSlowKernel } from "./support/session.ts";
 
 /** The status of the error that a call comes to. */
 function statusOf(work: () => unknown): Status | undefined {
@@ -111,18 +111,6 @@ deviceTest("synchronising ends all work, on this thread or another", async ({ sh
   shim.streamFree(device, stream);
   shim.free(device, address);
 });
-
-/** Queues a kernel that takes a while; gives its module, and the address of what it computes. */
-function queueSlowKernel(session: Session): { module: bigint; address: bigint; count: number } {
-  const { shim, device } = session;
-  const source = SCALE().replace("x[i] *=", "for (int k = 0; k < 3000; k++) x[i] = x[i] * 0.5f +");
-  const { module } = shim.compileSync(device, source, "slow.cu", OPTIONS, "");
-  const kernel = shim.function(device, module, "scale", 0);
-  const count = 1 << 16, address = shim.alloc(device, 4 * count);
-  shim.fill(device, 0n, address, 0, 4 * count);
-  launch(session, kernel.function, [address, count], { grid: count / 256, block: 256 });
-  return { module, address, count };
-}
 
 deviceTest("a wait does not stop other calls, nor the event loop", async (session) => {
   const { shim, device } = session;

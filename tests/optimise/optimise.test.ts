@@ -200,7 +200,7 @@ Deno.test("a small fit: positions of sources from their potential, by folds and 
   }
 });
 
-// ---- line search ------------------------------------------------------------------------------------
+// ---- line search --------------------------------------------------------------------------------
 
 Deno.test("lbfgs: a wrong gradient makes the line search say so", async () => {
   const { f } = quadratic("wrong gradient", 5);
@@ -237,7 +237,7 @@ Deno.test("minimise: gradient descent with too long steps says so", async () => 
   );
 });
 
-// ---- the loop ---------------------------------------------------------------------------------------
+// ---- the loop -----------------------------------------------------------------------------------
 
 Deno.test("minimise: what ends it", async () => {
   const bowl = ([x]: readonly number[]) => ({ value: x * x, gradient: [2 * x] });

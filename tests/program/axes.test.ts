@@ -244,7 +244,7 @@ Deno.test("running sums: values and derivatives", async () => {
   await checkDerivatives("cumSum", (t) => t.square().cumSum(1), [x]);
 });
 
-// ---- products ------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------
 
 /** Shapes of factors, and of the product. */
 const PRODUCTS: readonly (readonly [number[], number[], number[]])[] = [

@@ -117,7 +117,8 @@ for (const D of [1, 3, 7]) {
       const got = await entriesOf(entries, both.y.shape[0], CENTRED);
       return Math.max(...got.map((v, k) => {
         const q = s * distances[k];
-        // |u| + |v| is at most √2 of the root of their squares; the exponential adds 4 ulp and its own
+        // |u| + |v| is at most √2 of the root of their squares; the exponential adds 4 ulp and
+        // its own
         const off = 4 * Math.sqrt(2 * q * s * from(k)) + q + 8;
         const slack = off * EPSILON.float32 * Math.exp(-q) + UNDERFLOW;
         return Math.abs(v - Math.exp(-q)) / slack;

@@ -225,7 +225,7 @@ Deno.test("second order: a pass that is shared has derivatives like any other", 
   assert(worstError(await value.data(), await plain(x).data()) < 1e-5);
 });
 
-// ---- sums of formulas -----------------------------------------------------------------------------
+// ---- sums of formulas ---------------------------------------------------------------------------
 
 const [u, v] = [variable(0, "i", 3), variable(1, "j", 3)];
 const [a, b] = [variable(2, "i", 1), variable(3, "j", 1)];

@@ -270,7 +270,7 @@ Deno.test("log-determinants with batch dims: one for each, of the operators", as
   checkClose(await got.data(), want, 1e-9, "log-determinants");
 });
 
-// ---- working together -----------------------------------------------------------------------------
+// ---- working together ---------------------------------------------------------------------------
 
 /** Multiples of the identity, and how many products and entries were asked for at once. */
 function multiples(factors: readonly number[]): { all: ActionBatch; asked: number[] } {

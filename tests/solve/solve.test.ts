@@ -278,7 +278,7 @@ Deno.test("solve: formulas with indices and parameters, and tensors in either ro
   }
 });
 
-// ---- refusals ---------------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------
 
 Deno.test("solve: not converging is an error with residual and iterations, unless allowed", async () => {
   const random = randomFor("not converging");

@@ -160,6 +160,67 @@ Deno.test("an engine's options and schedule are refused where they are none", ()
       checkRefusal(() => make({ schedule: schedule as never }), "compile", "schedule: got");
     }
   }
+  for (const make of Object.values(makers)) {
+    for (const schedule of [[], [Symbol("odd")], { columns: Symbol("odd") }, { columns: 4n }]) {
+      checkRefusal(() => make({ schedule: schedule as never }), "compile", "schedule: got");
+    }
+    checkRefusal(() => make({ tune: null as never }), "device", 'tune: got "null"');
+  }
+});
+
+/** Engines' choices that are numbers, by engine, and those that are something else. */
+const NUMBERS = {
+  wasm: ["threads", "memoryLimit", "threadedPairs", "quickOperations"],
+  native: ["threads", "memoryLimit", "threadedOperations", "vectorBytes", "timeout"],
+  cuda: ["ordinal", "memoryLimit", "mirrorFrom", "arrayLimit"],
+} as const;
+const OTHERS = {
+  wasm: ["relaxedSimd", "sharedMemory", "multipleMemories", "cache"],
+  native: ["cache", "compiler", "machine"],
+  cuda: ["cache", "driver", "nvrtc", "library", "prebuilt", "graphs", "trials"],
+} as const;
+
+for (const [name, make] of Object.entries({ wasm, native, cuda })) {
+  const engine = name as keyof typeof NUMBERS;
+
+  /** Refuses a value, and names it. */
+  const check = (choice: string, value: unknown, got: string): void => {
+    const error = assertThrows(() => make({ [choice]: value }), PairfoldError, got);
+    assertEquals(error.code, "device", `${choice}: ${got}`);
+    assertStringIncludes(error.message, "expected ");
+  };
+
+  Deno.test(`${name}: numbers among the choices are numbers`, () => {
+    for (const choice of NUMBERS[engine]) {
+      check(choice, null, " null;");
+      check(choice, Symbol("odd"), " Symbol(odd);");
+      check(choice, [Symbol("odd")], " [Symbol(odd)];");
+      check(choice, 7n, " 7;");
+      check(choice, "5", " 5;");
+      check(choice, NaN, " NaN;");
+      check(choice, -1, " -1;");
+    }
+  });
+
+  Deno.test(`${name}: the other choices are what they should be`, () => {
+    for (const choice of OTHERS[engine]) {
+      check(choice, null, " null;");
+      check(choice, Symbol("odd"), " Symbol(odd);");
+      check(choice, 7n, " 7;");
+      check(choice, 1.5, " 1.5;");
+      if (choice !== "trials") check(choice, [Symbol("odd")], " [Symbol(odd)];");
+    }
+  });
+}
+
+Deno.test("what is left out has a default, and limits may be without an end", async () => {
+  const device = wasm({
+    memoryLimit: Infinity,
+    threadedPairs: Infinity,
+    quickOperations: undefined,
+    cache: undefined,
+  });
+  assertEquals([...await Vi([[0]]).sub(Vj([[2]])).sum("j", { device }).data()], [-2]);
 });
 
 Deno.test("messages show what has no text, and not all of what is long", () => {

@@ -76,11 +76,11 @@ PFE_INLINE float pf_tf32(float a) {
   return a - a == 0.0f ? __uint_as_float((__float_as_uint(a) + 0x1000u) & 0xffffe000u) : a;
 }
 
-// mma.sync.m16n8k8 of TF32: a warp's 16 x 8 sums d += a b. The lower 13 bits of what goes in are not
-// read; products are exact, their sums single precision. A lane 4 g + t has a[g][t], a[g + 8][t],
-// a[g][t + 4], a[g + 8][t + 4], b[t][g], b[t + 4][g] and d[g][2t], d[g][2t + 1], d[g + 8][2t],
-// d[g + 8][2t + 1]. Lanes show each other their parts in the first lane's memory; that orders no
-// memory of the kernel.
+// mma.sync.m16n8k8 of TF32: a warp's 16 x 8 sums d += a b. The lower 13 bits of what goes in are
+// not read; products are exact, their sums single precision. A lane 4 g + t has a[g][t],
+// a[g + 8][t], a[g][t + 4], a[g + 8][t + 4], b[t][g], b[t + 4][g] and d[g][2t], d[g][2t + 1],
+// d[g + 8][2t], d[g + 8][2t + 1]. Lanes show each other their parts in the first lane's memory;
+// that orders no memory of the kernel.
 struct PfeProduct {
   float a[16][8], b[8][8];
 };
@@ -106,8 +106,8 @@ PFE_PLAIN void pfe_mma_tf32(float* d, const float* a, const float* b, int line) 
 }
 #define pf_mma_tf32(d, a, b) pfe_mma_tf32(d, a, b, __LINE__)
 
-// ldmatrix.x4: four times 8 rows of 16 bytes in shared memory, row k at the address that lane k gives;
-// a lane 4 g + t gets float t of row g of each.
+// ldmatrix.x4: four times 8 rows of 16 bytes in shared memory, row k at the address that lane k
+// gives; a lane 4 g + t gets float t of row g of each.
 PFE_INLINE void pf_ldmatrix4(float* d, const float4* source, int line = __builtin_LINE()) {
   const unsigned lane = pfe_lane();
   for (unsigned k = 0; k < 4; k++) {

@@ -37,8 +37,8 @@ uint64_t order_seed();
 // the code that it is to fail with, or 0. Counting starts again when the variable changes.
 int injected_failure(const char* name);
 
-// How often an event of this name was met so far, whether it failed or not; of "bytes up" and "bytes
-// down", how many were copied.
+// How often an event of this name was met so far, whether it failed or not; of "bytes up" and
+// "bytes down", how many were copied.
 unsigned long long calls_of(const char* name);
 void count_bytes(const char* direction, unsigned long long bytes);
 

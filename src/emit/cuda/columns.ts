@@ -1,5 +1,5 @@
-// The loops over columns of the kernel that folds: tiles and blocks, turns of several columns, and the
-// columns that are left over.
+// The loops over columns of the kernel that folds: tiles and blocks, turns of several columns, and
+// the columns that are left over.
 
 import type { Region } from "../../loop/mod.ts";
 import { unrolledStatements } from "../../tiling/mod.ts";
@@ -118,7 +118,7 @@ function stageVector({ record, lines }: SourceWriter, width: number): void {
   );
 }
 
-/** The inner loop over some columns of a chunk, from column `from` on, `turns` or as `runs` says. */
+/** The inner loop over some columns of a chunk, from column `from` on, `turns` or as `runs`. */
 export function columnLoop(
   source: SourceWriter,
   w: CodeWriter,

@@ -1,10 +1,10 @@
 // Kernel and schedule to CUDA C++ without headers. Pure.
 //
-// `pack` writes column records, one thread per column. `fold` gives every thread some rows and walks
-// the columns in tiles of shared memory. `combine`, a source of its own because few launches need
-// it, joins the states of column splits, one thread per row; so is `mirror`, which folds points
-// with themselves. Each runs over a table of segments: a block of threads looks up which entry it
-// belongs to.
+// `pack` writes column records, one thread per column. `fold` gives every thread some rows and
+// walks the columns in tiles of shared memory. `combine`, a source of its own because few launches
+// need it, joins the states of column splits, one thread per row; so is `mirror`, which folds
+// points with themselves. Each runs over a table of segments: a block of threads looks up which
+// entry it belongs to.
 
 import type { Kernel } from "../../loop/mod.ts";
 import {

@@ -19,8 +19,8 @@ export type Part =
 /** Functions side by side from which on they are a loop. */
 const MANY = 16;
 /**
- * Functions of a loop's turn: as many as hide one another's waits. Of 32 exponentials, by 2, 4 and 8
- * a gradient of 64 dimensions takes 442, 436 and 455 ms to compile, 549 without a loop (Xeon).
+ * Functions of a loop's turn: as many as hide one another's waits. Of 32 exponentials, by 2, 4 and
+ * 8 a gradient of 64 dimensions takes 442, 436 and 455 ms to compile, 549 without a loop (Xeon).
  */
 const FUNCTIONS_OF_TURN = 4;
 

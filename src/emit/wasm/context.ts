@@ -70,8 +70,8 @@ export class ModuleContext {
     this.deferred = components > 0 ? deferredOf(kernel) : null;
     // a survey walks records one after another
     const inBlocks = this.deferred !== null && schedule.writesOut === true && !schedule.surveys;
-    // a page has room: 64 columns hold two values at most for eight vectors of rows, and behind them
-    // wait the sums of a tile
+    // a page has room: 64 columns hold two values at most for eight vectors of rows, and behind
+    // them wait the sums of a tile
     this.holdsInOwn = inBlocks && features.memories;
     this.usesOwn = this.holdsInOwn;
     // the first tile has none before it, and closes what stands behind the arrays of state
@@ -86,7 +86,7 @@ export class ModuleContext {
     return this.rows.heldSlots * this.schedule.rowVectors * VECTOR_BYTES;
   }
 
-  /** Keeps cells in memory of the thread's own, where there is one and nothing else stands there. */
+  /** Keeps cells in memory of the thread's own, where there is one and nothing else is there. */
   keepAside(w: CodeWriter, cells: readonly Cell[]): void {
     const registers = cells.reduce((sum, { type }) => sum + registersOf(type, this.kernel), 0);
     const hasRoom = registers * VECTOR_BYTES <= OWN_BYTES;

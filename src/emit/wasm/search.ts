@@ -10,7 +10,7 @@ import type { Cell, Region } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
 
 /**
- * Columns of a group: longer ones end less often, and take longer to look through, once for each row.
+ * Columns of a group: longer ones end less often, and take longer to look through, once a row.
  */
 export const SEARCHED_COLUMNS = 16;
 

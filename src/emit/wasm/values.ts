@@ -1,5 +1,5 @@
-// Spells the values of one function: where they stand (locals, globals, memory of the thread's own),
-// which are loaded again at each use, and the instructions that compute them.
+// Spells the values of one function: where they stand (locals, globals, memory of the thread's
+// own), which are loaded again at each use, and the instructions that compute them.
 
 import { PairfoldError } from "../../error.ts";
 import {
@@ -141,8 +141,8 @@ export class Values {
   /**
    * Loads what loops that are written out read of rows. V8 checks the address of every load;
    * globals have none, so that a use takes one instruction, not three. Gaussian of 64 components
-   * 1.06 times as fast; where few numbers are read, as in three dimensions, it gains nothing (Zen 4,
-   * Deno 2.9.6, 2026-11-23).
+   * 1.06 times as fast; where few numbers are read, as in three dimensions, it gains nothing
+   * (Zen 4, Deno 2.9.6, 2026-11-23).
    */
   hoistIntoGlobals(loops: readonly Loop[]): void {
     const into = (value: Load, offset: number): void => {

@@ -2,7 +2,7 @@
 // queues launches in order; only reading waits.
 
 import { OPTIONS } from "../../emit/cuda/mod.ts";
-import { checkOptions, PairfoldError, shown } from "../../error.ts";
+import { PairfoldError, shown } from "../../error.ts";
 import type { FloatType, Kernel, MathFunctions } from "../../loop/mod.ts";
 import { cudaMath } from "../../lower/mod.ts";
 import {
@@ -32,6 +32,7 @@ import { allocate, dtypeOf } from "../host.ts";
 import { ownProgram } from "../launches.ts";
 import { ownStamp } from "../notes/sources.ts";
 import { type MirrorCutter, mirroredTask, splitColumns, taskBytes } from "../plan.ts";
+import { checkChoices, type ChoiceKinds } from "../options.ts";
 import { privateFolder } from "../system.ts";
 import { extentOf, type TrialRun, type Trials, tunedText, type TuneMode, Tuner } from "../tuner.ts";
 import { CudaArray, type Place } from "./array.ts";
@@ -72,6 +73,19 @@ export interface CudaOptions extends RuntimeOptions {
   /** Bytes from which an array stays on the host; default a quarter of the card's memory. */
   readonly arrayLimit?: number;
 }
+
+const CHOICES: ChoiceKinds<CudaOptions> = {
+  arrayLimit: "amount",
+  cache: "path",
+  driver: "path",
+  graphs: "word",
+  library: "path",
+  memoryLimit: "amount",
+  mirrorFrom: "amount",
+  nvrtc: "path",
+  prebuilt: "url",
+  trials: "options",
+};
 
 const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int32: 4 };
 
@@ -132,7 +146,7 @@ export class CudaEngine implements Engine {
   #opening: Promise<void> | null = null;
 
   constructor(options: CudaOptions = {}) {
-    checkOptions("cuda", options);
+    checkChoices("cuda", options, CHOICES);
     checkAsked(options.schedule);
     const { ordinal = 0 } = options;
     if (!Number.isInteger(ordinal) || ordinal < 0) {

@@ -1,7 +1,7 @@
-// What is kept of kernels beside their binaries, so that a later process that meets an equal formula
-// neither lowers nor emits it: what the cost model asks about it, its uniform section, and for every
-// schedule the rows that it was chosen for, its layout and its sources, by which the shim finds the
-// binaries. Enters: kernels by their identity. Leaves: notes, or null.
+// What is kept of kernels beside their binaries, so that a later process that meets an equal
+// formula neither lowers nor emits it: what the cost model asks about it, its uniform section, and
+// for every schedule the rows that it was chosen for, its layout and its sources, by which the shim
+// finds the binaries. Enters: kernels by their identity. Leaves: notes, or null.
 //
 // A note is taken only by the version of Pairfold, the compiler, its options and the card's
 // architecture that it was written with. Its folder is the user's own, for sources become code.
@@ -108,8 +108,8 @@ export class Notes {
   }
 
   /**
-   * Adds a source that was compiled to what is kept of a kernel, where that can be kept. `rows`: how
-   * many the cost model chose the schedule for; null where it was not asked.
+   * Adds a source that was compiled to what is kept of a kernel, where that can be kept. `rows`:
+   * how many the cost model chose the schedule for; null where it was not asked.
    */
   keep(
     kernel: Kernel,

@@ -12,17 +12,17 @@ export interface PrebuiltLibrary {
 export const PREBUILT: Readonly<Record<string, PrebuiltLibrary>> = {
   "linux-x86_64": {
     file: "linux-x86_64/libpairfold_cuda.so",
-    bytes: 64160,
-    sha256: "802dca3181aeae751e58d2bd9d716322584a1a8ff4b3d388990bfaf7751ebd0c",
+    bytes: 64320,
+    sha256: "803a611ca3d62a7f24c5615f00c392db1f60dcafc346b0d9b2a246a0af570576",
   },
   "linux-aarch64": {
     file: "linux-aarch64/libpairfold_cuda.so",
-    bytes: 63296,
-    sha256: "eef022ee646c2d7d7b670cab05c3855702a250a021ff41d403b97c916c67e301",
+    bytes: 63584,
+    sha256: "0348ddbe3a36d1c3749e502000d3b973ba8ec2094f26dde18d63c12bf8783ca5",
   },
   "windows-x86_64": {
     file: "windows-x86_64/pairfold_cuda.dll",
-    bytes: 126976,
-    sha256: "403460d360f7729ce7a92972b852044732f5a0817a22f2d006aae96651ada2ad",
+    bytes: 127488,
+    sha256: "692dba919880fe648bbbed9dcba29cf0e431e7b1f45706b0a781dceccb2aba16",
   },
 };

@@ -1,5 +1,5 @@
-// A kernel for CUDA, emitted or known from a note, the plans of its launches, and its modules on one
-// card: compiled when first needed, on a thread of their own.
+// A kernel for CUDA, emitted or known from a note, the plans of its launches, and its modules on
+// one card: compiled when first needed, on a thread of their own.
 
 import { type CudaModule, emitCuda, ENTRIES, OPTIONS } from "../../emit/cuda/mod.ts";
 import { type ErrorCode, PairfoldError } from "../../error.ts";

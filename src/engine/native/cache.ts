@@ -2,7 +2,7 @@
 // name of its own and then renamed, so that no process sees half of it, and checked before it is
 // loaded: a file beside it holds its hash. The folder is the user's own.
 
-import { PairfoldError, shown } from "../../error.ts";
+import { PairfoldError } from "../../error.ts";
 import { cacheFolder, granted, pathOf, privateFolder } from "../system.ts";
 import { sha256 } from "./compiler.ts";
 
@@ -32,11 +32,7 @@ export class LibraryCache {
   readonly #asked: string | undefined;
   #folder: string | null | undefined;
 
-  /** Throws `PairfoldError` (device) for what is no path. */
   constructor(folder?: string) {
-    if (folder !== undefined && typeof folder !== "string") {
-      throw new PairfoldError("device", `native: got cache ${shown(folder)}; expected a path`);
-    }
     this.#asked = folder;
   }
 

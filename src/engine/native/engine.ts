@@ -1,7 +1,7 @@
 // The native engine: emits C, has it compiled for this machine, and runs launches one after
 // another, on threads of the host's pool where it pays and on the calling thread where not.
 
-import { checkOptions, PairfoldError, shown } from "../../error.ts";
+import { PairfoldError, shown } from "../../error.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -31,6 +31,7 @@ import type {
 import { allocate, hostArrays, multipliesShorts } from "../host.ts";
 import { LaunchQueue, ownProgram } from "../launches.ts";
 import { mirroredTask, pairsOf, planWaves, type Task, taskBytes } from "../plan.ts";
+import { checkChoices, type ChoiceKinds } from "../options.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, type TuneMode, Tuner } from "../tuner.ts";
 import { LibraryCache } from "./cache.ts";
@@ -71,6 +72,16 @@ export interface NativeOptions extends CompilerOptions {
   /** Pairs, times the operations of each, from which a launch goes to threads. */
   readonly threadedOperations?: number;
 }
+
+const CHOICES: ChoiceKinds<NativeOptions> = {
+  cache: "path",
+  compiler: "command",
+  machine: "words",
+  memoryLimit: "amount",
+  threadedOperations: "amount",
+  timeout: "amount",
+  vectorBytes: "vector",
+};
 
 /**
  * Pairs times components from which on nearest points are looked for among rounded ones first: 0.15
@@ -113,8 +124,8 @@ export class NativeEngine implements Engine {
 
   /** Throws `PairfoldError` (device) where there is no compiler, or no permission to use it. */
   constructor(options: NativeOptions = {}) {
-    checkOptions("native", options);
-    const threads = options.threads ?? globalThis.navigator?.hardwareConcurrency ?? 4;
+    checkChoices("native", options, CHOICES);
+    const { threads = globalThis.navigator?.hardwareConcurrency ?? 4 } = options;
     if (!Number.isInteger(threads) || threads < 1) {
       throw new PairfoldError(
         "device",

@@ -1,7 +1,7 @@
 // The WebAssembly engine: compiles kernels, stages what they read in linear memory, and runs
 // launches one after another, on workers where it pays and on the calling thread where not.
 
-import { checkOptions, PairfoldError, shown } from "../../error.ts";
+import { PairfoldError, shown } from "../../error.ts";
 import { columnBytes, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
@@ -43,13 +43,14 @@ import {
   taskBytes,
   type Wave,
 } from "../plan.ts";
+import { checkChoices } from "../options.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, Tuner } from "../tuner.ts";
 import { coreCount, detectFeatures } from "./features.ts";
 import { SPLIT, WAVE_BYTES } from "./footprint.ts";
 import { mirroredItems } from "./mirror.ts";
 import { type Items, Machine, SLICE } from "./machine.ts";
-import type { WasmOptions } from "./options.ts";
+import { CHOICES, type WasmOptions } from "./options.ts";
 import { WasmProgram } from "./program.ts";
 import { Programs } from "./programs.ts";
 import { type CombineExports, instantiate, MAX_WORKERS } from "./protocol.ts";
@@ -73,9 +74,9 @@ const ITEM_PAIRS = 1_000_000;
  */
 const QUICK_OPERATIONS = 3e6;
 /**
- * Pairs times components from which on nearest points are looked for among rounded ones first: 20 ms
- * of work, of which that saves a quarter in 3-D and half in 10-D, while its code takes 10 ms more to
- * make.
+ * Pairs times components from which on nearest points are looked for among rounded ones first:
+ * 20 ms of work, of which that saves a quarter in 3-D and half in 10-D, while its code takes 10 ms
+ * more to make.
  */
 const ROUNDS_FROM = 1e9;
 /** Groups of rows that are joined between two looks at the clock. */
@@ -104,14 +105,14 @@ export class WasmEngine implements Engine {
   readonly #done = new WeakMap<Kernel, number>();
 
   constructor(options: WasmOptions = {}) {
-    checkOptions("wasm", options);
+    checkChoices("wasm", options, CHOICES);
     const found = detectFeatures();
     this.#features = {
       relaxed: options.relaxedSimd ?? found.relaxed,
       shared: options.sharedMemory ?? found.shared,
       memories: options.multipleMemories ?? found.memories,
     };
-    const threads = options.threads ?? coreCount();
+    const { threads = coreCount() } = options;
     if (!Number.isInteger(threads) || threads < 1) {
       throw new PairfoldError(
         "device",

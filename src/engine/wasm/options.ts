@@ -1,6 +1,7 @@
 // What a user may choose about a WebAssembly engine.
 
 import type { WasmSchedule } from "../../tiling/mod.ts";
+import type { ChoiceKinds } from "../options.ts";
 import type { TuneMode } from "../tuner.ts";
 
 /** Choices of a WebAssembly engine; all have defaults. */
@@ -34,3 +35,14 @@ export interface WasmOptions {
    */
   readonly quickOperations?: number;
 }
+
+/** What kinds they are. */
+export const CHOICES: ChoiceKinds<WasmOptions> = {
+  relaxedSimd: "flag",
+  sharedMemory: "flag",
+  multipleMemories: "flag",
+  memoryLimit: "amount",
+  cache: "path",
+  threadedPairs: "amount",
+  quickOperations: "amount",
+};

@@ -75,8 +75,8 @@ export function log10(b: Builder, x: Value): Value {
 
 /**
  * log(1 + x), and log 2 more where `isDoubled`. With u = 1 + x rounded and r = x − (u − 1) what the
- * rounding left: 1 + x = 2^k (m + 2^−k r). For k = 0 this is x itself. From 2^(mantissa bits + 1) on
- * r is not exact, nor does it matter.
+ * rounding left: 1 + x = 2^k (m + 2^−k r). For k = 0 this is x itself. From 2^(mantissa bits + 1)
+ * on r is not exact, nor does it matter.
  */
 function logOnePlus(b: Builder, x: Value, isDoubled: Value | null): Value {
   const c = CONSTANTS[b.float];
@@ -96,7 +96,7 @@ export function log1p(b: Builder, x: Value): Value {
   return withSignOf(b, logOnePlus(b, x, null), x);
 }
 
-// ---- inverse hyperbolic functions ----------------------------------------------------------------
+// ---- inverse hyperbolic functions ---------------------------------------------------------------
 
 /** From here on √(x² ± 1) is x, and asinh x and acosh x are log 2x = log(1 + (x − 1)) + log 2. */
 const rootIsArgument = (b: Builder): Value =>

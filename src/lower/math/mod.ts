@@ -5,8 +5,8 @@
 //   function   range                         error     beyond it
 //   exp        all                           1.25 ulp  +∞ above overflow; 0 where e^x < 2^−125.5
 //                                                      (float64: 2^−1021.5)
-//   exp2       all                           1.5 ulp   +∞ above overflow; 0 for x ≤ −125.5 (−1021.5)
-//   expScaled  c and c·log₂e normal numbers  3 ulp + |c·q|·2^−23 (2^−52), the roundings of c and c·q
+//   exp2       all                           1.5 ulp   +∞ above overflow; 0 up to −125.5 (−1021.5)
+//   expScaled  c and c·log₂e normal numbers  3 ulp + |c·q|·2^−23 (2^−52), roundings of c and c·q
 //   expm1      all                           2 ulp     +∞ above overflow
 //   log        all, subnormals included      2 ulp     −∞ at 0, NaN below
 //   log1p      all, subnormals included      2.5 ulp   −∞ at −1, NaN below

@@ -13,14 +13,32 @@ export interface DriverCalls {
   readonly down: number;
 }
 
-/** Counts while something runs. */
-export async function driverCallsOf(run: () => Promise<unknown>): Promise<DriverCalls> {
+const encoder = new TextEncoder();
+
+/** The emulator's counts, by name. */
+function openCounts(): { count: (name: string) => number; close: () => void } {
   const library = Deno.dlopen(emulatorVariables().PAIRFOLD_CUDA_DRIVER, {
     pairfold_emulator_calls: { parameters: ["buffer"], result: "u64" },
   });
-  const encoder = new TextEncoder();
+  const { symbols } = library;
   const count = (name: string): number =>
-    Number(library.symbols.pairfold_emulator_calls(encoder.encode(`${name}\0`)));
+    Number(symbols.pairfold_emulator_calls(encoder.encode(`${name}\0`)));
+  return { count, close: () => library.close() };
+}
+
+/** How often a function of the driver was called so far. */
+export function callsOf(name: string): number {
+  const { count, close } = openCounts();
+  try {
+    return count(name);
+  } finally {
+    close();
+  }
+}
+
+/** Counts while something runs. */
+export async function driverCallsOf(run: () => Promise<unknown>): Promise<DriverCalls> {
+  const { count, close } = openCounts();
   const names = [...DRIVER_FUNCTIONS.filter((name) => !CHEAP.test(name)), "bytes up", "bytes down"];
   try {
     const before = names.map(count);
@@ -30,6 +48,6 @@ export async function driverCallsOf(run: () => Promise<unknown>): Promise<Driver
     const calls = [...after].filter(([name, n]) => n > 0 && name.startsWith("cu"));
     return { calls: Object.fromEntries(calls), up, down };
   } finally {
-    library.close();
+    close();
   }
 }

@@ -1,7 +1,8 @@
-// A driver whose device is the host's memory and whose work is done at once, so that sanitizers of the
-// host can watch the shim. Events say for a while that they have not happened. Its NVRTC knows sm_80 and
-// sm_90 and compiles a source to its own text; the devices have INSTANT_MAJOR.0, else 9.0. Built with
-// -DINSTANT_IDLE, events happen at once and kernels do nothing: what is left is the host's own time.
+// A driver whose device is the host's memory and whose work is done at once, so that sanitizers of
+// the host can watch the shim. Events say for a while that they have not happened. Its NVRTC knows
+// sm_80 and sm_90 and compiles a source to its own text; the devices have INSTANT_MAJOR.0, else
+// 9.0. Built with -DINSTANT_IDLE, events happen at once and kernels do nothing: what is left is the
+// host's own time.
 
 #define _GNU_SOURCE
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-// Loads a shim on a machine without a driver and prints what it says: its ABI version, the status and
-// the text of a driver that is not there. Runs under emulators of other platforms.
+// Loads a shim on a machine without a driver and prints what it says: its ABI version, the status
+// and the text of a driver that is not there. Runs under emulators of other platforms.
 
 #include <stdio.h>
 #include <stdlib.h>

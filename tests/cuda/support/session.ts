@@ -115,3 +115,18 @@ export async function runScale(session: Session, module: Handle): Promise<Float3
   shim.free(device, address);
   return result;
 }
+
+/** Queues a kernel that takes a while; gives its module, and the address of what it computes. */
+export function queueSlowKernel(
+  session: Session,
+  stream = 0n,
+): { module: Handle; kernel: Handle; address: bigint; count: number } {
+  const { shim, device } = session;
+  const source = SCALE().replace("x[i] *=", "for (int k = 0; k < 3000; k++) x[i] = x[i] * 0.5f +");
+  const { module } = shim.compileSync(device, source, "slow.cu", OPTIONS, "");
+  const kernel = shim.function(device, module, "scale", 0);
+  const count = 1 << 16, address = shim.alloc(device, 4 * count);
+  shim.fill(device, stream, address, 0, 4 * count);
+  launch(session, kernel.function, [address, count], { grid: count / 256, block: 256, stream });
+  return { module, kernel: kernel.function, address, count };
+}

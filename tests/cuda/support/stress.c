@@ -1,6 +1,6 @@
-// Many threads use the shim at once while a sanitizer watches: allocations, copies of all sizes, events
-// that are freed while others wait for them, programs with a cache folder, devices that are closed under
-// way. Arguments: the driver, NVRTC, a folder. Prints what is wrong.
+// Many threads use the shim at once while a sanitizer watches: allocations, copies of all sizes,
+// events that are freed while others wait for them, programs with a cache folder, devices that are
+// closed under way. Arguments: the driver, NVRTC, a folder. Prints what is wrong.
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
-// Tests the shim's parts that need no driver: text, SHA-256, handles, the sizes of the allocator, files,
-// and the cache folder. Prints what fails; argument 1 is an empty folder. Runs under emulators of
-// other platforms.
+// Tests the shim's parts that need no driver: text, SHA-256, handles, the sizes of the allocator,
+// files, and the cache folder. Prints what fails; argument 1 is an empty folder. Runs under
+// emulators of other platforms.
 
 #define _GNU_SOURCE
 #include <stdio.h>
