@@ -119,9 +119,21 @@ export class FormulaLowering {
     return asFloat(this.builders[section], this.#argument(node, at, section));
   }
 
-  /** One number of an input of integers, in the pair section. */
+  /** One number of an input of integers of rows or columns, as it is, in the pair section. */
   integer(input: VariableNode, at: Place): Value {
-    return this.#component(input, at, "pair");
+    const home = input.axis === "i" ? "row" : "column";
+    const memory = { kind: "record", section: home } as const;
+    const { integer } = this.builders.pair;
+    let base = this.#bases.get(input);
+    if (base === undefined) {
+      const from = base = this.layouts[home].length;
+      this.#bases.set(input, base);
+      for (let d = 0; d < input.dim; d++) this.layouts[home].push(integer);
+      this.#eachPlace(input, home, (part) => {
+        this.builders[home].store(memory, shifted(part, from), this.#component(input, part, home));
+      });
+    }
+    return this.builders.pair.load(memory, shifted(at, base), integer);
   }
 
   #countReaders(root: Node): void {

@@ -3,7 +3,7 @@
 // survey looks at instead of distances, and how far these may be from it.
 
 import type { VariableNode } from "../formula/mod.ts";
-import { type Builder, place, type Value } from "../loop/mod.ts";
+import { type Builder, type Place, place, type Value } from "../loop/mod.ts";
 import type { EachComponent, Keys } from "../reduction/mod.ts";
 import type { FormulaLowering } from "./formula.ts";
 
@@ -42,6 +42,9 @@ const offOf = (dim: number): number => SUMS + (dim % 2 === 0 ? 1 : HEIGHT / 2 + 
 /** Points nearer than this, in units of u and v, are not told from one another. */
 export const resolutionOf = (dim: number): number => Math.sqrt(8 * offOf(dim)) + 4 * Math.sqrt(dim);
 
+/** Words beyond which products stay a loop. */
+const UNROLLED = 16;
+
 /** The words of a point of so many components. */
 export const wordsOf = (dim: number): number => (dim + 1) >> 1;
 /** The numbers of a column: its words, and its height where there is no room in them. */
@@ -69,11 +72,23 @@ export class RoundedKeys implements Keys {
     const { rows, columns, dim } = this.#points;
     const b = this.#lowering.builders.pair;
     const words = wordsOf(dim);
-    const number = (of: VariableNode, k: number): Value => this.#lowering.integer(of, place(k));
-    let key: Value | null = dim % 2 === 0 ? number(columns, words) : null;
+    const number = (of: VariableNode, at: Place): Value => this.#lowering.integer(of, at);
+    const product = (at: Place): Value => b.dot16(number(rows, at), number(columns, at));
+    const height = dim % 2 === 0 ? number(columns, place(words)) : null;
+    if (words > UNROLLED) {
+      const key = b.cell("key", b.integer);
+      b.set(key, height ?? b.constant(0, b.integer));
+      b.for(words, (counter) => {
+        const term = product(place(0, counter));
+        b.set(key, b.add(b.get(key), term));
+      });
+      body(place(0), b.get(key));
+      return;
+    }
+    let key = height;
     for (let k = 0; k < words; k++) {
-      const product = b.dot16(number(rows, k), number(columns, k));
-      key = key === null ? product : b.add(key, product);
+      const term = product(place(k));
+      key = key === null ? term : b.add(key, term);
     }
     if (key !== null) body(place(0), key);
   };
@@ -85,7 +100,8 @@ export class RoundedKeys implements Keys {
   /** R as a float. */
   #own(): Value {
     const { rows, dim } = this.#points;
-    return this.#lowering.component(rows, place(wordsOf(dim)), "pair");
+    const b = this.#lowering.builders.pair;
+    return b.convert(this.#lowering.integer(rows, place(wordsOf(dim))));
   }
 
   most(b: Builder, key: Value): Value {

@@ -30,9 +30,9 @@ const LISTS: Partial<Record<ReductionName, ReductionName>> = {
 };
 
 /**
- * Below, distances cost no more than keys; beyond, vectors are loops.
+ * Below, distances cost no more than keys; beyond, what rounding is off by has not been tried.
  */
-const DIMS = [3, 32] as const;
+const DIMS = [3, 4096] as const;
 /** Beyond, sorting takes the time. */
 const MOST_K = 512;
 /** Columns for each neighbour, and their components: fewer are folded as fast as surveyed. */

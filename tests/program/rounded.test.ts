@@ -95,7 +95,7 @@ const CLOUDS: Record<string, Cloud> = {
   },
 };
 
-for (const D of [3, 4, 5, 8, 17, 32]) {
+for (const D of [3, 4, 5, 8, 17, 32, 33, 64, 131]) {
   for (const k of D === 3 || D === 4 ? [1, 2, 10, 16, 17, 50] : [1, 10, 50]) {
     Deno.test(`${k} nearest of ${D} components by rounded points: the same bits`, async () => {
       const random = randomFor(`rounded ${D} ${k}`);
@@ -189,7 +189,8 @@ Deno.test("what rounding is for: large folds of float32 points of some component
   assert(isRounded(3, 30_000, 30_000));
   assert(isRounded(10, 30_000, 30_000, 500));
   assert(!isRounded(2, 30_000, 30_000), "distances cost no more");
-  assert(!isRounded(33, 30_000, 30_000), "too many components");
+  assert(isRounded(784, 30_000, 30_000));
+  assert(!isRounded(5000, 30_000, 30_000), "too many components");
   assert(!isRounded(3, 3000, 3000), "little work");
   assert(!isRounded(3, 1e6, 3000), "few columns");
   assert(!isRounded(10, 1e6, 3000, 100), "few columns for so many neighbours");
@@ -204,7 +205,7 @@ Deno.test({
   fn: async () => {
     const random = randomFor("rounded native");
     const device = testEngine();
-    for (const [D, k] of [[3, 1], [4, 10], [17, 50]]) {
+    for (const [D, k] of [[3, 1], [4, 10], [17, 50], [67, 1], [40, 10]]) {
       for (const name of ["uniform", "a grid", "between integers", "one far away"]) {
         const [x, y] = [CLOUDS[name](random, 131, D), CLOUDS[name](random, 3011, D)];
         await compare({ x, y, D, k, device }, name);

@@ -22,6 +22,8 @@ import type { Lines } from "./lines.ts";
 
 /** Columns of a group. */
 const GROUP_COLUMNS = 8;
+/** Columns of a group whose distances are computed together where they are loops. */
+const LOOPED_COLUMNS = 4;
 
 /** A survey for the rows of a tile. */
 export class TileSurvey {
@@ -53,8 +55,13 @@ export class TileSurvey {
       bound: replicate(survey.bound, copies),
       test: replicate(survey.test, copies),
     };
-    // appends are short; what else a column does need not be there eight times
-    this.#foldedColumns = hasAppends(kernel.pair) ? GROUP_COLUMNS : 1;
+    // appends are short; what else a column does need not be there eight times, but one loop over
+    // components waits for itself
+    this.#foldedColumns = hasAppends(kernel.pair)
+      ? GROUP_COLUMNS
+      : kernel.hasKeys === true && hasLoops(kernel.pair)
+      ? LOOPED_COLUMNS
+      : 1;
     const folded = { ...group, columns: this.#foldedColumns, inOrder: false };
     this.#folds = Array.from(
       { length: copies.rows },

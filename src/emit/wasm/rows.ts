@@ -3,6 +3,7 @@
 import {
   type Deferred,
   hasAppends,
+  hasLoops,
   type Kernel,
   type Region,
   replicate,
@@ -14,6 +15,10 @@ import {
 import type { WasmSchedule } from "../../tiling/mod.ts";
 import type { SearchRegions } from "./search.ts";
 import { groupColumnsOf, type SurveyRegions } from "./survey.ts";
+
+/** Columns whose loops run together in a survey, for four vectors of rows, and in a group's fold. */
+const LOOPED_COLUMNS = 2;
+const FOLDED_COLUMNS = 4;
 
 /** The regions of a kernel for a group of row vectors, each copied when first asked for. */
 export class Rows {
@@ -126,14 +131,18 @@ export class Rows {
     if (survey === null) return null;
     const columnSlots = Math.max(1, records.column.length);
     const groupColumns = groupColumnsOf(this.#kernel);
-    const group = { columns: groupColumns, columnSlots };
+    const isLooped = hasLoops(survey.pair);
+    const turnColumns = isLooped ? LOOPED_COLUMNS : groupColumns;
+    // the loops of several columns are one
+    const turn = { columns: turnColumns, columnSlots, guards: false, inOrder: !isLooped };
     // appends of a group share a word; what else a column does is long, and need not be there eight
-    // times
-    const columns = hasAppends(pair) ? groupColumns : 1;
+    // times, but one loop over components waits for itself
+    const columns = hasAppends(pair) ? groupColumns : hasLoops(pair) ? FOLDED_COLUMNS : 1;
     return {
       beginSpan: this.#copy(survey.beginSpan),
       begin: this.#copy(survey.begin),
-      group: replicate(survey.pair, this.copies, { ...group, guards: false, inOrder: true }),
+      turn: replicate(survey.pair, this.copies, turn),
+      turnColumns,
       end: this.#copy(survey.end),
       bound: this.#copy(survey.bound),
       test: this.#copy(survey.test),

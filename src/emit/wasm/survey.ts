@@ -5,7 +5,7 @@
 // Enters: the regions of the survey, the function's locals. Leaves: the loops over some columns,
 // which stand before the loop that folds what is left.
 
-import { type Cell, hasAppends, type Kernel, type Region } from "../../loop/mod.ts";
+import { type Cell, hasAppends, hasLoops, type Kernel, type Region } from "../../loop/mod.ts";
 import type { FunctionBody } from "./assembler.ts";
 import { VECTOR_BYTES } from "./layout.ts";
 
@@ -15,14 +15,15 @@ import { VECTOR_BYTES } from "./layout.ts";
  * (Intel Xeon, AVX-512, 2026-11-24, taking turns).
  */
 export const groupColumnsOf = (kernel: Kernel): number =>
-  kernel.hasKeys === true && !hasAppends(kernel.pair) ? 16 : 8;
+  kernel.hasKeys === true && !hasAppends(kernel.pair) && !hasLoops(kernel.pair) ? 16 : 8;
 
 /** The regions of a survey, copied for the rows of a tile. */
 export interface SurveyRegions {
   readonly beginSpan: Region;
   readonly begin: Region;
-  /** All columns of a group. */
-  readonly group: Region;
+  /** Some columns of a group. */
+  readonly turn: Region;
+  readonly turnColumns: number;
   readonly end: Region;
   readonly bound: Region;
   readonly test: Region;
@@ -77,8 +78,10 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
   const { f, write, local, scratch, record, index, groupBytes, ofGroups, ofSpans } = frame;
   const { groupColumns, span, spans } = frame;
   const spanBytes = span * groupBytes;
-  const [begin, beginIndex, end, endIndex, ofGroup, ofSpan, spanEnd] = [0, 1, 2, 3, 4, 5, 6]
-    .map(() => f.local("i32"));
+  const [begin, beginIndex, end, endIndex, ofGroup, ofSpan, spanEnd, groupEnd] = Array.from(
+    { length: 8 },
+    () => f.local("i32"),
+  );
   const advance = (pointer: number, bytes: number): unknown =>
     f.get(pointer).i32(bytes).op("i32.add").set(pointer);
   /** Goes on with the innermost loop while there are columns. */
@@ -103,12 +106,18 @@ export function emitSurvey(frame: SurveyFrame, regions: SurveyRegions, last: num
   f.get(record).i32(spanBytes).op("i32.add").set(spanEnd);
   f.op("loop");
   write(regions.begin);
-  write(regions.group);
+  const turns = groupColumns / regions.turnColumns;
+  if (turns > 1) {
+    f.get(record).i32(groupBytes).op("i32.add").set(groupEnd);
+    f.op("loop");
+  }
+  write(regions.turn);
+  advance(record, groupBytes / turns);
+  if (turns > 1) again(groupEnd);
   store(ofGroup, ofGroups);
   write(regions.end);
   advance(ofGroup, VECTOR_BYTES);
   advance(index, groupColumns);
-  advance(record, groupBytes);
   again(spanEnd);
   store(ofSpan, ofSpans);
   advance(ofSpan, VECTOR_BYTES);

@@ -178,7 +178,9 @@ class TileEmitter {
     const { records: { step }, lanes } = this.#module.sizes;
     const { copies } = this.#module.rows;
     const groupColumns = groupColumnsOf(this.#module.kernel);
-    w.hoist(regions.group);
+    w.writesOut = this.#module.schedule.writesOut === true;
+    w.hoist(regions.turn);
+    w.writesOut = false;
     const ofRows = <T extends Cell | LocalArray>(place: T): T[] =>
       Array.from({ length: copies.rows }, (_, row) => copies.of(place, row));
     const startsOf = (array: LocalArray): number[] =>
@@ -188,7 +190,13 @@ class TileEmitter {
       this.#module.scratch.room(length * ENTRY_BYTES / VECTOR_BYTES + 1);
     const frame: SurveyFrame = {
       f,
-      write: (region) => w.region(region),
+      write: (region) => {
+        w.writesOut = region === regions.turn && this.#module.schedule.writesOut === true;
+        if (w.writesOut) w.sharedColumns = regions.turnColumns;
+        w.region(region);
+        w.writesOut = false;
+        w.sharedColumns = 1;
+      },
       local: (cell) => w.cell(cell)[0],
       scratch,
       record,
