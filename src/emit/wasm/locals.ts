@@ -6,9 +6,10 @@ import { operands, type Region, type Statement, type Value } from "../../loop/mo
 
 /**
  * Per statement of a region, and behind the last one, the values of the region that nothing reads
- * afterwards. What a loop or a branch reads of the region around is read until its end.
+ * afterwards, where there are any. What a loop or a branch reads of the region around is read until
+ * its end.
  */
-export type LastReads = readonly (readonly Value[])[];
+export type LastReads = readonly (readonly Value[] | undefined)[];
 
 /** Notes the last reads of a region and of those inside it; returns what it reads of others. */
 export function noteLastReads(root: Region, into: Map<Region, LastReads>): ReadonlySet<Value> {
@@ -52,8 +53,8 @@ export function noteLastReads(root: Region, into: Map<Region, LastReads>): Reado
     s satisfies never;
   };
   root.statements.forEach(note);
-  const reads: Value[][] = Array.from({ length: end + 1 }, () => []);
-  for (const [value, at] of last) reads[at].push(value);
+  const reads = new Array<Value[] | undefined>(end + 1).fill(undefined);
+  for (const [value, at] of last) (reads[at] ??= []).push(value);
   into.set(root, reads);
   return outer;
 }
@@ -75,7 +76,8 @@ export class ValueLocals {
 
   /** Gives a value locals that hold nothing which is still read. */
   give(value: Value, registers: number): readonly number[] {
-    const locals = Array.from({ length: registers }, () => this.#free.pop() ?? this.#newLocal());
+    const locals: number[] = [];
+    for (let k = 0; k < registers; k++) locals.push(this.#free.pop() ?? this.#newLocal());
     this.#locals.set(value, locals);
     return locals;
   }
