@@ -6,10 +6,12 @@ import { operands, type Region, type Statement, type Value } from "../../loop/mo
 
 /**
  * Per statement of a region, and behind the last one, the values of the region that nothing reads
- * afterwards, where there are any. What a loop or a branch reads of the region around is read until
- * its end.
+ * afterwards. What a loop or a branch reads of the region around is read until its end.
  */
-export type LastReads = readonly (readonly Value[] | undefined)[];
+export type LastReads = readonly (readonly Value[])[];
+
+/** What ends at most statements. */
+const NONE: Value[] = [];
 
 /** Notes the last reads of a region and of those inside it; returns what it reads of others. */
 export function noteLastReads(root: Region, into: Map<Region, LastReads>): ReadonlySet<Value> {
@@ -53,8 +55,11 @@ export function noteLastReads(root: Region, into: Map<Region, LastReads>): Reado
     s satisfies never;
   };
   root.statements.forEach(note);
-  const reads = new Array<Value[] | undefined>(end + 1).fill(undefined);
-  for (const [value, at] of last) (reads[at] ??= []).push(value);
+  const reads = new Array<Value[]>(end + 1).fill(NONE);
+  for (const [value, at] of last) {
+    if (reads[at] === NONE) reads[at] = [value];
+    else reads[at].push(value);
+  }
   into.set(root, reads);
   return outer;
 }

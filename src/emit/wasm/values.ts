@@ -176,8 +176,8 @@ export class Values {
   }
 
   /** Takes back the locals of values that nothing reads any more. */
-  forget(values: readonly Value[] | undefined): void {
-    if (values !== undefined) this.#locals.takeBack(values);
+  forget(values: readonly Value[]): void {
+    this.#locals.takeBack(values);
   }
 
   /** Leaves a value (or one half of a wide one) on the stack. */
