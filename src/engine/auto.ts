@@ -71,6 +71,7 @@ class AutoProgram implements Program {
 export class AutoEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
+  readonly expectsFinite = true;
   readonly math = expandedMath;
   readonly roundsFrom: number | undefined;
   readonly #native: NativeEngine;

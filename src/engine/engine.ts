@@ -119,6 +119,11 @@ export interface Engine {
    */
   readonly onHost?: boolean;
   /**
+   * Whether its launches look at their uniform numbers, and run a kernel's `carefully` where one of
+   * them is not finite; default no.
+   */
+  readonly expectsFinite?: boolean;
+  /**
    * Pairs times components from which on nearest points are found sooner where points, rounded to
    * integers of 16 bits, are looked at first; absent where the processor has no instruction for
    * products of these.

@@ -150,6 +150,11 @@ export interface Kernel {
   readonly pair: Region;
   /** Runs instead of `pair` for a group of rows any of which is special. */
   readonly careful: CarefulLoop | null;
+  /**
+   * The same fold for launches with a uniform number that is not finite, which this one must not
+   * meet; absent or null: it may.
+   */
+  readonly carefully?: (() => Kernel) | null;
   /** Null where rows and columns are not one table's, or a pair has nothing to share. */
   readonly mirror: Mirror | null;
   /** Null where every column is folded anyway. */

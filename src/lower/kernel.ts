@@ -33,7 +33,14 @@ import {
 import { FormulaLowering } from "./formula.ts";
 import { splitExponentials } from "./exponents.ts";
 import { RoundedKeys, type RoundedPoints } from "./keys.ts";
-import { type Careful, carefulSplit, factor, type Factored, normalise } from "./normalise.ts";
+import {
+  type Careful,
+  carefulSplit,
+  factor,
+  type Factored,
+  mayBeInfinite,
+  normalise,
+} from "./normalise.ts";
 import { exchanged, scaledBy, spelledAs, type Twins, withSharedQuotients } from "./symmetric.ts";
 
 /** A fold to lower: Reduction_j of formulas whose row axis is i, folded axis j. */
@@ -51,6 +58,11 @@ export interface Fold {
   readonly products?: TensorProducts;
   /** Of the smallest distances between points: these as integers, which its survey looks at. */
   readonly rounded?: RoundedPoints;
+  /**
+   * Whether who runs the kernel looks at the uniform numbers of each launch, and takes `carefully`
+   * where one is not finite: a sum's uniform factor needs no careful loop then. Default no.
+   */
+  readonly expectsFinite?: boolean;
   /** Of a table folded with itself: makes the kernel's mirror, where it can have one. */
   readonly twins?: Twins | null;
 }
@@ -198,12 +210,12 @@ function mirrorOf(
 
 /** A sum's factor goes back into it where it is not a finite constant. */
 function withFactorInside({ factor: outside, core }: Factored): Factored {
-  if (outside === null || carefulSplit(outside) === null) return { factor: outside, core };
+  if (outside === null || !mayBeInfinite(outside)) return { factor: outside, core };
   return { factor: null, core: scaledBy(outside, core) };
 }
 
-/** A kernel less what only people read, which is made when they do. */
-type KernelBody = Omit<Kernel, "title">;
+/** A kernel less what is made when somebody asks for it. */
+type KernelBody = Omit<Kernel, "title" | "carefully">;
 
 /** Formula and reduction for people. */
 export function titleOf({ reduction, formula, weight, twins }: Fold): string {
@@ -240,7 +252,9 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
   const values = componentsOf(lowering, core);
   folding.accumulate(builders.pair, values, componentsOf(lowering, weight));
   const pair = builders.pair.root;
-  const special = outside === null ? null : carefulSplit(outside);
+  const isSpecial = outside !== null && mayBeInfinite(outside);
+  const isExpected = isSpecial && outside.domain === "p" && fold.expectsFinite === true;
+  const special = isSpecial && !isExpected ? carefulSplit(outside) : null;
   const careful = special === null ? null : carefulLoop(lowering, folding, core, special);
   const mirror = mirrorOf(lowering, folding, core, fold);
   const survey = surveyOf(lowering, folding, core);
@@ -282,8 +296,11 @@ export function lower(fold: Fold, math: MathFunctions): Kernel {
     ...(rounded === undefined ? {} : { hasKeys: true }),
     ...(fold.products === undefined ? {} : { products: fold.products }),
   };
+  let other: Kernel | null = null;
+  const carefully = (): Kernel => other ??= lower({ ...fold, expectsFinite: false }, math);
   const kernel: Kernel = {
     ...removeDeadRegions(body),
+    carefully: isExpected ? carefully : null,
     get title() {
       return titleOf(fold);
     },

@@ -19,15 +19,18 @@ import { type Fold, inputsOf, lower, titleOf } from "./kernel.ts";
 
 /** What a fold is lowered from, as text. */
 function identityOf(
-  { formula, reduction, weight, float, inputs, options, fastMath, products, rounded, twins }: Fold,
+  fold: Fold,
 ): string {
+  const { formula, reduction, weight, float, inputs, options, fastMath } = fold;
+  const { products, rounded, twins, expectsFinite } = fold;
   const { sumScheme, accumulator, k } = options;
   const tables = inputs.map((one) => {
     const twin = inputs.findIndex((other) => other === twins?.get(one));
     return `${one.axis}${one.dim}${one.number}${twin < 0 ? "" : `=${twin}`}`;
   });
   const formulas = weight ? [formula, weight] : [formula];
-  const choices = [sumScheme, accumulator, k, fastMath, products ?? "", rounded ? "rounded" : ""];
+  const kind = [rounded ? "rounded" : "", expectsFinite ? "finite" : ""];
+  const choices = [sumScheme, accumulator, k, fastMath, products ?? "", ...kind];
   return [reduction, float, ...choices, tables, fingerprint(...formulas)].join(" ");
 }
 
@@ -46,6 +49,7 @@ class LaterKernel implements Kernel {
   readonly #hasTwins: boolean;
   #identity: string | null = null;
   #lowered: Kernel | null = null;
+  #careful: Kernel | null = null;
 
   constructor(fold: Fold, math: MathFunctions) {
     const { formula, weight, float, options, twins } = fold;
@@ -90,6 +94,11 @@ class LaterKernel implements Kernel {
   }
   get pair(): Region {
     return this.#kernel.pair;
+  }
+  get carefully(): (() => Kernel) | null {
+    if (!this.#kernel.carefully) return null;
+    return () =>
+      this.#careful ??= new LaterKernel({ ...this.#fold, expectsFinite: false }, this.#math);
   }
   get careful(): CarefulLoop | null {
     return this.#kernel.careful;

@@ -126,9 +126,13 @@ export interface Careful {
   readonly inside: Node;
 }
 
-/** Splits a factor for the careful loop; null where it is a finite constant. */
-export function carefulSplit(factor: Node): Careful | null {
-  if (!topological(factor).some((n) => n.kind === "variable")) return null;
+/** Whether a factor may be other than finite: where it is no constant. */
+export function mayBeInfinite(factor: Node): boolean {
+  return topological(factor).some((n) => n.kind === "variable");
+}
+
+/** Splits a factor for the careful loop. */
+export function carefulSplit(factor: Node): Careful {
   const one = constant(1);
   const isFinite = build.lt(build.abs(factor), constant(Infinity));
   return {

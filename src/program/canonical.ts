@@ -107,10 +107,11 @@ export function kernelOf(fold: Fold, math: MathFunctions): Kernel {
   if (plans === undefined) plansOf.set(math, plans = new Map());
   const { formula, weight, reduction, float, options, fastMath, products = "" } = fold;
   const rounded = fold.rounded === undefined ? "" : "rounded";
+  const finite = fold.expectsFinite ? "finite" : "";
   const { sumScheme, accumulator, k } = options;
   const formulas = weight ? `${formula.id},${weight.id}` : `${formula.id}`;
   const numbers =
-    `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}:${products}:${rounded}`;
+    `${reduction}:${float}:${sumScheme}:${accumulator}:${k}:${fastMath}:${products}:${rounded}:${finite}`;
   const twins = fold.twins ? [...fold.twins].map(([one, other]) => `${one.id}=${other.id}`) : "";
   const key = `${formulas}:${numbers}:${twins}`;
   const known = plans.get(key);

@@ -94,6 +94,7 @@ export class FoldRun implements Origin {
         `${reduction}: got a float32 accumulator for float64 tensors; expected float64`,
       );
     }
+    this.#engine = engineOf(choices.device);
     this.#fold = {
       formula,
       weight,
@@ -102,9 +103,9 @@ export class FoldRun implements Origin {
       inputs: variables,
       options,
       fastMath: choices.fastMath ?? false,
+      expectsFinite: this.#engine.expectsFinite === true && reductions[reduction].linear,
       ...productsOf(request),
     };
-    this.#engine = engineOf(choices.device);
     [this.#rows, this.#columns] = axis === "j" ? [M, N] : [N, M];
     const { outputRows = this.#rows, batch = NO_BATCH } = request;
     const segments = this.#ranged?.rectangles ?? request.segments;

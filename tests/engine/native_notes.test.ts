@@ -285,6 +285,7 @@ Deno.test("identities: another one for every choice of a fold", () => {
     { ...fold, reduction: "kMin" },
     { ...fold, float: "f64" },
     { ...fold, fastMath: true },
+    { ...fold, expectsFinite: true },
     { ...fold, inputs: [x, y] },
     { ...fold, formula: build.norm2(build.sub(x, y)) },
     { ...fold, options: { ...options, k: 6 } },

@@ -58,10 +58,10 @@ class ByteWriter {
       this.list.push(byte | 0x80);
     }
   }
-  text(value: string): void {
-    const encoded = new TextEncoder().encode(value);
-    this.unsigned(encoded.length);
-    this.all(encoded);
+  /** A name in ASCII. */
+  text(name: string): void {
+    this.unsigned(name.length);
+    for (let k = 0; k < name.length; k++) this.list.push(name.charCodeAt(k));
   }
 }
 

@@ -10,6 +10,9 @@ import { operands, type Region, type Statement, type Value } from "../../loop/mo
  */
 export type LastReads = readonly (readonly Value[])[];
 
+/** What ends at most statements. */
+const NONE: Value[] = [];
+
 /** Notes the last reads of a region and of those inside it; returns what it reads of others. */
 export function noteLastReads(root: Region, into: Map<Region, LastReads>): ReadonlySet<Value> {
   const last = new Map<Value, number>();
@@ -52,8 +55,11 @@ export function noteLastReads(root: Region, into: Map<Region, LastReads>): Reado
     s satisfies never;
   };
   root.statements.forEach(note);
-  const reads: Value[][] = Array.from({ length: end + 1 }, () => []);
-  for (const [value, at] of last) reads[at].push(value);
+  const reads = new Array<Value[]>(end + 1).fill(NONE);
+  for (const [value, at] of last) {
+    if (reads[at] === NONE) reads[at] = [value];
+    else reads[at].push(value);
+  }
   into.set(root, reads);
   return outer;
 }
@@ -75,7 +81,8 @@ export class ValueLocals {
 
   /** Gives a value locals that hold nothing which is still read. */
   give(value: Value, registers: number): readonly number[] {
-    const locals = Array.from({ length: registers }, () => this.#free.pop() ?? this.#newLocal());
+    const locals: number[] = [];
+    for (let k = 0; k < registers; k++) locals.push(this.#free.pop() ?? this.#newLocal());
     this.#locals.set(value, locals);
     return locals;
   }

@@ -104,6 +104,7 @@ interface Opened {
 export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
+  readonly expectsFinite = true;
   readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #options: NativeOptions;
@@ -375,7 +376,13 @@ export class NativeEngine implements Engine {
     const total = segments.reduce((t, s) => t + pairsOf(s), 0);
     const { libraries, notes } = this.#ready;
     const launch = { program, inputs, outputs, waves, total, libraries, notes };
-    await this.#runner.run({ ...launch, isThreaded: !this.#chooser.isTuning }, control);
+    const careful = await this.#runner.run(
+      { ...launch, isThreaded: !this.#chooser.isTuning },
+      control,
+    );
+    if (careful === null) return;
+    const { rows, columns } = extentOf(segments);
+    await this.#fold(this.compile(careful, rows, columns), inputs, outputs, segments, control);
   }
 
   /**

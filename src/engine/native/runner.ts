@@ -4,6 +4,7 @@
 
 import { ALIGNMENT, type CSource, type SourceKind } from "../../emit/c/mod.ts";
 import { PairfoldError } from "../../error.ts";
+import type { Kernel } from "../../loop/mod.ts";
 import { costOf } from "../../tiling/mod.ts";
 import type { NumberArray, RunControl } from "../engine.ts";
 import { reporting, type Run, throwIfAborted } from "../launches.ts";
@@ -83,7 +84,8 @@ export class Runner {
     this.#scratch = [];
   }
 
-  async run(launch: Launch, control: RunControl): Promise<void> {
+  /** Runs a launch; gives the kernel that it wants instead where a number is not finite. */
+  async run(launch: Launch, control: RunControl): Promise<Kernel | null> {
     const { program, inputs, outputs, waves, total, libraries } = launch;
     const run: Running = { control, total, before: 0, threads: 0, opening: [] };
     control.onProgress?.({ done: 0, total, threads: 0 });
@@ -92,7 +94,8 @@ export class Runner {
     this.#spare = null;
     try {
       for (const wave of waves) {
-        await this.#wave(launch, stage, wave, run);
+        const careful = await this.#wave(launch, stage, wave, run);
+        if (careful !== null) return careful;
         run.before += wave.reduce((t, task) => t + pairsOf(task), 0);
       }
     } finally {
@@ -104,15 +107,16 @@ export class Runner {
       this.#scratch = this.#scratch.filter(({ bytes }) => bytes.byteLength <= KEPT_BYTES);
     }
     control.onProgress?.({ done: total, total, threads: run.threads });
+    return null;
   }
 
-  /** Runs the tasks of one wave. */
+  /** Runs the tasks of one wave, or gives the kernel that is wanted instead. */
   async #wave(
     launch: Launch,
     stage: Stage,
     wave: Wave,
     run: Running,
-  ): Promise<void> {
+  ): Promise<Kernel | null> {
     const { program, libraries } = launch;
     const isMirrored = wave.some((task) => task.mirrored);
     const kind = isMirrored ? "mirror" : "fold";
@@ -131,12 +135,15 @@ export class Runner {
     const threads = isThreaded ? this.#threads : 1;
     const itemPairs = Math.max(1, Math.min(ITEM_OPERATIONS / perPair, pairs / (8 * threads)));
     const tables = stage.tables(wave, itemPairs);
+    const careful = stage.isFinite ? null : program.kernel.carefully?.() ?? null;
+    if (careful !== null) return careful;
     const library = known ?? await opening;
     if (library === null) throw new PairfoldError("internal", "native: no library");
     throwIfAborted(run.control);
     const scratch = this.#scratchOf(isThreaded, tables.folds, source);
     await this.#dispatch(run, { library, tables, items: tables.folds, scratch }, isThreaded);
     if (tables.combines.count > 0) await this.#combine(launch, tables, run, isThreaded);
+    return null;
   }
 
   /** Joins the states of finished tasks. */

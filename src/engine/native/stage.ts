@@ -114,6 +114,7 @@ export class Stage {
   /** States of the rows whose columns come in several waves. */
   #state: { readonly block: Block; readonly offsets: readonly number[] } | null = null;
   #spare: Block | null;
+  #isFinite = true;
 
   constructor(
     program: NativeProgram,
@@ -126,6 +127,11 @@ export class Stage {
     this.#outputs = outputs;
     this.#addresses = [...inputs, ...outputs].map(addressOf);
     this.#spare = spare;
+  }
+
+  /** Whether all uniform numbers so far are finite. */
+  get isFinite(): boolean {
+    return this.#isFinite;
   }
 
   /** Memory that a later launch may use. */
@@ -300,6 +306,7 @@ export class Stage {
         return this.#inputs[slot].subarray(first, first + input.dim);
       }),
     );
+    this.#isFinite &&= values.every(Number.isFinite);
     return kernel.float === "f32" ? Float32Array.from(values) : values;
   }
 

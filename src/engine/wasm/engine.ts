@@ -85,6 +85,7 @@ const COMBINE_GROUPS = 256;
 export class WasmEngine implements Engine {
   readonly name = "wasm";
   readonly onHost = true;
+  readonly expectsFinite = true;
   readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #features: WasmFeatures;
@@ -284,6 +285,12 @@ export class WasmEngine implements Engine {
         memory.reset(wave[0].first || open === null ? undefined : open.mark);
         // pieces of one segment keep its rows
         const blocks: RowBlock[] = wave[0].first || open === null ? stage.rows(wave) : [open.block];
+        const careful = stage.isFinite ? null : program.kernel.carefully?.() ?? null;
+        if (careful !== null) {
+          const { rows, columns } = extentOf(segments);
+          const other = this.compile(careful, rows, columns);
+          return await this.#fold(other, inputs, outputs, segments, control);
+        }
         open = { block: blocks[0], mark: memory.mark };
         const running = this.#wave(program, stage, wave, blocks, run);
         if (running !== null) await running;

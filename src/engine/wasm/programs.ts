@@ -1,16 +1,26 @@
 // The programs of a WebAssembly engine: kernels with a schedule, emitted once, compiled once per
 // code.
 
-import { emitWasm, vectorOf, type WasmFeatures, type WasmModule } from "../../emit/wasm/mod.ts";
+import { emitWasm, type WasmFeatures, type WasmModule } from "../../emit/wasm/mod.ts";
 import { PairfoldError } from "../../error.ts";
-import type { Kernel } from "../../loop/mod.ts";
+import { type Kernel, numberText } from "../../loop/mod.ts";
 import { UNTILED, type WasmSchedule } from "../../tiling/mod.ts";
 import { type CompiledCode, compileModule, WasmProgram } from "./program.ts";
 
 /** Programs that are kept compiled. */
 const MAX_PROGRAMS = 256;
 
-const latin1 = new TextDecoder("latin1");
+/** Bytes that are arguments of one call: they stand on the stack. */
+const ARGUMENTS = 4096;
+
+/** Bytes as a text of as many characters. A decoder of the host takes 0.25 ms the first time. */
+function textOf(bytes: Uint8Array): string {
+  let text = "";
+  for (let k = 0; k < bytes.length; k += ARGUMENTS) {
+    text += Reflect.apply(String.fromCharCode, null, bytes.subarray(k, k + ARGUMENTS));
+  }
+  return text;
+}
 
 export class Programs {
   readonly #features: WasmFeatures;
@@ -62,8 +72,8 @@ export class Programs {
   /** Compiled code, or why the host refuses it. */
   #compile(emitted: WasmModule): CompiledCode | PairfoldError {
     // the constants stand in memory, not in the code
-    const constants = emitted.constants.map(({ type, value }) => vectorOf(type, value));
-    const key = latin1.decode(emitted.bytes) + constants.map((c) => latin1.decode(c)).join("");
+    const constants = emitted.constants.map(({ type, value }) => `${type} ${numberText(value)}`);
+    const key = `${textOf(emitted.bytes)}${constants}`;
     let code = this.#codes.get(key);
     if (code === undefined) {
       const module = compileModule(emitted.bytes);

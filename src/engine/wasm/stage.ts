@@ -74,6 +74,7 @@ export class Stage {
   readonly #outputs: readonly NumberArray[];
   /** Inputs by what their rows belong to. */
   readonly #slots: WasmProgram["slots"];
+  #isFinite = true;
 
   constructor(
     memory: LinearMemory,
@@ -86,6 +87,11 @@ export class Stage {
     this.#inputs = inputs;
     this.#outputs = outputs;
     this.#slots = program.slots;
+  }
+
+  /** Whether all uniform numbers so far are finite. */
+  get isFinite(): boolean {
+    return this.#isFinite;
   }
 
   #viewOf(array: NumberArray): NumberArray {
@@ -228,6 +234,7 @@ export class Stage {
       }),
       layout.uniforms,
     );
+    this.#isFinite &&= values.every(Number.isFinite);
     const address = this.#memory.alloc(values.length * VECTOR_BYTES);
     const view = this.#memory.view(kernel.float === "f32" ? "f32" : "f64");
     const lanes = VECTOR_BYTES / view.BYTES_PER_ELEMENT;
