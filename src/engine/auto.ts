@@ -11,6 +11,7 @@ import type {
   Held,
   NumberArray,
   Program,
+  RoundsFrom,
   RunControl,
   Segment,
   WholeFold,
@@ -72,7 +73,7 @@ export class AutoEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
   readonly math = expandedMath;
-  readonly roundsFrom: number | undefined;
+  readonly roundsFrom: RoundsFrom | undefined;
   readonly #native: NativeEngine;
   readonly #wasm: WasmEngine;
   #failure: string | null = null;

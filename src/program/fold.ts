@@ -176,7 +176,7 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const kernel = this.#rounded?.kernel ?? this.kernel;
+    const kernel = this.#rounded?.used ?? this.kernel;
     const program = this.#engine.compile(kernel, ...this.#planned(rows));
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
