@@ -34,7 +34,7 @@ export const MOST_NORM = 23_000;
 export const HEIGHT = 2 ** 12;
 export const OFFSET = 2 ** 27;
 
-/** What adding up keys and R as float32 numbers rounds off: numbers below 2³¹, 2⁵ to 2⁶ each. */
+/** What adding up keys and R as float32 numbers rounds off: numbers below 2³¹, 2⁶ each at most. */
 const SUMS = 256;
 /** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = 1e-36;

@@ -263,6 +263,7 @@ export class FoldRun implements Origin {
   async #makeRoom(error: unknown): Promise<void> {
     const isFull = error instanceof PairfoldError && error.code === "memory";
     if (isFull && (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine))) return;
+    if (isFull && this.#rounded?.giveUp()) return;
     throw error;
   }
 

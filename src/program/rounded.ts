@@ -53,6 +53,8 @@ const COMPARED = 8;
 /** How far points may reach from their middle: their scale and its inverse are float32 numbers. */
 const REACHES = [1e-12, 1e15] as const;
 
+const TOO_LITTLE_MEMORY = "too little memory";
+
 /** A launch of another kernel than the fold's own. */
 export interface RoundedLaunch {
   readonly kernel: Kernel;
@@ -67,6 +69,8 @@ export class RoundedFold {
   readonly #isAsked: boolean;
   /** Why distances alone were folded; null as long as they were not. */
   #refusal: string | null = null;
+  /** Whether it took more memory than there is. */
+  #isGivenUp = false;
 
   private constructor(engine: Engine, fold: Fold, what: NearestFold, isAsked: boolean) {
     const { dim, isRoot } = what;
@@ -122,8 +126,16 @@ export class RoundedFold {
     ];
   }
 
+  /** Leaves rounding after a launch found too little memory; false where it was left already. */
+  giveUp(): boolean {
+    if (this.#refusal !== null) return false;
+    this.#refusal = TOO_LITTLE_MEMORY;
+    return this.#isGivenUp = true;
+  }
+
   /** What a launch takes; null where points are not as they must be. */
   launch(inputs: readonly Held[], segments: readonly Segment[]): RoundedLaunch | null {
+    if (this.#isGivenUp) return null;
     const rounded = this.#rounded(inputs);
     if (typeof rounded === "string") {
       this.#refusal = rounded;
@@ -161,7 +173,7 @@ export class RoundedFold {
         Float64Array.of((1 + rounding) / scale, scale * (1 + rounding)),
       ];
     } catch (error) {
-      if (error instanceof RangeError) return "too little memory";
+      if (error instanceof RangeError) return TOO_LITTLE_MEMORY;
       throw error;
     }
   }

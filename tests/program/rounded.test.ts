@@ -207,6 +207,27 @@ Deno.test("a sample of long vectors tells whether they would be alike, however f
   }
 });
 
+Deno.test("where memory is too small for rounded points, distances alone are folded", async () => {
+  const random = randomFor("rounded memory");
+  const search: Search = {
+    x: random.float32(3 * 5),
+    y: random.float32(3 * 20_000),
+    D: 3,
+    reduction: "argMin",
+  };
+  const [expected] = await Promise.all(fold(requestOf(search, false)).map((r) => r.data()));
+  let refused = 0;
+  for (let memoryLimit = 12_000; memoryLimit <= 40_000; memoryLimit += 1000) {
+    const device = engineOf(wasm({ threads: 1, memoryLimit }));
+    const [plain] = fold(requestOf({ ...search, device }, false));
+    if (await plain.data().then(() => false, () => true)) continue;
+    const [result] = fold(requestOf({ ...search, device }, true));
+    assertEquals(differences(await result.data(), expected), 0, `${memoryLimit} bytes`);
+    if (/^rounding {2}none: too little memory$/m.test(result.explain())) refused++;
+  }
+  assert(refused > 0, "memory was enough");
+});
+
 Deno.test("points that are all alike, and none at all", async () => {
   const one = new Float32Array(3 * 2500).fill(0.3);
   await compare({ x: one.subarray(0, 6), y: one, D: 3, k: 4 });
