@@ -11,6 +11,7 @@ import type {
   Held,
   NumberArray,
   Program,
+  RoundsFrom,
   RunControl,
   Segment,
   WholeFold,
@@ -73,7 +74,7 @@ export class AutoEngine implements Engine {
   readonly onHost = true;
   readonly expectsFinite = true;
   readonly math = expandedMath;
-  readonly roundsFrom: number | undefined;
+  readonly roundsFrom: RoundsFrom | undefined;
   readonly #native: NativeEngine;
   readonly #wasm: WasmEngine;
   #failure: string | null = null;

@@ -106,6 +106,14 @@ export interface WholeFold {
   readonly pairs: number;
 }
 
+/** Searches for nearest points from which on rounding them first pays. */
+export interface RoundsFrom {
+  /** Pairs, times components: code takes its time to make. */
+  readonly numbers: number;
+  /** Pairs for each point of rows and columns: so does rounding it. */
+  readonly met: number;
+}
+
 /** Runs kernels on one kind of hardware. */
 export interface Engine {
   /** As in `device`: "wasm", "cuda:0". */
@@ -124,11 +132,10 @@ export interface Engine {
    */
   readonly expectsFinite?: boolean;
   /**
-   * Pairs times components from which on nearest points are found sooner where points, rounded to
-   * integers of 16 bits, are looked at first; absent where the processor has no instruction for
-   * products of these.
+   * From where on nearest points are found sooner where points, rounded to integers of 16 bits, are
+   * looked at first; absent where the processor has no instruction for products of these.
    */
-  readonly roundsFrom?: number;
+  readonly roundsFrom?: RoundsFrom;
   /**
    * Compiles a kernel for folds with so many rows and columns, or finds it compiled. An engine that
    * is several chooses by the whole fold, where there is one: all of its launches run on the same.

@@ -21,6 +21,7 @@ export type {
   NumberArray,
   Program,
   Progress,
+  RoundsFrom,
   RunControl,
   Segment,
   WholeFold,

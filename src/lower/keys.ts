@@ -26,12 +26,15 @@ export interface RoundedPoints {
   readonly isRoot: boolean;
 }
 
-/** Products of such vectors, and half their squares, are less than 2²⁸ and a few. */
+/**
+ * Products of such vectors are less than 2²⁹, half their squares than 2²⁸, of up to 4096 components,
+ * each rounded by ½: so keys are less than 2³⁰, and (½ |v|² − OFFSET) / HEIGHT has 16 bits.
+ */
 export const MOST_NORM = 23_000;
 export const HEIGHT = 2 ** 12;
 export const OFFSET = 2 ** 27;
 
-/** What adding up keys and R as float32 numbers rounds off. */
+/** What adding up keys and R as float32 numbers rounds off: numbers below 2³¹, 2⁶ each at most. */
 const SUMS = 256;
 /** Where squares underflow: what is added to bounds of them. */
 const UNDERFLOW = 1e-36;

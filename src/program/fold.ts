@@ -177,7 +177,7 @@ export class FoldRun implements Origin {
   /** How it is computed where it shares no pass. */
   explainAlone(): string {
     const { rows, segments } = segmentsOf(this.#batched);
-    const kernel = this.#rounded?.kernel ?? this.kernel;
+    const kernel = this.#rounded?.used ?? this.kernel;
     const program = this.#engine.compile(kernel, ...this.#planned(rows));
     const isMirrored = this.#engine.isMirrored?.(program, segments) ?? false;
     const { target, schedule, source, pairs, products = "float32: no tensor cores here" } = program
@@ -264,6 +264,7 @@ export class FoldRun implements Origin {
   async #makeRoom(error: unknown): Promise<void> {
     const isFull = error instanceof PairfoldError && error.code === "memory";
     if (isFull && (freeSpareCopies(this.#engine) || await freeLostCopies(this.#engine))) return;
+    if (isFull && this.#rounded?.giveUp()) return;
     throw error;
   }
 

@@ -13,6 +13,10 @@ import { testEngine, withoutCompiler } from "../support/native.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
 const WASM = engineOf(wasm({ threads: 2 }));
+/** Rounds points of folds of any size, but for those that would be too much alike. */
+const EAGER: Engine = Object.assign(engineOf(wasm({ threads: 1 })), {
+  roundsFrom: { numbers: 0, met: 0 },
+});
 
 /** A search among points; all but the points have defaults. */
 interface Search {
@@ -158,6 +162,72 @@ for (
   });
 }
 
+Deno.test("folds say whether points were rounded, once that is known", async () => {
+  const random = randomFor("rounded explained");
+  const explained = async (x: Float32Array, D: number, rounds?: boolean): Promise<string> => {
+    const [result] = fold(requestOf({ x, y: x, D, device: EAGER, reduction: "kMin" }, rounds));
+    assertMatch(result.explain(), /^rounding {2}points as integers/m);
+    assertMatch(result.explain(), /dot16/);
+    await result.data();
+    return result.explain();
+  };
+  const isPlain = (text: string): boolean => !text.includes("dot16");
+  const uniform = random.float32(8 * 2500);
+  const used = await explained(uniform, 8);
+  assertMatch(used, /^rounding {2}points as integers/m);
+  assert(!isPlain(used));
+  const dense = random.float32(8 * 2500, -1e-3, 1e-3);
+  dense.fill(50, 0, 8);
+  const alike = await explained(dense, 8);
+  assertMatch(alike, /^rounding {2}none: too many points would be alike$/m);
+  assert(isPlain(alike));
+  dense[9] = NaN;
+  const special = await explained(dense, 8, true);
+  assertMatch(special, /^rounding {2}none: points that are not finite/m);
+  assert(isPlain(special));
+});
+
+Deno.test("a sample of long vectors tells whether they would be alike, however few it takes", async () => {
+  const random = randomFor("rounded long sample");
+  const D = 700;
+  for (
+    const [width, expected] of [[1, /rounding {2}points/], [1e-3, /rounding {2}none/]] as const
+  ) {
+    // alike in all but the last components
+    const x = new Float32Array(200 * D);
+    for (let from = D - 20; from < x.length; from += D) {
+      x.set(random.float32(20, -width, width), from);
+    }
+    x[D - 1] = 20;
+    const [result] = fold(
+      requestOf({ x, y: x, D, device: EAGER, reduction: "kMin", k: 1 }, undefined),
+    );
+    await result.data();
+    assertMatch(result.explain(), expected);
+  }
+});
+
+Deno.test("where memory is too small for rounded points, distances alone are folded", async () => {
+  const random = randomFor("rounded memory");
+  const search: Search = {
+    x: random.float32(3 * 5),
+    y: random.float32(3 * 20_000),
+    D: 3,
+    reduction: "argMin",
+  };
+  const [expected] = await Promise.all(fold(requestOf(search, false)).map((r) => r.data()));
+  let refused = 0;
+  for (let memoryLimit = 12_000; memoryLimit <= 40_000; memoryLimit += 1000) {
+    const device = engineOf(wasm({ threads: 1, memoryLimit }));
+    const [plain] = fold(requestOf({ ...search, device }, false));
+    if (await plain.data().then(() => false, () => true)) continue;
+    const [result] = fold(requestOf({ ...search, device }, true));
+    assertEquals(differences(await result.data(), expected), 0, `${memoryLimit} bytes`);
+    if (/^rounding {2}none: too little memory$/m.test(result.explain())) refused++;
+  }
+  assert(refused > 0, "memory was enough");
+});
+
 Deno.test("points that are all alike, and none at all", async () => {
   const one = new Float32Array(3 * 2500).fill(0.3);
   await compare({ x: one.subarray(0, 6), y: one, D: 3, k: 4 });
@@ -166,7 +236,8 @@ Deno.test("points that are all alike, and none at all", async () => {
 });
 
 Deno.test("what rounding is for: large folds of float32 points of some components", () => {
-  const engine = { ...WASM, math: WASM.math, roundsFrom: 1e9 } as Engine;
+  const roundsFrom = { numbers: 1e9, met: 500 };
+  const engine = { ...WASM, math: WASM.math, roundsFrom } as Engine;
   const isRounded = (D: number, rows: number, columns: number, k = 1): boolean => {
     const request = requestOf({ x: new Float32Array(D), y: new Float32Array(D), D, k }, undefined);
     const [x, y] = [variable(0, "i", D), variable(1, "j", D)];
@@ -193,6 +264,8 @@ Deno.test("what rounding is for: large folds of float32 points of some component
   assert(!isRounded(5000, 30_000, 30_000), "too many components");
   assert(!isRounded(3, 3000, 3000), "little work");
   assert(!isRounded(3, 1e6, 3000), "few columns");
+  assert(isRounded(10, 1000, 1e6));
+  assert(!isRounded(10, 100, 1e6), "few rows for so many columns to round");
   assert(!isRounded(10, 1e6, 3000, 100), "few columns for so many neighbours");
   assert(!isRounded(3, 30_000, 30_000, 1000), "long lists");
 });

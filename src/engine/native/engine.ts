@@ -25,6 +25,7 @@ import type {
   MemoryUse,
   NumberArray,
   Program,
+  RoundsFrom,
   RunControl,
   Segment,
 } from "../engine.ts";
@@ -84,11 +85,12 @@ const CHOICES: ChoiceKinds<NativeOptions> = {
 };
 
 /**
- * Pairs times components from which on nearest points are looked for among rounded ones first: 0.15
- * s of work, of which that saves a quarter in 3-D and a third in 10-D, while its code takes 0.1 s
- * more to compile.
+ * From where on nearest points are looked for among rounded ones first: 0.15 s of work, of which that
+ * saves a quarter in 3-D and a third in 10-D, while its code takes 0.1 s more to compile. Rounding,
+ * on one thread, takes as long as it saves where 2700 rows in 3-D, 1500 in 10-D and 100-D meet many
+ * columns (two threads, Intel Xeon, AVX-512, 2026-11-24).
  */
-const ROUNDS_FROM = 1e10;
+const ROUNDS_FROM: RoundsFrom = { numbers: 1e10, met: 2000 };
 /** Threads that the control block has room for. */
 const MAX_THREADS = 512;
 /** Bytes of waves of many small segments. */
@@ -105,7 +107,7 @@ export class NativeEngine implements Engine {
   readonly name = "native";
   readonly onHost = true;
   readonly expectsFinite = true;
-  readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
+  readonly roundsFrom: RoundsFrom | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #options: NativeOptions;
   readonly #threads: number;

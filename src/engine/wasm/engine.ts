@@ -29,6 +29,7 @@ import type {
   MemoryUse,
   NumberArray,
   Program,
+  RoundsFrom,
   RunControl,
   Segment,
 } from "../engine.ts";
@@ -74,11 +75,12 @@ const ITEM_PAIRS = 1_000_000;
  */
 const QUICK_OPERATIONS = 3e6;
 /**
- * Pairs times components from which on nearest points are looked for among rounded ones first:
- * 20 ms of work, of which that saves a quarter in 3-D and half in 10-D, while its code takes 10 ms
- * more to make.
+ * From where on nearest points are looked for among rounded ones first: 20 ms of work, of which that
+ * saves a quarter in 3-D and half in 10-D, while its code takes 10 ms more to make. Rounding, on one
+ * thread, takes as long as it saves where 330 rows in 3-D, 150 in 10-D and 550 in 100-D meet many
+ * columns (two threads, Intel Xeon, AVX-512, 2026-11-24).
  */
-const ROUNDS_FROM = 1e9;
+const ROUNDS_FROM: RoundsFrom = { numbers: 1e9, met: 500 };
 /** Groups of rows that are joined between two looks at the clock. */
 const COMBINE_GROUPS = 256;
 
@@ -86,7 +88,7 @@ export class WasmEngine implements Engine {
   readonly name = "wasm";
   readonly onHost = true;
   readonly expectsFinite = true;
-  readonly roundsFrom: number | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
+  readonly roundsFrom: RoundsFrom | undefined = multipliesShorts() ? ROUNDS_FROM : undefined;
   readonly math = expandedMath;
   readonly #features: WasmFeatures;
   readonly #threads: number;
