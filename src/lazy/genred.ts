@@ -16,6 +16,7 @@ import {
   type RangedChoices,
 } from "../program/mod.ts";
 import { type ReductionName, reductions } from "../reduction/mod.ts";
+import { BlockRanges } from "../sparse/mod.ts";
 import { type InputDeclaration, type KeopsFormula, readKeops, suggestion } from "../syntax/mod.ts";
 import { broadcastShapes, type Deferred, sizeOf, Tensor, tensor } from "../tensor/mod.ts";
 import { batchOf, type GenredInput, inputTensor } from "./genred_inputs.ts";
@@ -299,6 +300,9 @@ function argumentsOf(
   const isInput = !isObject || last instanceof Tensor || ArrayBuffer.isView(last) ||
     Array.isArray(last);
   if (isInput) return { inputs: values as readonly GenredInput[], options: {} };
+  if (last instanceof BlockRanges) {
+    refuse("syntax", "got BlockRanges behind the inputs; expected { ranges }, an object");
+  }
   const options = last as GenredCallOptions;
   for (const key of Object.keys(options)) {
     if (key !== "ranges") refuse("syntax", `got the option ${key} of a call; expected ranges`);

@@ -2,9 +2,11 @@
 // read the numbers, so that they are promises.
 
 import type { NumberArray } from "../engine/mod.ts";
+import { inPlace } from "../sparse/mod.ts";
 import { type Distinct, type ReadOptions, sizeOf, type Tensor, tensor } from "../tensor/mod.ts";
 import { take } from "./gather.ts";
 import { permute, reshape } from "./linear.ts";
+import { compared, orderOf } from "./sorting.ts";
 
 const whole = (numbers: Int32Array): Tensor => tensor(numbers, undefined, { copy: false });
 
@@ -19,17 +21,10 @@ export async function nonZero(x: Tensor, options: ReadOptions): Promise<Tensor> 
   return whole(places.slice(0, count));
 }
 
-/** Order of two numbers: ascending, NaN last and equal to itself, −0 equal to 0. */
-function compare(a: number, b: number): number {
-  if (a < b) return -1;
-  if (b < a) return 1;
-  return a === b ? 0 : Number(Number.isNaN(a)) - Number(Number.isNaN(b));
-}
-
 /** Order of two rows of a matrix, by their first numbers that differ. */
 function compareRows(data: NumberArray, width: number, p: number, q: number): number {
   for (let d = 0; d < width; d++) {
-    const order = compare(data[p * width + d], data[q * width + d]);
+    const order = compared(data[p * width + d], data[q * width + d]);
     if (order !== 0) return order;
   }
   return 0;
@@ -47,8 +42,9 @@ export async function unique(
   const n = list.shape[along];
   const width = sizeOf(others.map((k) => list.shape[k]));
   const data = await permute(list, [along, ...others]).resolve(options);
-  const order = Int32Array.from({ length: n }, (_, k) => k);
-  order.sort((p, q) => compareRows(data, width, p, q) || p - q);
+  const order = width === 1
+    ? orderOf(data)
+    : inPlace(n).sort((p, q) => compareRows(data, width, p, q) || p - q);
   const [first, inverse, counts] = [0, 1, 2].map(() => new Int32Array(n));
   let count = 0;
   order.forEach((at, k) => {
@@ -61,7 +57,7 @@ export async function unique(
   return {
     values: take(list, indices, along),
     indices,
-    inverse: whole(inverse),
+    inverse: axis === null ? reshape(whole(inverse), x.shape) : whole(inverse),
     counts: whole(counts.slice(0, count)),
   };
 }

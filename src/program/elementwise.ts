@@ -14,6 +14,7 @@ import {
 } from "../formula/mod.ts";
 import {
   broadcastedShape,
+  checkFloats,
   type NestedNumbers,
   type OperandOf,
   sameShape,
@@ -177,15 +178,10 @@ function ruleOf(formula: Node, operands: readonly (Tensor | number)[], result: T
 }
 
 /** The one float type of tensors. */
-function floatTypeOf(op: string, tensors: readonly Tensor[]): "float32" | "float64" {
+export function floatTypeOf(op: string, tensors: readonly Tensor[]): "float32" | "float64" {
   const { dtype } = tensors[0];
   for (const t of tensors) {
-    if (t.dtype === "int32") {
-      throw new PairfoldError(
-        "dtype",
-        `${op}: got int32; expected floats (astype("float32") makes them)`,
-      );
-    }
+    checkFloats(op, t.dtype);
     if (t.dtype !== dtype) {
       throw new PairfoldError(
         "dtype",

@@ -17,6 +17,7 @@ import { elementwise, operandOf, type TensorOperand } from "./elementwise.ts";
 import type { Extent } from "./host_reduce.ts";
 import { broadcastTo } from "./linear.ts";
 import { hostTensor } from "./steps.ts";
+import { orderOf } from "./sorting.ts";
 import { record } from "./trace.ts";
 
 /** Integers in an array, or an int32 tensor. */
@@ -258,20 +259,14 @@ export function takeAlongAxis(x: Tensor, indices: TensorIndices, axis: number): 
 export function argSort(x: Tensor, axis: number): Tensor {
   const [outer, n, inner] = extentOf(x.shape, axisFrom("argSort", axis, x.shape.length));
   return hostTensor("argSort", x.shape, "int32", [x], (data) => {
+    if (outer * inner === 1) return orderOf(data);
     const out = new Int32Array(data.length);
-    const order = new Int32Array(n);
+    const list = allocate(x.dtype, n), places = new Int32Array(n);
     for (let o = 0; o < outer; o++) {
       for (let d = 0; d < inner; d++) {
         const start = o * n * inner + d;
-        const value = (k: number): number => data[start + k * inner];
-        for (let k = 0; k < n; k++) order[k] = k;
-        order.sort((a, b) => {
-          const [p, q] = [value(a), value(b)];
-          if (p < q) return -1;
-          if (q < p) return 1;
-          const [isLast, isOtherLast] = [Number.isNaN(p), Number.isNaN(q)];
-          return isLast === isOtherLast ? a - b : isLast ? 1 : -1;
-        });
+        for (let k = 0; k < n; k++) list[k] = data[start + k * inner];
+        const order = orderOf(list, places);
         for (let k = 0; k < n; k++) out[start + k * inner] = order[k];
       }
     }

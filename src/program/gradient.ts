@@ -6,7 +6,8 @@ import { type Axis, build, type Node, type VariableNode } from "../formula/mod.t
 import type { Tensor } from "../tensor/mod.ts";
 import { checkPart, rulesOf } from "./derivative.ts";
 import { transpose } from "./canonical.ts";
-import { fold, type FoldRun, runOf, shapeOf } from "./fold.ts";
+import { fold, runOf, shapeOf } from "./fold.ts";
+import type { FoldRun } from "./fold_run.ts";
 import { shareWithValue } from "./joint.ts";
 import { reshape } from "./linear.ts";
 import type { FoldRequest } from "./request.ts";

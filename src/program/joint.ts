@@ -18,7 +18,8 @@ import {
   TensorStorage,
 } from "../tensor/mod.ts";
 import { NO_BATCH } from "./batch.ts";
-import { foldInto, FoldRun, shapeOf, type SharedPass } from "./fold.ts";
+import { foldInto, shapeOf } from "./fold.ts";
+import { FoldRun, type SharedPass } from "./fold_run.ts";
 import type { FoldRequest } from "./request.ts";
 
 /**

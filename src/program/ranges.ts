@@ -50,9 +50,11 @@ export function checkRanges(op: string, ranges: unknown, M: number, N: number): 
   const { rowsEnd, columnsEnd } = arraysOf(ranges);
   if (rowsEnd <= M && columnsEnd <= N) return;
   const [got, all, what] = rowsEnd > M ? [rowsEnd, M, "i"] : [columnsEnd, N, "j"];
+  const hint = rowsEnd <= N && columnsEnd <= M ? " (ranges.transposed would fit)" : "";
   throw new PairfoldError(
     "shape",
-    `${op}: got ranges that end at ${got} along ${what}; expected at most ${all}, the rows there`,
+    `${op}: got ranges that end at ${got} along ${what}; expected at most ${all}, the rows there` +
+      hint,
   );
 }
 

@@ -70,8 +70,8 @@ export interface RangedChoices extends FoldChoices {
    * columns that it meets as one: indices stay those of the whole matrix, ties go to the lower one,
    * `mean` divides by their number, and a row that meets none gets what the reduction gives over
    * nothing: 0 for sums, ±∞ and −1 for extrema and K-smallest, −∞ for `logSumExp`, NaN for means.
-   * Folds over i and derivatives fold the same pairs. Batches have them in common. Nothing else is left out then (`culling`), and pairs of
-   * points with themselves are met twice.
+   * Folds over i and derivatives fold the same pairs. Batches have them in common. Nothing else is
+   * left out then (`culling`), and pairs of points with themselves are met twice.
    */
   readonly ranges?: BlockRanges;
 }

@@ -1,8 +1,8 @@
 // Operations on the vectors along a tensor's last axis.
 
 import { PairfoldError } from "../error.ts";
-import { axisFrom, type Tensor, tensor } from "../tensor/mod.ts";
-import { elementwise, operandOf, type TensorOperand } from "./elementwise.ts";
+import { axisFrom, broadcastedShape, type Tensor, tensor } from "../tensor/mod.ts";
+import { elementwise, floatTypeOf, operandOf, type TensorOperand } from "./elementwise.ts";
 import { take } from "./gather.ts";
 
 /** Refuses what is no array of 3-vectors. */
@@ -19,6 +19,8 @@ export function cross(a: Tensor, b: TensorOperand): Tensor {
   const given = operandOf("cross", b, a.dtype);
   const other = typeof given === "number" ? tensor(given, undefined, { dtype: a.dtype }) : given;
   const [x, y] = [vectorsOf(a), vectorsOf(other)];
+  floatTypeOf("cross", [x, y]);
+  broadcastedShape("cross", [x.shape, y.shape]);
   const turned = (t: Tensor, by: 1 | 2): Tensor => {
     const order = [0, 1, 2].map((k) => (k + by) % 3);
     return take(t, order, axisFrom("cross", -1, t.shape.length));

@@ -1,9 +1,10 @@
 // Points in clusters. Enters: points, and a label for each. Leaves: an order in which clusters stand
 // together, and which clusters are near to which.
 
-import { PairfoldError, shown } from "../error.ts";
+import { checkOptions, shown } from "../error.ts";
 import type { NumberArray } from "../engine/mod.ts";
 import { integersOf, type KeepMatrix, refuse } from "./range_lists.ts";
+import { CentroidTree, ROUNDING } from "./centroid_tree.ts";
 import { BlockRanges, ofSortedClusters } from "./ranges.ts";
 import type { Coordinates } from "./tree.ts";
 
@@ -22,7 +23,8 @@ interface Table {
 }
 
 /** Points as a flat array of finite numbers. */
-function tableOf(op: string, points: PointTable, dim: number | undefined): Table {
+function tableOf(op: string, points: PointTable, options: ClustersOptions): Table {
+  checkOptions(op, options);
   const isFlat = points instanceof Float32Array || points instanceof Float64Array;
   const isNested = Array.isArray(points);
   if (!isFlat && !isNested) {
@@ -30,7 +32,7 @@ function tableOf(op: string, points: PointTable, dim: number | undefined): Table
     refuse(op, "dtype", `got ${got} as points; expected nested arrays or a flat array of floats`);
   }
   const first: unknown = isNested ? points[0] : null;
-  const own = dim ??
+  const own = options.dim ??
     (Array.isArray(first) || ArrayBuffer.isView(first)
       ? (first as ArrayLike<number> & object).length
       : undefined);
@@ -46,7 +48,12 @@ function tableOf(op: string, points: PointTable, dim: number | undefined): Table
       if (point?.length !== own) {
         refuse(op, "shape", `got ${shown(point)} as point ${k}; expected ${own} numbers`);
       }
-      for (let d = 0; d < own; d++) numbers[k * own + d] = point[d];
+      for (let d = 0; d < own; d++) {
+        if (typeof point[d] !== "number") {
+          refuse(op, "shape", `got ${shown(point[d])} in point ${k}; expected finite numbers`);
+        }
+        numbers[k * own + d] = point[d];
+      }
     }
   }
   if (numbers.length % own !== 0) {
@@ -104,10 +111,10 @@ function rankedFar(values: Float64Array): { ranks: Float64Array; count: number }
 export function gridCluster(
   points: PointTable,
   size: number | readonly number[],
-  { dim: own }: ClustersOptions = {},
+  options: ClustersOptions = {},
 ): Int32Array<ArrayBuffer> {
   const op = "gridCluster";
-  const { numbers, dim } = tableOf(op, points, own);
+  const { numbers, dim } = tableOf(op, points, options);
   const sizes: readonly number[] = typeof size === "number" ? Array(dim).fill(size) : size;
   const isSize = Array.isArray(sizes) && sizes.length === dim &&
     sizes.every((length) => typeof length === "number" && length > 0 && length < Infinity);
@@ -162,7 +169,7 @@ export class Clusters {
   /** Throws `PairfoldError` (shape, dim, dtype) for points or labels that are none. */
   constructor(points: PointTable, labels: ArrayLike<number>, options: ClustersOptions = {}) {
     const op = "Clusters";
-    const { numbers, dim } = tableOf(op, points, options.dim);
+    const { numbers, dim } = tableOf(op, points, options);
     const own = integersOf(op, "labels", labels);
     const size = numbers.length / dim;
     if (own.length !== size) {
@@ -234,6 +241,7 @@ export class Clusters {
 
   /** Which clusters of these points, as rows, meet which of others, as columns. */
   meeting(columns: Clusters, keep: KeepMatrix): BlockRanges {
+    checkClusters("Clusters.meeting", columns);
     return BlockRanges.fromMatrix(this.ranges, columns.ranges, keep);
   }
 
@@ -249,45 +257,23 @@ export class Clusters {
     if (!(typeof reach === "number" && reach >= 0)) {
       refuse(op, "shape", `got reach ${shown(reach)}; expected a number from 0`);
     }
-    if (!(columns instanceof Clusters)) {
-      throw new PairfoldError("dtype", `${op}: got ${shown(columns)}; expected Clusters`);
-    }
-    const { dim, centroids: a, radii } = this;
-    const { centroids: b, radii: others } = columns;
+    checkClusters(op, columns);
+    const { dim, centroids, radii } = this;
     if (columns.dim !== dim) {
       refuse(op, "dim", `got points of dims ${dim} and ${columns.dim}; expected the same`);
     }
-    // columns by their first component: those that are too far by it alone are not looked at
-    const order = [...others.keys()].filter((l) => others[l] >= 0)
-      .sort((k, l) => b[k * dim] - b[l * dim]);
-    const firsts = Float64Array.from(order, (l) => b[l * dim]);
-    const widest = others.reduce((most, radius) => Math.max(most, radius), 0);
+    const tree = new CentroidTree(columns);
     return ofSortedClusters(this.ranges, columns.ranges, (k) => {
-      const met: number[] = [];
-      // distances and radii are rounded by far less than a millionth of their size
-      const own = (reach + radii[k]) * (1 + 1e-6), wide = own + widest * (1 + 1e-6);
-      for (let n = firstFrom(firsts, a[k * dim] - wide); n < order.length; n++) {
-        if (firsts[n] > a[k * dim] + wide) break;
-        const l = order[n];
-        const most = own + others[l] * (1 + 1e-6);
-        let square = 0;
-        for (let d = 0; d < dim; d++) square += (a[k * dim + d] - b[l * dim + d]) ** 2;
-        if (square <= most * most) met.push(l);
-      }
-      return met.sort((l, m) => l - m);
+      if (radii[k] < 0) return [];
+      const centroid = centroids.subarray(k * dim, (k + 1) * dim);
+      return tree.near(centroid, (reach + radii[k]) * ROUNDING);
     });
   }
 }
 
-/** The first place in a sorted list that has at least a value. */
-function firstFrom(list: Float64Array, value: number): number {
-  let [low, high] = [0, list.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (list[middle] < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function checkClusters(op: string, clusters: unknown): asserts clusters is Clusters {
+  if (clusters instanceof Clusters) return;
+  refuse(op, "dtype", `got ${shown(clusters)}; expected Clusters`);
 }
 
 /** Labels that few points may have: beyond, arrays of all clusters would be mostly of empty ones. */

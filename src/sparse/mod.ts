@@ -6,3 +6,4 @@ export { NearColumns, nearNode } from "./near.ts";
 export type { KeepMatrix, RangeList } from "./range_lists.ts";
 export { arraysOf, type BlockArrays, BlockRanges, type KeopsRanges } from "./ranges.ts";
 export { type Coordinates, gathered, isWithin, PointTree } from "./tree.ts";
+export { inPlace, radixSorted } from "./radix.ts";

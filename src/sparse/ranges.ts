@@ -2,6 +2,7 @@
 // with. Enters: ranges of clusters and which of them meet, or KeOps' arrays. Leaves: the blocks in
 // order, and the same seen from the columns.
 
+import { PairfoldError, shown } from "../error.ts";
 import {
   booleansOf,
   checkApart,
@@ -117,6 +118,13 @@ export class BlockRanges {
   #transposed: BlockRanges | null = null;
 
   private constructor(blocks: Blocks) {
+    if (!(blocks instanceof Blocks)) {
+      const got = shown(blocks);
+      throw new PairfoldError(
+        "dtype",
+        `BlockRanges: got ${got} in new; expected BlockRanges.fromMatrix or BlockRanges.fromKeops`,
+      );
+    }
     const [rows, slices, columns] = [blocks.rows, blocks.slices, blocks.columns]
       .map((list) => Int32Array.from(list));
     const count = rows.length / 2;
@@ -191,7 +199,7 @@ export class BlockRanges {
     const op = "BlockRanges.fromKeops";
     const count = (arrays as ArrayLike<unknown> | null | undefined)?.length;
     if (!Array.isArray(arrays) || (count !== 3 && count !== 6)) {
-      const got = Array.isArray(arrays) ? `${arrays.length} arrays` : typeof arrays;
+      const got = Array.isArray(arrays) ? `${arrays.length} arrays` : shown(arrays);
       refuse(op, "shape", `got ${got}; expected 3 or 6 (ranges_i, slices_i, redranges_j, …)`);
     }
     const [rangesI, slicesI, redrangesJ] = arrays;
@@ -292,8 +300,11 @@ export class BlockRanges {
     return this.equals(this.transposed);
   }
 
-  /** Whether others are the same pairs. */
+  /** Whether others are the same pairs. Throws `PairfoldError` (dtype) for what are no ranges. */
   equals(other: BlockRanges): boolean {
+    if (!(other instanceof BlockRanges)) {
+      refuse("BlockRanges.equals", "dtype", `got ${shown(other)}; expected BlockRanges`);
+    }
     const [a, b] = [this.#arrays, other.#arrays];
     return isSame(a.rows, b.rows) && isSame(a.slices, b.slices) && isSame(a.columns, b.columns);
   }

@@ -4,12 +4,13 @@
 // Points are sorted along the curve of their interleaved bits, and nodes are cut where the first
 // bit changes (Lauterbach et al. 2009, Karras 2012): two passes that no branch slows down.
 
+import { inPlace, radixSorted } from "./radix.ts";
+
 /** A table of points, row-major. */
 export type Coordinates = Float32Array | Float64Array;
 
-/** Bits of a key: three digits of a radix sort. */
+/** Bits of a key. */
 const KEY_BITS = 30;
-const DIGIT_BITS = 10;
 
 /**
  * Nodes, a node before its children; those of a node are the next one and what follows its part.
@@ -33,7 +34,11 @@ export class PointTree {
   /** Of points that are all finite; leaves have at most `leafSize`. */
   constructor(points: Coordinates, dim: number, leafSize: number) {
     this.dim = dim;
-    const { keys, order } = sorted(keysOf(points, dim));
+    const { keys, order } = radixSorted(
+      keysOf(points, dim),
+      inPlace(points.length / dim),
+      KEY_BITS,
+    );
     this.order = order;
     const start: number[] = [], end: number[] = [], after: number[] = [];
     const cut = (from: number, to: number): void => {
@@ -150,36 +155,6 @@ function keysOf(points: Coordinates, dim: number): Uint32Array<ArrayBuffer> {
     keys[k] = key;
   }
   return keys;
-}
-
-/**
- * Keys in ascending order, and where they stood (radix sort, which keeps the order of equal keys).
- */
-function sorted(
-  keys: Uint32Array<ArrayBuffer>,
-): { keys: Uint32Array; order: Int32Array<ArrayBuffer> } {
-  const count = keys.length, digits = 2 ** DIGIT_BITS;
-  let [from, to] = [keys, new Uint32Array(count)];
-  let [order, next] = [new Int32Array(count), new Int32Array(count)];
-  for (let k = 0; k < count; k++) order[k] = k;
-  const places = new Int32Array(digits);
-  for (let shift = 0; shift < KEY_BITS; shift += DIGIT_BITS) {
-    places.fill(0);
-    for (let k = 0; k < count; k++) places[(from[k] >>> shift) & (digits - 1)]++;
-    for (let digit = 0, total = 0; digit < digits; digit++) {
-      const here = places[digit];
-      places[digit] = total;
-      total += here;
-    }
-    for (let k = 0; k < count; k++) {
-      const place = places[(from[k] >>> shift) & (digits - 1)]++;
-      to[place] = from[k];
-      next[place] = order[k];
-    }
-    [from, to] = [to, from];
-    [order, next] = [next, order];
-  }
-  return { keys: from, order };
 }
 
 /** Where the first bit that differs changes; the middle where all keys are equal. */

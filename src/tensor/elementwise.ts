@@ -1,8 +1,19 @@
 // The methods of tensors that act on each element. They are deferred: a chain of them is one
 // kernel.
 
+import type { DType } from "../engine/engine.ts";
+import { PairfoldError } from "../error.ts";
 import type { ScalarOp } from "../formula/mod.ts";
 import { type OperandOf, operations } from "./operations.ts";
+
+/** Refuses int32 in the name of an op. */
+export function checkFloats(op: string, dtype: DType): void {
+  if (dtype !== "int32") return;
+  throw new PairfoldError(
+    "dtype",
+    `${op}: got int32; expected floats (astype("float32") makes them)`,
+  );
+}
 
 /** What an op takes beside a tensor: another one, a number, numbers in arrays. */
 export type ElementwiseOperand = OperandOf<TensorElementwise>;
@@ -15,6 +26,14 @@ export type ElementwiseOperand = OperandOf<TensorElementwise>;
  */
 export abstract class TensorElementwise {
   abstract readonly shape: readonly number[];
+  /** float32, float64 or int32. */
+  abstract readonly dtype: DType;
+
+  /** This, for an op that is made of others. Throws `PairfoldError` (dtype) for int32. */
+  protected floats(op: string): this {
+    checkFloats(op, this.dtype);
+    return this;
+  }
 
   /** An op on this and others. */
   protected apply(
@@ -133,7 +152,7 @@ export abstract class TensorElementwise {
   }
   /** The smallest integer that is not smaller. */
   ceil(): this {
-    return this.neg().floor().neg();
+    return this.floats("ceil").neg().floor().neg();
   }
   /** Rounded to so many decimals (tens where negative), halves away from zero. */
   round(decimals = 0): this {
@@ -172,11 +191,11 @@ export abstract class TensorElementwise {
   }
   /** 1 where this is NaN, else 0. */
   isNaN(): this {
-    return this.ne(this);
+    return this.floats("isNaN").ne(this);
   }
   /** 1 where this is neither infinite nor NaN, else 0. */
   isFinite(): this {
-    return this.abs().lt(Infinity);
+    return this.floats("isFinite").abs().lt(Infinity);
   }
   /** a where this ≥ 0, else b. */
   ifElse(a: ElementwiseOperand, b: ElementwiseOperand): this {

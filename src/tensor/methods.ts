@@ -18,9 +18,6 @@ const ops = (): ReturnType<typeof operations<TensorMethods>> => operations<Tenso
 
 /** Products, and moves of elements. */
 export abstract class TensorMethods extends TensorReductions {
-  /** float32, float64 or int32. */
-  abstract readonly dtype: DType;
-
   /**
    * The same numbers as another type. Floats become integers by dropping what follows the point;
    * reading rejects (code `dtype`) where a float is no 32-bit integer.
@@ -156,6 +153,7 @@ export abstract class TensorMethods extends TensorReductions {
     const at = axisFrom("diff", axis, this.shape.length);
     const part = (range: Slice): this =>
       ops().slice(this, this.shape.map((_, one) => one === at ? range : null)) as this;
+    this.floats("diff");
     return part({ start: 1 }).sub(part({ stop: -1 }));
   }
   /**

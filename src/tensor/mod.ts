@@ -16,7 +16,7 @@ export { SharedRun } from "./shared_run.ts";
 export { freeLostCopies, freeSpareCopies, type Origin, TensorStorage } from "./storage.ts";
 export { type Deferred, reshaped, storageOf, Tensor, tensor, type TensorLike } from "./tensor.ts";
 export { arange, type CreateOptions, eye, full, linspace, ones, zeros } from "./create.ts";
-export { type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
+export { checkFloats, type ElementwiseOperand, TensorElementwise } from "./elementwise.ts";
 export { TensorMethods } from "./methods.ts";
 export {
   type Axes,

@@ -38,7 +38,7 @@ export interface Distinct<T> {
   readonly values: T;
   /** int32: where each of them stands first. */
   readonly indices: T;
-  /** int32: for each entry its place among the values. */
+  /** int32: for each entry its place among the values; of all numbers, in the tensor's shape. */
   readonly inverse: T;
   /** int32: how often each of them occurs. */
   readonly counts: T;

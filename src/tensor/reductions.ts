@@ -80,16 +80,16 @@ export abstract class TensorReductions extends TensorElementwise {
   /** exp(this) / Σ exp(this) along an axis (the last by default), safe for large values. */
   softmax(axis: Axes = -1): this {
     axesFrom("softmax", axis, this.shape.length);
-    return this.sub(this.logSumExp(axis, { keepDims: true })).exp();
+    return this.floats("softmax").sub(this.logSumExp(axis, { keepDims: true })).exp();
   }
   /** log of {@linkcode softmax}. */
   logSoftmax(axis: Axes = -1): this {
     axesFrom("logSoftmax", axis, this.shape.length);
-    return this.sub(this.logSumExp(axis, { keepDims: true }));
+    return this.floats("logSoftmax").sub(this.logSumExp(axis, { keepDims: true }));
   }
   /** Euclidean norm √Σ x² over axes; its derivative at 0 counts as 0. */
   norm(axis?: Axes, options: AxisOptions = {}): this {
-    return this.square().sum(axis, options).sqrt();
+    return this.floats("norm").square().sum(axis, options).sqrt();
   }
   /**
    * Variance over axes: Σ (x − mean)² / (n − correction); NaN over nothing. The default is that of
@@ -133,6 +133,7 @@ export abstract class TensorReductions extends TensorElementwise {
     }
     const axes = axesFrom(op, axis, this.shape.length);
     const count = sizeOf(axes.map((one) => this.shape[one]));
+    this.floats(op);
     const centred = (x: this): this => x.sub(x.mean(axes, { keepDims: true }));
     // the first mean is rounded like the coordinates, the second like their differences
     const squares = centred(centred(this)).square();
@@ -179,6 +180,7 @@ export abstract class TensorReductions extends TensorElementwise {
     }
     const { shape } = this;
     const at = axis === undefined ? 0 : axisFrom(op, axis, shape.length);
+    this.floats(op);
     const list = axis === undefined ? ops().reshape(this, [sizeOf(shape)]) as this : this;
     const kept = shape.map((n, one) => axis === undefined || one === at ? 1 : n);
     const left = axis === undefined ? [] : shape.toSpliced(at, 1);

@@ -319,6 +319,9 @@ Deno.test("ranges that do not fit are refused", () => {
   const refused: [string, () => unknown, string, string][] = [
     ["rows", () => K(3, 6).sum("j", { ranges }), "shape", "end at 4 along i"],
     ["columns", () => K(4, 5).max("i", { ranges }), "shape", "end at 6 along j"],
+    ["the wrong way", () => K(6, 5).sum("j", { ranges }), "shape", "ranges.transposed would fit"],
+    ["either way", () => K(3, 3).sum("j", { ranges }), "shape", "the rows there"],
+    ["no object", () => f([[0]], [[0]], ranges as never), "syntax", "{ ranges }"],
     ["no ranges", () => K(4, 6).sum("j", { ranges: [[0, 4]] as never }), "dtype", "BlockRanges"],
     ["null", () => K(4, 6).logSumExp("j", { ranges: null as never }), "dtype", "null"],
     ["a gradient", () => K(3, 6).vjp("sum", "j", K(3, 6), undefined, { ranges }), "shape", "vjp"],

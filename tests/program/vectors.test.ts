@@ -55,10 +55,14 @@ Deno.test("cross refuses what is no vector of three", () => {
   checkRefusal(
     () => tensor([[1, 2, 3], [1, 2, 3]]).cross(tensor([[1, 2, 3], [1, 2, 3], [1, 2, 3]])),
     "shape",
-    "broadcast",
+    "cross: got shapes [2,3] and [3,3], which do not broadcast",
   );
-  checkRefusal(() => x.cross(tensor(new Float64Array(3))), "dtype", "float64");
-  checkRefusal(() => x.astype("int32").cross(x.astype("int32")), "dtype", "int32");
+  checkRefusal(
+    () => x.cross(tensor(new Float64Array(3))),
+    "dtype",
+    "cross: got float32 and float64",
+  );
+  checkRefusal(() => x.astype("int32").cross(x.astype("int32")), "dtype", "cross: got int32");
 });
 
 Deno.test("diff: what follows less what came before, along any axis", async () => {
@@ -104,3 +108,23 @@ Deno.test("ceil, isNaN, isFinite: also where a chain computes what they look at"
     assertEquals([...await x.isFinite().data()], numbers((v) => Number(Number.isFinite(v))));
   }
 });
+
+const INTEGERS = tensor(new Int32Array([3, 1, 2]));
+const COMPOSED: Readonly<Record<string, () => Tensor>> = {
+  ceil: () => INTEGERS.ceil(),
+  isNaN: () => INTEGERS.isNaN(),
+  isFinite: () => INTEGERS.isFinite(),
+  diff: () => INTEGERS.diff(),
+  var: () => INTEGERS.var(),
+  std: () => INTEGERS.std(),
+  median: () => INTEGERS.median(),
+  quantile: () => INTEGERS.quantile(0.3),
+  norm: () => INTEGERS.norm(),
+  softmax: () => INTEGERS.softmax(),
+  logSoftmax: () => INTEGERS.logSoftmax(),
+};
+for (const [op, run] of Object.entries(COMPOSED)) {
+  Deno.test(`${op} refuses integers by its own name`, () => {
+    checkRefusal(run, "dtype", `: ${op}: got int32; expected floats`);
+  });
+}

@@ -101,6 +101,27 @@ Deno.test("near clusters: no pair of points within reach is left out, far ones a
   }
 });
 
+Deno.test("near clusters: all whose balls are within reach, of any dim, sparse labels too", () => {
+  const random = randomFor("near balls");
+  for (const [dim, size, most] of [[1, 300, 90], [2, 700, 1500], [3, 997, 333], [40, 200, 50]]) {
+    const [x, y] = [0, 1].map(() => {
+      const labels = Int32Array.from(random.float32(size), (u) => Math.floor(Math.abs(u) * most));
+      return new Clusters(random.float32(size * dim), labels, { dim });
+    });
+    const distance = (k: number, l: number): number =>
+      Math.hypot(
+        ...Array.from(
+          { length: dim },
+          (_, d) => x.centroids[k * dim + d] - y.centroids[l * dim + d],
+        ),
+      );
+    for (const reach of [0, 0.05, 0.4, 3]) {
+      const within = x.meeting(y, (k, l) => distance(k, l) <= reach + x.radii[k] + y.radii[l]);
+      assert(x.near(y, reach).equals(within), `${dim}: ${reach}`);
+    }
+  }
+});
+
 Deno.test("near clusters: those without points meet nothing", () => {
   const x = new Clusters([[0], [1]], [0, 2]);
   assertEquals(x.near(x, Infinity).pairs, 4);
@@ -129,6 +150,10 @@ const REFUSED: [string, () => unknown, string][] = [
   ["a size of NaN", () => gridCluster(P, NaN), "shape"],
   ["too many sizes", () => gridCluster(P, [1, 1, 1]), "shape"],
   ["no size", () => gridCluster(P, undefined as never), "shape"],
+  ["BigInts", () => gridCluster([[1n, 2n]] as never, 1), "shape"],
+  ["null as options", () => gridCluster(P, 1, null as never), "dtype"],
+  ["null as a table's options", () => new Clusters(P, [0, 1], null as never), "dtype"],
+  ["clusters that meet none", () => new Clusters(P, [0, 1]).meeting(null as never, [[1]]), "dtype"],
   ["too few labels", () => new Clusters(P, [0]), "shape"],
   ["a negative label", () => new Clusters(P, [0, -1]), "shape"],
   ["a label of no integer", () => new Clusters(P, [0, 0.5]), "shape"],

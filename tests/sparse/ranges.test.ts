@@ -141,6 +141,13 @@ const MATRICES: [string, () => unknown, ErrorCode, string][] = [
   ["keep: NaN", () => BlockRanges.fromMatrix(R, C, [[true], [NaN]]), "dtype", "NaN in keep"],
   ["keep: text", () => BlockRanges.fromMatrix(R, C, [["yes"], ["no"]] as never), "dtype", "yes"],
   ["keep: missing", () => BlockRanges.fromMatrix(R, C, undefined as never), "dtype", "undefined"],
+  ["new", () => new (BlockRanges as never as new () => BlockRanges)(), "dtype", "fromMatrix"],
+  [
+    "others that are none",
+    () => BlockRanges.fromMatrix(R, C, K).equals(null as never),
+    "dtype",
+    "null; expected BlockRanges",
+  ],
   [
     "keep: a function of nothing",
     () => BlockRanges.fromMatrix(R, C, (() => undefined) as never),
@@ -150,7 +157,8 @@ const MATRICES: [string, () => unknown, ErrorCode, string][] = [
 ];
 const SLICES: [string, unknown, ErrorCode, string][] = [
   ["four arrays", [R, [1, 2], [[0, 3], [0, 3]], R], "shape", "4 arrays"],
-  ["no arrays", "ranges", "shape", "string"],
+  ["no arrays", "ranges", "shape", "got ranges;"],
+  ["null", null, "shape", "got null;"],
   ["too few slices", [R, [2], [[0, 3], [0, 3]]], "shape", "1 slices"],
   ["slices that go back", [R, [2, 1], [[0, 3], [4, 5]]], "shape", "1 after 2"],
   ["slices that end early", [R, [1, 1], [[0, 3], [0, 3]]], "shape", "end at 1"],

@@ -2,7 +2,7 @@
 // launches one after another, on workers where it pays and on the calling thread where not.
 
 import { PairfoldError, shown } from "../../error.ts";
-import { columnBytes, FLAGS, type WasmFeatures } from "../../emit/wasm/mod.ts";
+import type { WasmFeatures } from "../../emit/wasm/mod.ts";
 import type { FloatType, Kernel } from "../../loop/mod.ts";
 import { expandedMath } from "../../lower/mod.ts";
 import {
@@ -35,27 +35,19 @@ import type {
 } from "../engine.ts";
 import { allocate, hostArrays, multipliesShorts } from "../host.ts";
 import { LaunchQueue, nextTurn, ownProgram, type Run, throwIfAborted } from "../launches.ts";
-import {
-  mirroredTask,
-  pairsOf,
-  piecesOf,
-  planWaves,
-  type Task,
-  taskBytes,
-  type Wave,
-} from "../plan.ts";
+import { mirroredTask, pairsOf, planWaves, type Task, taskBytes, type Wave } from "../plan.ts";
 import { checkChoices } from "../options.ts";
 import { processorOf } from "../system.ts";
 import { extentOf, Tuner } from "../tuner.ts";
 import { coreCount, detectFeatures } from "./features.ts";
 import { SPLIT, WAVE_BYTES } from "./footprint.ts";
-import { mirroredItems } from "./mirror.ts";
-import { type Items, Machine, SLICE } from "./machine.ts";
+import { itemsOf } from "./items.ts";
+import { Machine, SLICE } from "./machine.ts";
 import { CHOICES, type WasmOptions } from "./options.ts";
 import { WasmProgram } from "./program.ts";
 import { Programs } from "./programs.ts";
 import { type CombineExports, instantiate, MAX_WORKERS } from "./protocol.ts";
-import { type ColumnBlock, type RowBlock, Stage } from "./stage.ts";
+import { type RowBlock, Stage } from "./stage.ts";
 
 /**
  * Dispatch and join cost 50–100 µs, about this many Gaussian pairs on one core (Zen 4, 2026-11).
@@ -66,8 +58,6 @@ const THREADED_PAIRS = 400_000;
  * once so many operations, a tenth of a second, were or would be done without.
  */
 const STARTING_OPERATIONS = 4e9;
-/** Pairs of one work item: about a millisecond, so that progress and abort are prompt. */
-const ITEM_PAIRS = 1_000_000;
 /**
  * Quick code is made 2 to 6 ms sooner in a young process, 1 ms in one that has made others (Zen 4,
  * 2026-11-23), and takes a good millisecond for so many operations, 20 Gaussian sums of 100 × 100
@@ -317,7 +307,9 @@ export class WasmEngine implements Engine {
     const columns = stage.columns(wave, blocks, exports);
     const pairs = wave.reduce((t, task) => t + pairsOf(task), 0);
     const threads = this.#threadsFor(program, pairs);
-    const folds = this.#foldItems(program, wave, blocks, columns, pairs, threads);
+    const place = { program, memory: this.#machine.memory, rows: blocks, columns };
+    const { words, weights } = itemsOf(wave, place, pairs, threads);
+    const folds = this.#machine.place(words, weights);
     const first = this.#machine.dispatch(program, exports, folds, threads, run);
     const splitTasks = wave.flatMap((task, k) =>
       task.last && task.keepsState ? [{ task, block: blocks[k] }] : []
@@ -363,42 +355,6 @@ export class WasmEngine implements Engine {
         end = performance.now() + SLICE;
       }
     }
-  }
-
-  #foldItems(
-    program: WasmProgram,
-    wave: Wave,
-    blocks: readonly RowBlock[],
-    columns: readonly ColumnBlock[],
-    pairs: number,
-    threads: number,
-  ): Items {
-    const { groupRows, records, stateBytes } = program.layout;
-    const wanted = Math.max(1, Math.min(ITEM_PAIRS, pairs / (8 * threads)));
-    const words: number[] = [];
-    const weights: number[] = [];
-    wave.forEach((task, t) => {
-      if (task.mirrored) {
-        const place = { program, memory: this.#machine.memory, rows: blocks[t] };
-        const list = { words, weights };
-        mirroredItems(task, { ...place, columns: columns[t] }, wanted, threads > 1, list);
-        return;
-      }
-      const { job, row: first, state, splitStride } = blocks[t];
-      for (const { split, start, count, resumes } of piecesOf(task)) {
-        const flags = (task.keepsState ? FLAGS.save : 0) | (resumes ? FLAGS.resume : 0);
-        const groups = Math.max(1, Math.round(wanted / Math.max(1, count) / groupRows));
-        const rows = task.i1 - task.i0;
-        for (let row = 0; row < rows; row += groups * groupRows) {
-          const rowEnd = Math.min(rows, row + groups * groupRows);
-          const stateAt = state + split * splitStride + (row / groupRows) * stateBytes;
-          const record = columns[t].record + columnBytes(records, start - task.j0);
-          words.push(job, first + row, first + rowEnd, record, count, start, stateAt, flags);
-          weights.push((rowEnd - row) * count);
-        }
-      }
-    });
-    return this.#machine.place(words, weights);
   }
 
   /**
