@@ -11,6 +11,7 @@ import { type NearestFold, NearestLaunch } from "../../src/program/nearest_launc
 import type { CullingCosts } from "../../src/program/request.ts";
 import type { ReductionName } from "../../src/reduction/mod.ts";
 import { type Tensor, tensor } from "../../src/tensor/mod.ts";
+import { type Cloud, CLOUDS, differences } from "../support/clouds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
@@ -62,12 +63,6 @@ function requestOf(search: Search, culling: boolean): FoldRequest {
 
 const noteOf = (result: Tensor): string => /^culling +(.*)$/m.exec(result.explain())?.[1] ?? "";
 
-/** How many places differ in a bit. */
-const differences = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
-  a.length === b.length
-    ? Array.from(a).filter((value, n) => !Object.is(value, b[n])).length
-    : Infinity;
-
 /**
  * Computes a fold both ways, holds them against each other; gives what explain() says of culling.
  */
@@ -88,37 +83,11 @@ async function compareCulled(search: Search): Promise<void> {
 
 const points = (numbers: Numbers, D: number): Tensor => tensor(numbers, [numbers.length / D, D]);
 
-type Cloud = (random: Random, dtype: DType, rows: number, D: number) => Numbers;
-
-const clouds: Record<string, Cloud> = {
-  uniform: (random, dtype, rows, D) => random.array(dtype, rows * D),
-  clustered: (random, dtype, rows, D) => {
-    const centres = random.float64(7 * D, -100, 100);
-    const near = random.array(dtype, rows * D, -0.01, 0.01);
-    for (let row = 0; row < rows; row++) {
-      const centre = random.integer(7);
-      for (let d = 0; d < D; d++) near[row * D + d] += centres[centre * D + d];
-    }
-    return near;
-  },
-  "a grid": (random, dtype, rows, D) =>
-    random.array(dtype, rows * D, 0, 8).map((value: number) => Math.floor(value)),
-  "few places": (random, dtype, rows, D) =>
-    random.array(dtype, rows * D, 0, 2).map((value: number) => Math.floor(value)),
-  "one place": (_, dtype, rows, D) =>
-    (dtype === "float32" ? new Float32Array(rows * D) : new Float64Array(rows * D)).fill(0.3),
-  tiny: (random, dtype, rows, D) => random.array(dtype, rows * D, -1e-22, 1e-22),
-  "a line far away": (random, dtype, rows, D) =>
-    random.array(dtype, rows * D, 1e6, 1e6 + 10).map((value: number, n: number) =>
-      n % D === 0 ? value : 1e6
-    ),
-};
-
 for (const D of [1, 2, 3, 4, 5]) {
   for (const k of D === 3 ? [1, 3, 10, 40] : [1, 10]) {
     Deno.test(`${k} nearest points of ${D} components: the bits of all pairs`, async () => {
       const random = randomFor(`nearest ${D} ${k}`);
-      for (const cloud of Object.values(clouds)) {
+      for (const cloud of Object.values(CLOUDS)) {
         const [x, y] = [517, 1031].map((rows) => points(cloud(random, "float32", rows, D), D));
         await compareCulled({ x, y, k });
         await compareCulled({ x: y, y, k });
@@ -131,7 +100,7 @@ for (const reduction of ["min", "argMin", "minArgMin", "kMin", "argKMin", "kMinA
   Deno.test(`${reduction} of distances: the bits of all pairs, both axes and dtypes`, async () => {
     const random = randomFor(reduction);
     for (const dtype of ["float32", "float64"] as const) {
-      for (const cloud of Object.values(clouds)) {
+      for (const cloud of Object.values(CLOUDS)) {
         const [x, y] = [517, 1031].map((rows) => points(cloud(random, dtype, rows, 3), 3));
         await compareCulled({ x, y, reduction });
         await compareCulled({ x, y, reduction, axis: "i" });
@@ -154,7 +123,7 @@ const formulas: Record<string, (x: Node, y: Node) => Node> = {
 for (const [text, formula] of Object.entries(formulas)) {
   Deno.test(`nearest points by ${text}: the bits of all pairs`, async () => {
     const random = randomFor(text);
-    for (const cloud of Object.values(clouds)) {
+    for (const cloud of Object.values(CLOUDS)) {
       const [x, y] = [517, 1031].map((rows) => points(cloud(random, "float32", rows, 2), 2));
       await compareCulled({ x, y, formula });
       await compareCulled({ x, y, formula, choices: { fastMath: true } });
@@ -165,7 +134,7 @@ for (const [text, formula] of Object.entries(formulas)) {
 Deno.test("nearest numbers by square(x - y) and abs(x - y): the bits of all pairs", async () => {
   const random = randomFor("numbers");
   for (const formula of [square, (x: Node, y: Node) => build.abs(build.sub(x, y))]) {
-    for (const cloud of Object.values(clouds)) {
+    for (const cloud of Object.values(CLOUDS)) {
       const [x, y] = [517, 1031].map((rows) => points(cloud(random, "float32", rows, 1), 1));
       await compareCulled({ x, y, formula });
     }
@@ -313,7 +282,7 @@ Deno.test({
       const [x, y] = [517, 1031].map((rows) => points(cloud(random, dtype, rows, 3), 3));
       return { x, y };
     };
-    for (const cloud of Object.values(clouds)) {
+    for (const cloud of Object.values(CLOUDS)) {
       await compareCulled({ ...pair(cloud, "float32"), ...own, k: 10 });
       await compareCulled({ ...pair(cloud, "float64"), ...own, reduction: "argKMin", k: 20 });
       const norm = (x: Node, y: Node): Node => build.norm2(build.sub(x, y));

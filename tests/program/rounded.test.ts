@@ -9,6 +9,7 @@ import { MOST_NORM } from "../../src/lower/mod.ts";
 import { fold, type FoldRequest } from "../../src/program/mod.ts";
 import { RoundedFold } from "../../src/program/rounded.ts";
 import type { ReductionName } from "../../src/reduction/mod.ts";
+import { CLOUDS, differences } from "../support/clouds.ts";
 import { testEngine, withoutCompiler } from "../support/native.ts";
 import { type Random, randomFor } from "../support/random.ts";
 
@@ -47,14 +48,10 @@ function requestOf(search: Search, rounds: boolean | undefined): FoldRequest {
   };
 }
 
-/** How many places differ in a bit. */
-const differences = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
-  a.length === b.length
-    ? Array.from(a).filter((value, n) => !Object.is(value, b[n])).length
-    : Infinity;
-
-/** Computes a search both ways and holds them against each other. */
-async function compare(search: Search, what = ""): Promise<void> {
+/**
+ * Computes a search both ways and holds them against each other; says whether points were rounded.
+ */
+async function compare(search: Search, what = "", isRounded = true): Promise<void> {
   const plain = fold(requestOf(search, false));
   const rounded = fold(requestOf(search, true));
   assertMatch(rounded[0].explain(), /^rounding {2}points as integers/m);
@@ -62,23 +59,20 @@ async function compare(search: Search, what = ""): Promise<void> {
     const [got, expected] = [await result.data(), await plain[slot].data()];
     assertEquals(differences(got, expected), 0, `${what}: output ${slot} of ${rounded.length}`);
   }
+  const note = isRounded ? /^rounding {2}points as integers/m : /^rounding {2}none: points/m;
+  assertMatch(rounded[0].explain(), note, what);
 }
 
-type Cloud = (random: Random, rows: number, D: number) => Float32Array;
+type Points = (random: Random, rows: number, D: number) => Float32Array;
 
-const CLOUDS: Record<string, Cloud> = {
-  uniform: (random, rows, D) => random.float32(rows * D),
-  clustered: (random, rows, D) => {
-    const centres = random.float64(7 * D, -100, 100);
-    const near = random.float32(rows * D, -0.01, 0.01);
-    for (let row = 0; row < rows; row++) {
-      const centre = random.integer(7);
-      for (let d = 0; d < D; d++) near[row * D + d] += centres[centre * D + d];
-    }
-    return near;
-  },
-  "a grid": (random, rows, D) => random.float32(rows * D, 0, 8).map(Math.floor),
-  "few places": (random, rows, D) => random.float32(rows * D, 0, 2).map(Math.floor),
+const shared = (name: string): Points => (random, rows, D) =>
+  CLOUDS[name](random, "float32", rows, D) as Float32Array;
+
+const POINTS: Readonly<Record<string, Points>> = {
+  uniform: shared("uniform"),
+  clustered: shared("clustered"),
+  "a grid": shared("a grid"),
+  "few places": shared("few places"),
   "far from 0": (random, rows, D) => random.float32(rows * D, 1e6, 1e6 + 40),
   "a line": (random, rows, D) =>
     random.float32(rows * D, -1, 1).map((value, n) => n % D === 0 ? value : 3),
@@ -103,7 +97,7 @@ for (const D of [3, 4, 5, 8, 17, 32, 33, 64, 131]) {
   for (const k of D === 3 || D === 4 ? [1, 2, 10, 16, 17, 50] : [1, 10, 50]) {
     Deno.test(`${k} nearest of ${D} components by rounded points: the same bits`, async () => {
       const random = randomFor(`rounded ${D} ${k}`);
-      for (const [name, cloud] of Object.entries(CLOUDS)) {
+      for (const [name, cloud] of Object.entries(POINTS)) {
         const [x, y] = [cloud(random, 131, D), cloud(random, 2311 + random.integer(2000), D)];
         await compare({ x, y, D, k }, name);
       }
@@ -121,7 +115,7 @@ for (const reduction of REDUCTIONS) {
     for (const axis of ["i", "j"] as const) {
       for (const formula of [build.sqDist, root, summed]) {
         for (const name of ["uniform", "a grid", "small", "large"]) {
-          const [x, y] = [1, 2].map(() => CLOUDS[name](random, 2500 + random.integer(100), 3));
+          const [x, y] = [1, 2].map(() => POINTS[name](random, 2500 + random.integer(100), 3));
           await compare({ x, y, D: 3, k: 4, reduction, axis, formula }, `${name}, ${axis}`);
         }
       }
@@ -156,7 +150,7 @@ for (
       const clouds = { x: random.float32(3 * 35), y: random.float32(3 * 2500) };
       clouds[side][3 * 30 + 1] = value;
       for (const reduction of ["argMin", "kMinArgKMin"] as const) {
-        await compare({ ...clouds, D: 3, k: 2, reduction }, `${side} ${reduction}`);
+        await compare({ ...clouds, D: 3, k: 2, reduction }, `${side} ${reduction}`, false);
       }
     }
   });
@@ -230,9 +224,9 @@ Deno.test("where memory is too small for rounded points, distances alone are fol
 
 Deno.test("points that are all alike, and none at all", async () => {
   const one = new Float32Array(3 * 2500).fill(0.3);
-  await compare({ x: one.subarray(0, 6), y: one, D: 3, k: 4 });
-  await compare({ x: one.subarray(0, 6), y: one.subarray(0, 0), D: 3, k: 4 });
-  await compare({ x: one.subarray(0, 0), y: one, D: 3, k: 4 });
+  await compare({ x: one.subarray(0, 6), y: one, D: 3, k: 4 }, "alike", false);
+  await compare({ x: one.subarray(0, 6), y: one.subarray(0, 0), D: 3, k: 4 }, "no y", false);
+  await compare({ x: one.subarray(0, 0), y: one, D: 3, k: 4 }, "no x", false);
 });
 
 Deno.test("what rounding is for: large folds of float32 points of some components", () => {
@@ -280,7 +274,7 @@ Deno.test({
     const device = testEngine();
     for (const [D, k] of [[3, 1], [4, 10], [17, 50], [67, 1], [40, 10]]) {
       for (const name of ["uniform", "a grid", "between integers", "one far away"]) {
-        const [x, y] = [CLOUDS[name](random, 131, D), CLOUDS[name](random, 3011, D)];
+        const [x, y] = [POINTS[name](random, 131, D), POINTS[name](random, 3011, D)];
         await compare({ x, y, D, k, device }, name);
       }
     }
