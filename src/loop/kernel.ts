@@ -217,6 +217,10 @@ export function typeOf(item: StateItem): Type {
   return item.kind === "cell" ? item.cell.type : item.array.type;
 }
 
+/** What a survey remembers between its columns, and from its bound to its tests. */
+export const surveyCells = ({ smallest, smallestOfSpan, limit }: Survey): Cell[] =>
+  limit === null ? [smallest, smallestOfSpan] : [smallest, smallestOfSpan, limit];
+
 /** Whether columns are appended to lists. */
 export const hasAppends = ({ statements }: Region): boolean =>
   statements.some(({ kind }) => kind === "append");

@@ -122,18 +122,9 @@ export class FormulaLowering {
   /** One number of an input of integers of rows or columns, as it is, in the pair section. */
   integer(input: VariableNode, at: Place): Value {
     const home = input.axis === "i" ? "row" : "column";
-    const memory = { kind: "record", section: home } as const;
     const { integer } = this.builders.pair;
-    let base = this.#bases.get(input);
-    if (base === undefined) {
-      const from = base = this.layouts[home].length;
-      this.#bases.set(input, base);
-      for (let d = 0; d < input.dim; d++) this.layouts[home].push(integer);
-      this.#eachPlace(input, home, (part) => {
-        this.builders[home].store(memory, shifted(part, from), this.#component(input, part, home));
-      });
-    }
-    return this.builders.pair.load(memory, shifted(at, base), integer);
+    const base = this.#vectorIn(input, home, integer, (part) => this.#component(input, part, home));
+    return this.builders.pair.load({ kind: "record", section: home }, shifted(at, base), integer);
   }
 
   #countReaders(root: Node): void {
@@ -257,22 +248,34 @@ export class FormulaLowering {
     if (home === "pair" || home === "finish") {
       throw new PairfoldError("internal", `a value of section ${home} is wanted in ${section}`);
     }
-    const memory = { kind: "record", section: home } as const;
     const target = this.builders[section];
     if (at.terms.length === 0) return this.#load(this.#component(node, at, home), home, target);
-    let base = this.#bases.get(node);
-    if (base === undefined) {
-      base = this.layouts[home].length;
-      this.#bases.set(node, base);
-      const types: Type[] = this.layouts[home];
-      for (let d = 0; d < node.dim; d++) types.push(this.#recordType(home));
-      const from = base;
-      this.#eachPlace(node, home, (part) => {
-        const value = asFloat(this.builders[home], this.#component(node, part, home));
-        this.builders[home].store(memory, shifted(part, from), value);
-      });
-    }
-    return target.load(memory, shifted(at, base));
+    const base = this.#vectorIn(
+      node,
+      home,
+      this.#recordType(home),
+      (part) => asFloat(this.builders[home], this.#component(node, part, home)),
+    );
+    return target.load({ kind: "record", section: home }, shifted(at, base));
+  }
+
+  /** Where a vector begins in a record, in which its components stand one after another. */
+  #vectorIn(
+    node: Node,
+    home: RecordSection,
+    type: Type,
+    component: (part: Place) => Value,
+  ): number {
+    const known = this.#bases.get(node);
+    if (known !== undefined) return known;
+    const base = this.layouts[home].length;
+    this.#bases.set(node, base);
+    for (let d = 0; d < node.dim; d++) this.layouts[home].push(type);
+    const memory = { kind: "record", section: home } as const;
+    this.#eachPlace(node, home, (part) => {
+      this.builders[home].store(memory, shifted(part, base), component(part));
+    });
+    return base;
   }
 
   #recordType(home: RecordSection): Type {

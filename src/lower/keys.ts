@@ -101,14 +101,13 @@ export class RoundedKeys implements Keys {
   }
 
   /** R as a float. */
-  #own(): Value {
+  #own(b: Builder): Value {
     const { rows, dim } = this.#points;
-    const b = this.#lowering.builders.pair;
     return b.convert(this.#lowering.integer(rows, place(wordsOf(dim))));
   }
 
   most(b: Builder, key: Value): Value {
-    const half = b.add(b.add(key, this.#own()), b.constant(this.#off));
+    const half = b.add(b.add(key, this.#own(b)), b.constant(this.#off));
     const square = b.add(half, half);
     const length = b.add(b.sqrt(b.pmax(square, b.constant(0))), b.constant(this.#apart));
     const distance = b.mul(length, this.#scale(0));
@@ -120,6 +119,6 @@ export class RoundedKeys implements Keys {
     const distance = this.#points.isRoot ? value : b.sqrt(value);
     const length = b.add(b.mul(distance, this.#scale(1)), b.constant(this.#apart));
     const half = b.mul(b.mul(length, length), b.constant(0.5));
-    return b.sub(b.add(half, b.constant(this.#off)), this.#own());
+    return b.sub(b.add(half, b.constant(this.#off)), this.#own(b));
   }
 }

@@ -17,8 +17,9 @@ import {
   wordsOf,
 } from "../lower/mod.ts";
 import type { ReductionName } from "../reduction/mod.ts";
-import type { Coordinates } from "../sparse/mod.ts";
+import { type Coordinates, isWithin } from "../sparse/mod.ts";
 import { kernelOf } from "./canonical.ts";
+import { boxOf, farthest } from "./extent.ts";
 import type { NearestFold } from "./nearest_launch.ts";
 import type { FoldRequest } from "./request.ts";
 
@@ -157,9 +158,10 @@ export class RoundedFold {
       return "points are not float32 numbers on the host";
     }
     const points = x === y ? [x] : [x, y];
-    const centre = middleOf(points, dim);
-    const reach = Math.sqrt(Math.max(...points.map((one) => farthest(one, centre))));
-    if (!(reach >= REACHES[0] && reach <= REACHES[1])) { // NaN is no reach
+    const areNumbers = points.every((one) => isWithin(one, Number.MAX_VALUE));
+    const { centre } = boxOf(points, dim);
+    const reach = Math.max(...points.map((one) => farthest(one, centre)));
+    if (!areNumbers || reach < REACHES[0] || reach > REACHES[1]) {
       return "points that are not finite, too far from one another or all at one place";
     }
     const scale = MOST_NORM / reach;
@@ -185,38 +187,6 @@ function isWorthIt(engine: Engine, pairs: number, dim: number, columns: number):
   if (roundsFrom === undefined) return false;
   const points = pairs / columns + columns;
   return pairs * dim >= roundsFrom.numbers && pairs >= roundsFrom.met * points;
-}
-
-/** The middle of the box of some points; NaN where one is. */
-function middleOf(tables: readonly Coordinates[], dim: number): Float64Array {
-  const lowest = new Float64Array(dim).fill(Infinity);
-  const highest = new Float64Array(dim).fill(-Infinity);
-  for (const table of tables) {
-    for (let k = 0; k < table.length; k += dim) {
-      for (let d = 0; d < dim; d++) {
-        const value = table[k + d];
-        if (value < lowest[d]) lowest[d] = value;
-        if (value > highest[d]) highest[d] = value;
-      }
-    }
-  }
-  return lowest.map((low, d) => low + (highest[d] - low) / 2);
-}
-
-/** The square of the distance of the farthest point from a centre; NaN where one is NaN. */
-function farthest(table: Coordinates, centre: Float64Array): number {
-  const dim = centre.length;
-  let most = 0;
-  for (let k = 0; k < table.length; k += dim) {
-    let square = 0;
-    for (let d = 0; d < dim; d++) {
-      const off = table[k + d] - centre[d];
-      square += off * off;
-    }
-    if (!(square <= most)) most = square;
-    if (Number.isNaN(square)) return NaN;
-  }
-  return most;
 }
 
 /** What is added to a number and taken away again to round it to an integer. */

@@ -217,7 +217,7 @@ const CUTS = {
   /**
    * Some sums of one value with numbers of the column: four columns meet what is loaded of a sum, two
    * vectors of rows at a time. Against `chains` (Intel Xeon, AVX-512, 2026-11-24, taking turns, bests,
-   * Gaussians): 16 weights of 3-D 1.1 times as fast, 8, 24 and 32 1.03 to 1.05, in 1-D to 6-D 1.01
+   * Gaussians): 16 weights of 3-D 1.1 times as fast, 8, 24 and 32 1.01 to 1.05, in 1-D to 6-D 1.01
    * to 1.1, in 8-D 1.0 to 1.03; from 12-D on what rows hold takes the registers, 0.9 to 1.0, as it
    * does in gradients. Its code takes 6 ms more to make.
    */

@@ -16,6 +16,7 @@ import {
   type Replication,
   RowCopies,
   type StateItem,
+  surveyCells,
 } from "../../loop/mod.ts";
 import type { NativeSchedule } from "../../tiling/mod.ts";
 import { CodeWriter, type Lanes } from "./code.ts";
@@ -48,8 +49,7 @@ export class FunctionWriter {
     const { survey } = kernel;
     const smallest: StateItem[] = survey === null
       ? []
-      : [survey.smallest, survey.smallestOfSpan, ...(survey.limit === null ? [] : [survey.limit])]
-        .map((cell) => ({ kind: "cell", cell }));
+      : surveyCells(survey).map((cell) => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...smallest];
     const { lanes } = this.layout;
     const shared = new Map(kernel.mirror?.sums.map((sum) => [sum, phasesOf(kernel, lanes)]));

@@ -10,6 +10,7 @@ import {
   type Replication,
   RowCopies,
   type StateItem,
+  surveyCells,
   type UpdateTile,
 } from "../../loop/mod.ts";
 import type { WasmSchedule } from "../../tiling/mod.ts";
@@ -45,9 +46,7 @@ export class Rows {
     const { surveys = false, searches = false } = schedule;
     // what is best of a group, or of all, is remembered between its columns
     const { survey, search } = kernel;
-    const ofSurvey = survey === null
-      ? []
-      : [survey.smallest, survey.smallestOfSpan, ...(survey.limit === null ? [] : [survey.limit])];
+    const ofSurvey = survey === null ? [] : surveyCells(survey);
     const best = [...ofSurvey, ...(search === null ? [] : [search.ofGroup])]
       .map((cell): StateItem => ({ kind: "cell", cell }));
     const remembered = [...kernel.state, ...kernel.incoming, ...best];
